@@ -1,0 +1,25 @@
+"""The errors a user can meet, each with the exit status of the command line."""
+
+
+class TfvisionError(Exception):
+    """An error whose message is one clear line: what came, what was expected, what to do."""
+
+    exit_status = 4
+
+
+class UsageError(TfvisionError):
+    """A wrong flag, key, value, name or an output folder that exists already."""
+
+    exit_status = 2
+
+
+class DataError(TfvisionError):
+    """Data that is missing, unreadable, unlabelled or too small."""
+
+    exit_status = 3
+
+
+class RunError(TfvisionError):
+    """A run that failed on the way: NaN loss, full disk, an export that disagrees."""
+
+    exit_status = 4

@@ -1,0 +1,1 @@
+"""Backbone and head, what is frozen, and where."""

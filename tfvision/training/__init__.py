@@ -1,0 +1,1 @@
+"""Phases, optimizers, callbacks and the trainer."""
