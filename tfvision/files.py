@@ -28,7 +28,9 @@ def replacing(path: Path | str) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}; free some space or choose another --output") from error
+        raise RunError(
+            f"cannot write {path}: {error.strerror or error}; free some space or choose another --output"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,0 +1,160 @@
+"""Every option of tfvision, declared once: name, type, default and one line of help.
+
+The same declaration serves YAML files, flags, `--help` and `--print_config` (see `tfvision.options`).
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tfvision.errors import UsageError
+
+
+def option(default: Any, help: str) -> Any:
+    """Declare a dataclass field with its default and its one line of help."""
+    if isinstance(default, (list, dict)) or callable(default):
+        return field(
+            default_factory=default if callable(default) else lambda: type(default)(default), metadata={"help": help}
+        )
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass
+class Source:
+    """How the data is read."""
+
+    file_column: str | None = option(None, "CSV column that names the image files; found by name if not given")
+    label_column: str | None = option(None, "CSV column with the labels; found by name if not given")
+    group_column: str | None = option(None, "CSV column whose equal values never stand in two parts of the split")
+    positive_class: str | None = option(None, "the positive one of two classes; default '1' or 'true', else the second")
+    on_bad: Literal["fail", "skip"] = option("fail", "what to do with unreadable images: list them and stop, or go on")
+
+    def columns(self) -> dict[str, str | None]:
+        """Return what `open_images` asks for."""
+        return {key: value for key, value in vars(self).items() if key != "on_bad"}
+
+
+@dataclass
+class Split:
+    """How images are divided; stratified, from the seed, exact copies kept together."""
+
+    validation: float = option(0.1, "share of the images for validation, 0..1")
+    test: float = option(0.1, "share of the images for the test, 0..1")
+    file: str | None = option(None, "splits.csv of another run, used instead")
+
+
+@dataclass
+class ResizeOptions:
+    """The one resize, of training, evaluation, prediction and the exported model."""
+
+    kernel: Literal["bilinear", "bicubic", "lanczos3", "area", "nearest"] = option("bilinear", "interpolation kernel")
+    antialias: bool = option(True, "low-pass before shrinking")
+    mode: Literal["stretch", "crop", "pad"] = option("stretch", "how another aspect ratio becomes a square")
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of training images, drawn anew for each image in each epoch; amounts are drawn evenly from -x to x.
+
+    Raises:
+        UsageError: An amount out of range.
+    """
+
+    horizontal_flip: bool = option(True, "mirror left and right, every second time")
+    vertical_flip: bool = option(False, "mirror top and bottom, every second time")
+    quarter_turns: bool = option(False, "turn by 0, 90, 180 or 270 degrees (0 or 180 if the image is not square)")
+    rotation: float = option(0.0, "turn by up to so many degrees, 0..180")
+    shift: float = option(0.0, "move by up to this share of each side, 0..1")
+    zoom: float = option(0.0, "enlarge or shrink by up to this share, 0..0.9")
+    brightness: float = option(0.0, "add up to this share of 255, 0..1")
+    contrast: float = option(0.0, "stretch around the mean by up to this share, 0..1")
+    fill: Literal["reflect", "constant", "nearest"] = option(
+        "reflect", "what stands beyond the border; constant is black"
+    )
+
+    def __post_init__(self) -> None:
+        limits = {"rotation": 180.0, "shift": 1.0, "zoom": 0.9, "brightness": 1.0, "contrast": 1.0}
+        for name, limit in limits.items():
+            if not 0 <= getattr(self, name) <= limit:
+                raise UsageError(f"augment.{name}: expected a number from 0 to {limit:g}, got {getattr(self, name)}")
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no image is ever changed."""
+        return not any(value for name, value in vars(self).items() if name != "fill")
+
+
+@dataclass
+class HeadOptions:
+    """What stands on top of the backbone."""
+
+    pooling: Literal["avg", "max", "flatten"] = option("avg", "how feature maps become a vector")
+    units: list[int] = option([], "units of each hidden dense layer; [] for none")
+    activation: str = option("relu", "activation of the hidden dense layers")
+    batch_norm: bool = option(False, "batch normalization after each hidden dense layer")
+    pool_batch_norm: bool = option(False, "batch normalization between pooling and the first dense layer")
+    dropout: float | list[float] = option(0.2, "dropout before the output, or one rate for each hidden layer")
+
+
+@dataclass
+class SmallCnnOptions:
+    """The small CNN trained from scratch (backbone small_cnn)."""
+
+    filters: list[int] = option([32, 64], "filters of each convolution")
+    kernel_size: int = option(5, "side of the convolution kernels in pixels")
+
+
+@dataclass
+class Phase:
+    """A stretch of training with one set of open layers and one learning rate schedule."""
+
+    name: str = option("train", "its name in plan, history and plots")
+    solver: Literal["gradient", "logistic_regression"] = option(
+        "gradient", "train by epochs, or fit a linear head on frozen features in one pass"
+    )
+    epochs: int = option(10, "number of epochs")
+    learning_rate: float = option(1e-3, "learning rate at its highest")
+    schedule: Literal["constant", "cosine", "step"] = option("constant", "course of the learning rate")
+    warmup: float = option(0.0, "epochs of linear warm-up before a cosine schedule")
+    hold: int = option(3, "step schedule: epochs at the full learning rate")
+    factor: float = option(0.4, "step schedule: factor of each epoch after the hold")
+    unfreeze: str = option(
+        "all", "open layers of the backbone: none, all, a count (15), a share (30%) or names (block4,block5)"
+    )
+    patience: int | None = option(None, "stop after so many epochs without a better validation score; null for never")
+
+
+@dataclass
+class TrainConfig:
+    """Options of `tfvision train`."""
+
+    data: str = option("digits", "folder, zip or CSV of labelled images; digits: scikit-learn's, as an example")
+    backbone: str = option("mobilenet_v2", "architecture, see `tfvision list backbones`")
+    weights: str = option("imagenet", "imagenet, none, or a weights file")
+    image_size: int | None = option(None, "side in pixels that the backbone sees; default by the size of the images")
+    epochs: int | None = option(None, "exactly one phase of so many epochs, without early stopping")
+    batch_size: int = option(64, "images a step")
+    learning_rate: float | None = option(None, "learning rate of the last phase")
+    unfreeze: str | None = option(
+        None, "open layers of the backbone in the last phase: none, all, 15, 30% or block4,block5"
+    )
+    seed: int = option(0, "seed of splits, initialization, order, augmentation and dropout")
+    output: str | None = option(None, "the run folder; default runs/<data>-<backbone>-<time>")
+    optimizer: Literal["adam", "adamw", "lion", "sgd"] = option("adam", "optimizer")
+    weight_decay: float = option(0.0, "decoupled weight decay")
+    label_smoothing: float = option(0.0, "share of each label spread over all classes, 0..1")
+    monitor: Literal["val_loss", "val_accuracy", "val_f1"] = option(
+        "val_loss", "validation score that chooses the best epoch"
+    )
+    balance: Literal["none", "oversample", "class_weights"] = option(
+        "none", "what is done about unequal classes, in training only"
+    )
+    train_batch_norm: bool | None = option(
+        None, "train the backbone's batch normalization; default only with weights none"
+    )
+    source: Source = option(Source, "how the data is read")
+    split: Split = option(Split, "how images are divided")
+    resize: ResizeOptions = option(ResizeOptions, "the one resize")
+    augment: Augmentation = option(Augmentation, "random changes of training images")
+    head: HeadOptions = option(HeadOptions, "what stands on top of the backbone")
+    small_cnn: SmallCnnOptions = option(SmallCnnOptions, "the small CNN")
+    phases: list[Phase] | None = option(None, "the phases of training; default by the backbone's weights")
