@@ -1,0 +1,39 @@
+"""Unequal classes: weights for the loss, or copies of the rarer ones."""
+
+import numpy as np
+
+
+def class_weights(labels: np.ndarray, num_classes: int) -> dict[int, float]:
+    """Return the weight n / (K n_k) of each class, so that all classes weigh the same in sum.
+
+    Args:
+        labels: int (n,), the classes of the training images.
+        num_classes: K.
+
+    Returns:
+        A weight for each class; 1.0 for a class that does not occur, where it is never used.
+    """
+    counts = np.bincount(labels, minlength=num_classes)
+    return {k: float(len(labels) / (num_classes * count)) if count else 1.0 for k, count in enumerate(counts)}
+
+
+def oversample(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Plan copies of images until every class that occurs has as many as the largest.
+
+    The images of a class are copied equally often, give or take one; who gets one more is drawn from the seed.
+
+    Args:
+        labels: int (n,), the classes of the training images.
+        seed: Seed of the draw.
+
+    Returns:
+        int64 (m, 2), rows (index, copy): first each image itself as copy 0, then the copies 1, 2, ... to augment.
+    """
+    generator = np.random.default_rng(seed)
+    counts = np.bincount(labels)
+    plan = [np.stack([np.arange(len(labels)), np.zeros(len(labels), np.int64)], axis=1)]
+    for k in np.flatnonzero(counts):
+        order = generator.permutation(np.flatnonzero(labels == k))
+        number = np.arange(counts.max() - counts[k])
+        plan.append(np.stack([order[number % len(order)], number // len(order) + 1], axis=1))
+    return np.concatenate(plan).astype(np.int64)

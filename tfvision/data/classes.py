@@ -1,0 +1,49 @@
+"""Class names: labels as text, and the order of the classes."""
+
+import re
+from collections.abc import Iterable
+
+from tfvision.data.listing import listing
+from tfvision.errors import UsageError
+from tfvision.files import nearest
+
+_INTEGER = re.compile(r"[+-]?\d+(\.0+)?")
+_POSITIVE = ("1", "true")
+
+
+def plain_labels(labels: list[str]) -> list[str]:
+    """Write integer-valued floats as integers (`1.0` -> `1`) where all labels are integers."""
+    if all(_INTEGER.fullmatch(label) for label in labels if label):
+        return [label.split(".")[0] for label in labels]
+    return labels
+
+
+def order_classes(names: Iterable[str], positive_class: str | None = None) -> tuple[str, ...]:
+    """Sort class names, by value if all are integers; of two, the positive one comes second.
+
+    Args:
+        names: The distinct class names.
+        positive_class: Of two classes the positive one; by default "1" or "true" in any case, else
+            the second in order.
+
+    Raises:
+        UsageError: The positive class is not one of the names, or there are not two.
+    """
+    names = list(names)
+    numeric = all(_INTEGER.fullmatch(name) for name in names)
+    ordered = sorted(names, key=lambda name: (int(float(name)), name) if numeric else name)
+    if positive_class is not None:
+        wanted = str(positive_class)
+        matches = [name for name in ordered if name == wanted] or [n for n in ordered if n.lower() == wanted.lower()]
+        if not matches:
+            raise UsageError(
+                f"unknown positive class {wanted!r}{nearest(wanted, ordered)}; the classes are {listing(ordered, 20)}"
+            )
+        if len(ordered) > 2:
+            raise UsageError(f"a positive class needs two classes, here are {len(ordered)}; leave {wanted!r} out")
+        positive = matches[0]
+    else:
+        positive = next((name for name in ordered if name.lower() in _POSITIVE), None)
+    if len(ordered) == 2 and positive == ordered[0]:
+        ordered.reverse()
+    return tuple(ordered)

@@ -1,0 +1,157 @@
+"""The one decoder: bytes to RGB pixels, the size checked first, and a scan of all images of a set."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from tfvision.data.headers import read_header
+from tfvision.errors import DataError, UsageError
+from tfvision.files import nearest
+
+if TYPE_CHECKING:
+    from tfvision.data.imageset import ImageSet
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
+MAX_PIXELS = 100_000_000
+ON_BAD = ("fail", "skip")
+
+_SCAN_CHUNK = 32
+
+# Images are decoded side by side in threads of our own; a second level of threads only slows them down.
+cv2.setNumThreads(1)
+# What OpenCV would print is in the error we raise.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+class UnreadableImage(DataError):
+    """An image that cannot be decoded.
+
+    Attributes:
+        reason: Why, without the name of the image.
+    """
+
+    def __init__(self, name: str, reason: str):
+        super().__init__(
+            f"unreadable image {name}: {reason}; repair or remove it, or go on without it with --on-bad skip"
+        )
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What one pass over all images found.
+
+    Attributes:
+        images: The readable images, in their order.
+        sizes: int64 (n, 2), height and width after the EXIF orientation.
+        hashes: Content hash of the bytes of each image.
+        unreadable: Pairs (id, reason) of the images that were dropped.
+    """
+
+    images: ImageSet
+    sizes: np.ndarray
+    hashes: tuple[str, ...]
+    unreadable: tuple[tuple[str, str], ...]
+
+
+def decode(data: bytes, name: str) -> np.ndarray:
+    """Decode an image to RGB, upright by its EXIF orientation.
+
+    Args:
+        data: JPEG, PNG, BMP, WebP, TIFF or GIF (first frame). Gray is repeated, alpha dropped.
+        name: What to call the image in an error.
+
+    Returns:
+        uint8 (height, width, 3).
+
+    Raises:
+        UnreadableImage: No image, damaged, truncated, or more than 100 million pixels.
+    """
+    _check_header(data, name)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except (cv2.error, MemoryError):
+        pixels = None
+    if pixels is None:
+        raise UnreadableImage(name, "its pixels are damaged")
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+def scan(images: ImageSet, *, on_bad: str = "fail", progress: Callable[[int, int], None] | None = None) -> Scan:
+    """Read and decode every image once, in threads, keeping only sizes and hashes.
+
+    Args:
+        images: The images to look at.
+        on_bad: `fail` refuses unreadable images, `skip` drops them.
+        progress: Called with (done, total) as the scan goes on.
+
+    Raises:
+        DataError: Unreadable images with `fail` (all are listed), or nothing readable.
+        UsageError: An unknown `on_bad`.
+    """
+    if on_bad not in ON_BAD:
+        raise UsageError(f"unknown on_bad {on_bad!r}{nearest(on_bad, ON_BAD)}; expected fail or skip")
+    found = list(_look_at_all(images, progress))
+    unreadable = tuple((images.ids[i], look) for i, look in enumerate(found) if isinstance(look, str))
+    if unreadable and (on_bad == "fail" or len(unreadable) == len(images)):
+        raise DataError(_report(unreadable, len(images)))
+    good = [i for i, look in enumerate(found) if not isinstance(look, str)]
+    sizes = np.array([found[i][:2] for i in good], np.int64).reshape(-1, 2)
+    hashes = tuple(found[i][2] for i in good)
+    return Scan(images.select(good) if unreadable else images, sizes, hashes, unreadable)
+
+
+def _report(unreadable: tuple[tuple[str, str], ...], total: int) -> str:
+    """Say on the first line how many and what to do, then one line for each, so that all can be mended at once."""
+    way_out = ", or go on without them with --on-bad skip" if len(unreadable) < total else ""
+    lines = [f"{image_id}: {reason}" for image_id, reason in unreadable]
+    if len(lines) == 1:
+        return f"unreadable image {lines[0]}; repair or remove it{way_out}"
+    return "\n  ".join([f"{len(unreadable):,} unreadable of {total:,} images; repair or remove them{way_out}:", *lines])
+
+
+def _check_header(data: bytes, name: str) -> None:
+    try:
+        header = read_header(data)
+    except Image.DecompressionBombError:
+        raise UnreadableImage(name, f"its header claims more than {MAX_PIXELS:,} pixels") from None
+    if header is None:
+        raise UnreadableImage(name, "it is damaged or no image" if data else "it is empty")
+    if header.width * header.height > MAX_PIXELS:
+        claimed = f"{header.width:,} x {header.height:,}"
+        raise UnreadableImage(name, f"its header claims {claimed} pixels, more than {MAX_PIXELS:,} in all")
+    if not header.is_whole:  # OpenCV may fill what is missing with gray
+        raise UnreadableImage(name, "it is truncated")
+
+
+def _look_at_all(images: ImageSet, progress: Callable | None) -> Iterator[tuple[int, int, str] | str]:
+    chunks = [range(start, min(start + _SCAN_CHUNK, len(images))) for start in range(0, len(images), _SCAN_CHUNK)]
+    pool = ThreadPoolExecutor(os.cpu_count())
+    done = 0
+    try:
+        for looks in pool.map(lambda chunk: [_look_at(images, i) for i in chunk], chunks):
+            yield from looks
+            done += len(looks)
+            if progress:
+                progress(done, len(images))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _look_at(images: ImageSet, index: int) -> tuple[int, int, str] | str:
+    """Return (height, width, hash), or the reason why the image is unreadable."""
+    try:
+        data = images.read_bytes(index)
+        height, width = decode(data, images.ids[index]).shape[:2]
+    except DataError as error:
+        return getattr(error, "reason", str(error))
+    return height, width, hashlib.blake2b(data, digest_size=16).hexdigest()

@@ -1,0 +1,54 @@
+"""The embedded data set: scikit-learn's digits, written out as a class-per-folder tree of PNG files."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tfvision.errors import DataError
+
+
+def write_digits() -> Path:
+    """Write the 1,797 images of 8 x 8 pixels once, whole or not at all, and return their folder.
+
+    They lie under `$TFVISION_CACHE`, by default `~/.cache/tfvision`.
+
+    Raises:
+        DataError: The folder cannot be written.
+    """
+    cache = Path(os.environ.get("TFVISION_CACHE") or Path.home() / ".cache" / "tfvision").expanduser()
+    folder = cache / "digits"
+    if folder.is_dir():
+        return folder
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".digits.", dir=cache) as temporary:
+            whole = Path(temporary) / "digits"
+            _write_tree(whole)
+            try:
+                os.rename(whole, folder)
+            except OSError:
+                if not folder.is_dir():  # else another process was first
+                    raise
+                shutil.rmtree(whole)
+    except OSError as error:
+        raise DataError(
+            f"cannot write the digits to {folder}: {error.strerror or error}; "
+            "set TFVISION_CACHE to a folder that can be written"
+        ) from error
+    return folder
+
+
+def _write_tree(folder: Path) -> None:
+    from sklearn.datasets import load_digits  # takes a second to import, needed once a machine
+
+    data = load_digits()
+    for label in range(10):
+        (folder / str(label)).mkdir(parents=True)
+    # 0..16 -> 0..255
+    pixels = np.rint(data.images * (255 / 16)).astype(np.uint8)
+    for i, (image, label) in enumerate(zip(pixels, data.target, strict=True)):
+        (folder / str(label) / f"{i:04d}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())

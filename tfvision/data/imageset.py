@@ -1,0 +1,64 @@
+"""ImageSet: labelled images that are read when they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tfvision.data.decoding import decode
+from tfvision.data.storage import Storage
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images in a folder or a .zip, with their labels.
+
+    Attributes:
+        ids: A unique name for each image, the same wherever the data lies.
+        names: The name of each image in `storage`.
+        labels: int64 (n,), an index into `class_names`; -1 where there is no label.
+        class_names: The classes; of two, the second is the positive one.
+        storage: Where the bytes are.
+        groups: str (n,), images of one group belong into one part; None without groups.
+        parts: str (n,), "train", "validation" or "test" where the data brings a split, else None.
+        source: The path as it was given.
+    """
+
+    ids: tuple[str, ...]
+    names: tuple[str, ...]
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    storage: Storage
+    groups: np.ndarray | None = None
+    parts: np.ndarray | None = None
+    source: str = ""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def read_bytes(self, index: int) -> bytes:
+        """Return the encoded bytes of an image."""
+        return self.storage.read(self.names[index])
+
+    def read(self, index: int) -> np.ndarray:
+        """Return an image as uint8 (height, width, 3), RGB.
+
+        Raises:
+            DataError: The image is unreadable.
+        """
+        return decode(self.read_bytes(index), self.ids[index])
+
+    def select(self, indexes: Sequence[int] | np.ndarray) -> ImageSet:
+        """Return the images at `indexes` (or where a boolean mask is True), in that order."""
+        indexes = np.asarray(indexes)
+        indexes = np.flatnonzero(indexes) if indexes.dtype == bool else indexes.astype(np.int64)
+        return replace(
+            self,
+            ids=tuple(self.ids[i] for i in indexes),
+            names=tuple(self.names[i] for i in indexes),
+            labels=self.labels[indexes],
+            groups=None if self.groups is None else self.groups[indexes],
+            parts=None if self.parts is None else self.parts[indexes],
+        )

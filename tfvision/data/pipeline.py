@@ -1,0 +1,204 @@
+"""ImageSet -> tf.data.Dataset: every batch is a pure function of its step number.
+
+So batches can be made side by side in any order, with the same pixels, and training can go on from
+any step.
+"""
+
+import functools
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from tfvision.config import Augmentation
+from tfvision.data.augment import augment_copy, augment_image, image_generator
+from tfvision.data.balance import oversample as plan_copies
+from tfvision.data.imageset import ImageSet
+from tfvision.data.resize import Resize, resize_images
+from tfvision.errors import DataError, UsageError
+
+_PREFETCHED = 2
+_PENDING_BYTES = 32 << 20
+
+
+@dataclass(frozen=True)
+class TrainingBatches:
+    """All epochs of training in one dataset.
+
+    Attributes:
+        dataset: Batches of uint8 (b, height, width, 3) and float32 labels, (b, classes) one-hot, or
+            (b, 1) for two classes. The last batch of an epoch may be smaller.
+        steps_per_epoch: Batches in one epoch.
+        size: Images in one epoch, copies included.
+    """
+
+    dataset: tf.data.Dataset
+    steps_per_epoch: int
+    size: int
+
+
+def training_batches(
+    images: ImageSet,
+    *,
+    resize: Resize,
+    batch_size: int,
+    seed: int,
+    epochs: int,
+    augmentation: Augmentation | None = None,
+    oversample: bool = False,
+    first_epoch: int = 0,
+) -> TrainingBatches:
+    """Return shuffled and augmented batches for the epochs from `first_epoch` up to `epochs`.
+
+    Args:
+        images: The training part.
+        resize: The size of the batches.
+        batch_size: Images in a batch.
+        seed: Seed of order and augmentation.
+        epochs: Number of the epoch after the last one.
+        augmentation: What may be done to the images; nothing when None.
+        oversample: Add augmented copies until the classes are equal.
+        first_epoch: The epoch to start with, when training goes on.
+
+    Raises:
+        UsageError: A batch size or number of epochs below 1.
+        DataError: No images, or one without a label.
+    """
+    _check(images, batch_size, labelled=True)
+    if epochs <= first_epoch:
+        raise UsageError(f"{epochs} epochs starting with epoch {first_epoch}; expected at least one")
+    augmentation = augmentation or Augmentation(horizontal_flip=False)
+    labels = encode_labels(images)
+    plan = plan_copies(images.labels, seed) if oversample else np.stack([np.arange(len(images)), [0] * len(images)], 1)
+    steps = -(-len(plan) // batch_size)
+
+    @functools.lru_cache(maxsize=4)
+    def order_of(epoch: int) -> np.ndarray:
+        return np.random.default_rng((seed, epoch)).permutation(len(plan))
+
+    def load_batch(step: int) -> tuple[np.ndarray, np.ndarray]:
+        epoch, place = divmod(step, steps)
+        chosen = plan[order_of(epoch)[place * batch_size : (place + 1) * batch_size]]
+        pixels = load_images(images, chosen[:, 0], resize)
+        for row, (index, copy) in enumerate(chosen):
+            if copy or not augmentation.is_empty:
+                generator = image_generator(seed, epoch, images.ids[index], int(copy))
+                change = augment_copy if copy else augment_image
+                pixels[row] = change(pixels[row], augmentation, generator)
+        return pixels, labels[chosen[:, 0]]
+
+    shapes = ((None, resize.height, resize.width, 3), (None, labels.shape[1]))
+    return TrainingBatches(_dataset(load_batch, range(first_epoch * steps, epochs * steps), shapes), steps, len(plan))
+
+
+def evaluation_batches(images: ImageSet, *, resize: Resize, batch_size: int, labelled: bool = True) -> tf.data.Dataset:
+    """Return the images once, in order, as they are.
+
+    Args:
+        images: Any part.
+        resize: The size of the batches.
+        batch_size: Images in a batch.
+        labelled: Whether batches carry labels, as in `training_batches`.
+
+    Returns:
+        Batches of uint8 (b, height, width, 3), with float32 labels if `labelled`.
+
+    Raises:
+        UsageError: A batch size below 1.
+        DataError: No images, or one without a label.
+    """
+    _check(images, batch_size, labelled=labelled)
+    labels = encode_labels(images) if labelled else None
+
+    def load_batch(step: int) -> tuple[np.ndarray, ...]:
+        chosen = np.arange(step * batch_size, min((step + 1) * batch_size, len(images)))
+        pixels = load_images(images, chosen, resize)
+        return (pixels, labels[chosen]) if labelled else (pixels,)
+
+    shapes = ((None, resize.height, resize.width, 3), *([(None, labels.shape[1])] if labelled else []))
+    return _dataset(load_batch, range(-(-len(images) // batch_size)), shapes)
+
+
+def encode_labels(images: ImageSet) -> np.ndarray:
+    """Return the labels as a model wants them: float32 one-hot (n, classes), or (n, 1) for two classes."""
+    if len(images.class_names) == 2:
+        return images.labels[:, None].astype(np.float32)
+    return np.eye(len(images.class_names), dtype=np.float32)[images.labels]
+
+
+def load_image(images: ImageSet, index: int, resize: Resize) -> np.ndarray:
+    """Return one image as a model sees it, uint8 (height, width, 3), not augmented."""
+    return load_images(images, np.array([index]), resize)[0]
+
+
+def load_images(images: ImageSet, indexes: np.ndarray, resize: Resize) -> np.ndarray:
+    """Read, decode and resize some images.
+
+    Args:
+        images: Where they are.
+        indexes: int (b,), which ones.
+        resize: The size of the result.
+
+    Returns:
+        uint8 (b, height, width, 3).
+
+    Raises:
+        DataError: An image is unreadable.
+    """
+    shape = (resize.height, resize.width, 3)
+    result = np.empty((len(indexes), *shape), np.uint8)
+    pending: dict[tuple[int, ...], list[tuple[int, np.ndarray]]] = {}
+    pending_bytes = 0
+    for row, index in enumerate(indexes):
+        image = images.read(int(index))
+        if image.shape == shape:
+            result[row] = image
+            continue
+        pending.setdefault(image.shape, []).append((row, image))
+        pending_bytes += image.nbytes
+        # Large photos wait for few others, so that a batch never holds gigabytes.
+        if pending_bytes > _PENDING_BYTES:
+            _resize_into(result, pending, resize)
+            pending, pending_bytes = {}, 0
+    _resize_into(result, pending, resize)
+    return result
+
+
+def data_error(error: BaseException) -> DataError | None:
+    """Return the DataError that TensorFlow wrapped into its own when a batch failed, or None."""
+    found = re.search(r"(?:UnreadableImage|DataError): (.+)", str(error))
+    return DataError(found[1].strip()) if found else None
+
+
+def _resize_into(result: np.ndarray, pending: dict, resize: Resize) -> None:
+    """Resize images of one shape together: one call costs more than the pixels of a small image."""
+    with tf.device("/CPU:0"):
+        for group in pending.values():
+            rows = [row for row, _ in group]
+            result[rows] = resize_images(np.stack([image for _, image in group]), resize).numpy()
+
+
+def _dataset(load_batch: Callable[[int], tuple], steps: range, shapes: tuple) -> tf.data.Dataset:
+    types = (tf.uint8, tf.float32)[: len(shapes)]
+
+    def load(step):
+        # Declared stateless, which it is: else op determinism would run one batch after the other.
+        batch = tf.numpy_function(lambda number: load_batch(int(number)), [step], types, stateful=False)
+        batch = tuple(tf.ensure_shape(tensor, shape) for tensor, shape in zip(batch, shapes, strict=True))
+        return batch if len(batch) > 1 else batch[0]
+
+    dataset = tf.data.Dataset.range(steps.start, steps.stop)
+    return dataset.map(load, num_parallel_calls=os.cpu_count(), deterministic=True).prefetch(_PREFETCHED)
+
+
+def _check(images: ImageSet, batch_size: int, *, labelled: bool) -> None:
+    if batch_size < 1:
+        raise UsageError(f"batch size {batch_size}; expected 1 or more")
+    if not len(images):
+        raise DataError("no images for the batches; give a set with at least one")
+    if labelled and images.labels.min() < 0:
+        missing = images.ids[int(np.argmin(images.labels))]
+        raise DataError(f"image {missing} has no label; expected labels for all images, or use labelled=False")

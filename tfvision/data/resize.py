@@ -1,0 +1,154 @@
+"""The one resize: the same rounding in training, evaluation, prediction and the exported graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+from tfvision.config import ResizeOptions
+from tfvision.errors import UsageError
+from tfvision.files import nearest
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+KERNELS, MODES = (get_args(get_type_hints(ResizeOptions)[name]) for name in ("kernel", "mode"))
+
+
+@dataclass(frozen=True)
+class Resize:
+    """How images are brought to one size; stored with a run.
+
+    Attributes:
+        height: Rows of the result.
+        width: Columns of the result.
+        kernel: One of `KERNELS`.
+        antialias: Widen the kernel when shrinking (bilinear, bicubic, lanczos3).
+        mode: `stretch` both sides; `crop` the centre that has the wanted aspect; `pad` with zeros to it.
+
+    Raises:
+        UsageError: A size below 1, or an unknown kernel or mode.
+    """
+
+    height: int
+    width: int
+    kernel: str = "bilinear"
+    antialias: bool = True
+    mode: str = "stretch"
+
+    def __post_init__(self):
+        for name in ("height", "width"):
+            side = getattr(self, name)
+            if isinstance(side, bool) or not isinstance(side, int) or side < 1:
+                raise UsageError(f"resize {name} {side!r}; expected a whole number of pixels, 1 or more")
+        for name, known in (("kernel", KERNELS), ("mode", MODES)):
+            value = getattr(self, name)
+            if value not in known:
+                raise UsageError(
+                    f"unknown resize {name} {value!r}{nearest(value, known)}; expected {' | '.join(known)}"
+                )
+        if not isinstance(self.antialias, bool):
+            raise UsageError(f"resize antialias {self.antialias!r}; expected true or false")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Resize:
+        """Return the Resize that `to_dict` wrote.
+
+        Raises:
+            UsageError: A key that is unknown or missing.
+        """
+        known = [field.name for field in fields(cls)]
+        for key in values:
+            if key not in known:
+                raise UsageError(f"unknown resize key {key!r}{nearest(key, known)}; expected {', '.join(known)}")
+        if missing := [key for key in ("height", "width") if key not in values]:
+            raise UsageError(f"resize without {missing[0]}; expected at least height and width")
+        return cls(**values)
+
+
+def resize_images(images: tf.Tensor, resize: Resize) -> tf.Tensor:
+    """Bring one image or a batch to the size of `resize`, in TensorFlow operations only.
+
+    The result is rounded half to even and clipped, so it has the same bits eagerly, in a graph with
+    unknown height and width, and for one image or a batch. Images of the right size come back as they are.
+
+    Args:
+        images: uint8 (height, width, channels) or (batch, height, width, channels).
+        resize: The size and how to reach it.
+
+    Returns:
+        uint8 with height and width of `resize`.
+    """
+    import tensorflow as tf
+
+    images = tf.convert_to_tensor(images)
+    shape = (resize.height, resize.width)
+    if tuple(images.shape[-3:-1]) == shape:
+        return images
+    if images.shape.rank == 3:
+        return resize_images(images[tf.newaxis], resize)[0]
+    if resize.mode == "crop":
+        images = _crop_to_aspect(images, resize)
+    if resize.mode == "pad":
+        inner = _inner_size(images, resize)
+        images = _pad_to(_rounded(images, inner, resize), inner, resize)
+    else:
+        images = _rounded(images, shape, resize)
+    return tf.ensure_shape(images, (None, *shape, None))
+
+
+def _rounded(images, size, resize: Resize):
+    import tensorflow as tf
+
+    antialias = resize.antialias and resize.kernel not in ("area", "nearest")
+    resized = tf.image.resize(images, size, method=resize.kernel, antialias=antialias)
+    if resized.dtype == tf.uint8:
+        return resized
+    return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
+
+
+def _crop_to_aspect(images, resize: Resize):
+    """Cut the largest centred box with the aspect of `resize`, to the nearest pixel."""
+    import tensorflow as tf
+
+    height, width = _sides(images)
+    crop_height = tf.clip_by_value(_ratio(width, resize.height, resize.width), 1, height)
+    crop_width = tf.clip_by_value(_ratio(height, resize.width, resize.height), 1, width)
+    top, left = (height - crop_height) // 2, (width - crop_width) // 2
+    return images[:, top : top + crop_height, left : left + crop_width]
+
+
+def _inner_size(images, resize: Resize):
+    """Return the largest size that fits into `resize` with the aspect of the images, to the nearest pixel."""
+    import tensorflow as tf
+
+    height, width = _sides(images)
+    inner_height = tf.clip_by_value(_ratio(height, resize.width, width), 1, resize.height)
+    inner_width = tf.clip_by_value(_ratio(width, resize.height, height), 1, resize.width)
+    return tf.cast(tf.stack([inner_height, inner_width]), tf.int32)
+
+
+def _pad_to(images, inner, resize: Resize):
+    import tensorflow as tf
+
+    rest = tf.constant([resize.height, resize.width]) - inner
+    before = rest // 2
+    spatial = tf.stack([before, rest - before], axis=1)
+    return tf.pad(images, tf.concat([[[0, 0]], spatial, [[0, 0]]], axis=0))
+
+
+def _sides(images):
+    import tensorflow as tf
+
+    shape = tf.shape(images, out_type=tf.int64)
+    return shape[1], shape[2]
+
+
+def _ratio(value, numerator, denominator):
+    """Return value * numerator / denominator, rounded; whole numbers, so the same on every device."""
+    return (value * numerator + denominator // 2) // denominator

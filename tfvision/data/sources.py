@@ -1,0 +1,223 @@
+"""Where images come from: a class-per-folder tree or a CSV, in a directory or a .zip."""
+
+import os
+import posixpath
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tfvision.data.classes import order_classes, plain_labels
+from tfvision.data.decoding import IMAGE_SUFFIXES
+from tfvision.data.digits import write_digits
+from tfvision.data.imageset import ImageSet
+from tfvision.data.listing import listing
+from tfvision.data.storage import Directory, Storage, open_storage
+from tfvision.data.tables import TABLE_SUFFIXES, Columns, FileIndex, Table, find_columns, names_images, read_table
+from tfvision.errors import DataError, UsageError
+
+PART_FOLDERS = {
+    "train": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+
+_BEST_TABLES = ("labels", "train", "annotations")
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One image as a tree or a CSV tells of it."""
+
+    id: str
+    name: str
+    label: str | None = None
+    group: str | None = None
+    part: str | None = None
+
+
+def open_images(
+    data: str | os.PathLike,
+    *,
+    file_column: str | None = None,
+    label_column: str | None = None,
+    group_column: str | None = None,
+    positive_class: str | None = None,
+    labelled: bool = True,
+) -> ImageSet:
+    """Find the images of a data set and their labels; no image is read yet.
+
+    Args:
+        data: A folder or .zip with a folder a class, or with a CSV that names files and labels; such a
+            CSV itself; `digits` for the images that come with scikit-learn; without labels also a
+            folder of images or one image.
+        file_column: The column of the CSV that names the file; found by name or elimination when None.
+        label_column: The column with the label; found likewise.
+        group_column: The column whose equal values must stand in one part.
+        positive_class: Of two classes the positive one; by default "1" or "true", else the second.
+        labelled: False to take every image, without labels.
+
+    Raises:
+        DataError: No such data, no images, or labels that are missing, unclear or contradictory.
+        UsageError: An unknown positive class.
+    """
+    asked = Columns(file_column, label_column, group_column)
+    path = Path(data).expanduser()
+    if os.fspath(data) == "digits" and not path.exists():
+        path = write_digits()
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES and path.is_file():
+        storage, tables = Directory(path.parent, only=[path.name]), []
+    elif suffix in TABLE_SUFFIXES and path.is_file():
+        storage, tables = Directory(path.parent), [path.name]
+    else:
+        storage = open_storage(path)
+        tables = [name for name in storage.names if _suffix(name) in TABLE_SUFFIXES]
+    images = [name for name in storage.names if _suffix(name) in IMAGE_SUFFIXES]
+    if not images:
+        raise DataError(f"no images in {path}; expected files ending in {' '.join(sorted(IMAGE_SUFFIXES))}")
+    if not labelled and not asked.any() and suffix not in TABLE_SUFFIXES:
+        entries = [_Entry(short, name) for short, name in zip(_without_top(images), images, strict=True)]
+    elif suffix in TABLE_SUFFIXES:
+        entries = _read_rows(read_table(storage, tables[0]), images, asked, labelled=labelled)
+    else:
+        entries = _read_best(storage, tables, images, asked, labelled=labelled)
+    images = _build(entries, storage, positive_class, labelled=labelled)
+    return replace(images, source=os.fspath(data))
+
+
+def _read_best(
+    storage: Storage, tables: list[str], images: list[str], asked: Columns, *, labelled: bool
+) -> list[_Entry]:
+    """Read the CSV that names the images, else the class folders."""
+    usable, refused = [], []
+    for name in tables:
+        try:
+            table = read_table(storage, name)
+            index = FileIndex(name, images)
+            find_columns(table, index, asked, labelled=labelled)
+            (usable if names_images(table, index, asked) else refused).append((_rank(name), table))
+        except DataError as error:
+            refused.append((_rank(name), error))
+    usable.sort(key=lambda pair: pair[0])
+    refused.sort(key=lambda pair: pair[0])
+    if len(usable) > 1 and usable[0][0] == usable[1][0]:
+        names = [table.name for rank, table in usable if rank == usable[0][0]]
+        raise DataError(
+            f"{len(names)} CSV files name the images ({listing(names)}); unpack the data and give the path of one"
+        )
+    if usable:
+        return _read_rows(usable[0][1], images, asked, labelled=labelled)
+    if refused and (asked.any() or _is_flat(images)):
+        found = refused[0][1]
+        if isinstance(found, DataError):
+            raise found
+        return _read_rows(found, images, asked, labelled=labelled)
+    if asked.any():
+        raise DataError(
+            f"no CSV in {storage.path}, so no columns to choose; leave out the --...-column options or add the CSV"
+        )
+    try:
+        return _read_tree(storage, images)
+    except DataError as error:
+        # Images without class folders and a CSV: what is wrong with the CSV is what helps.
+        raise next((found for _, found in refused if isinstance(found, DataError)), error) from error
+
+
+def _read_rows(table: Table, images: list[str], asked: Columns, *, labelled: bool) -> list[_Entry]:
+    """Read the entries of a CSV; rows that say the same twice count once."""
+    index = FileIndex(table.name, images)
+    columns = find_columns(table, index, asked, labelled=labelled)
+    files = table.values(columns.file)
+    index.check_inside(files)
+    names = [index.find(file) for file in files]
+    if missing := [file for file, name in zip(files, names, strict=True) if name is None]:
+        raise DataError(
+            f"{len(missing):,} of {len(files):,} rows of {table.name} name no image, or more than one: "
+            f"{listing(missing, 20)}; correct column {columns.file!r} or add the files"
+        )
+    labels = plain_labels(table.values(columns.label)) if columns.label else [None] * len(files)
+    groups = table.values(columns.group) if columns.group else [None] * len(files)
+    entries: dict[str, _Entry] = {}
+    twice = []
+    for file, name, label, group in zip(files, names, labels, groups, strict=True):
+        known = entries.setdefault(name, _Entry(file, name, label, group))
+        if (known.label, known.group) != (label, group):
+            twice.append(
+                f"{file} ({known.label}, {label})" if known.label != label else f"{file} ({known.group}, {group})"
+            )
+    if twice:
+        raise DataError(
+            f"{table.name} gives {len(twice):,} files two labels or groups: {listing(twice, 20)}; keep one row each"
+        )
+    if columns.label and (empty := [file for file, label in zip(files, labels, strict=True) if not label]):
+        raise DataError(f"{len(empty):,} rows of {table.name} have no label: {listing(empty, 20)}; fill or remove them")
+    return list(entries.values())
+
+
+def _read_tree(storage: Storage, images: list[str]) -> list[_Entry]:
+    """Read a folder a class, or train/, validation/, test/ with a folder a class in each."""
+    shorts = _without_top(images)
+    tops = {short.split("/")[0].lower() for short in shorts}
+    split = "train" in tops and len(tops & PART_FOLDERS.keys()) > 1
+    if split and (other := sorted(tops - PART_FOLDERS.keys())):
+        raise DataError(
+            f"{storage.path} has {listing(other)} beside train/; expected only train/, validation/ and test/"
+        )
+    entries, outside = [], []
+    for short, name in zip(shorts, images, strict=True):
+        *folders, _ = short.split("/")
+        if len(folders) < 1 + split:
+            outside.append(short)
+            continue
+        part = PART_FOLDERS[folders[0].lower()] if split else None
+        entries.append(_Entry(short, name, folders[split], part=part))
+    if outside:
+        raise DataError(
+            f"{len(outside):,} of {len(images):,} images in {storage.path} stand in no class folder: "
+            f"{listing(outside)}; expected two or more folders, one a class, or a CSV that names the files"
+        )
+    return entries
+
+
+def _build(entries: list[_Entry], storage: Storage, positive_class: str | None, *, labelled: bool) -> ImageSet:
+    labels, class_names = np.full(len(entries), -1, np.int64), ()
+    if labelled:
+        class_names = order_classes({entry.label for entry in entries}, positive_class)
+        if len(class_names) < 2:
+            raise DataError(f"{storage.path} has the one class {listing(class_names)}; expected two or more")
+        number = {name: i for i, name in enumerate(class_names)}
+        labels = np.array([number[entry.label] for entry in entries], np.int64)
+    elif positive_class is not None:
+        raise UsageError("a positive class was given for images without labels; leave it out")
+    has_groups, has_parts = entries[0].group is not None, entries[0].part is not None
+    return ImageSet(
+        ids=tuple(entry.id for entry in entries),
+        names=tuple(entry.name for entry in entries),
+        labels=labels,
+        class_names=class_names,
+        storage=storage,
+        groups=np.array([entry.group for entry in entries]) if has_groups else None,
+        parts=np.array([entry.part for entry in entries]) if has_parts and labelled else None,
+    )
+
+
+def _without_top(names: list[str]) -> list[str]:
+    """Drop the folders that all names have in common."""
+    common = posixpath.commonpath([posixpath.dirname(name) or "." for name in names])
+    return [name[len(common) + 1 :] for name in names] if common not in ("", ".") else names
+
+
+def _is_flat(names: list[str]) -> bool:
+    return not any("/" in short for short in _without_top(names))
+
+
+def _rank(name: str) -> tuple[int, int]:
+    """Order CSV files: those higher up first, then the usual names."""
+    return name.count("/"), posixpath.splitext(posixpath.basename(name))[0].lower() not in _BEST_TABLES
+
+
+def _suffix(name: str) -> str:
+    return posixpath.splitext(name)[1].lower()

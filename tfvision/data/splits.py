@@ -1,0 +1,140 @@
+"""Train, validation and test: stratified, from the seed, exact copies and groups never torn apart."""
+
+import csv
+import io
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tfvision.data.imageset import ImageSet
+from tfvision.data.listing import listing
+from tfvision.data.stratify import PARTS, draw_parts
+from tfvision.errors import DataError, UsageError
+from tfvision.files import write_text
+
+LEFT_OUT = ""
+MIN_IMAGES = 3
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which part each image stands in.
+
+    Attributes:
+        parts: str (n,), one of `PARTS`, or "" for an image left out.
+        notes: What a person should know of how it came about, one line each.
+    """
+
+    parts: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+def split_images(
+    images: ImageSet, hashes: tuple[str, ...], *, validation: float = 0.1, test: float = 0.1, seed: int
+) -> Split:
+    """Split images by class, or complete the split that the data brings.
+
+    Args:
+        images: Labelled images; their `groups` stay together, their `parts` are kept.
+        hashes: Content hash of each image; images with equal ones stay together.
+        validation: Share of each class for validation.
+        test: Share of each class for the test.
+        seed: Seed of the draw. The order of the images does not matter.
+
+    Raises:
+        DataError: A class with fewer than 3 images, or too few to stand in every part.
+        UsageError: Shares that leave nothing for training.
+    """
+    if min(validation, test) < 0 or validation + test >= 1:
+        raise UsageError(
+            f"validation {validation} and test {test} of the images; expected shares from 0 with a sum below 1"
+        )
+    if images.parts is not None:
+        return _complete(images, hashes, validation, seed)
+    counts = np.bincount(images.labels, minlength=len(images.class_names))
+    if small := [f"{images.class_names[k]} ({counts[k]})" for k in np.flatnonzero(counts < MIN_IMAGES)]:
+        raise DataError(
+            f"classes with fewer than {MIN_IMAGES} images: {listing(small, 20)}; add images or leave them out"
+        )
+    return Split(draw_parts(images, hashes, (1 - validation - test, validation, test), seed))
+
+
+def write_splits(path: Path | str, images: ImageSet, parts: np.ndarray) -> None:
+    """Write `splits.csv` (id, part, label) in the order of the images."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("id", "part", "label"))
+    for image_id, part, label in zip(images.ids, parts, images.labels, strict=True):
+        writer.writerow((image_id, part, images.class_names[label] if label >= 0 else ""))
+    write_text(path, text.getvalue())
+
+
+def read_splits(path: Path | str, images: ImageSet) -> np.ndarray:
+    """Read the `splits.csv` of another run on the same images.
+
+    Returns:
+        str (n,), the part of each image.
+
+    Raises:
+        DataError: No such file, or its ids are not those of the images.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot read the split {path}: {error}; give the splits.csv of a run") from error
+    if not rows or not {"id", "part"} <= rows[0].keys():
+        raise DataError(f"{path} is no split; expected a CSV with the columns id and part")
+    found = {row["id"]: row["part"] for row in rows}
+    if twice := [image_id for image_id, count in Counter(row["id"] for row in rows).items() if count > 1]:
+        raise DataError(f"{path} names {len(twice):,} ids more than once: {listing(twice)}; keep one row each")
+    if wrong := sorted({str(part) for part in found.values()} - {*PARTS, LEFT_OUT}):
+        raise DataError(f"{path} has the part {wrong[0]!r}; expected {', '.join(PARTS)} or nothing")
+    known = set(images.ids)
+    for names, what in (
+        ([i for i in found if i not in known], "ids that the data does not have"),
+        ([i for i in images.ids if i not in found], "no row for images of the data"),
+    ):
+        if names:
+            raise DataError(
+                f"{path} has {what}, {len(names):,} of them: {listing(names)}; give the split of the same data"
+            )
+    return np.array([found[image_id] for image_id in images.ids])
+
+
+def _complete(images: ImageSet, hashes: tuple[str, ...], validation: float, seed: int) -> Split:
+    """Keep the given parts; cut what is missing from the training part; drop copies from what is learned of."""
+    parts, notes = images.parts.astype("U10"), []
+    given = set(parts)
+    if "test" not in given and "validation" in given:
+        parts[parts == "validation"] = "test"
+        notes.append("the data brings no test part: its validation part is the test, validation is cut from training")
+    elif "validation" not in given:
+        notes.append("the data brings no validation part: it is cut from training")
+    dropped = 0
+    for later, earlier in ((("test",), "validation"), (("test", "validation"), "train")):
+        held = {hashes[i] for i in np.flatnonzero(np.isin(parts, later))}
+        copies = [i for i in np.flatnonzero(parts == earlier) if hashes[i] in held]
+        parts[copies] = LEFT_OUT
+        dropped += len(copies)
+    if dropped:
+        notes.append(f"{dropped:,} images are exact copies of images in a later part: left out")
+    if "validation" not in parts:
+        train = np.flatnonzero(parts == "train")
+        hashes_of_train = tuple(hashes[i] for i in train)
+        parts[train] = draw_parts(images.select(train), hashes_of_train, (1 - validation, validation, 0.0), seed)
+    learned = set(images.labels[parts == "train"])
+    if unlearned := [name for k, name in enumerate(images.class_names) if k not in learned]:
+        raise DataError(f"no training images of {listing(unlearned)}; add some to train/ or leave these classes out")
+    if torn := _torn_groups(images, parts):
+        notes.append(f"{len(torn):,} groups stand in more than one given part: {listing(torn)}")
+    return Split(parts, tuple(notes))
+
+
+def _torn_groups(images: ImageSet, parts: np.ndarray) -> list[str]:
+    if images.groups is None:
+        return []
+    pairs = {(group, part) for group, part in zip(images.groups, parts, strict=True) if part != LEFT_OUT}
+    return sorted(str(group) for group, count in Counter(group for group, _ in pairs).items() if count > 1)
