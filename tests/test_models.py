@@ -1,0 +1,262 @@
+"""Builders: flat graphs, preprocessing, freezing, exact counts, weights."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tfvision.errors import UsageError
+from tfvision.models.backbones import BACKBONES, default_image_size
+from tfvision.models.classifier import build_classifier
+from tfvision.models.freezing import backbone_layers, count_parameters, trains_batch_norm, unfreeze
+from tfvision.models.heads import HEAD
+
+FAMILIES = sorted(BACKBONES)
+APPLICATIONS = [name for name in FAMILIES if name not in ("small_cnn", "convnext_base")]  # base: as tiny, but 350 MB
+PREPROCESS = {
+    "vgg16": keras.applications.vgg16,
+    "resnet50": keras.applications.resnet,
+    "mobilenet_v2": keras.applications.mobilenet_v2,
+    "mobilenet_v2_035": keras.applications.mobilenet_v2,
+    "convnext_tiny": keras.applications.convnext,
+    "efficientnet_v2_b0": keras.applications.efficientnet_v2,
+}
+
+
+def pixels(count: int = 3, side: int = 64) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, side, side, 3)).astype(np.uint8)
+
+
+def stock(name: str, side: int) -> keras.Model:
+    facts = BACKBONES[name]
+    builder = getattr(keras.applications, facts.builder)
+    return builder(include_top=False, weights=None, input_shape=(side, side, 3), **facts.options)
+
+
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_classifier_is_flat_and_equals_the_application_on_its_own_preprocessing(name: str) -> None:
+    model = build_classifier(name, 4, image_size=64, weights="none")
+    reference = stock(name, 64)
+    # Keras numbers unnamed layers anew in each build (ConvNeXt's last): those names may differ in their number only.
+    ours = [layer.name for layer in backbone_layers(model)]
+    theirs = [layer.name for layer in reference.layers[1:]]
+    assert [n.rstrip("_0123456789") for n in ours] == [n.rstrip("_0123456789") for n in theirs]
+    # No model within the model, but for the stems that ConvNeXt itself builds as Sequential.
+    nested = [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
+    assert nested == [layer.name for layer in reference.layers if isinstance(layer, keras.Model)]
+    features = keras.Model(model.input, model.get_layer(f"{HEAD}pool").input)
+    assert features.count_params() == reference.count_params() == BACKBONES[name].parameters
+    generator = np.random.default_rng(1)
+    # Weights that are no initial ones: zero biases and unit statistics would hide a wrong order.
+    weights = [w + 0.02 * generator.random(w.shape).astype("float32") for w in reference.get_weights()]
+    reference.set_weights(weights)
+    features.set_weights(weights)
+    expected = reference(PREPROCESS[name].preprocess_input(pixels().astype("float32")), training=False)
+    found = features(pixels(), training=False)
+    scale = float(np.abs(expected).max())
+    np.testing.assert_allclose(found, expected, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_stage_names_layers_of_its_own_in_order(name: str) -> None:
+    if name == "convnext_base":
+        pytest.skip("the same code as convnext_tiny")
+    model = build_classifier(name, 3, image_size=64, weights="none")
+    names = [layer.name for layer in backbone_layers(model)]
+    first = []
+    seen: set[str] = set()
+    for stage in BACKBONES[name].stages:
+        unfreeze(model, stage, batch_norm=True)
+        opened = {layer.name for layer in backbone_layers(model) if layer.trainable}
+        assert opened and not opened & seen
+        seen |= opened
+        first.append(min(names.index(layer) for layer in opened))
+    assert first == sorted(first)
+    with_weights = {layer.name for layer in backbone_layers(model) if layer.weights}
+    extras = {n for n in with_weights - seen if "downsampling" not in n and "normalization" not in n}
+    assert not extras
+
+
+def test_exact_counts_of_vgg16_with_two_open_blocks() -> None:
+    model = build_classifier("vgg16", 9, image_size=64, weights="none", head_units=(256,), head_dropout=0.5)
+    unfreeze(model, "block4,block5")
+    assert count_parameters(model) == (14_848_329, 13_112_841, 1_735_488)
+    unfreeze(model, "block5")
+    assert count_parameters(model).trainable == 13_112_841 - 5_899_776
+
+
+def test_block_1_is_not_block_16() -> None:
+    model = build_classifier("mobilenet_v2", 3, image_size=32, weights="none")
+    unfreeze(model, "block_1")
+    opened = [layer.name for layer in backbone_layers(model) if layer.trainable]
+    assert opened and all(name.startswith("block_1_") for name in opened)
+
+
+@pytest.mark.parametrize(
+    ("what", "count"), [("none", 0), ("all", 18), ("5", 5), ("50%", 9), ("block5", 4), ("block5_conv3", 1)]
+)
+def test_unfreeze_counts_the_backbone_without_the_head(what: str, count: int) -> None:
+    model = build_classifier("vgg16", 3, image_size=32, weights="none", head_units=(8,))
+    unfreeze(model, what)
+    layers = backbone_layers(model)
+    assert sum(layer.trainable for layer in layers) == count
+    if what in ("5", "50%"):
+        assert all(layer.trainable for layer in layers[-count:])
+    assert all(layer.trainable for layer in model.layers if layer.name.startswith(HEAD))
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("block6", "did you mean block5"),
+        ("999", "only 18 layers"),
+        ("101%", "at most 100%"),
+        ("", "names no layer"),
+        ("head_probabilities", "names no layer"),
+    ],
+)
+def test_unfreeze_refuses_what_is_not_there(what: str, message: str) -> None:
+    model = build_classifier("vgg16", 3, image_size=32, weights="none")
+    with pytest.raises(UsageError, match=message):
+        unfreeze(model, what)
+
+
+def test_batch_norm_of_the_backbone_stays_frozen_unless_asked() -> None:
+    model = build_classifier("mobilenet_v2", 3, image_size=32, weights="none")
+    assert trains_batch_norm(model)
+    unfreeze(model, "all")
+    assert not trains_batch_norm(model)
+    assert all(layer.trainable for layer in backbone_layers(model) if "BN" not in layer.name and "bn" not in layer.name)
+    unfreeze(model, "all", batch_norm=True)
+    assert trains_batch_norm(model)
+
+
+def test_small_images_are_enlarged_inside_the_model() -> None:
+    model = build_classifier("small_cnn", 3, image_size=32, input_size=16, weights="none")
+    assert model.input_shape == (None, 16, 16, 3)
+    assert model.get_layer("conv1").output.shape[1:3] == (32, 32)
+    enlarged = keras.Model(model.input, model.get_layer("enlarge").output)(pixels(2, 16))
+    np.testing.assert_allclose(enlarged, keras.ops.image.resize(pixels(2, 16).astype("float32"), (32, 32)), atol=1e-3)
+    with pytest.raises(UsageError, match="only enlarges"):
+        build_classifier("small_cnn", 3, image_size=16, input_size=32, weights="none")
+
+
+@pytest.mark.parametrize(("classes", "shape"), [(2, (None, 1)), (3, (None, 3))])
+def test_outputs_are_probabilities(classes: int, shape: tuple) -> None:
+    model = build_classifier(
+        "small_cnn",
+        classes,
+        image_size=16,
+        weights="none",
+        head_units=(6, 5),
+        head_dropout=(0.1, 0.2),
+        head_batch_norm=True,
+    )
+    assert model.output_shape == shape
+    assert [layer.name for layer in model.layers if layer.name.startswith(HEAD)] == [
+        "head_pool", "head_dense_1", "head_bn_1", "head_relu_1", "head_dropout_1",
+        "head_dense_2", "head_bn_2", "head_relu_2", "head_dropout_2", "head_probabilities",
+    ]  # fmt: skip
+    found = np.asarray(model(pixels(4, 16)))
+    assert np.all((found >= 0) & (found <= 1))
+    if classes > 2:
+        np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"head_dropout": 1.0},
+        {"head_units": (8,), "head_dropout": (0.1, 0.2)},
+        {"head_units": (0,)},
+        {"head_pooling": "mean"},
+        {"head_units": (8,), "head_activation": "rellu"},
+        {"num_classes": 1},
+    ],
+)
+def test_bad_heads_are_refused(options: dict) -> None:
+    with pytest.raises(UsageError):
+        build_classifier("small_cnn", **{"num_classes": 3, "image_size": 16, "weights": "none", **options})
+
+
+def test_unknown_backbones_get_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean mobilenet_v2"):
+        build_classifier("mobilenetv2", 3)
+
+
+def test_weights_from_a_file_arrive_unchanged_and_freeze_the_backbone(tmp_path: Path) -> None:
+    reference = stock("mobilenet_v2_035", 96)
+    reference.set_weights([w + 0.01 for w in reference.get_weights()])
+    reference.save_weights(tmp_path / "stand_in.weights.h5")
+    model = build_classifier(
+        "mobilenet_v2_035", 3, image_size=96, input_size=64, weights=str(tmp_path / "stand_in.weights.h5")
+    )
+    features = keras.Model(model.input, model.get_layer(f"{HEAD}pool").input)
+    for found, expected in zip(features.get_weights(), reference.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert count_parameters(model).trainable == 1280 * 3 + 3
+    assert not trains_batch_norm(model)
+
+
+def test_weights_that_do_not_fit_are_refused_in_a_line(tmp_path: Path) -> None:
+    stock("mobilenet_v2_035", 96).save_weights(tmp_path / "other.weights.h5")
+    (tmp_path / "damaged.weights.h5").write_bytes(b"nothing")
+    for name in ("other", "damaged"):
+        with pytest.raises(UsageError, match="does not fit mobilenet_v2") as error:
+            build_classifier("mobilenet_v2", 3, image_size=64, weights=str(tmp_path / f"{name}.weights.h5"))
+        assert "\n" not in str(error.value)
+    with pytest.raises(UsageError, match="no weights file"):
+        build_classifier("mobilenet_v2", 3, image_size=64, weights=str(tmp_path / "none.weights.h5"))
+
+
+def test_imagenet_without_a_network_says_which_file_goes_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    build = keras.applications.VGG16
+
+    def offline(*, weights: str | None, **options: object) -> keras.Model:
+        if weights == "imagenet":
+            raise Exception("URL fetch failure")
+        return build(weights=weights, **options)
+
+    monkeypatch.setattr(keras.applications, "VGG16", offline)
+    with pytest.raises(UsageError) as error:
+        build_classifier("vgg16", 3, image_size=32)
+    message = str(error.value)
+    assert "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5" in message
+    assert "models" in message and "--weights none" in message and "\n" not in message
+
+
+def test_imagenet_is_found_in_a_folder_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stock("mobilenet_v2_035", 96).save_weights(tmp_path / "mobilenet_v2_0.35_224_notop.weights.h5")
+    monkeypatch.setenv("TFVISION_WEIGHTS", str(tmp_path))
+    assert count_parameters(build_classifier("mobilenet_v2_035", 3, image_size=96)).trainable == 1280 * 3 + 3
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "size"),
+    [
+        ("mobilenet_v2", 64, 96),
+        ("mobilenet_v2", 130, 160),
+        ("vgg16", 4000, 224),
+        ("small_cnn", 32, 32),
+        ("small_cnn", 500, 64),
+        ("small_cnn", 6, 8),
+    ],
+)
+def test_default_image_size(name: str, side: int, size: int) -> None:
+    assert default_image_size(name, side) == size
+
+
+def test_a_saved_model_loads_with_plain_keras(tmp_path: Path) -> None:
+    model = build_classifier("vgg16", 3, image_size=32, input_size=16, weights="none", head_units=(8,))
+    model.save(tmp_path / "m.keras")
+    np.save(tmp_path / "x.npy", pixels(2, 16))
+    np.save(tmp_path / "y.npy", np.asarray(model(pixels(2, 16))))
+    script = (
+        "import sys, keras, numpy as np; m = keras.saving.load_model('m.keras'); "
+        "assert 'tfvision' not in sys.modules; "
+        "np.testing.assert_allclose(m.predict(np.load('x.npy'), verbose=0), np.load('y.npy'), atol=1e-6)"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)

@@ -1,0 +1,86 @@
+"""Assembled classifiers: raw pixels in, probabilities out."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tfvision.errors import UsageError
+from tfvision.models.backbones import backbone_facts, build_backbone
+from tfvision.models.freezing import unfreeze
+from tfvision.models.heads import build_head
+from tfvision.models.weights import load_backbone_weights
+
+if TYPE_CHECKING:
+    import keras
+
+
+def build_classifier(
+    backbone: str,
+    num_classes: int,
+    *,
+    image_size: int = 224,
+    input_size: int | None = None,
+    weights: str = "imagenet",
+    backbone_options: Mapping[str, Any] | None = None,
+    head_pooling: str = "avg",
+    head_units: Sequence[int] = (),
+    head_activation: str = "relu",
+    head_batch_norm: bool = False,
+    head_pool_batch_norm: bool = False,
+    head_dropout: float | Sequence[float] = 0.2,
+) -> "keras.Model":
+    """Build a classifier as one flat functional graph of stock Keras layers.
+
+    Pixels pass, where the model enlarges, a bilinear resize; then the backbone's own preprocessing; the backbone
+    with the layer names of `keras.applications`; pooling; the head. With pretrained weights the backbone is
+    frozen and its batch normalization stays so; with `weights="none"` everything is open. See `unfreeze`.
+
+    Args:
+        backbone: A key of BACKBONES.
+        num_classes: Two or more.
+        image_size: Side in pixels that the backbone sees.
+        input_size: Side in pixels of the images that come in, if the model is to enlarge them; default `image_size`.
+        weights: `imagenet`, `none`, or a weights file without top.
+        backbone_options: Further arguments of the backbone's builder.
+        head_pooling: `avg`, `max` or `flatten`.
+        head_units: Units of each hidden dense layer.
+        head_activation: Their activation.
+        head_batch_norm: Batch normalization after each hidden dense layer.
+        head_pool_batch_norm: Batch normalization after the pooling.
+        head_dropout: One rate before the output, or one for each hidden layer.
+
+    Returns:
+        An uncompiled model named after the backbone. Input `(batch, input_size, input_size, 3)`, RGB, uint8 or
+        float, values 0..255. Output `(batch, num_classes)` probabilities, or for two classes `(batch, 1)`, the
+        probability of the second (positive) class.
+
+    Raises:
+        UsageError: Unknown backbone (the nearest is named), weights that are missing or do not fit, a bad head.
+    """
+    import keras
+
+    backbone_facts(backbone)
+    input_size = input_size or image_size
+    if input_size > image_size:
+        raise UsageError(
+            f"input size {input_size} is larger than image size {image_size}; a model only enlarges images"
+        )
+    pixels = keras.Input((input_size, input_size, 3), name="pixels")
+    seen = pixels
+    if input_size < image_size:
+        seen = keras.layers.Resizing(image_size, image_size, interpolation="bilinear", name="enlarge")(pixels)
+    features = build_backbone(backbone, seen, options=backbone_options)
+    load_backbone_weights(keras.Model(pixels, features), backbone, weights)
+    probabilities = build_head(
+        features,
+        num_classes,
+        pooling=head_pooling,
+        units=head_units,
+        activation=head_activation,
+        batch_norm=head_batch_norm,
+        pool_batch_norm=head_pool_batch_norm,
+        dropout=head_dropout,
+    )
+    model = keras.Model(pixels, probabilities, name=backbone)
+    from_scratch = weights == "none"
+    unfreeze(model, "all" if from_scratch else "none", batch_norm=from_scratch)
+    return model
