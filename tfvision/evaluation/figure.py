@@ -1,0 +1,95 @@
+"""The look of every figure: canvas, colours, class names, and the PNG file it becomes."""
+
+import textwrap
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from tfvision.files import replacing
+
+DPI = 110
+TRAIN, VALIDATION, MARK, INK, FAINT = "#E69F00", "#0072B2", "#009E73", "#222222", "#BBBBBB"  # Okabe and Ito, 2008
+CLASS_COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933", "#332288", "#777777"
+)  # fmt: skip
+
+
+def new_figure(width: float, height: float, rows: int = 1, heights: Sequence[float] | None = None):
+    """Return a figure of `width` x `height` inches and its `rows` axes, one above the other with a common x.
+
+    Nothing of matplotlib's global state is used, so that a notebook's own figures stay as they are.
+    """
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, 1, sharex=rows > 1, squeeze=False, height_ratios=heights)[:, 0]
+    for one in axes:
+        one.spines[["top", "right"]].set_visible(False)
+        one.grid(color="#E8E8E8", linewidth=0.8)
+        one.set_axisbelow(True)
+    return figure, axes
+
+
+def set_title(axes: Axes, title: str, width: int = 60, pad: float = 6) -> None:
+    """Write a title that keeps to the left, wraps, and leaves `pad` points above the axes; `$` is a plain letter."""
+    text = wrap(title, width, 3)
+    axes.set_title(text, loc="left", pad=pad, fontsize=11, fontweight="bold", color=INK, parse_math=False)
+
+
+def draw_legend(axes: Axes, **options) -> None:
+    """Draw the legend of all labelled lines; `$` in a class name is a plain letter."""
+    legend = axes.legend(frameon=False, fontsize=8.5, **options)
+    for text in [*legend.get_texts(), legend.get_title()]:
+        text.set_parse_math(False)
+
+
+def say_nothing_to_draw(axes: Axes, why: str) -> None:
+    """Write in an empty figure why it is empty."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, why, ha="center", va="center", color=INK, transform=axes.transAxes, wrap=True)
+
+
+def save(figure: Figure, path: Path | str) -> None:
+    """Write the figure as PNG, whole or not at all."""
+    with warnings.catch_warnings(), replacing(path) as temporary:
+        # A class name in a script the font lacks shows as boxes; no user can act on a warning about it.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure.savefig(temporary, format="png", dpi=DPI)
+
+
+def shorten(text: str, width: int) -> str:
+    """Return `text` in at most `width` letters, its middle replaced by `…` if need be."""
+    if len(text) <= width:
+        return text
+    tail = (width - 1) // 3
+    return text[: width - 1 - tail] + "…" + (text[-tail:] if tail else "")
+
+
+def wrap(text: str, width: int, lines: int) -> str:
+    """Break each line of `text` at `width` letters and shorten what is left, to give at most `lines` lines."""
+    parts = text.split("\n")[:lines]
+    share = lines // len(parts)
+    return "\n".join(_wrap_line(part, width, share) for part in parts)
+
+
+def finite(values: Sequence) -> np.ndarray:
+    """Return float64 values; None, `''` and whatever else is no number become NaN."""
+    return np.array([_float(value) for value in values], dtype=np.float64)
+
+
+def _wrap_line(text: str, width: int, lines: int) -> str:
+    broken = textwrap.wrap(text, width)
+    if len(broken) > lines:
+        broken = [*broken[: lines - 1], shorten(" ".join(broken[lines - 1 :]), width)]
+    return "\n".join(broken)
+
+
+def _float(value) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return np.nan

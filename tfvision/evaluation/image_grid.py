@@ -1,0 +1,67 @@
+"""Image grids: class samples, augmented samples, worst mistakes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from tfvision.evaluation.figure import DPI, INK, save, wrap
+
+_CELL, _GAP, _TITLE, _LINE = 1.4, 0.12, 0.42, 0.15  # inches: an image, between two, the title, a caption's line
+_LETTERS, _LINES = 21, 6  # of a caption
+
+
+def plot_image_grid(
+    images: Sequence[np.ndarray], captions: Sequence[str], title: str, path: Path | str, columns: int = 8
+) -> None:
+    """Draw images in rows, each with its caption beneath.
+
+    Args:
+        images: uint8 `(h, w, 3)` RGB, `(h, w, 1)` or `(h, w)` grey; the sizes may differ. Of none, no file is
+            written.
+        captions: One an image. Each of its lines may take two, or six if it is the only one; then it is shortened.
+        title: Of the whole figure.
+        path: The PNG file to write.
+        columns: Images in a row.
+    """
+    if not len(images):
+        return
+    columns = min(columns, max(len(images), 4))
+    rows = -(-len(images) // columns)
+    texts = [wrap(caption, _LETTERS, _LINES) for caption in captions]
+    lines = max(text.count("\n") + 1 for text in texts)
+    width = columns * (_CELL + _GAP) + _GAP
+    row_height = _CELL + _LINE * lines + _GAP
+    height = _TITLE + rows * row_height
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    _write_title(figure, title, columns)
+    for index, (image, text) in enumerate(zip(images, texts, strict=True)):
+        row, column = divmod(index, columns)
+        left = _GAP + column * (_CELL + _GAP)
+        bottom = height - _TITLE - row * row_height - _CELL
+        cell = figure.add_axes((left / width, bottom / height, _CELL / width, _CELL / height))
+        _draw_image(cell, np.asarray(image))
+        figure.text(
+            (left + _CELL / 2) / width, (bottom - 0.04) / height, text,
+            ha="center", va="top", fontsize=8, color=INK, parse_math=False,
+        )  # fmt: skip
+    save(figure, path)
+
+
+def _write_title(figure: Figure, title: str, columns: int) -> None:
+    width, height = figure.get_size_inches()
+    text = wrap(title, 14 * columns, 1)
+    place = {"x": _GAP / width, "y": 1 - 0.08 / height, "ha": "left", "va": "top"}
+    figure.text(s=text, **place, fontsize=11, fontweight="bold", color=INK, parse_math=False)
+
+
+def _draw_image(cell, image: np.ndarray) -> None:
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[:, :, 0]
+    small = max(image.shape[:2]) < _CELL * DPI
+    # Nearest neighbour shows the pixels the model sees; on a larger image it would show artefacts instead.
+    cell.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest" if small else "antialiased")
+    cell.set_axis_off()

@@ -1,0 +1,133 @@
+"""Learning curves: how every metric went, epoch by epoch, phase by phase."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from tfvision.evaluation.figure import (
+    FAINT,
+    INK,
+    MARK,
+    TRAIN,
+    VALIDATION,
+    draw_legend,
+    finite,
+    new_figure,
+    save,
+    say_nothing_to_draw,
+    set_title,
+    shorten,
+)
+
+_FIRST = ("loss", "accuracy", "f1")
+_NAMES = {"f1": "F1"}
+
+
+def plot_learning_curves(history: Sequence[dict[str, Any]], path: Path | str, *, monitor: str = "val_loss") -> None:
+    """Draw a panel for each metric of a training, training against validation, and one for the learning rate.
+
+    Args:
+        history: A row an epoch with `epoch, phase, learning_rate` and pairs `m, val_m`; values may be text,
+            None or NaN.
+        path: The PNG file to write.
+        monitor: The metric by which the best epoch was chosen: lowest for a loss or an error, else highest.
+    """
+    metrics = _metrics(history)
+    if not metrics:
+        figure, axes = new_figure(9, 2.5)
+        say_nothing_to_draw(axes[0], "No epoch of this run has a metric to draw.")
+        save(figure, path)
+        return
+    rates = finite([row.get("learning_rate") for row in history])
+    has_rate = bool(np.isfinite(rates).any())
+    heights = [2.6] * len(metrics) + [1.3] * has_rate
+    figure, axes = new_figure(9, sum(heights) + 0.4, len(heights), heights)
+    epochs = _epochs(history)
+    best = _best(history, monitor)
+    for metric, one in zip(metrics, axes, strict=False):
+        _draw_metric(one, history, metric, epochs, best)
+    if has_rate:
+        _draw_rate(axes[-1], epochs, rates)
+    for one in axes:
+        _mark_phases(one, epochs, [str(row.get("phase") or "") for row in history], named=one is axes[0])
+    axes[-1].set_xlabel("epoch")
+    axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes[-1].set_xlim(epochs[0] - 0.6, epochs[-1] + 0.6)
+    save(figure, path)
+
+
+def _metrics(history: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the metrics that have a validation partner and a value, the usual ones first."""
+    names = dict.fromkeys(name for row in history for name in row)
+    pairs = [name for name in names if f"val_{name}" in names and not np.isnan(_column(history, name)).all()]
+    return sorted(pairs, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))
+
+
+def _column(history: Sequence[dict[str, Any]], name: str) -> np.ndarray:
+    return finite([row.get(name) for row in history])
+
+
+def _epochs(history: Sequence[dict[str, Any]]) -> np.ndarray:
+    """Return the epochs' numbers, or 1, 2, 3... where each phase counts from one again."""
+    epochs = _column(history, "epoch")
+    return epochs if np.all(np.diff(epochs) > 0) and not np.isnan(epochs).any() else np.arange(1.0, len(history) + 1)
+
+
+def _lower_is_better(metric: str) -> bool:
+    return "loss" in metric or "error" in metric
+
+
+def _best(history: Sequence[dict[str, Any]], monitor: str) -> int | None:
+    values = _column(history, monitor)
+    if np.isnan(values).all():
+        return None
+    return int(np.nanargmin(values) if _lower_is_better(monitor) else np.nanargmax(values))
+
+
+def _draw_metric(axes: Axes, history: Sequence[dict[str, Any]], metric: str, epochs: np.ndarray, best: int | None):
+    for name, label, colour, marker in [
+        (metric, "training", TRAIN, "s"),
+        (f"val_{metric}", "validation", VALIDATION, "o"),
+    ]:
+        values = _column(history, name)
+        axes.plot(epochs, values, color=colour, marker=marker, markersize=4, linewidth=1.8, label=label)
+    if best is not None and np.isfinite(values[best]):
+        axes.plot(
+            epochs[best], values[best], "*", color=MARK, markersize=15, markeredgecolor="white", zorder=5,
+            label=f"best epoch {epochs[best]:g}: {values[best]:.4g}",
+        )  # fmt: skip
+    name = _NAMES.get(metric, metric.replace("_", " "))
+    pad = 22 if axes.get_subplotspec().is_first_row() else 6  # room for the phases' names
+    set_title(axes, f"{name} ({'lower' if _lower_is_better(metric) else 'higher'} is better)", pad=pad)
+    axes.set_ylabel(name)
+    draw_legend(axes, loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def _draw_rate(axes: Axes, epochs: np.ndarray, rates: np.ndarray) -> None:
+    axes.plot(epochs, rates, color=INK, marker=".", linewidth=1.4, drawstyle="steps-mid")
+    positive = rates[rates > 0]
+    if len(positive) and positive.max() / positive.min() > 20:
+        axes.set_yscale("log")
+    axes.set_ylabel("learning rate")
+
+
+def _mark_phases(axes: Axes, epochs: np.ndarray, phases: list[str], *, named: bool) -> None:
+    """Draw a line where a phase begins, and write the phases' names once."""
+    starts = [index for index, phase in enumerate(phases) if index == 0 or phase != phases[index - 1]]
+    for index in starts:
+        if index:
+            axes.axvline((epochs[index - 1] + epochs[index]) / 2, color=FAINT, linestyle="--", linewidth=1.2, zorder=0)
+    if not named:
+        return
+    span = epochs[-1] - epochs[0] + 1.2
+    for index, stop in zip(starts, [*starts[1:], len(phases)], strict=True):
+        left = epochs[index] - 0.45
+        room = int(80 * (epochs[stop - 1] + 0.5 - left) / span)
+        axes.text(
+            left, 1.02, shorten(phases[index], max(4, room)), transform=axes.get_xaxis_transform(), va="bottom",
+            fontsize=8.5, style="italic", color="#555555", parse_math=False,
+        )  # fmt: skip

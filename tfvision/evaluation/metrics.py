@@ -1,0 +1,125 @@
+"""Metrics of one part of the data: every score with a bootstrap interval, ready for JSON."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tfvision.errors import DataError
+from tfvision.evaluation.scores import class_areas, count_classes, weighted_scores
+
+_CHUNK = 1_000_000  # weights held at a time: 8 MB, which stays in the cache
+
+
+def compute_metrics(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Score class probabilities against the truth, with the conventions of scikit-learn.
+
+    Args:
+        labels: `(n,)` int, index of the true class; images labelled -1 are left out.
+        probabilities: `(n, K)` float in 0..1, one column a class.
+        class_names: The `K` names; of two classes the positive stands second.
+        resamples: Number of bootstrap resamples of the images; 0 leaves all intervals undefined.
+        seed: Of the bootstrap.
+
+    Returns:
+        `n`; the scores; for two classes also `positive_class` and its `precision, recall, f1`; `ci95`, the
+        percentile bootstrap interval (Efron, Annals of Statistics 1979) `[low, high]` of each score;
+        `per_class`; `confusion_matrix` with true classes as rows; `class_names`. Undefined values are None.
+
+    Raises:
+        DataError: No image is labelled.
+        ValueError: The shapes do not fit, or a probability is NaN or infinite.
+    """
+    labels, probabilities = _checked(labels, probabilities, class_names)
+    scores = weighted_scores(labels, probabilities, np.ones((len(labels), 1)))
+    resampled = bootstrap_scores(labels, probabilities, resamples, seed)
+    return {
+        "n": len(labels),
+        **({"positive_class": str(class_names[1])} if len(class_names) == 2 else {}),
+        **{name: _number(values[0]) for name, values in scores.items()},
+        "ci95": {name: _interval(resampled.get(name, np.empty(0))) for name in scores},
+        "per_class": _per_class(labels, probabilities, class_names),
+        "confusion_matrix": confusion_matrix(labels, probabilities.argmax(axis=1), len(class_names)).tolist(),
+        "class_names": [str(name) for name in class_names],
+    }
+
+
+def bootstrap_scores(labels: np.ndarray, probabilities: np.ndarray, resamples: int, seed: int) -> dict[str, np.ndarray]:
+    """Return each score on `resamples` resamples of the images, drawn with replacement.
+
+    Args:
+        labels: `(n,)` int in 0..K-1.
+        probabilities: `(n, K)` float.
+        resamples: Number of resamples.
+        seed: Of the draws.
+
+    Returns:
+        Score name to `(resamples,)`, NaN where undefined; empty without resamples.
+    """
+    chunks = [weighted_scores(labels, probabilities, weights) for weights in _draws(len(labels), resamples, seed)]
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in (chunks[0] if chunks else ())}
+
+
+def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
+    """Return `(K, K)` int64: images of each true class (row) predicted as each class (column)."""
+    cells = np.asarray(labels) * num_classes + np.asarray(predicted)
+    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def _checked(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]) -> tuple[np.ndarray, ...]:
+    labels, probabilities = np.asarray(labels, np.int64), np.asarray(probabilities, np.float64)
+    if probabilities.shape != (*labels.shape, len(class_names)) or labels.ndim != 1 or len(class_names) < 2:
+        raise ValueError(
+            f"labels of shape {labels.shape} and {len(class_names)} class names need probabilities of shape "
+            f"(n, K) with K >= 2; got {probabilities.shape}"
+        )
+    if not np.isfinite(probabilities).all():
+        raise ValueError("some probabilities are NaN or infinite; the model's weights are probably broken")
+    labelled = labels >= 0
+    if not labelled.any():
+        raise DataError("none of the images has a label, so there is nothing to score; use predict instead of evaluate")
+    return labels[labelled], probabilities[labelled]
+
+
+def _draws(count: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield `(count, R)` float64 weights, how often each resample drew each image, in chunks that fit in memory."""
+    rng = np.random.default_rng(seed)
+    size = max(1, _CHUNK // count)
+    for start in range(0, resamples, size):
+        width = min(size, resamples - start)
+        drawn = rng.integers(count, size=(width, count)) * width + np.arange(width)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=count * width).reshape(count, width).astype(np.float64)
+
+
+def _per_class(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]) -> list[dict[str, Any]]:
+    ones = np.ones((len(labels), 1))
+    counts = count_classes(labels, probabilities.argmax(axis=1), len(class_names), ones)
+    roc_auc, average_precision = class_areas(labels, probabilities, ones)
+    return [
+        {
+            "class": str(name),
+            "precision": _number(counts.precision[0, index]),
+            "recall": _number(counts.recall[0, index]),
+            "f1": _number(counts.f1[0, index]),
+            "support": int(counts.true[0, index]),
+            "roc_auc": _number(roc_auc[0, index]),
+            "average_precision": _number(average_precision[0, index]),
+        }
+        for index, name in enumerate(class_names)
+    ]
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _interval(values: np.ndarray) -> list[float] | None:
+    values = values[np.isfinite(values)]
+    return np.percentile(values, [2.5, 97.5]).tolist() if len(values) else None

@@ -1,0 +1,249 @@
+"""Plots: one PNG file for each picture of a run, drawn from its predictions and its history."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+from matplotlib.ticker import PercentFormatter
+
+from tfvision.evaluation.figure import (
+    CLASS_COLOURS,
+    INK,
+    MARK,
+    VALIDATION,
+    draw_legend,
+    new_figure,
+    save,
+    say_nothing_to_draw,
+    set_title,
+    shorten,
+)
+from tfvision.evaluation.image_grid import plot_image_grid
+from tfvision.evaluation.learning_curves import plot_learning_curves
+from tfvision.evaluation.ranking import ranking_areas, ranking_counts
+from tfvision.evaluation.scores import CALIBRATION_BINS, calibration_bins, probability_scores
+
+__all__ = [
+    "plot_calibration",
+    "plot_confusion_matrix",
+    "plot_image_grid",
+    "plot_learning_curves",
+    "plot_precision_recall",
+    "plot_roc",
+]
+
+_GRID = np.linspace(0, 1, 5001)
+_FEW, _WORST = 10, 5  # up to so many classes all are drawn; of more, so many of the worst
+_NUMBERS_UP_TO = 30  # classes: beyond, the numbers of a confusion matrix do not fit its cells
+
+
+def plot_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], path: Path | str, title: str) -> None:
+    """Draw a confusion matrix: numbers are images, colour is the share of the row.
+
+    Args:
+        matrix: `(K, K)` int, true classes as rows, predicted as columns.
+        class_names: The `K` names.
+        path: The PNG file to write.
+        title: Of the figure.
+    """
+    matrix = np.asarray(matrix)
+    count = len(class_names)
+    side = float(np.clip(0.62 * count, 2.4, 18 if count > 60 else 13))
+    figure, (axes,) = new_figure(side + 2.4, side + 1.6)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    # The root spreads small shares apart: a share of 2 % must not look like none.
+    picture = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1))
+    names = [shorten(str(name), 22) for name in class_names]
+    size = 9 if count <= 30 else 7.5 if count <= 60 else 6
+    axes.set_xticks(range(count), names, rotation=90 if count > 6 else 30, fontsize=size, parse_math=False)
+    axes.set_yticks(range(count), names, fontsize=size, parse_math=False)
+    if count <= 6:
+        for label in axes.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
+    axes.tick_params(length=0)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    set_title(axes, title, int(10 * side) + 10)
+    if count <= _NUMBERS_UP_TO:
+        _write_numbers(axes, matrix, shares)
+    bar = figure.colorbar(picture, ax=axes, shrink=0.8, ticks=[0, 0.02, 0.1, 0.25, 0.5, 1], pad=0.02)
+    bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    bar.set_label("share of the true class", fontsize=9)
+    bar.outline.set_visible(False)
+    save(figure, path)
+
+
+def plot_precision_recall(
+    labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str], path: Path | str
+) -> None:
+    """Draw precision against recall, with the average precision of each class (Davis and Goadrich, ICML 2006).
+
+    Args:
+        labels: `(n,)` int, -1 for unlabelled images, which are left out.
+        probabilities: `(n, K)` float.
+        class_names: The `K` names. Of two only the second, positive one is drawn; of more than ten the mean
+            and the five worst.
+        path: The PNG file to write.
+    """
+
+    def curve(hits: np.ndarray, misses: np.ndarray) -> np.ndarray:
+        recall = hits / hits[-1]
+        at = np.minimum(np.searchsorted(recall, _GRID), len(recall) - 1)
+        return (hits / (hits + misses))[at]
+
+    classes = _class_curves(labels, probabilities, class_names, curve, area=1)
+    _plot_curves(classes, path, "Precision and recall", "average precision", ("recall", "precision"), corner=(1, 1))
+
+
+def plot_roc(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str], path: Path | str) -> None:
+    """Draw the receiver operating characteristic, with the area of each class (Fawcett, Pattern Rec. Letters 2006).
+
+    Args:
+        labels: `(n,)` int, -1 for unlabelled images, which are left out.
+        probabilities: `(n, K)` float.
+        class_names: The `K` names. Of two only the second, positive one is drawn; of more than ten the mean
+            and the five worst.
+        path: The PNG file to write.
+    """
+
+    def curve(hits: np.ndarray, misses: np.ndarray) -> np.ndarray:
+        rates = np.interp(_GRID, misses / misses[-1], hits / hits[-1])
+        rates[0] = 0  # the curve begins in the corner, however many positives rank above all negatives
+        return rates
+
+    classes = _class_curves(labels, probabilities, class_names, curve, area=0)
+    names = ("false positive rate", "true positive rate (recall)")
+    _plot_curves(classes, path, "ROC curve", "area under the curve", names, corner=(0, 1))
+
+
+def plot_calibration(
+    labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str], path: Path | str
+) -> None:
+    """Draw what the probabilities claim against what is true (Guo et al., ICML 2017), and how often they claim it.
+
+    Args:
+        labels: `(n,)` int, -1 for unlabelled images, which are left out.
+        probabilities: `(n, K)` float.
+        class_names: The `K` names. Of two classes the probability of the positive one is drawn, of more
+            that of the predicted class. The error in the title is always that of the predicted class.
+        path: The PNG file to write.
+    """
+    labels, probabilities = _labelled(labels, probabilities)
+    figure, (upper, lower) = new_figure(6.4, 6.8, 2, [3, 1])
+    if not len(labels):
+        lower.set_axis_off()
+        say_nothing_to_draw(upper, "No image has a label.")
+        save(figure, path)
+        return
+    if len(class_names) == 2:
+        claimed, true = probabilities[:, 1], labels == 1
+        name = shorten(str(class_names[1]), 30)
+        what = (f"probability of {name}", f"share that is {name}")
+    else:
+        claimed, true = probabilities.max(axis=1), labels == probabilities.argmax(axis=1)
+        what = ("probability of the predicted class", "share predicted correctly")
+    error = probability_scores(labels, probabilities, np.ones((len(labels), 1)))["expected_calibration_error"][0]
+    _draw_reliability(upper, lower, claimed, true)
+    set_title(upper, f"Calibration: expected calibration error {error:.3f}")
+    upper.set_ylabel(what[1], parse_math=False)
+    lower.set_xlabel(what[0], parse_math=False)
+    save(figure, path)
+
+
+def _write_numbers(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
+    size = {1: 10, 2: 10, 3: 9, 4: 8}.get(len(str(matrix.max())), 7)
+    for (row, column), number in np.ndenumerate(matrix):
+        colour = "#BBBBBB" if not number else "white" if shares[row, column] > 0.35 else INK
+        axes.text(column, row, str(number), ha="center", va="center", fontsize=size, color=colour)
+
+
+def _labelled(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    known = np.asarray(labels) >= 0
+    return np.asarray(labels)[known], np.asarray(probabilities, np.float64)[known]
+
+
+def _class_curves(labels, probabilities, class_names: Sequence[str], curve, *, area: int) -> list[tuple]:
+    """Return `(area, name, curve on the grid)` of each class that has images on both sides."""
+    labels, probabilities = _labelled(labels, probabilities)
+    ones = np.ones((len(labels), 1))
+    curves = []
+    for index in [1] if len(class_names) == 2 else range(len(class_names)):
+        positive = labels == index
+        if positive.any() and not positive.all():
+            value = ranking_areas(positive, probabilities[:, index], ones)[area][0]
+            points = curve(*ranking_counts(positive, probabilities[:, index]))
+            curves.append((value, shorten(str(class_names[index]), 24), points))
+    return curves
+
+
+def _plot_curves(classes: list[tuple], path, title: str, area: str, axis_names: tuple, corner: tuple) -> None:
+    """Draw the curves of some classes and, of several, their mean."""
+    figure, (axes,) = new_figure(8 if len(classes) > 1 else 6, 5.6)
+    if not classes:
+        say_nothing_to_draw(axes, "No curve: it needs labelled images of at least two classes.")
+        save(figure, path)
+        return
+    drawn = sorted(classes, key=lambda one: one[0])[:_WORST] if len(classes) > _FEW else classes
+    for position, (value, name, points) in enumerate(drawn):
+        style = "-" if position % 2 == 0 or len(drawn) < 5 else "--"
+        axes.plot(_GRID, points, style, color=CLASS_COLOURS[position], linewidth=1.6, label=f"{value:.3f}  {name}")
+    if len(classes) > 1:
+        mean = np.mean([points for _, _, points in classes], axis=0)
+        value = np.mean([value for value, _, _ in classes])
+        label = f"{value:.3f}  mean of {len(classes)} classes"
+        axes.plot(_GRID, mean, color=INK, linewidth=2.6, label=label)
+        heading = area + (f",\nthe {_WORST} worst classes" if len(classes) > _FEW else "")
+        draw_legend(axes, loc="center left", bbox_to_anchor=(1, 0.5), title=heading, alignment="left")
+    else:
+        title = f"{title} of {drawn[0][1]}: {area} {drawn[0][0]:.3f}"
+    if corner == (0, 1):
+        axes.plot([0, 1], [0, 1], ":", color="#888888", linewidth=1.2, zorder=1)  # chance
+    zoom = _zoom_on(axes, drawn, corner)
+    set_title(axes, title + (" (zoomed into the corner)" if zoom else ""), 56)
+    axes.set_xlabel(axis_names[0])
+    axes.set_ylabel(axis_names[1])
+    axes.set_aspect("equal", anchor="W")
+    save(figure, path)
+
+
+def _zoom_on(axes: Axes, drawn: list[tuple], corner: tuple) -> bool:
+    """Show a fifth of the plane where all curves hug the ideal corner, else all of it; say whether zoomed."""
+    zoom = min(value for value, _, _ in drawn) > 0.97
+    width = 0.2 if zoom else 1.0
+    margin = 0.02 * width
+    for limit, ideal in zip((axes.set_xlim, axes.set_ylim), corner, strict=True):
+        limit(*((1 - width - margin, 1 + margin) if ideal else (-margin, width + margin)))
+    return zoom
+
+
+def _draw_reliability(upper: Axes, lower: Axes, claimed: np.ndarray, true: np.ndarray) -> None:
+    bins = calibration_bins(claimed)
+    counts = np.bincount(bins, minlength=CALIBRATION_BINS)
+    used = np.flatnonzero(counts)
+    x = np.bincount(bins, claimed, CALIBRATION_BINS)[used] / counts[used]
+    y = np.bincount(bins, true, CALIBRATION_BINS)[used] / counts[used]
+    low, high = _wilson(y, counts[used])
+    upper.plot([0, 1], [0, 1], "--", color="#888888", linewidth=1.2, label="perfect calibration")
+    upper.errorbar(
+        x, y, [y - low, high - y], fmt="o", color=VALIDATION, ecolor="#8FBBD9", elinewidth=2, markersize=6,
+        label="images of one bin, with 95 % interval",
+    )  # fmt: skip
+    upper.set_ylim(-0.02, 1.02)
+    draw_legend(upper, loc="upper left" if np.mean(y - x) < 0.1 else "lower right")
+    edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
+    lower.bar(edges[:-1], counts, width=1 / CALIBRATION_BINS, align="edge", color=MARK, edgecolor="white")
+    lower.set_yscale("symlog", linthresh=1)
+    lower.set_ylabel("images\n(log scale)")
+    lower.set_xlim(-0.02, 1.02)
+
+
+def _wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the 95 % interval of a share (Wilson, JASA 1927), which stays in 0..1 and honest for few images."""
+    z2 = 1.96**2
+    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
+    half = np.sqrt(z2 * (share * (1 - share) / count + z2 / (4 * count**2))) / (1 + z2 / count)
+    return np.minimum(middle - half, share), np.maximum(middle + half, share)

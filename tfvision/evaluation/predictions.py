@@ -1,0 +1,158 @@
+"""Predictions: what a model said of each image, and the CSV file that every figure comes from."""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tfvision.errors import DataError
+from tfvision.files import replacing
+
+DIGITS = 9  # significant digits in the file: any float32 survives them unchanged
+_PREFIX = "p_"
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Class probabilities of `n` images.
+
+    Args:
+        ids: The images' ids, in order.
+        parts: `(n,)` str, the part of the split each image stands in; `""` where there is none.
+        labels: `(n,)` int64, index of the true class; -1 means unlabelled.
+        probabilities: `(n, K)` float64 in 0..1.
+        class_names: The `K` names in the order of the columns; of two classes the positive stands second.
+
+    Raises:
+        ValueError: The shapes do not fit together.
+    """
+
+    ids: tuple[str, ...]
+    parts: np.ndarray
+    labels: np.ndarray
+    probabilities: np.ndarray
+    class_names: tuple[str, ...]
+
+    def __post_init__(self):
+        object.__setattr__(self, "ids", tuple(self.ids))
+        object.__setattr__(self, "class_names", tuple(self.class_names))
+        object.__setattr__(self, "parts", np.asarray(self.parts, dtype=str))
+        object.__setattr__(self, "labels", np.asarray(self.labels, dtype=np.int64))
+        object.__setattr__(self, "probabilities", np.asarray(self.probabilities, dtype=np.float64))
+        count, classes = len(self.ids), len(self.class_names)
+        shapes = self.parts.shape, self.labels.shape, self.probabilities.shape
+        if shapes != ((count,), (count,), (count, classes)):
+            raise ValueError(
+                f"parts, labels, probabilities have the shapes {shapes}; {count} ids and {classes} class names need "
+                f"({count},), ({count},), ({count}, {classes})"
+            )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """`(n,)` int64, the class of the largest probability; the first of equals."""
+        return self.probabilities.argmax(axis=1).astype(np.int64)
+
+    def part(self, name: str) -> "Predictions":
+        """Return the images of one part of the split, in order."""
+        rows = np.flatnonzero(self.parts == name)
+        ids = tuple(self.ids[row] for row in rows)
+        return Predictions(ids, self.parts[rows], self.labels[rows], self.probabilities[rows], self.class_names)
+
+
+def class_probabilities(outputs: np.ndarray, num_classes: int) -> np.ndarray:
+    """Return one column a class for what a model gave.
+
+    Args:
+        outputs: `(n, K)` probabilities, or `(n, 1)` of a two-class model with one sigmoid unit, which
+            gives the probability of the second class.
+        num_classes: `K`, at least 2.
+
+    Returns:
+        `(n, K)` float64.
+
+    Raises:
+        ValueError: The outputs have another number of columns.
+    """
+    outputs = np.asarray(outputs, dtype=np.float64)
+    if num_classes == 2 and outputs.shape[1:] == (1,):
+        return np.concatenate([1 - outputs, outputs], axis=1)
+    if outputs.shape[1:] != (num_classes,):
+        raise ValueError(f"a model with outputs of shape {outputs.shape} cannot tell {num_classes} classes apart")
+    return outputs
+
+
+def write_predictions(path: Path | str, predictions: Predictions) -> None:
+    """Write `id, part, label, predicted, p_<class>...`, a row an image; an unlabelled image has an empty label."""
+    names = predictions.class_names
+    labels = [names[label] if label >= 0 else "" for label in predictions.labels]
+    _write(path, ["id", "part", "label"], zip(predictions.ids, predictions.parts, labels, strict=True), predictions)
+
+
+def write_unlabelled(path: Path | str, predictions: Predictions) -> None:
+    """Write `id, predicted, p_<class>...`, a row an image, for images whose class nobody knows."""
+    _write(path, ["id"], ([name] for name in predictions.ids), predictions)
+
+
+def read_predictions(path: Path | str) -> Predictions:
+    """Read what `write_predictions` or `write_unlabelled` wrote.
+
+    Args:
+        path: A CSV file with a column `id` and one `p_<class>` a class, whose order is the order of the
+            classes. Without the columns `part` and `label` parts are empty and labels -1.
+
+    Raises:
+        DataError: The file is missing, lacks columns, or holds a value that is not a class or a number.
+    """
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file)
+    except (OSError, ValueError, csv.Error) as error:
+        why = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot read predictions from {path}: {why}; expected a CSV file tfvision wrote") from error
+    names = tuple(name.removeprefix(_PREFIX) for name in header if name.startswith(_PREFIX))
+    if "id" not in header or not names:
+        raise DataError(f"{path} has the columns {', '.join(header)}; expected id and one p_<class> a class")
+    bad = next((number for number, row in enumerate(rows, start=2) if len(row) != len(header)), None)
+    if bad:
+        raise DataError(f"{path} has {len(rows[bad - 2])} fields in row {bad}; expected {len(header)}")
+    columns = dict(zip(header, zip(*rows, strict=True) if rows else [()] * len(header), strict=True))
+    empty = ("",) * len(rows)
+    return Predictions(
+        ids=columns["id"],
+        parts=np.array(columns.get("part", empty), dtype=str),
+        labels=_label_indices(columns.get("label", empty), names, path),
+        probabilities=_numbers([columns[_PREFIX + name] for name in names], path),
+        class_names=names,
+    )
+
+
+def _write(path: Path | str, leading: list[str], cells: Iterable[Iterable[str]], predictions: Predictions) -> None:
+    texts = [[f"{value:.{DIGITS}g}" for value in row] for row in predictions.probabilities.tolist()]
+    # The class is that of the written digits, so that a reader of the file finds the same.
+    rounded = np.array(texts, dtype=np.float64).reshape(predictions.probabilities.shape)
+    predicted = [predictions.class_names[index] for index in rounded.argmax(axis=1)]
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*leading, "predicted", *(_PREFIX + name for name in predictions.class_names)])
+        writer.writerows([*row, name, *text] for row, name, text in zip(cells, predicted, texts, strict=True))
+
+
+def _label_indices(texts: Iterable[str], names: tuple[str, ...], path: Path) -> np.ndarray:
+    index = {"": -1} | {name: position for position, name in enumerate(names)}
+    unknown = sorted(set(texts) - set(index))
+    if unknown:
+        raise DataError(f"{path} has the label {unknown[0]!r}, which is none of the classes {', '.join(names)}")
+    return np.array([index[text] for text in texts], dtype=np.int64)
+
+
+def _numbers(columns: list[tuple[str, ...]], path: Path) -> np.ndarray:
+    try:
+        return np.array(columns, dtype=np.float64).T
+    except ValueError as error:
+        raise DataError(f"{path} has a probability that is not a number: {error}") from error
