@@ -1,0 +1,86 @@
+"""Run folder: what the report reads, each file as far as it is there."""
+
+import base64
+import csv
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PLOTS = (
+    "learning_curves", "confusion_matrix", "precision_recall", "roc", "calibration",
+    "class_samples", "augmented_samples", "worst_mistakes",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The content of a run folder; what is missing is empty.
+
+    Args:
+        folder: The run folder as the user wrote it.
+        config, environment, metrics: Parsed `config.yaml`, `environment.json`, `metrics.json`.
+        history: Rows of `history.csv`, as text.
+        counts: Images of each `(part, label)` in `splits.csv`; the label is `""` where the file has none.
+        config_text, summary: `config.yaml` and `summary.txt` as they are.
+        plots: Name of a plot to its PNG as a data URI.
+        missing: Names of the files that are not there or cannot be read.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    environment: dict[str, Any]
+    metrics: dict[str, Any]
+    history: list[dict[str, str]]
+    counts: Counter
+    config_text: str
+    summary: str
+    plots: dict[str, str]
+    missing: list[str] = field(default_factory=list)
+
+
+def read_run_files(folder: Path | str) -> RunFiles:
+    """Read the files of a run folder that the report tells of."""
+    folder, missing = Path(folder), []
+
+    def read(name: str, parse: Callable[[str], Any], empty: Any) -> Any:
+        try:
+            content = parse((folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError, csv.Error):
+            content = None
+        if not isinstance(content, type(empty)):
+            missing.append(name)
+            return empty
+        return content
+
+    return RunFiles(
+        folder=folder,
+        config=read("config.yaml", yaml.safe_load, {}),
+        environment=read("environment.json", json.loads, {}),
+        metrics=read("metrics.json", json.loads, {}),
+        history=read("history.csv", _rows, []),
+        counts=read("splits.csv", _counts, Counter()),
+        config_text=read("config.yaml", str, ""),
+        summary=read("summary.txt", str, ""),
+        plots={name: uri for name in PLOTS if (uri := _data_uri(folder / "plots" / f"{name}.png"))},
+        missing=missing,
+    )
+
+
+def _rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(text.splitlines()))
+
+
+def _counts(text: str) -> Counter:
+    return Counter((row.get("part") or "", row.get("label") or "") for row in _rows(text))
+
+
+def _data_uri(path: Path) -> str:
+    try:
+        return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+    except OSError:
+        return ""

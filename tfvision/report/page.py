@@ -1,0 +1,92 @@
+"""The report: one self-contained page that tells what a run did, how well, and how to use it."""
+
+import shlex
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from tfvision import __version__
+from tfvision.files import write_text
+from tfvision.report.folder import RunFiles, read_run_files
+from tfvision.report.story import headline_part, percent, tell
+from tfvision.report.tables import class_table, fact_rows, image_table, phase_table, plain, score_table, tiles
+
+
+def write_report(folder: Path | str) -> Path:
+    """Write `report.html` into a run folder, from whatever of the run's files are there.
+
+    Args:
+        folder: The run folder. Command lines on the page name it as given here.
+
+    Returns:
+        The path of the page. It needs no other file and no network.
+
+    Raises:
+        RunError: The page could not be written.
+    """
+    path = Path(folder) / "report.html"
+    write_text(path, render(read_run_files(folder)))
+    return path
+
+
+def render(files: RunFiles) -> str:
+    """Return the page as HTML; every text of the run is escaped."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(resources.files("tfvision.report").joinpath("page.html").read_text("utf-8"))
+    config = files.config
+    subject = [plain(config[name]) for name in ("backbone", "data") if config.get(name) is not None]
+    part = headline_part(files.metrics)
+    return template.render(
+        title=" on ".join(subject) or files.folder.name,
+        run=files.folder.as_posix(),
+        story=tell(files.metrics),
+        tiles=tiles(files),
+        facts=fact_rows(files),
+        phases=phase_table(files),
+        images=image_table(files.counts),
+        scores=score_table(files.metrics),
+        classes=class_table(files.metrics),
+        plots=files.plots,
+        flawless=part is not None and files.metrics[part]["accuracy"] == 1,
+        usage=_usage(files),
+        command=plain(files.environment.get("command") or ""),
+        config_text=files.config_text,
+        summary=files.summary,
+        missing=files.missing,
+        version=__version__,
+        percent=percent,
+    )
+
+
+def _usage(files: RunFiles) -> dict[str, str]:
+    run = shlex.quote(files.folder.as_posix())
+    model = shlex.quote(f"saved_models/{files.folder.resolve().name}")
+    config = shlex.quote((files.folder / "config.yaml").as_posix())
+    return {
+        "predict": f"tfvision predict {run} photos/ --output predictions.csv",
+        "evaluate": f"tfvision evaluate {run} --data other.zip --output other.json",
+        "export": f"tfvision export {run} --output {model}",
+        "repeat": f"tfvision train --config {config} --output runs/again",
+        "python": _snippet(files),
+    }
+
+
+def _snippet(files: RunFiles) -> str:
+    part = headline_part(files.metrics)
+    names: list[Any] = (files.metrics[part].get("class_names") or []) if part else []
+    answer = "class_names[probabilities.argmax()]"
+    if len(names) == 2:
+        answer = "class_names[int(probabilities[-1] > 0.5)]"  # right for one sigmoid unit and for two outputs
+    return "\n".join([
+        "import keras",
+        "import numpy as np",
+        "",
+        f"model = keras.saving.load_model({(files.folder / 'model.keras').as_posix()!r})",
+        f"class_names = {names!r}",
+        'photo = keras.utils.load_img("photo.jpg", target_size=model.input_shape[1:3])',
+        "pixels = np.asarray(photo)[None]        # (1, height, width, 3), RGB, 0..255: no rescaling",
+        "probabilities = model.predict(pixels)[0]",
+        f"print({answer}, probabilities)",
+    ])  # fmt: skip

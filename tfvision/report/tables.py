@@ -1,0 +1,152 @@
+"""Tables of the report: facts, scores, classes, phases, images, each as text ready to show."""
+
+from collections import Counter
+from typing import Any
+
+from tfvision.report.folder import RunFiles
+from tfvision.report.story import headline_part, percent
+
+_SCORES = {
+    "accuracy": ("Accuracy", "share of images whose class is right"),
+    "balanced_accuracy": ("Balanced accuracy", "mean recall: every class counts the same"),
+    "precision": ("Precision of {positive}", "of the images called so, the share that are"),
+    "recall": ("Recall of {positive}", "of the images that are, the share found"),
+    "f1": ("F1 of {positive}", "harmonic mean of the two"),
+    "precision_macro": ("Precision, macro", "every class counts the same"),
+    "recall_macro": ("Recall, macro", "every class counts the same"),
+    "f1_macro": ("F1, macro", "every class counts the same"),
+    "precision_weighted": ("Precision, weighted", "each class counts by its images"),
+    "recall_weighted": ("Recall, weighted", "each class counts by its images"),
+    "f1_weighted": ("F1, weighted", "each class counts by its images"),
+    "roc_auc": ("ROC AUC", "chance that an image of the class ranks above another"),
+    "average_precision": ("Average precision", "area under precision and recall"),
+    "log_loss": ("Log loss", "lower is better"),
+    "brier": ("Brier score", "lower is better"),
+    "expected_calibration_error": ("Calibration error", "lower is better; its interval lies a little high"),
+}
+_FACTS = ("data", "backbone", "weights", "image_size", "batch_size", "optimizer", "seed")
+_OPTIONS = ("weight_decay", "label_smoothing", "balance", "resize", "augment", "head")
+_PHASE_COLUMNS = ("name", "solver", "epochs", "learning_rate", "schedule", "unfreeze", "patience")
+_PARTS = {"train": 0, "validation": 1, "test": 2}
+
+
+def score_table(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return `parts` and `rows` of `{name, hint, cells}`, a cell `(value, interval)` as text a part."""
+    parts = [part for part in ("validation", "test") if isinstance(metrics.get(part), dict)]
+    rows = []
+    for key, (name, hint) in _SCORES.items():
+        if any(metrics[part].get(key) is not None for part in parts):
+            positive = next((metrics[part].get("positive_class") for part in parts), "")
+            cells = [_score_cell(metrics[part], key) for part in parts]
+            rows.append({"name": name.format(positive=positive), "hint": hint, "cells": cells})
+    heads = [(part, metrics[part].get("n")) for part in parts]
+    return {"parts": heads, "rows": rows}
+
+
+def class_table(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return `part` and `rows` of `per_class`, the lowest F1 first, classes without images last."""
+    part = headline_part(metrics)
+    rows = (metrics[part].get("per_class") or []) if part else []
+    return {"part": part, "rows": sorted(rows, key=lambda row: (not row.get("support"), row.get("f1") or 0))}
+
+
+def fact_rows(files: RunFiles) -> list[tuple[str, str]]:
+    """Return name and text of what was trained on what."""
+    config, environment = files.config, files.environment
+    rows = [(name.replace("_", " "), plain(config[name])) for name in _FACTS if config.get(name) is not None]
+    rows += [
+        (name.replace("_", " "), describe(config[name]))
+        for name in _OPTIONS
+        if config.get(name) and config[name] != "none" and describe(config[name])
+    ]
+    rows += [(name, describe(environment[name])) for name in ("model", "hardware", "versions") if environment.get(name)]
+    seconds = _seconds(files)
+    rows += [("time", duration(seconds))] if seconds else []
+    return rows + ([("date", plain(environment["date"]))] if environment.get("date") else [])
+
+
+def phase_table(files: RunFiles) -> dict[str, Any]:
+    """Return `columns` and `rows` of the phases in the config, each cell as text."""
+    phases = files.config.get("phases")
+    phases = [phase for phase in phases if isinstance(phase, dict)] if isinstance(phases, list) else []
+    columns = [name for name in _PHASE_COLUMNS if any(phase.get(name) is not None for phase in phases)]
+    rows = [[plain(phase.get(name)) for name in columns] for phase in phases]
+    return {"columns": [name.replace("_", " ") for name in columns], "rows": rows}
+
+
+def image_table(counts: Counter) -> dict[str, Any]:
+    """Return `parts`, `rows` of `(class, counts)` and `total`: the images of each part and class."""
+    parts = sorted({part for part, _ in counts}, key=lambda part: (_PARTS.get(part, len(_PARTS)), part))
+    labels = sorted({label for _, label in counts if label})
+    rows = [(label, [counts[part, label] for part in parts]) for label in labels]
+    total = [sum(count for (one, _), count in counts.items() if one == part) for part in parts]
+    return {"parts": parts, "rows": rows, "total": total}
+
+
+def tiles(files: RunFiles) -> list[tuple[str, str]]:
+    """Return a few figures for the top of the page, each with what it is."""
+    part = headline_part(files.metrics)
+    scores = files.metrics[part] if part else {}
+    found = []
+    if scores.get("f1_macro") is not None:
+        found.append((f"{scores['f1_macro']:.4f}", f"F1 macro, {part}"))
+    if part == "test" and isinstance(files.metrics.get("validation"), dict):
+        found.append((percent(files.metrics["validation"].get("accuracy")), "accuracy, validation"))
+    if files.counts:
+        found.append((f"{sum(files.counts.values()):,}", "images in all"))
+    if files.history:
+        found.append((str(len(files.history)), "epoch" if len(files.history) == 1 else "epochs"))
+    if _seconds(files):
+        found.append((duration(_seconds(files)), "training time"))
+    return found
+
+
+def describe(section: Any) -> str:
+    """Return a section as one line: `flip, shift 0.1`; what is off, unset or zero is left out."""
+    if not isinstance(section, dict):
+        return plain(section)
+    return ", ".join(_item(str(key).replace("_", " "), value) for key, value in section.items() if value)
+
+
+def plain(value: Any) -> str:
+    """Return a value as a person writes it: thousands with commas, lists with `, `, None as `–`."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(plain(one) for one in value) or "none"
+    return describe(value) if isinstance(value, dict) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as `1 h 5 min`, `3 min 4 s` or `12 s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _item(name: str, value: Any) -> str:
+    if value is True:
+        return name
+    return f"{name} ({describe(value)})" if isinstance(value, dict) else f"{name} {plain(value)}"
+
+
+def _score_cell(scores: dict[str, Any], key: str) -> tuple[str, str]:
+    value, interval = scores.get(key), (scores.get("ci95") or {}).get(key)
+    if value is None:
+        return "–", ""
+    return f"{value:.4f}", f"{interval[0]:.3f} – {interval[1]:.3f}" if interval else ""
+
+
+def _seconds(files: RunFiles) -> float:
+    try:
+        return float(files.environment.get("seconds") or sum(float(row.get("seconds") or 0) for row in files.history))
+    except (TypeError, ValueError):
+        return 0.0
