@@ -1,0 +1,92 @@
+"""Small images and runs that the tests share; nothing here needs a network."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import cv2
+import numpy as np
+import pytest
+
+CLASSES = ("blue", "green", "red")
+COLOURS = {
+    "blue": (200, 60, 40),
+    "green": (40, 190, 60),
+    "red": (50, 40, 210),
+    "0": (90, 90, 90),
+    "1": (60, 140, 80),
+}  # BGR
+
+
+def write_tree(folder: Path, per_class: int = 20, classes: tuple[str, ...] = CLASSES, side: int = 16) -> Path:
+    """Write noisy squares of one colour a class as PNG, all different, in a class-per-folder tree."""
+    generator = np.random.default_rng(0)
+    for name in classes:
+        (folder / name).mkdir(parents=True)
+        for number in range(per_class):
+            noise = generator.integers(-35, 36, (side, side, 3))
+            pixels = np.clip(np.array(COLOURS[name]) + noise, 0, 255).astype(np.uint8)
+            cv2.imwrite(str(folder / name / f"{name}_{number:03}.png"), pixels)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A class-per-folder tree: 3 classes of 20 PNG, 16x16."""
+    return write_tree(tmp_path_factory.mktemp("data") / "colours")
+
+
+@pytest.fixture(scope="session")
+def two_colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A class-per-folder tree of two classes, 24 and 12 images."""
+    folder = write_tree(tmp_path_factory.mktemp("data") / "two", 24, ("green", "red"))
+    for number in range(12, 24):
+        (folder / "green" / f"green_{number:03}.png").unlink()
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def caches(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep tests away from the user's own caches and weights."""
+    base = tmp_path_factory.getbasetemp()
+    monkeypatch.setenv("TFVISION_CACHE", str(base / "cache"))
+    monkeypatch.setenv("KERAS_HOME", str(base / "keras"))
+    monkeypatch.delenv("TFVISION_WEIGHTS", raising=False)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data; tests that ask for it carry the marker `real`."""
+    folder = os.environ.get("TFVISION_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("TFVISION_DATA names no folder of real data")
+    return Path(folder).resolve()
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory, colours: Path) -> Path:
+    """A finished run of the small CNN on the colours."""
+    from tfvision.experiment import train_from_config
+
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    train_from_config(small_config(colours, folder))
+    return folder
+
+
+def small_config(data: Path, output: Path, **changes):
+    """Options of a run that takes two seconds."""
+    from tfvision.config import Augmentation, HeadOptions, Phase, SmallCnnOptions, TrainConfig
+
+    options = {
+        "data": str(data),
+        "output": str(output),
+        "backbone": "small_cnn",
+        "weights": "none",
+        "batch_size": 8,
+        "augment": Augmentation(vertical_flip=True),
+        "head": HeadOptions(pooling="flatten", units=[8], dropout=0.1),
+        "small_cnn": SmallCnnOptions(filters=[4, 4], kernel_size=3),
+        "phases": [Phase(epochs=6, learning_rate=1e-2, schedule="cosine")],
+    }
+    return TrainConfig(**{**options, **changes})

@@ -1,0 +1,101 @@
+"""Phases: defaults, the short options, and schedules against closed forms."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tfvision.config import Phase, TrainConfig
+from tfvision.errors import UsageError
+from tfvision.training.phases import resolve_phases
+
+
+def resolve(pretrained: bool = True, linear_head: bool = True, **options: object) -> list[Phase]:
+    return resolve_phases(TrainConfig(**options), pretrained=pretrained, linear_head=linear_head)
+
+
+def test_a_pretrained_backbone_is_trained_head_first() -> None:
+    head, rest = resolve()
+    assert (head.solver, head.unfreeze) == ("logistic_regression", "none")
+    assert (rest.unfreeze, rest.schedule) == ("all", "cosine")
+    head, again = resolve(linear_head=False)
+    assert (head.solver, head.unfreeze, again) == ("gradient", "none", rest)
+    assert rest.learning_rate < head.learning_rate
+
+
+def test_from_scratch_everything_is_open_at_once() -> None:
+    (phase,) = resolve(pretrained=False)
+    assert phase.unfreeze == "all"
+
+
+def test_epochs_alone_is_exactly_one_phase_without_early_stopping() -> None:
+    (phase,) = resolve(epochs=7)
+    assert (phase.epochs, phase.patience) == (7, None)
+    (phase,) = resolve(epochs=7, phases=[Phase(), Phase(learning_rate=0.5, patience=3, unfreeze="15")])
+    assert (phase.epochs, phase.patience, phase.learning_rate, phase.unfreeze) == (7, None, 0.5, "15")
+
+
+def test_learning_rate_and_unfreeze_change_the_last_phase() -> None:
+    phases = resolve(learning_rate=0.25, unfreeze="15")
+    assert phases[0] == resolve()[0]
+    assert (phases[1].learning_rate, phases[1].unfreeze) == (0.25, "15")
+
+
+@pytest.mark.parametrize(
+    "phase",
+    [
+        Phase(epochs=0),
+        Phase(learning_rate=0.0),
+        Phase(patience=0),
+        Phase(warmup=1.0),
+        Phase(factor=1.5, schedule="step"),
+        Phase(solver="logistic_regression", unfreeze="all"),
+    ],
+)
+def test_values_out_of_range_are_refused(phase: Phase) -> None:
+    with pytest.raises(UsageError, match=r"phases\[0\]\."):
+        resolve(phases=[phase])
+
+
+def test_logistic_regression_needs_a_linear_head() -> None:
+    with pytest.raises(UsageError, match="hidden layers"):
+        resolve(linear_head=False, phases=[Phase(solver="logistic_regression", unfreeze="none")])
+
+
+def rates(phase: Phase, steps_per_epoch: int = 10) -> np.ndarray:
+    from tfvision.training.optimizers import learning_rate
+
+    schedule = learning_rate(phase, steps_per_epoch)
+    steps = range(phase.epochs * steps_per_epoch)
+    return np.array([float(schedule(step)) if callable(schedule) else schedule for step in steps])
+
+
+def test_constant_schedule() -> None:
+    assert np.all(rates(Phase(epochs=2, learning_rate=0.5)) == 0.5)
+
+
+def test_cosine_schedule_is_half_way_down_in_the_middle() -> None:
+    found = rates(Phase(epochs=4, learning_rate=0.8, schedule="cosine"))
+    assert found[0] == pytest.approx(0.8)
+    assert found[20] == pytest.approx(0.4)
+    assert found[39] == pytest.approx(0.4 * (1 + math.cos(math.pi * 39 / 40)), rel=1e-4)
+
+
+def test_cosine_schedule_warms_up_linearly() -> None:
+    found = rates(Phase(epochs=4, learning_rate=0.8, schedule="cosine", warmup=1.0))
+    np.testing.assert_allclose(found[:10], np.arange(10) * 0.08, atol=1e-7)
+    assert found[10] == pytest.approx(0.8)
+    assert found[25] == pytest.approx(0.4)
+
+
+def test_step_schedule_holds_three_epochs_then_falls_by_the_factor() -> None:
+    found = rates(Phase(epochs=6, learning_rate=1.0, schedule="step", hold=3, factor=0.4)).reshape(6, 10)
+    np.testing.assert_allclose(found, np.repeat([[1, 1, 1, 0.4, 0.16, 0.064]], 10, axis=0).T, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "lion", "sgd"])
+def test_optimizers_take_weight_decay_as_given(name: str) -> None:
+    from tfvision.training.optimizers import build_optimizer
+
+    assert build_optimizer(name, Phase(), steps_per_epoch=5).weight_decay in (None, 0.0)
+    assert build_optimizer(name, Phase(), steps_per_epoch=5, weight_decay=0.01).weight_decay == 0.01

@@ -1,0 +1,65 @@
+"""One live line on a terminal (rich), plain lines elsewhere."""
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as LiveProgress
+
+_EVERY_SECONDS = 30.0  # between two plain lines of the same work
+
+# Soft wrapping and no highlighting: what is piped into a file or read by a test is the text itself.
+console = Console(highlight=False, soft_wrap=True, markup=False)
+
+
+class ProgressLine:
+    """Shows how far a piece of work is; a context manager.
+
+    Args:
+        what: Name of the work, at the start of the line.
+        total: Number of images.
+    """
+
+    def __init__(self, what: str, total: int) -> None:
+        self.what, self.total = what, total
+        self._start = self._printed_at = time.monotonic()
+        self._live: LiveProgress | None = None
+        if console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[state]}"))
+            self._live = LiveProgress(*columns, console=console, transient=True)
+            self._task = self._live.add_task(what, total=total, state="")
+
+    def __enter__(self) -> "ProgressLine":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def report(self, done: int, total: int | None = None, *, detail: str = "") -> None:
+        """Show that `done` images of `total` are through, with the rate, the time left and a detail (loss, metric)."""
+        self.total = total or self.total
+        now = time.monotonic()
+        rate = done / max(1e-9, now - self._start)
+        left = duration((self.total - done) / rate) if done else "?"
+        state = "  ".join(part for part in (detail, f"{rate:,.0f} images/s", f"{left} left") if part)
+        if self._live:
+            self._live.update(self._task, completed=done, total=self.total, state=state)
+        elif now - self._printed_at > _EVERY_SECONDS:
+            console.print(f"{self.what}  {done:,}/{self.total:,}  {state}")
+            self._printed_at = now
+
+
+def duration(seconds: float) -> str:
+    """Write seconds as `45 s`, `3:20 min` or `1:05 h`."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60}:{seconds % 60:02} min"
+    return f"{seconds // 3600}:{seconds % 3600 // 60:02} h"

@@ -1,0 +1,77 @@
+"""Optimizers, learning rate schedules and losses by name."""
+
+from typing import TYPE_CHECKING
+
+from tfvision.config import Phase
+from tfvision.errors import UsageError
+
+if TYPE_CHECKING:
+    import keras
+
+
+def build_optimizer(name: str, phase: Phase, *, steps_per_epoch: int, weight_decay: float = 0.0) -> "keras.Optimizer":
+    """Build the optimizer of a phase with its schedule.
+
+    Args:
+        name: `adam` (Kingma and Ba, 2015), `adamw` (Loshchilov and Hutter, 2019), `lion` (Chen et al., 2023),
+            `sgd` (with Nesterov momentum 0.9).
+        phase: Learning rate, schedule and epochs.
+        steps_per_epoch: Steps an epoch.
+        weight_decay: Decoupled weight decay, 0 for none.
+
+    Raises:
+        UsageError: An unknown name.
+    """
+    from keras import optimizers
+
+    kinds = {"adam": optimizers.Adam, "adamw": optimizers.AdamW, "lion": optimizers.Lion, "sgd": optimizers.SGD}
+    if name not in kinds:
+        raise UsageError(f"unknown optimizer {name!r}; expected {', '.join(kinds)}")
+    extra = {"momentum": 0.9, "nesterov": True} if name == "sgd" else {}
+    # 0 stays 0 also for AdamW, whose own default is not.
+    decay = weight_decay if name == "adamw" or weight_decay else None
+    return kinds[name](learning_rate=learning_rate(phase, steps_per_epoch), weight_decay=decay, **extra)
+
+
+def learning_rate(phase: Phase, steps_per_epoch: int) -> "float | keras.optimizers.schedules.LearningRateSchedule":
+    """Return the learning rate of a phase as a number or a schedule over its steps.
+
+    `cosine` falls to 0 at the end of the phase (Loshchilov and Hutter, "SGDR", 2017), after a linear warm-up where
+    asked. `step` holds the rate for `hold` epochs, then multiplies it by `factor` at each epoch.
+    """
+    from keras.optimizers import schedules
+
+    rate, steps = phase.learning_rate, phase.epochs * steps_per_epoch
+    if phase.schedule == "cosine":
+        warmup = round(phase.warmup * steps_per_epoch)
+        if not warmup:
+            return schedules.CosineDecay(rate, decay_steps=steps)
+        return schedules.CosineDecay(0.0, decay_steps=steps - warmup, warmup_target=rate, warmup_steps=warmup)
+    if phase.schedule == "step" and phase.epochs > max(1, phase.hold):
+        drops = range(max(1, phase.hold), phase.epochs)
+        values = [rate * phase.factor ** (number) for number in range(len(drops) + 1)]
+        # A boundary is the last step with the value before it.
+        return schedules.PiecewiseConstantDecay([epoch * steps_per_epoch - 1 for epoch in drops], values)
+    return rate
+
+
+def build_loss(num_classes: int, *, label_smoothing: float = 0.0) -> "keras.losses.Loss":
+    """Return cross-entropy on probabilities; Keras computes it from the logits behind them.
+
+    Args:
+        num_classes: Two give binary, more give categorical cross-entropy.
+        label_smoothing: Share of each label spread over all classes, 0 to under 1 (Szegedy et al., 2016).
+    """
+    from keras import losses
+
+    kind = losses.BinaryCrossentropy if num_classes == 2 else losses.CategoricalCrossentropy
+    return kind(label_smoothing=label_smoothing)
+
+
+def build_metrics(num_classes: int) -> "list[keras.metrics.Metric]":
+    """Return accuracy and F1 (macro, or of the positive class where there are two) for history and plots."""
+    from keras import metrics
+
+    if num_classes == 2:
+        return [metrics.BinaryAccuracy(name="accuracy"), metrics.F1Score(average="macro", threshold=0.5, name="f1")]
+    return [metrics.CategoricalAccuracy(name="accuracy"), metrics.F1Score(average="macro", name="f1")]

@@ -1,0 +1,81 @@
+"""What is trained when: default phases, and the flags that change them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tfvision.config import Phase, TrainConfig
+from tfvision.errors import UsageError
+
+
+def default_phases(*, pretrained: bool, linear_head: bool) -> list[Phase]:
+    """Return the phases of a run that names none.
+
+    A pretrained backbone is trained head first, so that a random head does not spoil its features, and is then
+    opened with a lower rate and a cosine schedule (Howard and Ruder, "Universal Language Model Fine-tuning", 2018;
+    Kumar et al., "Fine-Tuning can Distort Pretrained Features", 2022). A linear head needs no epochs for that: it is
+    the logistic regression on the frozen features. A model from scratch has one phase.
+    """
+    if not pretrained:
+        return [Phase(name="train", epochs=30, learning_rate=1e-3, schedule="cosine", unfreeze="all", patience=10)]
+    head = Phase(name="head", solver="logistic_regression", epochs=1, unfreeze="none")
+    if not linear_head:
+        head = Phase(name="head", epochs=3, learning_rate=1e-3, unfreeze="none")
+    return [head, Phase(name="fine-tune", epochs=8, learning_rate=1e-4, schedule="cosine", unfreeze="all", patience=4)]
+
+
+def resolve_phases(config: TrainConfig, *, pretrained: bool, linear_head: bool) -> list[Phase]:
+    """Return the phases of a run: those of the configuration or the default, changed by the short options.
+
+    `epochs` alone means exactly one phase of so many epochs without early stopping; `learning_rate` and `unfreeze`
+    change the last phase.
+
+    Args:
+        config: The options.
+        pretrained: Whether the backbone has pretrained weights.
+        linear_head: Whether the head has no hidden layers.
+
+    Raises:
+        UsageError: A value out of range.
+    """
+    if config.phases is not None and not config.phases:
+        raise UsageError("phases: expected at least one phase, got an empty list; leave it out for the default")
+    phases = config.phases or default_phases(pretrained=pretrained, linear_head=linear_head)
+    if config.epochs is not None:
+        phases = [replace(phases[-1], epochs=config.epochs, patience=None)]
+        if config.phases is None:
+            phases = [replace(phases[0], name="train")]
+    last = phases[-1]
+    if config.learning_rate is not None:
+        last = replace(last, learning_rate=config.learning_rate)
+    if config.unfreeze is not None:
+        last = replace(last, unfreeze=config.unfreeze)
+    phases = [*phases[:-1], last]
+    for number, phase in enumerate(phases):
+        _check(phase, f"phases[{number}]", linear_head=linear_head)
+    return phases
+
+
+def _check(phase: Phase, where: str, *, linear_head: bool) -> None:
+    ranges: Sequence[tuple[bool, str]] = (
+        (phase.epochs >= 1, f"epochs: expected 1 or more, got {phase.epochs}"),
+        (phase.learning_rate > 0, f"learning_rate: expected more than 0, got {phase.learning_rate}"),
+        (phase.patience is None or phase.patience >= 1, f"patience: expected 1 or more or null, got {phase.patience}"),
+        (
+            0 <= phase.warmup < max(1, phase.epochs),
+            f"warmup: expected 0 to under {phase.epochs} epochs, got {phase.warmup}",
+        ),
+        (phase.warmup == 0 or phase.schedule == "cosine", "warmup: only the cosine schedule has one"),
+        (phase.hold >= 0, f"hold: expected 0 or more epochs, got {phase.hold}"),
+        (0 < phase.factor <= 1, f"factor: expected more than 0, at most 1, got {phase.factor}"),
+        (
+            phase.solver == "gradient" or phase.unfreeze == "none",
+            f"solver: logistic_regression fits the head alone; set unfreeze: none, got {phase.unfreeze}",
+        ),
+        (
+            phase.solver == "gradient" or linear_head,
+            "solver: logistic_regression fits a linear head; this head has hidden layers, use solver: gradient",
+        ),
+    )
+    for holds, message in ranges:
+        if not holds:
+            raise UsageError(f"{where}.{message}")
