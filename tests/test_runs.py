@@ -1,0 +1,163 @@
+"""The run folder: what is in it, how it is opened, and that figures follow from predictions."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import small_config
+
+from tfvision.config import TrainConfig
+from tfvision.data.sources import open_images
+from tfvision.errors import DataError, RunError, UsageError
+from tfvision.evaluation.predictions import read_predictions
+from tfvision.experiment import train_from_config
+from tfvision.files import write_text
+from tfvision.options import from_dict, load_yaml
+from tfvision.prediction import load_predictor
+from tfvision.results import compute_part
+from tfvision.runs import open_run, read_facts
+
+FILES = {
+    "config.yaml", "splits.csv", "history.csv", "model.keras", "summary.txt", "predictions.csv", "metrics.json",
+    "report.html", "environment.json", "plots",
+}  # fmt: skip
+PLOTS = {
+    "learning_curves",
+    "confusion_matrix",
+    "precision_recall",
+    "roc",
+    "calibration",
+    "class_samples",
+    "augmented_samples",
+}
+SCORES = {
+    "n", "accuracy", "balanced_accuracy", "precision_macro", "recall_macro", "f1_macro", "precision_weighted",
+    "recall_weighted", "f1_weighted", "log_loss", "brier", "expected_calibration_error", "roc_auc",
+    "average_precision", "ci95", "per_class", "confusion_matrix",
+}  # fmt: skip
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_folder_holds_every_file_and_nothing_half_written(small_run: Path) -> None:
+    assert {entry.name for entry in small_run.iterdir()} == FILES
+    assert {path.stem for path in (small_run / "plots").iterdir()} - {"worst_mistakes"} == PLOTS
+
+
+def test_figures_follow_from_the_predictions_file(small_run: Path) -> None:
+    metrics = json.loads((small_run / "metrics.json").read_text())
+    assert set(metrics) == {"validation", "test"}
+    predictions = read_predictions(small_run / "predictions.csv")
+    for part, scores in metrics.items():
+        assert scores.keys() >= SCORES
+        assert scores == json.loads(json.dumps(compute_part(predictions.part(part))))
+    splits = {row["id"]: row["part"] for row in rows(small_run / "splits.csv")}
+    assert {name: part for name, part in splits.items() if part != "train"} == dict(
+        zip(predictions.ids, predictions.parts, strict=True)
+    )
+
+
+def test_the_model_file_gives_the_predictions_of_the_file(small_run: Path, colours: Path) -> None:
+    run = open_run(small_run)
+    images = open_images(colours)
+    predictions = read_predictions(small_run / "predictions.csv")
+    chosen = [images.ids.index(name) for name in predictions.ids]
+    found = load_predictor(small_run).probabilities(images.select(chosen))
+    np.testing.assert_allclose(found, predictions.probabilities, atol=1e-6)
+    assert run.facts.class_names == ("blue", "green", "red")
+    # The best epoch of the history is the one whose weights were kept.
+    best = min(rows(small_run / "history.csv"), key=lambda row: float(row["val_loss"]))
+    assert run.metrics["validation"]["log_loss"] == pytest.approx(float(best["val_loss"]), rel=1e-3)
+
+
+def test_history_has_a_row_an_epoch_with_train_and_validation_scores(small_run: Path) -> None:
+    history = rows(small_run / "history.csv")
+    assert [row["epoch"] for row in history] == list("123456")
+    wanted = "epoch phase learning_rate loss accuracy f1 val_loss val_accuracy val_f1 seconds images_per_second"
+    assert list(history[0]) == wanted.split()
+    assert float(history[0]["learning_rate"]) == pytest.approx(1e-2)
+
+
+def test_the_config_of_a_run_repeats_it(small_run: Path, tmp_path: Path) -> None:
+    config = from_dict(TrainConfig, load_yaml(small_run / "config.yaml"))
+    config.output = str(tmp_path / "again")
+    again = train_from_config(config)
+    assert (again.folder / "predictions.csv").read_bytes() == (small_run / "predictions.csv").read_bytes()
+    assert (again.folder / "splits.csv").read_bytes() == (small_run / "splits.csv").read_bytes()
+
+
+def test_the_splits_of_a_run_can_be_given_to_another(small_run: Path, colours: Path, tmp_path: Path) -> None:
+    config = small_config(colours, tmp_path / "run", seed=9)
+    config.split.file = str(small_run / "splits.csv")
+    run = train_from_config(config)
+    assert rows(run.folder / "splits.csv") == rows(small_run / "splits.csv")
+
+
+def test_an_existing_folder_is_refused_before_any_work(colours: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("keep")
+    with pytest.raises(UsageError, match="exists already"):
+        train_from_config(small_config(colours, tmp_path / "run"))
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine.txt"]
+
+
+def test_plain_keras_loads_the_model_without_tfvision_and_without_a_warning(small_run: Path) -> None:
+    script = (
+        "import sys, warnings; warnings.simplefilter('error'); import keras; "
+        "m = keras.saving.load_model(sys.argv[1]); assert m.output_shape == (None, 3); assert 'tfvision' not in sys.modules"
+    )
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script, str(small_run / "model.keras")],
+        check=True,
+        env=environment,
+    )
+
+
+def test_opening_what_is_no_run_says_so(tmp_path: Path, small_run: Path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        open_run(tmp_path / "none")
+    with pytest.raises(DataError, match=r"has no model\.keras"):
+        open_run(tmp_path)
+    (tmp_path / "model.keras").write_bytes((small_run / "model.keras").read_bytes()[:5000])
+    with pytest.raises(DataError, match="damaged"):
+        open_run(tmp_path).model()
+    with pytest.raises(DataError, match="damaged"):
+        read_facts(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "other.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
+    with pytest.raises(DataError, match="class names"):
+        read_facts(tmp_path / "other.keras")
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_text(tmp_path / "a.txt", "old")
+
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(RunError, match="No space left"):
+        write_text(tmp_path / "a.txt", "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_two_classes_have_scores_of_the_positive_one(two_colours: Path, tmp_path: Path) -> None:
+    config = small_config(two_colours, tmp_path / "run", balance="class_weights", monitor="val_f1")
+    config.source.positive_class = "green"
+    run = train_from_config(config)
+    assert run.facts.class_names == ("red", "green")
+    scores = run.metrics["test"]
+    assert scores["positive_class"] == "green"
+    assert {"precision", "recall", "f1"} <= scores.keys()
+    assert rows(run.folder / "predictions.csv")[0].keys() == {"id", "part", "label", "predicted", "p_red", "p_green"}

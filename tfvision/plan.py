@@ -1,0 +1,94 @@
+"""The plan of a run: what is trained on what, in lines a person reads before it starts."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfvision.config import Augmentation, Phase, TrainConfig
+from tfvision.data.imageset import ImageSet
+
+if TYPE_CHECKING:
+    import keras
+
+    from tfvision.runs import ModelFacts
+
+
+def describe_plan(
+    model: "keras.Model",
+    parts: Mapping[str, ImageSet],
+    config: TrainConfig,
+    facts: "ModelFacts",
+    notes: Sequence[str],
+) -> str:
+    """Return the plan as aligned lines.
+
+    Args:
+        model: The built model; what is trainable is counted for each phase and left as it was.
+        parts: Images of each part.
+        config: Resolved options.
+        facts: Class names and resize.
+        notes: Lines about the data.
+    """
+    lines = [
+        ("data", f"{config.data}: {', '.join(f'{len(images):,} {part}' for part, images in parts.items())}"),
+        ("classes", _classes(parts["train"])),
+        *(("", note) for note in notes),
+        ("images", _images(model, config, facts)),
+        ("augment", _augment(config.augment)),
+        *([("balance", config.balance)] if config.balance != "none" else []),
+        ("model", f"{config.backbone}, weights {config.weights}, {model.count_params():,} parameters"),
+        *_phases(model, config),
+        ("best by", f"{config.monitor}; seed {config.seed}, batches of {config.batch_size}"),
+    ]
+    return "\n".join(f"{name:<9} {text}" for name, text in lines)
+
+
+def describe_phase(phase: Phase, optimizer: str) -> str:
+    """Return one phase as a line: epochs, rate, schedule, what is open, patience."""
+    if phase.solver == "logistic_regression":
+        return f"{phase.name}: logistic regression on the features of the frozen backbone, one pass"
+    rate = f"{optimizer} {phase.learning_rate:g}"
+    if phase.schedule == "cosine":
+        rate += " cosine" + (f" after {phase.warmup:g} epochs of warm-up" if phase.warmup else "")
+    elif phase.schedule == "step":
+        rate += f", x{phase.factor:g} an epoch after {phase.hold}"
+    open_part = {"none": "backbone frozen", "all": "all layers open"}.get(phase.unfreeze, f"open: {phase.unfreeze}")
+    patience = f", patience {phase.patience}" if phase.patience else ""
+    return f"{phase.name}: {phase.epochs} epoch{'s' * (phase.epochs > 1)}, {rate}, {open_part}{patience}"
+
+
+def _phases(model: "keras.Model", config: TrainConfig) -> list[tuple[str, str]]:
+    from tfvision.models.freezing import count_parameters, trains_batch_norm, unfreeze
+
+    batch_norm = trains_batch_norm(model)
+    was = [layer.trainable for layer in model.layers]
+    lines = []
+    for number, phase in enumerate(config.phases, start=1):
+        unfreeze(model, phase.unfreeze, batch_norm=batch_norm)
+        trainable = count_parameters(model).trainable
+        lines.append((f"phase {number}", f"{describe_phase(phase, config.optimizer)} ({trainable:,} trainable)"))
+    for layer, trainable in zip(model.layers, was, strict=True):
+        layer.trainable = trainable
+    return lines
+
+
+def _classes(images: ImageSet) -> str:
+    counts = np.bincount(images.labels, minlength=len(images.class_names))
+    shown = [f"{name} {count:,}" for name, count in zip(images.class_names, counts, strict=True)]
+    text = f"{len(shown)} ({', '.join(shown[:12])}{', ...' if len(shown) > 12 else ''} for training)"
+    return text + (f"; positive: {images.class_names[1]}" if len(shown) == 2 else "")
+
+
+def _images(model: "keras.Model", config: TrainConfig, facts: "ModelFacts") -> str:
+    resize = facts.resize
+    text = f"resized to {resize.width}x{resize.height} px ({resize.mode}, {resize.kernel})"
+    if config.image_size and config.image_size != resize.width:
+        text += f", enlarged to {config.image_size}x{config.image_size} inside the model"
+    return text
+
+
+def _augment(options: Augmentation) -> str:
+    values = {name: value for name, value in vars(options).items() if value and name != "fill"}
+    shown = [name.replace("_", " ") + ("" if value is True else f" {value:g}") for name, value in values.items()]
+    return ", ".join(shown) if shown else "none"

@@ -1,0 +1,187 @@
+"""The run folder: the names of its files, a model saved with its class names, and opening it again."""
+
+import csv
+import json
+import os
+import warnings
+import zipfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfvision.config import TrainConfig
+from tfvision.data.resize import Resize
+from tfvision.errors import DataError, RunError, UsageError
+from tfvision.files import replacing
+from tfvision.options import from_dict, load_yaml
+
+if TYPE_CHECKING:
+    import keras
+
+CONFIG = "config.yaml"
+SPLITS = "splits.csv"
+HISTORY = "history.csv"
+MODEL = "model.keras"
+SUMMARY = "summary.txt"
+PREDICTIONS = "predictions.csv"
+METRICS = "metrics.json"
+ENVIRONMENT = "environment.json"
+PLOTS = "plots"
+
+_MEMBER = "tfvision.json"  # in the .keras archive, beside what Keras writes
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a model file says beyond Keras: how images come in and what the outputs mean.
+
+    Attributes:
+        class_names: Names of the classes in the order of the outputs; of two, the positive one stands second.
+        resize: The resize of every image before the model.
+        backbone: Key of BACKBONES, or the model's own name.
+    """
+
+    class_names: tuple[str, ...]
+    resize: Resize
+    backbone: str
+
+    def to_json(self) -> str:
+        """Return the facts as JSON."""
+        return json.dumps(
+            {"class_names": list(self.class_names), "resize": self.resize.to_dict(), "backbone": self.backbone},
+            ensure_ascii=False,
+        )
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "ModelFacts":
+        """Read what `to_json` wrote."""
+        values = json.loads(text)
+        return cls(tuple(values["class_names"]), Resize.from_dict(values["resize"]), values["backbone"])
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, opened.
+
+    Attributes:
+        folder: Where it is.
+    """
+
+    folder: Path
+
+    @cached_property
+    def config(self) -> TrainConfig:
+        """The resolved configuration."""
+        return from_dict(TrainConfig, load_yaml(self.folder / CONFIG))
+
+    @cached_property
+    def facts(self) -> ModelFacts:
+        """Class names and resize of its model."""
+        return read_facts(self.folder / MODEL)
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """`{"validation": {...}, "test": {...}}` as in metrics.json."""
+        path = self.folder / METRICS
+        if not path.is_file():
+            raise DataError(f"{self.folder} has no {METRICS}: the run did not finish; train it again")
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    @cached_property
+    def parts(self) -> dict[str, str]:
+        """The part of the split of each image, by id."""
+        with open(self.folder / SPLITS, newline="", encoding="utf-8") as file:
+            return {row["id"]: row["part"] for row in csv.DictReader(file)}
+
+    def model(self) -> "keras.Model":
+        """Load the best model; raw pixels in, probabilities out."""
+        return load_model(self.folder / MODEL)
+
+
+def create_run(folder: Path) -> Run:
+    """Make a new run folder.
+
+    Raises:
+        UsageError: The folder exists, or cannot be made.
+    """
+    refuse_existing(folder)
+    try:
+        folder.mkdir(parents=True)
+        (folder / PLOTS).mkdir()
+    except OSError as error:
+        raise UsageError(f"cannot make the run folder {folder}: {error.strerror}; choose another --output") from None
+    return Run(folder)
+
+
+def refuse_existing(folder: Path) -> None:
+    """Raise a UsageError if there is something at `folder` already."""
+    if os.path.lexists(folder):
+        raise UsageError(
+            f"{folder} exists already, and a run is never overwritten; choose another --output or remove it"
+        )
+
+
+def open_run(folder: Path | str) -> Run:
+    """Open the folder of a run that has a model.
+
+    Raises:
+        DataError: There is no such folder, or no model in it.
+    """
+    folder = Path(folder)
+    if not (folder / MODEL).is_file():
+        what = "has no " + MODEL if folder.is_dir() else "does not exist"
+        raise DataError(f"{folder} is no run: it {what}; expected a folder that `tfvision train` wrote")
+    return Run(folder)
+
+
+def save_model(model: "keras.Model", path: Path, facts: ModelFacts) -> None:
+    """Save a model without optimizer, its facts as an extra member of the archive, whole or not at all.
+
+    Raises:
+        RunError: The file cannot be written.
+    """
+    import keras
+
+    # Another Model around the same layers has no compile state, so plain Keras loads it without a warning.
+    bare = keras.Model(model.input, model.output, name=model.name)
+    with replacing(path) as temporary:
+        bare.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(_MEMBER, facts.to_json())
+
+
+def read_facts(path: Path) -> ModelFacts:
+    """Read class names and resize from a model file.
+
+    Raises:
+        DataError: The file is damaged, or was not saved by tfvision.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return ModelFacts.from_json(archive.read(_MEMBER))
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} cannot be read or is damaged ({error}); train the run again") from None
+    except (KeyError, ValueError) as error:
+        raise DataError(
+            f"{path} does not say its class names; expected a model that tfvision saved ({error})"
+        ) from None
+
+
+def load_model(path: Path) -> "keras.Model":
+    """Load a model file with plain Keras.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    import keras
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # a damaged archive fails in many ways
+        raise DataError(f"{path} is damaged or no Keras model ({' '.join(str(error).split())[:160]})") from error
+    if not isinstance(model, keras.Model):
+        raise RunError(f"{path} holds a {type(model).__name__}, expected a keras.Model")
+    return model
