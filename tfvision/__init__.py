@@ -1,3 +1,41 @@
 """tfvision: from a folder of labelled images to an honest score and a SavedModel, in one command."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfvision.config import Phase as Phase
+    from tfvision.data.sources import open_images as open_images
+    from tfvision.experiment import train as train
+    from tfvision.models.backbones import BACKBONES as BACKBONES
+    from tfvision.models.classifier import build_classifier as build_classifier
+    from tfvision.models.freezing import count_parameters as count_parameters
+    from tfvision.models.freezing import unfreeze as unfreeze
+    from tfvision.prediction import load_predictor as load_predictor
+    from tfvision.runs import open_run as open_run
+
 __version__ = "0.1.0"
+
+# Loaded when first asked for: `import tfvision` takes no second, TensorFlow several.
+_PUBLIC = {
+    "BACKBONES": "tfvision.models.backbones",
+    "Phase": "tfvision.config",
+    "build_classifier": "tfvision.models.classifier",
+    "count_parameters": "tfvision.models.freezing",
+    "load_predictor": "tfvision.prediction",
+    "open_images": "tfvision.data.sources",
+    "open_run": "tfvision.runs",
+    "train": "tfvision.experiment",
+    "unfreeze": "tfvision.models.freezing",
+}
+__all__ = [*sorted(_PUBLIC), "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'tfvision' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

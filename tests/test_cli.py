@@ -1,0 +1,236 @@
+"""The command line as a user meets it: verbs, exit statuses, one line an error."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import write_tree
+
+from tfvision.cli import main
+
+
+def fails(capsys: pytest.CaptureFixture, *words: object) -> tuple[int, str]:
+    """Run a command that must fail; return its status and its message, which must be one line (or a list)."""
+    status = main([str(word) for word in words])
+    message = capsys.readouterr().err
+    assert status != 0 and message.startswith("tfvision: ") and "Traceback" not in message
+    return status, message
+
+
+SMALL = ("--backbone", "small_cnn", "--weights", "none", "--small-cnn.filters", "[4, 4]", "--image-size", "16")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--backbone", "mobilenetv2"], "did you mean mobilenet_v2"),
+        (["--bakcbone", "vgg16"], "did you mean --backbone"),
+        (["--epochs", "ten"], "expected an integer"),
+        (["--epochs", "0"], "expected 1 or more"),
+        (["--optimizer", "adm"], "did you mean adam"),
+        (
+            ["--unfreeze", "blok_16", "--backbone", "mobilenet_v2", "--weights", "none", "--image-size", "32"],
+            "did you mean block_16",
+        ),
+        (["--backbone", "small_cnn"], "has no ImageNet weights"),
+        (["--weights", "no.h5"], "no weights file"),
+        (["--config", "none.yaml"], "cannot read the configuration"),
+        ([*SMALL, "--split.validation", "0.6", "--split.test", "0.6"], "expected shares"),
+        ([*SMALL, "--batch-size", "0"], "batch"),
+        ([*SMALL, "--augment.zoom", "5"], "augment.zoom"),
+        ([*SMALL, "--label-smoothing", "2"], "label_smoothing"),
+        ([*SMALL, "--positive-class", "gren"], "positive class"),
+    ],
+)
+def test_usage_errors_exit_2(
+    colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture, words: list[str], message: str
+) -> None:
+    status, found = fails(capsys, "train", "--data", colours, "--output", tmp_path / "run", *words)
+    assert status == 2 and message in found and found.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_existing_run_folder_exits_2(colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert fails(capsys, "train", "--data", colours, "--output", tmp_path, *SMALL)[0] == 2
+
+
+def test_a_python_tag_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "c.yaml").write_text("data: !!python/object/apply:os.system ['touch hacked']\n")
+    status, message = fails(capsys, "train", "--config", tmp_path / "c.yaml")
+    assert status == 2 and "python" in message and not Path("hacked").exists()
+
+
+def test_phases_and_epochs_in_one_file_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "c.yaml").write_text("epochs: 3\nphases: [{epochs: 2}]\n")
+    status, message = fails(capsys, "train", "--config", tmp_path / "c.yaml")
+    assert status == 2 and "phases and also epochs" in message
+
+
+def broken(tmp_path: Path, kind: str) -> Path:
+    """Write data that is wrong in one way."""
+    data = tmp_path / kind
+    if kind == "missing":
+        return data
+    if kind == "empty":
+        data.mkdir()
+        return data
+    write_tree(data, 2 if kind == "few" else 4, ("red",) if kind == "one class" else ("green", "red"))
+    if kind == "unreadable":
+        (data / "red" / "red_001.png").write_bytes(b"no image")
+    elif kind == "bomb":
+        png = bytearray((data / "red" / "red_001.png").read_bytes())
+        png[16:24] = (100_000).to_bytes(4, "big") * 2
+        (data / "red" / "red_001.png").write_bytes(png)
+    elif kind == "column":
+        (data / "labels.csv").write_text("file,kind\nred/red_000.png,a\ngreen/green_000.png,b\n")
+    elif kind == "escape":
+        (data / "labels.csv").write_text("file,label\n../../etc/x.png,a\nred/red_000.png,b\n")
+    return data
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "options"),
+    [
+        ("missing", "no such data", []),
+        ("empty", "no images", []),
+        ("few", "fewer than 3 images", []),
+        ("one class", "one class", []),
+        ("unreadable", "red/red_001.png", []),
+        ("bomb", "100,000", []),
+        ("column", "label_colum", ["--label-column", "label_colum"]),
+        ("escape", "../../etc/x.png", ["--label-column", "label"]),
+    ],
+)
+def test_data_errors_exit_3(
+    tmp_path: Path, capsys: pytest.CaptureFixture, kind: str, message: str, options: list[str]
+) -> None:
+    status, found = fails(
+        capsys, "train", "--data", broken(tmp_path, kind), "--output", tmp_path / "run", *SMALL, *options
+    )
+    assert status == 3 and message in found and found.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_unreadable_images_can_be_skipped(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    data = broken(tmp_path, "unreadable")
+    assert main(["train", "--data", str(data), "--dry-run", "--on-bad", "skip", *SMALL]) == 0
+    assert "1 unreadable left out: red/red_001.png" in capsys.readouterr().out
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(
+    colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [
+        "train",
+        "--data",
+        str(colours),
+        "--dry-run",
+        "--backbone",
+        "mobilenet_v2_035",
+        "--weights",
+        "none",
+        "--image-size",
+        "32",
+    ]
+    assert main([*words, "--epochs", "2", "--unfreeze", "15"]) == 0
+    plan = capsys.readouterr().out
+    assert "48 train, 6 validation, 6 test" in plan
+    assert "16x16 px" in plan and "enlarged to 32x32 inside the model" in plan
+    assert "2 epochs" in plan and "open: 15" in plan
+    assert not list(tmp_path.iterdir())
+
+
+def test_print_config_is_a_config(capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
+    assert main(["train", "--print_config", "--backbone", "vgg16", "--head.units", "[256]"]) == 0
+    text = capsys.readouterr().out
+    assert "# architecture" in text
+    (tmp_path / "c.yaml").write_text(text)
+    assert main(["train", "--config", str(tmp_path / "c.yaml"), "--print_config"]) == 0
+    assert capsys.readouterr().out == text
+    assert "backbone: vgg16" in text and "units: [256]" in text
+
+
+def test_evaluate_writes_one_part_and_matches_classes_by_name(
+    small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    write_tree(tmp_path / "other", 5, ("green", "red"))
+    out = tmp_path / "other.json"
+    assert main(["evaluate", str(small_run), "--data", str(tmp_path / "other"), "--output", str(out)]) == 0
+    assert "no images of blue" in capsys.readouterr().out
+    scores = json.loads(out.read_text())
+    assert scores["n"] == 10 and scores["missing_classes"] == ["blue"]
+    # By name: green and red are classes 1 and 2 of the model, 0 and 1 of these images.
+    assert scores["class_names"] == ["blue", "green", "red"]
+    assert [sum(row) for row in scores["confusion_matrix"]] == [0, 5, 5]
+    assert scores["accuracy"] == 1.0
+
+
+def test_evaluate_refuses_unknown_classes(small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (write_tree(tmp_path / "other", 5, ("green", "red")) / "red").rename(tmp_path / "other" / "pink")
+    status, message = fails(capsys, "evaluate", small_run, "--data", tmp_path / "other")
+    assert status == 3 and "does not know class pink" in message
+
+
+def test_evaluate_without_data_shows_the_runs_own_test(small_run: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["evaluate", str(small_run)]) == 0
+    assert capsys.readouterr().out.startswith("test")
+
+
+def test_predict_writes_probabilities_of_images_of_any_size(small_run: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number, size in enumerate([(40, 30), (7, 9), (16, 16)]):
+        cv2.imwrite(str(photos / f"{number}.png"), np.full((*size, 3), (50, 40, 210), np.uint8))
+    (photos / "notes.txt").write_text("no image")
+    assert main(["predict", str(small_run), str(photos), "--output", str(tmp_path / "p.csv")]) == 0
+    lines = (tmp_path / "p.csv").read_text().splitlines()
+    assert lines[0] == "id,predicted,p_blue,p_green,p_red"
+    assert [line.split(",")[:2] for line in lines[1:]] == [["0.png", "red"], ["1.png", "red"], ["2.png", "red"]]
+    assert sum(map(float, lines[1].split(",")[2:])) == pytest.approx(1, abs=1e-6)
+
+
+def test_predict_lists_unreadable_images(small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    data = broken(tmp_path, "unreadable")
+    status, message = fails(capsys, "predict", small_run, data)
+    assert status == 3 and "red/red_001.png" in message
+    assert main(["predict", str(small_run), str(data), "--on-bad", "skip"]) == 0
+    assert "1 unreadable" in capsys.readouterr().out
+
+
+def test_predict_with_what_is_no_model(tmp_path: Path, colours: Path, capsys: pytest.CaptureFixture) -> None:
+    status, message = fails(capsys, "predict", tmp_path, colours)
+    assert status == 3 and "expected a run folder" in message
+
+
+def test_list_backbones_shows_all(capsys: pytest.CaptureFixture) -> None:
+    from tfvision.models.backbones import BACKBONES
+
+    assert main(["list", "backbones"]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in BACKBONES)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["list", "backbones"], ["train", "--print_config"]])
+def test_what_only_tells_loads_neither_tensorflow_nor_keras(words: list[str]) -> None:
+    script = (
+        "import sys; from tfvision.cli import main\n"
+        "try: main(sys.argv[1:])\nexcept SystemExit: pass\n"
+        "loaded = {'tensorflow', 'keras', 'cv2', 'sklearn', 'matplotlib'} & set(sys.modules)\n"
+        "assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", script, *words], check=True, capture_output=True)
+
+
+def test_a_fresh_process_is_quiet(colours: Path, tmp_path: Path) -> None:
+    """Nothing on standard error: no word of CUDA, oneDNN or retracing that a user cannot act on."""
+    environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
+    words = ["train", "--data", str(colours), "--output", str(tmp_path / "run"), "--epochs", "1", *SMALL]
+    done = subprocess.run([sys.executable, "-m", "tfvision", *words], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "WARNING" not in done.stdout and "report: " in done.stdout

@@ -1,0 +1,249 @@
+"""The command line: one verb, one short function. TensorFlow is loaded only by verbs that compute."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tfvision
+from tfvision.config import Source, TrainConfig
+from tfvision.errors import TfvisionError, UsageError
+from tfvision.options import Parser, add_flags, flags_to_dict, from_dict, leaves, load_yaml, merge, to_yaml
+from tfvision.progress import ProgressLine, console
+
+_TRAIN_FLAGS = ["data", "backbone", "weights", "image_size", "epochs", "batch_size", "learning_rate", "unfreeze", "seed", "output"]
+_PHASE_FLAGS = ("epochs", "learning_rate", "unfreeze")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `tfvision` and return its exit status: 2 usage, 3 data, 4 a failed run, 130 interrupted."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    try:
+        args = _parser().parse_args(arguments)
+        args.verb(args)
+        return 0
+    except TfvisionError as error:
+        return _fail(str(error), error.exit_status)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get("TFVISION_DEBUG"):
+            raise
+        reason = " ".join(str(error).split())[:300]
+        return _fail(f"{type(error).__name__}: {reason} (set TFVISION_DEBUG=1 to see where)", 4)
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train a classifier and write a run folder."""
+    config = _train_config(args)
+    if args.print_config:
+        sys.stdout.write(to_yaml(config, comments=True))
+        return
+    _load_tensorflow()
+    from tfvision.experiment import train_from_config
+
+    train_from_config(config, dry_run=args.dry_run)
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Score a run or a SavedModel: on other images, or on the run's own test part."""
+    _load_tensorflow()
+    from tfvision.data.decoding import scan
+    from tfvision.data.sources import open_images
+    from tfvision.files import write_json
+    from tfvision.prediction import load_predictor
+    from tfvision.results import describe_scores, evaluate_images
+    from tfvision.runs import open_run
+
+    if args.data is None:
+        part = open_run(args.model).metrics
+        name, scores = ("test", part["test"]) if "test" in part else ("validation", part["validation"])
+    else:
+        source = _source(args)
+        images = open_images(args.data, **source.columns())
+        predictor = load_predictor(args.model)
+        with ProgressLine("reading images", len(images)) as line:
+            images = _say_unreadable(scan(images, on_bad=source.on_bad, progress=line.report))
+        name, scores = Path(args.data).name, evaluate_images(predictor, images)
+        if scores["missing_classes"]:
+            console.print(f"no images of {', '.join(scores['missing_classes'])}: scores are over the other classes")
+    console.print(describe_scores({name: scores}))
+    if args.output:
+        write_json(args.output, scores)
+        console.print(f"written: {args.output}")
+
+
+def predict(args: argparse.Namespace) -> None:
+    """Predict the class of images with a run or a SavedModel."""
+    _load_tensorflow()
+    from tfvision.data.decoding import scan
+    from tfvision.data.sources import open_images
+    from tfvision.evaluation.predictions import write_unlabelled
+    from tfvision.prediction import load_predictor, predict_images
+
+    images = open_images(args.images, labelled=False)
+    predictor = load_predictor(args.model)
+    with ProgressLine("reading images", len(images)) as line:
+        images = _say_unreadable(scan(images, on_bad=args.on_bad, progress=line.report))
+    found = predict_images(predictor, images)
+    if args.output:
+        write_unlabelled(args.output, found)
+        console.print(f"{len(found):,} predictions: {args.output}")
+        return
+    for image_id, label, row in zip(found.ids, found.predicted, found.probabilities, strict=True):
+        console.print(f"{image_id}  {found.class_names[label]}  {row[label]:.4f}")
+
+
+def export(args: argparse.Namespace) -> None:
+    """Export a run as a SavedModel that takes raw images, and check it in a fresh process."""
+    _load_tensorflow()
+    from tfvision.export.run import export_run
+    from tfvision.runs import open_run
+
+    run = open_run(args.run)
+    output = Path(args.output) if args.output else Path("saved_models") / run.folder.resolve().name
+    folder, agreement = export_run(run, output, data=args.data)
+    console.print(f"SavedModel: {folder}")
+    console.print(
+        f"compared with model.keras in a fresh process on {agreement.images} images: "
+        f"largest difference of a probability {agreement.difference:.1e}"
+    )
+    if agreement.bytes_agreement is not None:
+        console.print(f"serve_bytes (another JPEG decoder, no EXIF): same class for {agreement.bytes_agreement:.1%}")
+
+
+def list_things(args: argparse.Namespace) -> None:
+    """List what can be chosen."""
+    from rich.table import Table
+
+    from tfvision.models.backbones import BACKBONES
+    from tfvision.models.weights import find_weights
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column, side in (
+        ("backbone", "left"),
+        ("parameters", "right"),
+        ("pixels", "left"),
+        ("ImageNet weights", "left"),
+        ("stages", "left"),
+    ):
+        table.add_column(column, justify=side, no_wrap=column != "stages")
+    for name, facts in BACKBONES.items():
+        here = (
+            "on this machine"
+            if facts.weights and find_weights(name, "imagenet")
+            else "downloaded"
+            if facts.weights
+            else "none"
+        )
+        table.add_row(name, f"{facts.parameters:,}", facts.preprocessing, here, " ".join(facts.stages))
+    console.print(table)
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="tfvision", description=tfvision.__doc__)
+    parser.add_argument("--version", action="version", version=f"tfvision {tfvision.__version__}")
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB", parser_class=Parser)
+
+    command = _add_verb(verbs, "train", train)
+    command.add_argument("--config", metavar="FILE", help="YAML file of options, such as a recipe in configs/")
+    command.add_argument(
+        "--dry-run", action="store_true", help="scan, build, run one batch, print the plan, write nothing"
+    )
+    command.add_argument(
+        "--print_config",
+        "--print-config",
+        action="store_true",
+        help="print all options as YAML with their help, and stop",
+    )
+    add_flags(command, TrainConfig, _TRAIN_FLAGS)
+
+    command = _add_verb(verbs, "evaluate", evaluate)
+    command.add_argument("model", metavar="RUN", help="run folder or SavedModel")
+    command.add_argument("--data", help="labelled images; default the scores of the run's own test part")
+    command.add_argument("--output", metavar="FILE", help="JSON file for the scores")
+    add_flags(command, Source, ())
+
+    command = _add_verb(verbs, "predict", predict)
+    command.add_argument("model", metavar="RUN", help="run folder or SavedModel")
+    command.add_argument(
+        "images", metavar="IMAGES", help="an image, a folder of images, a .zip, or a CSV that names them"
+    )
+    command.add_argument("--output", metavar="FILE", help="CSV file with id, predicted and p_<class>")
+    command.add_argument("--on-bad", choices=("fail", "skip"), default="fail", help="what to do with unreadable images")
+
+    command = _add_verb(verbs, "export", export)
+    command.add_argument("run", metavar="RUN", help="run folder")
+    command.add_argument("--output", metavar="FOLDER", help="default saved_models/<run>; the version is a folder in it")
+    command.add_argument("--data", help="images to compare model and SavedModel on; default the run's test images")
+
+    command = _add_verb(verbs, "list", list_things)
+    command.add_argument("what", choices=("backbones",), help="what to list")
+    return parser
+
+
+def _load_tensorflow() -> None:
+    """Import TensorFlow without what it says of CPU instructions and CUDA on its way up: nothing to act on.
+
+    It writes to the file descriptor before any log level counts, so the descriptor is what is turned away.
+    """
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        import tensorflow as tf
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+    tf.get_logger().setLevel("ERROR")  # it warns of retracing, which models of two input shapes cannot avoid
+
+
+def _add_verb(verbs: Any, name: str, function: Any) -> Parser:
+    command = verbs.add_parser(name, help=function.__doc__, description=function.__doc__)
+    command.set_defaults(verb=function, parser=command)
+    return command
+
+
+def _train_config(args: argparse.Namespace) -> TrainConfig:
+    in_file = load_yaml(args.config) if args.config else {}
+    from_dict(TrainConfig, in_file)  # refuses what is wrong in the file by its own name, not by a flag's
+    if in_file.get("phases") and any(in_file.get(key) is not None for key in _PHASE_FLAGS):
+        raise UsageError(
+            f"{args.config} gives phases and also {' or '.join(k for k in _PHASE_FLAGS if in_file.get(k) is not None)}; keep one of them"
+        )
+    flags = flags_to_dict(TrainConfig, vars(args))
+    if "phases" in flags:
+        in_file = {key: value for key, value in in_file.items() if key not in _PHASE_FLAGS}
+    return from_dict(TrainConfig, merge(in_file, flags))
+
+
+def _source(args: argparse.Namespace) -> Source:
+    return from_dict(Source, flags_to_dict(Source, {k: v for k, v in vars(args).items() if k in dict(_names(Source))}))
+
+
+def _names(kind: type) -> list[tuple[str, Any]]:
+    return [(key, hint) for key, hint, _ in leaves(kind)]
+
+
+def _say_unreadable(found: Any) -> Any:
+    for image_id, reason in found.unreadable[:20]:
+        console.print(f"left out: {image_id}: {reason}")
+    if found.unreadable:
+        console.print(f"{len(found.unreadable):,} unreadable")
+    return found.images
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"tfvision: {message}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
