@@ -1,0 +1,77 @@
+"""Every recipe in configs/ loads, builds and trains one batch; every header says its command."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from conftest import CLASSES, write_tree
+
+from tfvision.cli import _parser, _train_config, main
+from tfvision.config import TrainConfig
+from tfvision.models.classifier import build_classifier
+from tfvision.options import from_dict, load_yaml
+
+ROOT = Path(__file__).parent.parent
+RECIPES = sorted((ROOT / "configs").glob("*.yaml"))
+NOT_RUN = {"earth_vgg16_block5", "earth_vgg16_block45", "earth_resnet50_original"}
+
+
+def test_there_are_recipes() -> None:
+    assert {path.stem for path in RECIPES} >= {
+        "digits",
+        "cactus",
+        "earth_mobilenet_v2",
+        "earth_mobilenet_v2_original",
+        *NOT_RUN,
+    }
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_recipe_dry_runs(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """A dry run on stand-in images and, for pretrained backbones, on a stand-in weights file."""
+    monkeypatch.chdir(tmp_path)
+    config = from_dict(TrainConfig, load_yaml(recipe))
+    words = ["train", "--config", str(recipe), "--dry-run", "--batch-size", "4"]
+    if config.data != "digits":
+        classes = ("0", "1") if recipe.stem.startswith("cactus") else CLASSES
+        words += ["--data", str(write_tree(tmp_path / "data", 4, classes, side=32))]
+    if config.weights == "imagenet":
+        words += ["--weights", str(stand_in_weights(config.backbone, tmp_path))]
+    assert main(words) == 0
+    assert "one batch passed" in capsys.readouterr().out
+
+
+def stand_in_weights(backbone: str, folder: Path) -> Path:
+    """Save the weights of an untrained backbone, as a file that `keras.applications` would load."""
+    import keras
+
+    model = build_classifier(backbone, 3, image_size=64, weights="none")
+    features = keras.Model(model.input, model.get_layer("head_pool").input)
+    features.save_weights(folder / "stand_in.weights.h5")
+    return folder / "stand_in.weights.h5"
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_header_says_command_and_figure(recipe: Path) -> None:
+    header = "".join(line for line in recipe.read_text().splitlines(keepends=True) if line.startswith("#"))
+    command = re.search(r"^#\s+(tfvision train .*)$", header, re.MULTILINE)
+    assert command, "the header names no command"
+    args = _parser().parse_args(shlex.split(command[1])[1:])
+    assert Path(args.config).name == recipe.name
+    if recipe.stem in NOT_RUN:
+        assert "not yet run: weights not at hand" in header
+    else:
+        assert re.search(r"test .*0\.\d{4} \[0\.\d{4}, [01]\.\d{4}\]", header), "no figure with its interval"
+        assert re.search(r"seed \d+.*20\d\d-\d\d-\d\d.*cores", header, re.DOTALL), "no seed, date and machine"
+
+
+def test_flags_beat_the_recipe() -> None:
+    recipe = str(ROOT / "configs" / "earth_mobilenet_v2.yaml")
+    config = _train_config(
+        _parser().parse_args(["train", "--config", recipe, "--image-size", "64", "--augment.zoom", "0"])
+    )
+    assert (config.image_size, config.augment.zoom) == (64, 0.0)
+    assert config.backbone == "mobilenet_v2" and config.augment.quarter_turns
