@@ -52,7 +52,8 @@ def caches(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     base = tmp_path_factory.getbasetemp()
     monkeypatch.setenv("TFVISION_CACHE", str(base / "cache"))
     monkeypatch.setenv("KERAS_HOME", str(base / "keras"))
-    monkeypatch.delenv("TFVISION_WEIGHTS", raising=False)
+    for name in ("TFVISION_WEIGHTS", "TFVISION_DATA"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")

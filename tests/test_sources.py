@@ -150,7 +150,6 @@ FLAT = {"x.png": PNG, "y.png": PNG, "z.png": PNG}
 BAD = {
     "no images": ({"a.txt": "x"}, {}, "no images in .*expected files ending in"),
     "flat": (FLAT, {}, "stand in no class folder"),
-    "one class": ({f"a/{i}.png": PNG for i in range(3)} | {"t.csv": "file,label\na/1.png,q\n"}, {}, "the one class q"),
     "stray": ({"a/1.png": PNG, "b/1.png": PNG, "c.png": PNG}, {}, "1 of 3 images .* no class folder: c.png"),
     "no such column": (
         FLAT | {"t.csv": "file,label\nx.png,a\n"},

@@ -12,10 +12,10 @@ from conftest import small_config, write_tree
 from tfvision.config import Augmentation, HeadOptions, Phase
 from tfvision.data.resize import Resize
 from tfvision.data.sources import open_images
-from tfvision.errors import RunError
+from tfvision.errors import RunError, UsageError
 from tfvision.experiment import set_seed, train_from_config
 from tfvision.models.classifier import build_classifier
-from tfvision.models.freezing import backbone_layers, unfreeze
+from tfvision.models.freezing import backbone_layers, trains_batch_norm, unfreeze
 from tfvision.models.heads import build_head
 from tfvision.runs import load_model, open_run
 from tfvision.training.fit import TrainingSettings, fit_phases
@@ -225,3 +225,25 @@ def test_training_does_not_touch_the_test_part(colours: Path, tmp_path: Path, mo
     parts = {run.parts[name] for name in reads}
     assert parts == {"train", "validation"}
     assert open_run(run.folder).metrics["test"]["n"] == sum(part == "test" for part in run.parts.values())
+
+
+@pytest.mark.parametrize(("asked", "moves"), [(True, True), (False, False), (None, True)])
+def test_train_batch_norm_is_obeyed(colours: Path, tmp_path: Path, asked: bool | None, moves: bool) -> None:
+    from tfvision.experiment import _build
+
+    config = small_config(colours, tmp_path / "run", backbone="mobilenet_v2_035", image_size=32, train_batch_norm=asked)
+    assert trains_batch_norm(_build(config, 3, 32)) == moves
+
+
+def test_without_validation_images_nothing_could_be_chosen(colours: Path, tmp_path: Path) -> None:
+    config = small_config(colours, tmp_path / "run")
+    config.split.validation = 0.0
+    with pytest.raises(UsageError, match=r"split\.validation"):
+        train_from_config(config)
+
+
+def test_without_a_test_part_the_scores_are_of_validation(colours: Path, tmp_path: Path) -> None:
+    config = small_config(colours, tmp_path / "run", phases=[Phase(epochs=1)])
+    config.split.test = 0.0
+    run = train_from_config(config)
+    assert set(run.metrics) == {"validation"} and (run.folder / "report.html").is_file()

@@ -13,7 +13,18 @@ from tfvision.errors import TfvisionError, UsageError
 from tfvision.options import Parser, add_flags, flags_to_dict, from_dict, leaves, load_yaml, merge, to_yaml
 from tfvision.progress import ProgressLine, console
 
-_TRAIN_FLAGS = ["data", "backbone", "weights", "image_size", "epochs", "batch_size", "learning_rate", "unfreeze", "seed", "output"]
+_TRAIN_FLAGS = [
+    "data",
+    "backbone",
+    "weights",
+    "image_size",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "unfreeze",
+    "seed",
+    "output",
+]
 _PHASE_FLAGS = ("epochs", "learning_rate", "unfreeze")
 
 

@@ -15,9 +15,9 @@ from tfvision.data.decoding import Scan, scan
 from tfvision.data.imageset import ImageSet
 from tfvision.data.resize import Resize
 from tfvision.data.sources import open_images
-from tfvision.data.splits import read_splits, split_images, write_splits
+from tfvision.data.splits import Split, read_splits, split_images, write_splits
 from tfvision.environment import describe_environment
-from tfvision.errors import RunError, UsageError
+from tfvision.errors import DataError, RunError, UsageError
 from tfvision.files import write_json, write_text
 from tfvision.models.backbones import backbone_facts, default_image_size
 from tfvision.models.weights import find_weights
@@ -169,6 +169,10 @@ def set_seed(seed: int) -> None:
 
 def _prepare(images: ImageSet, config: TrainConfig) -> tuple[Scan, np.ndarray, tuple[str, ...]]:
     """Scan and split: what was found, the part of each readable image, and notes for the plan."""
+    if len(images.class_names) < 2:
+        raise DataError(
+            f"{config.data} has the one class {images.class_names[0]}; expected two or more, one folder each"
+        )
     with ProgressLine("reading images", len(images)) as line:
         found = scan(images, on_bad=config.source.on_bad, progress=line.report)
     notes = []
@@ -176,9 +180,12 @@ def _prepare(images: ImageSet, config: TrainConfig) -> tuple[Scan, np.ndarray, t
         names = ", ".join(f"{name} ({reason})" for name, reason in found.unreadable[:5])
         notes.append(f"{len(found.unreadable):,} unreadable left out: {names}{' ...' * (len(found.unreadable) > 5)}")
     if config.split.file:
-        return found, read_splits(config.split.file, found.images), (*notes, f"split as in {config.split.file}")
-    shares = {"validation": config.split.validation, "test": config.split.test}
-    split = split_images(found.images, found.hashes, **shares, seed=config.seed)
+        split = Split(read_splits(config.split.file, found.images), (f"split as in {config.split.file}",))
+    else:
+        shares = {"validation": config.split.validation, "test": config.split.test}
+        split = split_images(found.images, found.hashes, **shares, seed=config.seed)
+    if not (split.parts == "validation").any():
+        raise UsageError("no images for validation, which chooses the best epoch; set split.validation above 0")
     return found, split.parts, (*notes, *split.notes)
 
 
@@ -248,9 +255,11 @@ def _run(experiment: Experiment, output: Path, *, dry_run: bool) -> Run | None:
 
 
 def _summary(model: "keras.Model") -> str:
-    lines: list[str] = []
-    model.summary(line_length=110, show_trainable=True, print_fn=lambda text, line_break=False: lines.append(text))
-    return "\n".join(lines) + "\n"
+    """Return the layers as a table; `model.summary()` cuts names at 80 columns where there is no terminal."""
+    rows = [("layer", "type", "output", "parameters")]
+    rows += [(x.name, type(x).__name__, str(x.output.shape), f"{x.count_params():,}") for x in model.layers]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return "".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}\n" for a, b, c, d in rows)
 
 
 def _output_folder(config: TrainConfig) -> Path:

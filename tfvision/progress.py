@@ -47,11 +47,12 @@ class ProgressLine:
         now = time.monotonic()
         rate = done / max(1e-9, now - self._start)
         left = duration((self.total - done) / rate) if done else "?"
-        state = "  ".join(part for part in (detail, f"{rate:,.0f} images/s", f"{left} left") if part)
+        counts = f"{done:,}/{self.total:,}"
+        state = "  ".join(part for part in (counts, detail, f"{rate:,.0f} images/s", f"{left} left") if part)
         if self._live:
             self._live.update(self._task, completed=done, total=self.total, state=state)
         elif now - self._printed_at > _EVERY_SECONDS:
-            console.print(f"{self.what}  {done:,}/{self.total:,}  {state}")
+            console.print(f"{self.what}  {state}")
             self._printed_at = now
 
 

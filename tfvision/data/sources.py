@@ -186,8 +186,6 @@ def _build(entries: list[_Entry], storage: Storage, positive_class: str | None, 
     labels, class_names = np.full(len(entries), -1, np.int64), ()
     if labelled:
         class_names = order_classes({entry.label for entry in entries}, positive_class)
-        if len(class_names) < 2:
-            raise DataError(f"{storage.path} has the one class {listing(class_names)}; expected two or more")
         number = {name: i for i, name in enumerate(class_names)}
         labels = np.array([number[entry.label] for entry in entries], np.int64)
     elif positive_class is not None:

@@ -11,11 +11,14 @@ from tfvision.models.backbones import backbone_facts
 if TYPE_CHECKING:
     import keras
 
+_OWN = (("TFVISION_WEIGHTS", ""), ("TFVISION_DATA", "weights"))
+
 
 def find_weights(backbone: str, weights: str) -> Path | None:
     """Return the file of a backbone's weights, or None where there are none to load or none on this machine.
 
-    `imagenet` is looked for in the folder `$TFVISION_WEIGHTS` and where Keras keeps its downloads.
+    `imagenet` is looked for in the folder `$TFVISION_WEIGHTS`, in `weights/` of `$TFVISION_DATA`, and where Keras keeps
+    its downloads.
 
     Raises:
         UsageError: `weights` names a file that does not exist, or ImageNet weights that do not exist at all.
@@ -61,8 +64,8 @@ def load_backbone_weights(model: "keras.Model", backbone: str, weights: str) -> 
 
 def _folders() -> list[Path]:
     keras_home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    own = os.environ.get("TFVISION_WEIGHTS")
-    return [*([Path(own)] if own else []), keras_home / "models"]
+    own = [Path(os.environ[name]) / below for name, below in _OWN if os.environ.get(name)]
+    return [*own, keras_home / "models"]
 
 
 def _download(backbone: str) -> Path:

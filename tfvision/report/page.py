@@ -36,7 +36,7 @@ def render(files: RunFiles) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(resources.files("tfvision.report").joinpath("page.html").read_text("utf-8"))
     config = files.config
-    subject = [plain(config[name]) for name in ("backbone", "data") if config.get(name) is not None]
+    subject = [Path(plain(config[name])).name for name in ("backbone", "data") if config.get(name) is not None]
     part = headline_part(files.metrics)
     return template.render(
         title=" on ".join(subject) or files.folder.name,

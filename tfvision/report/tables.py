@@ -68,10 +68,17 @@ def fact_rows(files: RunFiles) -> list[tuple[str, str]]:
 def phase_table(files: RunFiles) -> dict[str, Any]:
     """Return `columns` and `rows` of the phases in the config, each cell as text."""
     phases = files.config.get("phases")
-    phases = [phase for phase in phases if isinstance(phase, dict)] if isinstance(phases, list) else []
+    phases = [_shown(phase) for phase in phases if isinstance(phase, dict)] if isinstance(phases, list) else []
     columns = [name for name in _PHASE_COLUMNS if any(phase.get(name) is not None for phase in phases)]
     rows = [[plain(phase.get(name)) for name in columns] for phase in phases]
     return {"columns": [name.replace("_", " ") for name in columns], "rows": rows}
+
+
+def _shown(phase: dict[str, Any]) -> dict[str, Any]:
+    """Return a phase without what its solver does not use."""
+    if phase.get("solver") != "logistic_regression":
+        return phase
+    return {**phase, "epochs": "one pass", "learning_rate": None, "schedule": None}
 
 
 def image_table(counts: Counter) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The linear head in one pass: logistic regression on the features of a frozen backbone."""
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,12 +54,16 @@ def fit_logistic_head(
         sample_weight: float `(n,)` or None, against unequal classes.
         seed: Of the solver.
     """
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     mean, scale = features.mean(axis=0), features.std(axis=0)
     scale[scale < 1e-6] = 1.0
     regression = LogisticRegression(C=_INVERSE_PENALTY, max_iter=_ITERATIONS, random_state=seed)
-    regression.fit((features - mean) / scale, labels, sample_weight=sample_weight)
+    with warnings.catch_warnings():
+        # Good to three digits is good enough: validation says how good, and fine-tuning goes on from here.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        regression.fit((features - mean) / scale, labels, sample_weight=sample_weight)
     kernel = regression.coef_.T / scale[:, None]
     bias = regression.intercept_ - mean @ kernel
     layer = model.get_layer(f"{HEAD}probabilities")
