@@ -35,6 +35,13 @@ def test_epochs_alone_is_exactly_one_phase_without_early_stopping() -> None:
     assert (phase.epochs, phase.patience, phase.learning_rate, phase.unfreeze) == (7, None, 0.5, "15")
 
 
+def test_epochs_alone_works_for_one_epoch_of_any_recipe() -> None:
+    (phase,) = resolve(epochs=1, phases=[Phase(epochs=9, schedule="cosine", warmup=2.0)])
+    assert (phase.epochs, phase.warmup) == (1, 0.25)
+    (phase,) = resolve(epochs=1, phases=[Phase(solver="logistic_regression", unfreeze="none")])
+    assert (phase.solver, phase.unfreeze) == ("gradient", "none")
+
+
 def test_learning_rate_and_unfreeze_change_the_last_phase() -> None:
     phases = resolve(learning_rate=0.25, unfreeze="15")
     assert phases[0] == resolve()[0]

@@ -141,9 +141,10 @@ def test_splits_file(tmp_path):
     write_splits(tmp_path / "splits.csv", images, parts)
     lines = (tmp_path / "splits.csv").read_text().splitlines()
     assert lines[0] == "id,part,label" and lines[1] == f"00000,{parts[0]},class0" and len(lines) == 21
-    np.testing.assert_array_equal(read_splits(tmp_path / "splits.csv", images), parts)
+    np.testing.assert_array_equal(read_splits(tmp_path / "splits.csv", images, images.ids), parts)
     order = np.arange(20)[::-1]
-    np.testing.assert_array_equal(read_splits(tmp_path / "splits.csv", images.select(order)), parts[order])
+    turned = images.select(order)
+    np.testing.assert_array_equal(read_splits(tmp_path / "splits.csv", turned, turned.ids), parts[order])
 
 
 @pytest.mark.parametrize(
@@ -154,14 +155,30 @@ def test_splits_file(tmp_path):
         ("id,part\n00000,train\n00001,dev\n", "has the part 'dev'"),
         ("id,part\n00000,train\n00000,test\n00001,test\n", "more than once: 00000"),
         ("name,fold\n00000,1\n", "expected a CSV with the columns id and part"),
+        ("id,part\n00000,train\n00001,test\n", "no training images of class1"),
     ],
 )
 def test_splits_file_of_other_data(tmp_path, text, message):
     (tmp_path / "splits.csv").write_text(text)
     with pytest.raises(DataError, match=message):
-        read_splits(tmp_path / "splits.csv", fake([0, 1]))
+        read_splits(tmp_path / "splits.csv", fake([0, 1]), ("a", "b"))
 
 
 def test_splits_file_that_is_not_there(tmp_path):
     with pytest.raises(DataError, match="cannot read the split"):
-        read_splits(tmp_path / "none.csv", fake([0, 1]))
+        read_splits(tmp_path / "none.csv", fake([0, 1]), ("a", "b"))
+
+
+def test_splits_file_that_tears_exact_copies_apart(tmp_path):
+    images = fake([0, 1, 0])
+    (tmp_path / "splits.csv").write_text("id,part\n00000,train\n00001,train\n00002,test\n")
+    with pytest.raises(DataError, match=r"exact copies in two parts: 00000 \(train\) and 00002 \(test\)"):
+        read_splits(tmp_path / "splits.csv", images, ("same", "other", "same"))
+    (tmp_path / "splits.csv").write_text("id,part\n00000,train\n00001,train\n00002,\n")
+    assert read_splits(tmp_path / "splits.csv", images, ("same", "other", "same")).tolist() == ["train", "train", ""]
+
+
+def test_given_split_whose_training_images_are_all_copies_of_the_test():
+    images = fake([0, 1, 0, 1], parts=["train", "train", "test", "test"])
+    with pytest.raises(DataError, match="no training images of class0, class1"):
+        split_images(images, ("a", "b", "a", "b"), seed=0)

@@ -13,7 +13,7 @@ from tfvision.config import Augmentation, HeadOptions, Phase
 from tfvision.data.resize import Resize
 from tfvision.data.sources import open_images
 from tfvision.errors import RunError, UsageError
-from tfvision.experiment import set_seed, train_from_config
+from tfvision.experiment import set_seed, train, train_from_config
 from tfvision.models.classifier import build_classifier
 from tfvision.models.freezing import backbone_layers, trains_batch_norm, unfreeze
 from tfvision.models.heads import build_head
@@ -221,18 +221,30 @@ def test_training_does_not_touch_the_test_part(colours: Path, tmp_path: Path, mo
         monkeypatch.setattr(ImageSet, "read", real_read)
 
     monkeypatch.setattr(trainer, "fit_phases", watched)
-    run = experiment.train_from_config(small_config(colours, tmp_path / "run", head=HeadOptions(pooling="avg")))
+    phases = [Phase(name="head", solver="logistic_regression", unfreeze="none"), Phase(epochs=1)]
+    changes = {"head": HeadOptions(pooling="avg"), "balance": "oversample", "phases": phases}
+    run = experiment.train_from_config(small_config(colours, tmp_path / "run", **changes))
     parts = {run.parts[name] for name in reads}
     assert parts == {"train", "validation"}
     assert open_run(run.folder).metrics["test"]["n"] == sum(part == "test" for part in run.parts.values())
 
 
-@pytest.mark.parametrize(("asked", "moves"), [(True, True), (False, False), (None, True)])
-def test_train_batch_norm_is_obeyed(colours: Path, tmp_path: Path, asked: bool | None, moves: bool) -> None:
+@pytest.mark.parametrize(
+    ("asked", "pretrained", "trains"),
+    [(None, True, False), (True, True, True), (False, True, False), (None, False, True), (False, False, False)],
+)
+def test_train_batch_norm_is_obeyed(
+    colours: Path, tmp_path: Path, asked: bool | None, pretrained: bool, trains: bool
+) -> None:
     from tfvision.experiment import _build
 
-    config = small_config(colours, tmp_path / "run", backbone="mobilenet_v2_035", image_size=32, train_batch_norm=asked)
-    assert trains_batch_norm(_build(config, 3, 32)) == moves
+    weights = "none"
+    if pretrained:
+        stock = keras.applications.MobileNetV2(include_top=False, weights=None, alpha=0.35, input_shape=(32, 32, 3))
+        weights = str(tmp_path / "stand_in.weights.h5")
+        stock.save_weights(weights)
+    changes = {"backbone": "mobilenet_v2_035", "image_size": 32, "weights": weights, "train_batch_norm": asked}
+    assert trains_batch_norm(_build(small_config(colours, tmp_path / "run", **changes), 3, 32)) == trains
 
 
 def test_without_validation_images_nothing_could_be_chosen(colours: Path, tmp_path: Path) -> None:
@@ -247,3 +259,23 @@ def test_without_a_test_part_the_scores_are_of_validation(colours: Path, tmp_pat
     config.split.test = 0.0
     run = train_from_config(config)
     assert set(run.metrics) == {"validation"} and (run.folder / "report.html").is_file()
+
+
+def test_options_of_the_model_are_refused_once_it_is_built(colours: Path, tmp_path: Path) -> None:
+    model = build_classifier("small_cnn", 3, image_size=16, weights="none")
+    with pytest.raises(UsageError, match="head: the model is built already"):
+        train(model, open_images(colours), output=tmp_path / "run", head={"units": [3]})
+    with pytest.raises(UsageError, match="did you mean seed"):
+        train(model, open_images(colours), output=tmp_path / "run", sed=3)
+    wrong = build_classifier("small_cnn", 4, image_size=16, weights="none")
+    with pytest.raises(UsageError, match="num_classes=3"):
+        train(wrong, open_images(colours), output=tmp_path / "run")
+
+
+def test_a_model_from_python_keeps_how_its_images_were_opened(two_colours: Path, tmp_path: Path) -> None:
+    images = open_images(two_colours, positive_class="green")
+    model = build_classifier("small_cnn", 2, image_size=16, weights="none")
+    run = train(model, images, phases=[{"epochs": 1}], output=tmp_path / "run")
+    assert run.config.source.positive_class == "green" and run.config.weights == "none"
+    again = open_images(run.config.data, **run.config.source.columns())
+    assert again.class_names == run.facts.class_names == ("red", "green")

@@ -83,7 +83,8 @@ def evaluate(args: argparse.Namespace) -> None:
             images = _say_unreadable(scan(images, on_bad=source.on_bad, progress=line.report))
         name, scores = Path(args.data).name, evaluate_images(predictor, images)
         if scores["missing_classes"]:
-            console.print(f"no images of {', '.join(scores['missing_classes'])}: scores are over the other classes")
+            missing = ", ".join(scores["missing_classes"])
+            console.print(f"no images of {missing}; in macro scores such a class counts 0 where it is predicted")
     console.print(describe_scores({name: scores}))
     if args.output:
         write_json(args.output, scores)

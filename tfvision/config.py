@@ -157,4 +157,21 @@ class TrainConfig:
     augment: Augmentation = option(Augmentation, "random changes of training images")
     head: HeadOptions = option(HeadOptions, "what stands on top of the backbone")
     small_cnn: SmallCnnOptions = option(SmallCnnOptions, "the small CNN")
-    phases: list[Phase] | None = option(None, "the phases of training; default by the backbone's weights")
+    phases: list[Phase] | None = option(
+        None, "the phases of training in order, each with these keys; default by the backbone's weights"
+    )
+
+    def __post_init__(self) -> None:
+        ranges = (
+            ("image_size", self.image_size is None or self.image_size >= 1, "1 or more"),
+            ("batch_size", self.batch_size >= 1, "1 or more"),
+            ("seed", 0 <= self.seed < 2**32, "0 to 4294967295"),
+            ("weight_decay", 0 <= self.weight_decay < 1, "0 to under 1"),
+            ("label_smoothing", 0 <= self.label_smoothing < 1, "0 to under 1"),
+            ("small_cnn.kernel_size", self.small_cnn.kernel_size >= 1, "1 or more"),
+            ("small_cnn.filters", bool(self.small_cnn.filters) and min(self.small_cnn.filters) >= 1, "1 or more each"),
+        )
+        for key, holds, expected in ranges:
+            if not holds:
+                value = getattr(self.small_cnn, key[10:]) if "." in key else getattr(self, key)
+                raise UsageError(f"{key}: expected {expected}, got {value}")

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     import keras
 
 PARTS = ("train", "validation", "test")
+_BUILT = ("backbone", "weights", "image_size", "head", "small_cnn")  # options that a built model has behind it
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False) -> Run | No
     Raises:
         UsageError, DataError, RunError: One clear line each.
     """
-    # What can be refused at once is refused before any image is read or TensorFlow is loaded.
+    # What can be refused at once is refused before any image is read.
     phases = resolve_phases(config, pretrained=config.weights != "none", linear_head=not config.head.units)
     backbone_facts(config.backbone)
     find_weights(config.backbone, config.weights)
@@ -118,9 +119,10 @@ def train(
     Args:
         model: From `build_classifier`, or a functional Keras model with raw pixels in and probabilities out.
         images: From `open_images`.
-        phases: `Phase` objects or dictionaries with their fields; default by whether most of the model is frozen.
+        phases: `Phase` objects or dictionaries with their fields; default by whether the backbone is pretrained.
         output: The run folder; default `runs/<data>-<backbone>-<time>`.
-        **options: Any other option of the command line: `seed=1`, `batch_size=32`, `augment={"rotation": 10}`.
+        **options: Other options of the command line: `seed=1`, `batch_size=32`, `augment={"rotation": 10}`. The seed
+            reaches all but the model's initial weights: for those call `keras.utils.set_random_seed` before building.
 
     Returns:
         The finished run.
@@ -130,20 +132,29 @@ def train(
         DataError: Unreadable images, a class with fewer than 3 images.
         RunError: NaN loss, no memory, full disk.
     """
-    from tfvision.models.freezing import count_parameters
+    from tfvision.models.classifier import is_pretrained
+    from tfvision.models.freezing import unfreeze
     from tfvision.training.logistic import has_linear_head
 
-    values = {**options, "data": images.source, "backbone": model.name, "image_size": int(model.input_shape[1])}
+    if built := [name for name in _BUILT if name in options]:
+        raise UsageError(f"{built[0]}: the model is built already; give it to build_classifier, not to train")
+    enlarged = [layer.output.shape[1] for layer in model.layers if layer.name == "enlarge"]
+    values = {"data": images.source, "backbone": model.name, "source": dict(images.columns), **options}
     if phases is not None:
         values["phases"] = [vars(phase) if isinstance(phase, Phase) else phase for phase in phases]
     config = from_dict(TrainConfig, values)
-    parameters = count_parameters(model)
-    pretrained = parameters.trainable < parameters.frozen
+    pretrained = is_pretrained(model)
     config = replace(
         config,
         weights="imagenet" if pretrained else "none",
+        image_size=int([*enlarged, model.input_shape[1]][0]),
         phases=resolve_phases(config, pretrained=pretrained, linear_head=has_linear_head(model)),
+        epochs=None,
+        learning_rate=None,
+        unfreeze=None,
     )
+    if config.train_batch_norm is not None:
+        unfreeze(model, "all", batch_norm=config.train_batch_norm)
     classes = len(images.class_names)
     if model.output_shape[-1] != (1 if classes == 2 else classes):
         raise UsageError(
@@ -180,7 +191,7 @@ def _prepare(images: ImageSet, config: TrainConfig) -> tuple[Scan, np.ndarray, t
         names = ", ".join(f"{name} ({reason})" for name, reason in found.unreadable[:5])
         notes.append(f"{len(found.unreadable):,} unreadable left out: {names}{' ...' * (len(found.unreadable) > 5)}")
     if config.split.file:
-        split = Split(read_splits(config.split.file, found.images), (f"split as in {config.split.file}",))
+        split = Split(read_splits(config.split.file, found.images, found.hashes), (f"split as in {config.split.file}",))
     else:
         shares = {"validation": config.split.validation, "test": config.split.test}
         split = split_images(found.images, found.hashes, **shares, seed=config.seed)

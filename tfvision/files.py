@@ -4,11 +4,11 @@ import difflib
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tfvision.errors import RunError
+from tfvision.errors import RunError, UsageError
 
 
 @contextmanager
@@ -16,15 +16,19 @@ def replacing(path: Path | str) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; it takes the place of `path` at the end.
 
     Args:
-        path: The file to write. Its folder must exist. The temporary file keeps the suffix,
-            since Keras chooses its format by it.
+        path: The file to write; its folder is made if missing. The temporary file keeps the suffix, since Keras
+            chooses its format by it.
 
     Raises:
+        UsageError: `path` is no file name.
         RunError: The file could not be written (full disk, read-only folder).
     """
     path = Path(path)
+    if not path.name:
+        raise UsageError(f"{path} is no file name; choose another --output")
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
@@ -32,7 +36,8 @@ def replacing(path: Path | str) -> Iterator[Path]:
             f"cannot write {path}: {error.strerror or error}; free some space or choose another --output"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what failed to be written must not hide why
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path | str, text: str) -> None:

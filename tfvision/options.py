@@ -249,10 +249,12 @@ def _dump(value: Any) -> str:
 
 def _yaml_lines(config: Any, depth: int, comments: bool) -> Iterator[str]:
     indent = "  " * depth
+    hints = get_type_hints(type(config))
     for item in dataclasses.fields(config):
         value = getattr(config, item.name)
         if comments:
             yield f"{indent}# {item.metadata['help']}\n"
+            yield from _template(hints[item.name], indent)
         if dataclasses.is_dataclass(value):
             yield f"{indent}{item.name}:\n"
             yield from _yaml_lines(value, depth + 1, comments)
@@ -264,3 +266,12 @@ def _yaml_lines(config: Any, depth: int, comments: bool) -> Iterator[str]:
                 yield from lines[1:]
         else:
             yield f"{indent}{item.name}: {_dump(value)}\n"
+
+
+def _template(hint: Any, indent: str) -> Iterator[str]:
+    """Yield a comment for each key of the entries, where an option is a list of dataclasses."""
+    for kind in get_args(hint):
+        for entry in get_args(kind) if get_origin(kind) is list else ():
+            if dataclasses.is_dataclass(entry):
+                for item in dataclasses.fields(entry):
+                    yield f"{indent}#   {item.name}: {_dump(item.default)}  ({item.metadata['help']})\n"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 
 from tfvision.data.augment import augment_image, image_generator
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tfvision.training.fit import TrainingSettings
 
 _SAMPLES = 24  # images in a picture of samples
+_THUMBNAIL = 300  # px, the longer side of an image in a picture
 
 
 def write_results(
@@ -101,7 +103,7 @@ def plot_samples(run_folder: Any, train: ImageSet, settings: "TrainingSettings")
     chosen = _samples(train.labels, len(train.class_names))
     names = [train.class_names[train.labels[i]] for i in chosen]
     plot_image_grid(
-        [train.read(i) for i in chosen],
+        [_thumbnail(train, i) for i in chosen],
         names,
         "Training images of each class",
         run_folder / PLOTS / "class_samples.png",
@@ -157,8 +159,15 @@ def _plot_results(
         f"{names[found.labels[i]]}, taken for {names[found.predicted[i]]} ({found.probabilities[i].max():.0%})"
         for i in worst
     ]
-    images = [parts[part].read(places[found.ids[i]]) for i in worst]
+    images = [_thumbnail(parts[part], places[found.ids[i]]) for i in worst]
     plot_image_grid(images, captions, f"Worst mistakes, {part}", plots / "worst_mistakes.png")
+
+
+def _thumbnail(images: ImageSet, index: int) -> np.ndarray:
+    """Return an image small enough to keep many of them, for a picture."""
+    pixels = images.read(index)
+    scale = _THUMBNAIL / max(pixels.shape[:2])
+    return pixels if scale >= 1 else cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 def _samples(labels: np.ndarray, num_classes: int) -> list[int]:

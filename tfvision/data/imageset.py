@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class ImageSet:
         groups: str (n,), images of one group belong into one part; None without groups.
         parts: str (n,), "train", "validation" or "test" where the data brings a split, else None.
         source: The path as it was given.
+        columns: The options it was opened with.
     """
 
     ids: tuple[str, ...]
@@ -34,6 +35,7 @@ class ImageSet:
     groups: np.ndarray | None = None
     parts: np.ndarray | None = None
     source: str = ""
+    columns: Mapping[str, str | None] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)

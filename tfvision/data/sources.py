@@ -84,7 +84,13 @@ def open_images(
         entries = _read_rows(read_table(storage, tables[0]), images, asked, labelled=labelled)
     else:
         entries = _read_best(storage, tables, images, asked, labelled=labelled)
-    images = _build(entries, storage, positive_class, labelled=labelled)
+    columns = {
+        "file_column": file_column,
+        "label_column": label_column,
+        "group_column": group_column,
+        "positive_class": positive_class,
+    }
+    images = _build(entries, storage, columns, labelled=labelled)
     return replace(images, source=os.fspath(data))
 
 
@@ -160,8 +166,11 @@ def _read_rows(table: Table, images: list[str], asked: Columns, *, labelled: boo
 def _read_tree(storage: Storage, images: list[str]) -> list[_Entry]:
     """Read a folder a class, or train/, validation/, test/ with a folder a class in each."""
     shorts = _without_top(images)
+    if not any("/" in short for short in shorts):
+        # One folder alone is a class, not a top folder: other data may hold images of a single class.
+        shorts = [posixpath.join(*name.split("/")[-2:]) for name in images]
     tops = {short.split("/")[0].lower() for short in shorts}
-    split = "train" in tops and len(tops & PART_FOLDERS.keys()) > 1
+    split = len(tops & PART_FOLDERS.keys()) > 1 and ("train" in tops or tops <= PART_FOLDERS.keys())
     if split and (other := sorted(tops - PART_FOLDERS.keys())):
         raise DataError(
             f"{storage.path} has {listing(other)} beside train/; expected only train/, validation/ and test/"
@@ -182,7 +191,8 @@ def _read_tree(storage: Storage, images: list[str]) -> list[_Entry]:
     return entries
 
 
-def _build(entries: list[_Entry], storage: Storage, positive_class: str | None, *, labelled: bool) -> ImageSet:
+def _build(entries: list[_Entry], storage: Storage, columns: dict[str, str | None], *, labelled: bool) -> ImageSet:
+    positive_class = columns["positive_class"]
     labels, class_names = np.full(len(entries), -1, np.int64), ()
     if labelled:
         class_names = order_classes({entry.label for entry in entries}, positive_class)
@@ -199,6 +209,7 @@ def _build(entries: list[_Entry], storage: Storage, positive_class: str | None, 
         storage=storage,
         groups=np.array([entry.group for entry in entries]) if has_groups else None,
         parts=np.array([entry.part for entry in entries]) if has_parts and labelled else None,
+        columns=columns,
     )
 
 

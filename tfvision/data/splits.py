@@ -71,14 +71,20 @@ def write_splits(path: Path | str, images: ImageSet, parts: np.ndarray) -> None:
     write_text(path, text.getvalue())
 
 
-def read_splits(path: Path | str, images: ImageSet) -> np.ndarray:
+def read_splits(path: Path | str, images: ImageSet, hashes: tuple[str, ...]) -> np.ndarray:
     """Read the `splits.csv` of another run on the same images.
+
+    Args:
+        path: The file.
+        images: The images it must name, all and no others.
+        hashes: Content hash of each image.
 
     Returns:
         str (n,), the part of each image.
 
     Raises:
-        DataError: No such file, or its ids are not those of the images.
+        DataError: No such file, its ids are not those of the images, exact copies stand in two parts, or a class has
+            no training images.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
@@ -101,7 +107,19 @@ def read_splits(path: Path | str, images: ImageSet) -> np.ndarray:
             raise DataError(
                 f"{path} has {what}, {len(names):,} of them: {listing(names)}; give the split of the same data"
             )
-    return np.array([found[image_id] for image_id in images.ids])
+    parts = np.array([found[image_id] for image_id in images.ids])
+    _check_learned(images, parts)
+    first: dict[str, int] = {}
+    torn = [
+        f"{images.ids[first[key]]} ({parts[first[key]]}) and {images.ids[i]} ({parts[i]})"
+        for i, key in enumerate(hashes)
+        if parts[i] != LEFT_OUT and parts[first.setdefault(key, i)] != parts[i]
+    ]
+    if torn:
+        raise DataError(
+            f"{path} has {len(torn):,} exact copies in two parts: {listing(torn)}; leave the part of one of them empty"
+        )
+    return parts
 
 
 def _complete(images: ImageSet, hashes: tuple[str, ...], validation: float, seed: int) -> Split:
@@ -121,16 +139,20 @@ def _complete(images: ImageSet, hashes: tuple[str, ...], validation: float, seed
         dropped += len(copies)
     if dropped:
         notes.append(f"{dropped:,} images are exact copies of images in a later part: left out")
+    _check_learned(images, parts)
     if "validation" not in parts:
         train = np.flatnonzero(parts == "train")
         hashes_of_train = tuple(hashes[i] for i in train)
         parts[train] = draw_parts(images.select(train), hashes_of_train, (1 - validation, validation, 0.0), seed)
-    learned = set(images.labels[parts == "train"])
-    if unlearned := [name for k, name in enumerate(images.class_names) if k not in learned]:
-        raise DataError(f"no training images of {listing(unlearned)}; add some to train/ or leave these classes out")
     if torn := _torn_groups(images, parts):
         notes.append(f"{len(torn):,} groups stand in more than one given part: {listing(torn)}")
     return Split(parts, tuple(notes))
+
+
+def _check_learned(images: ImageSet, parts: np.ndarray) -> None:
+    learned = set(images.labels[parts == "train"])
+    if unlearned := [name for k, name in enumerate(images.class_names) if k not in learned]:
+        raise DataError(f"no training images of {listing(unlearned)}; add some to train/ or leave these classes out")
 
 
 def _torn_groups(images: ImageSet, parts: np.ndarray) -> list[str]:

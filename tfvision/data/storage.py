@@ -1,6 +1,7 @@
 """A directory or a .zip, read in place behind one small interface: `names`, `read`, `size`."""
 
 import os
+import posixpath
 import threading
 import zipfile
 import zlib
@@ -76,7 +77,8 @@ class Zip:
         self._members = {
             name: info
             for info in self._zip.infolist()
-            if not info.is_dir() and _is_visible(name := info.filename.replace("\\", "/").lstrip("/"))
+            if not info.is_dir()
+            and _is_visible(name := posixpath.normpath(info.filename.replace("\\", "/")).lstrip("/"))
         }
         locked = [name for name, info in self._members.items() if info.flag_bits & 1]
         if locked:

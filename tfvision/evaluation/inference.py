@@ -1,9 +1,12 @@
 """Running a model over batches, with progress."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfvision.errors import RunError, TfvisionError
 from tfvision.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -36,4 +39,37 @@ def run_model(model: "keras.Model", batches: Any, *, what: str, total: int) -> n
 
         callback = keras.callbacks.LambdaCallback()
         callback.on_predict_batch_end = advance
-        return model.predict(batches, verbose=0, callbacks=[callback])
+        with one_line_errors():
+            return model.predict(batches, verbose=0, callbacks=[callback])
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn what TensorFlow raises while it trains or predicts into one line.
+
+    Raises:
+        DataError: An image could not be read any more.
+        RunError: Out of memory, or anything else TensorFlow says.
+    """
+    try:
+        yield
+    except TfvisionError:
+        raise
+    except MemoryError as error:
+        raise _out_of_memory() from error
+    except Exception as error:
+        import tensorflow as tf
+
+        from tfvision.data.pipeline import data_error
+
+        if not isinstance(error, tf.errors.OpError):
+            raise
+        if isinstance(error, tf.errors.ResourceExhaustedError):
+            raise _out_of_memory() from error
+        if found := data_error(error):
+            raise found from error
+        raise RunError(f"TensorFlow failed: {str(error).splitlines()[0][:300]}") from error
+
+
+def _out_of_memory() -> RunError:
+    return RunError("out of memory; try half the --batch-size or a smaller --image-size")

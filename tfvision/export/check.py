@@ -1,6 +1,7 @@
 """Does the SavedModel say what model.keras says? Asked in a fresh process, on real images at their own sizes."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -86,7 +87,9 @@ print("ANSWERS" + json.dumps(answers))
 
 def _ask(saved_model: Path, folder: Path, count: int) -> dict:
     command = [sys.executable, "-c", _SCRIPT, str(folder), str(count), str(saved_model)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # On the CPU: a GPU is this process's, and rounds otherwise.
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     answers = [line for line in done.stdout.splitlines() if line.startswith("ANSWERS")]
     if done.returncode or not answers:
         reason = (done.stderr.strip().splitlines() or ["no answer"])[-1]

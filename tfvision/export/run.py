@@ -3,8 +3,10 @@
 import shutil
 from pathlib import Path
 
+import keras
 import numpy as np
 
+from tfvision.data.decoding import scan
 from tfvision.data.imageset import ImageSet
 from tfvision.data.sources import open_images
 from tfvision.errors import DataError
@@ -32,8 +34,9 @@ def export_run(run: Run, output: Path, *, data: str | None = None) -> tuple[Path
         RunError: Model and SavedModel disagree, or the disk is full; nothing is left behind.
     """
     model, facts = run.model(), run.facts
-    images = _images(run, data)
-    expected = KerasPredictor(model, facts).probabilities(images)
+    images = scan(_images(run, data), on_bad="fail" if data else "skip").images
+    with keras.device("cpu:0"):
+        expected = KerasPredictor(model, facts).probabilities(images)
     temporary = write_saved_model(model, facts, output)
     try:
         agreement = check_saved_model(temporary, images, expected)

@@ -31,6 +31,7 @@ class Backbone:
         stages: Names for `--unfreeze`, from the input to the output. A stage covers the layers called so,
             or so and a suffix (`block_1` is not `block_16`).
         prefix: What stands before the stage in layer names.
+        also: Layers of a stage that are called otherwise.
         options: Further arguments of the builder.
         weights: File names of its ImageNet weights: first the one Keras downloads, then others.
     """
@@ -40,6 +41,7 @@ class Backbone:
     parameters: int
     stages: tuple[str, ...]
     prefix: str = ""
+    also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sizes: tuple[int, ...] = _ANY_SIZE
     minimum: int = 32
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -47,7 +49,22 @@ class Backbone:
 
 
 _MOBILENET_V2_STAGES = ("Conv1", "expanded_conv", *(f"block_{i}" for i in range(1, 17)), "Conv_1")
-_CONVNEXT_STAGES = ("stem", "stage_0", "stage_1", "stage_2", "stage_3")
+
+
+def _convnext(builder: str, name: str, parameters: int) -> Backbone:
+    return Backbone(
+        builder,
+        "none",
+        parameters,
+        ("stem", "stage_0", "stage_1", "stage_2", "stage_3"),
+        prefix=f"{name}_",
+        also={
+            "stage_1": ("downsampling_block_0",),
+            "stage_2": ("downsampling_block_1",),
+            "stage_3": ("downsampling_block_2", "layer_normalization"),
+        },
+        weights=(f"{name}_notop.h5",),
+    )
 
 
 def _mobilenet_v2(alpha: float, parameters: int) -> Backbone:
@@ -81,22 +98,8 @@ BACKBONES: dict[str, Backbone] = {
     ),
     "mobilenet_v2": _mobilenet_v2(1.0, 2_257_984),
     "mobilenet_v2_035": _mobilenet_v2(0.35, 410_208),
-    "convnext_tiny": Backbone(
-        "ConvNeXtTiny",
-        "none",
-        27_820_128,
-        _CONVNEXT_STAGES,
-        prefix="convnext_tiny_",
-        weights=("convnext_tiny_notop.h5",),
-    ),
-    "convnext_base": Backbone(
-        "ConvNeXtBase",
-        "none",
-        87_566_464,
-        _CONVNEXT_STAGES,
-        prefix="convnext_base_",
-        weights=("convnext_base_notop.h5",),
-    ),
+    "convnext_tiny": _convnext("ConvNeXtTiny", "convnext_tiny", 27_820_128),
+    "convnext_base": _convnext("ConvNeXtBase", "convnext_base", 87_566_464),
     "efficientnet_v2_b0": Backbone(
         "EfficientNetV2B0",
         "none",

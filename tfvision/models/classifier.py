@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfvision.errors import UsageError
 from tfvision.models.backbones import backbone_facts, build_backbone
-from tfvision.models.freezing import unfreeze
+from tfvision.models.freezing import backbone_layers, unfreeze
 from tfvision.models.heads import build_head
 from tfvision.models.weights import load_backbone_weights
 
@@ -82,5 +82,15 @@ def build_classifier(
     )
     model = keras.Model(pixels, probabilities, name=backbone)
     from_scratch = weights == "none"
+    model.tfvision_weights = weights
     unfreeze(model, "all" if from_scratch else "none", batch_norm=from_scratch)
     return model
+
+
+def is_pretrained(model: "keras.Model") -> bool:
+    """Tell whether a model's backbone has pretrained weights: as it was built, else by most of it being frozen."""
+    weights = getattr(model, "tfvision_weights", None)
+    if weights is not None:
+        return weights != "none"
+    layers = [layer for layer in backbone_layers(model) if layer.weights]
+    return sum(not layer.trainable for layer in layers) > len(layers) / 2

@@ -83,8 +83,9 @@ def _named(names: Sequence[str], token: str, backbone: str) -> list[str]:
     """Return the layers of a stage: called `token`, or `token` and a suffix; `block_1` is not `block_16`."""
     facts = BACKBONES.get(backbone)
     prefix, stages = (facts.prefix, facts.stages) if facts else ("", ())
+    also = facts.also.get(token, ()) if facts else ()
     # EfficientNet numbers the blocks of a stage by letters: block6a_, block6b_.
-    pattern = re.compile(rf"(?:bn_)?{re.escape(token)}(?:[a-z](?=_))?(?:_.*)?")
+    pattern = re.compile(rf"(?:bn_)?(?:{'|'.join(map(re.escape, (token, *also)))})(?:[a-z](?=_))?(?:_.*)?")
     found = [name for name in names if pattern.fullmatch(name.removeprefix(prefix)) or name == token]
     if not found or not token:
         raise UsageError(

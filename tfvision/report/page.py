@@ -85,7 +85,7 @@ def _snippet(files: RunFiles) -> str:
         "",
         f"model = keras.saving.load_model({(files.folder / 'model.keras').as_posix()!r})",
         f"class_names = {names!r}",
-        'photo = keras.utils.load_img("photo.jpg", target_size=model.input_shape[1:3])',
+        'photo = keras.utils.load_img("photo.jpg", target_size=model.input_shape[1:3], interpolation="bilinear")',
         "pixels = np.asarray(photo)[None]        # (1, height, width, 3), RGB, 0..255: no rescaling",
         "probabilities = model.predict(pixels)[0]",
         f"print({answer}, probabilities)",

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
@@ -11,10 +10,9 @@ import numpy as np
 from tfvision.config import Augmentation, Phase, TrainConfig
 from tfvision.data.balance import class_weights
 from tfvision.data.imageset import ImageSet
-from tfvision.data.pipeline import data_error, evaluation_batches, training_batches
+from tfvision.data.pipeline import evaluation_batches, training_batches
 from tfvision.data.resize import Resize
-from tfvision.errors import RunError, TfvisionError, UsageError
-from tfvision.evaluation.inference import run_model
+from tfvision.evaluation.inference import one_line_errors, run_model
 from tfvision.models.freezing import trains_batch_norm, unfreeze
 from tfvision.progress import console
 from tfvision.training.callbacks import EpochRecorder, epoch_row, say_epoch
@@ -36,9 +34,6 @@ class TrainingSettings:
         weight_decay: Decoupled weight decay.
         label_smoothing: 0..1.
         balance: `none`, `oversample` or `class_weights`.
-
-    Raises:
-        UsageError: A value out of range.
     """
 
     resize: Resize
@@ -49,14 +44,6 @@ class TrainingSettings:
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     balance: str = "none"
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise UsageError(f"batch_size: expected 1 or more, got {self.batch_size}")
-        if not 0 <= self.label_smoothing < 1:
-            raise UsageError(f"label_smoothing: expected 0 to under 1, got {self.label_smoothing}")
-        if self.weight_decay < 0:
-            raise UsageError(f"weight_decay: expected 0 or more, got {self.weight_decay}")
 
     @classmethod
     def from_config(cls, config: TrainConfig, resize: Resize) -> "TrainingSettings":
@@ -102,7 +89,7 @@ def fit_phases(
     for phase in phases:
         unfreeze(model, phase.unfreeze, batch_norm=batch_norm)
         fit = _fit_closed if phase.solver == "logistic_regression" else _fit_gradient
-        with keras_errors():
+        with one_line_errors():
             best_weights = fit(model, train, validation, phase, settings, history, save)
         if best_weights is not None:
             best = best_weights
@@ -202,7 +189,7 @@ def try_one_batch(model: keras.Model, train: ImageSet, phase: Phase, settings: T
         augmentation=settings.augmentation,
     )
     compile_model(model, phase, settings, num_classes=len(train.class_names), steps_per_epoch=batches.steps_per_epoch)
-    with keras_errors():
+    with one_line_errors():
         images, labels = next(iter(batches.dataset))
         return float(model.train_on_batch(images, labels, return_dict=True)["loss"])
 
@@ -232,23 +219,3 @@ def _scores(model: keras.Model, features: np.ndarray, images: ImageSet, settings
         metric.update_state(targets, probabilities)
         scores[metric.name] = float(metric.result())
     return scores
-
-
-class keras_errors:
-    """Context manager that turns what TensorFlow raises while training into one line."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: Any) -> None:
-        if error is None or isinstance(error, TfvisionError) or not isinstance(error, Exception):
-            return
-        name = type(error).__name__
-        if name == "ResourceExhaustedError" or isinstance(error, MemoryError):
-            raise RunError(
-                "out of memory while training; try half the --batch-size or a smaller --image-size"
-            ) from error
-        if name in ("UnknownError", "InvalidArgumentError", "InternalError", "FailedPreconditionError"):
-            if data_error(error):
-                raise data_error(error) from error
-            raise RunError(f"training failed in TensorFlow: {str(error).splitlines()[0][:300]}") from error

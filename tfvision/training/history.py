@@ -54,6 +54,6 @@ class History:
 def diverged(epoch: int | str | float) -> RunError:
     """The error of a loss that is NaN or infinite."""
     return RunError(
-        f"the loss became NaN or infinite in epoch {epoch}: training diverged; the best model until then is kept; "
+        f"the loss became NaN or infinite in epoch {epoch}: training diverged; the best model of the epochs before, if any, is kept; "
         "try a lower --learning-rate"
     )

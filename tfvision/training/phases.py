@@ -20,7 +20,10 @@ def default_phases(*, pretrained: bool, linear_head: bool) -> list[Phase]:
     head = Phase(name="head", solver="logistic_regression", epochs=1, unfreeze="none")
     if not linear_head:
         head = Phase(name="head", epochs=3, learning_rate=1e-3, unfreeze="none")
-    return [head, Phase(name="fine-tune", epochs=8, learning_rate=1e-4, schedule="cosine", unfreeze="all", patience=4)]
+    rest = Phase(
+        name="fine-tune", epochs=8, learning_rate=1e-4, schedule="cosine", warmup=1.0, unfreeze="all", patience=4
+    )
+    return [head, rest]
 
 
 def resolve_phases(config: TrainConfig, *, pretrained: bool, linear_head: bool) -> list[Phase]:
@@ -41,9 +44,9 @@ def resolve_phases(config: TrainConfig, *, pretrained: bool, linear_head: bool) 
         raise UsageError("phases: expected at least one phase, got an empty list; leave it out for the default")
     phases = config.phases or default_phases(pretrained=pretrained, linear_head=linear_head)
     if config.epochs is not None:
-        phases = [replace(phases[-1], epochs=config.epochs, patience=None)]
-        if config.phases is None:
-            phases = [replace(phases[0], name="train")]
+        warmup = min(phases[-1].warmup, config.epochs / 4)
+        only = replace(phases[-1], solver="gradient", epochs=config.epochs, warmup=warmup, patience=None)
+        phases = [only if config.phases else replace(only, name="train")]
     last = phases[-1]
     if config.learning_rate is not None:
         last = replace(last, learning_rate=config.learning_rate)
