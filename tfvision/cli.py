@@ -154,8 +154,19 @@ def list_things(args: argparse.Namespace) -> None:
             if facts.weights
             else "none"
         )
-        table.add_row(name, f"{facts.parameters:,}", facts.preprocessing, here, " ".join(facts.stages))
+        table.add_row(name, f"{facts.parameters:,}", facts.preprocessing, here, _compact(facts.stages))
     console.print(table)
+
+
+def _compact(stages: Sequence[str]) -> str:
+    """Write `block_1 block_2 ... block_16` as `block_1..block_16`."""
+    shown: list[list[str]] = []
+    for stage in stages:
+        if shown and shown[-1][-1].rstrip("0123456789") == stage.rstrip("0123456789") != stage:
+            shown[-1].append(stage)
+        else:
+            shown.append([stage])
+    return " ".join(run[0] if len(run) == 1 else f"{run[0]}..{run[-1]}" for run in shown)
 
 
 def _parser() -> Parser:
