@@ -21,8 +21,8 @@ weights: imagenet
 image_size: 96
 seed: 7
 phases:
-- {name: head, solver: adam, epochs: 3, learning_rate: 1e-3, schedule: constant, unfreeze: none, patience: null}
-- {name: open, solver: adam, epochs: 9, learning_rate: 0.0003, schedule: cosine, unfreeze: all, patience: 4}
+- {name: head, solver: gradient, epochs: 3, learning_rate: 1e-3, schedule: constant, unfreeze: none, patience: null}
+- {name: open, solver: gradient, epochs: 9, learning_rate: 0.0003, schedule: cosine, unfreeze: all, patience: 4}
 augment: {horizontal_flip: true, vertical_flip: false, shift: 0.1}
 """
 FILES = ("config.yaml", "environment.json", "metrics.json", "history.csv", "splits.csv", "summary.txt")
@@ -90,7 +90,7 @@ def test_the_page_says_what_was_trained_on_what(run):
         assert fact in text
     columns = re.findall(r'<th scope="col">([a-z ]+)</th>', run[0].read_text("utf-8"))
     assert columns == ["name", "solver", "epochs", "learning rate", "schedule", "unfreeze", "patience"]
-    for cell in ("<td>1e-3</td>", "<td>0.0003</td>", "<td>cosine</td>", '<td class="number">1,200</td>'):
+    for cell in ("<td>0.001</td>", "<td>0.0003</td>", "<td>cosine</td>", '<td class="number">1,200</td>'):
         assert cell in run[0].read_text("utf-8")
     assert "horizontal flip, shift 0.1" in text
     assert "vertical flip" not in text

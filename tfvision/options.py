@@ -77,19 +77,32 @@ def load_yaml(path: Path | str) -> dict[str, Any]:
         raise UsageError(
             f"cannot read the configuration {path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}"
         ) from None
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, name: str) -> dict[str, Any]:
+    """Parse YAML 1.2 of plain values into a dictionary.
+
+    Args:
+        text: The YAML.
+        name: What to call it in an error.
+
+    Raises:
+        UsageError: It is no YAML, or carries a tag such as `!!python/object`.
+    """
     try:
         values = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
         line = getattr(error, "problem_mark", None)
         place = f" in line {line.line + 1}" if line else ""
         problem = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise UsageError(f"{path} is not plain YAML{place}: {problem}") from None
+        raise UsageError(f"{name} is not plain YAML{place}: {problem}") from None
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is not plain YAML: {error}") from None
+        raise UsageError(f"{name} is not plain YAML: {error}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise UsageError(f"{path}: expected `key: value` lines, got {type(values).__name__}")
+        raise UsageError(f"{name}: expected `key: value` lines, got {type(values).__name__}")
     return values
 
 

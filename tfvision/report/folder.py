@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
+from tfvision.errors import UsageError
+from tfvision.options import parse_yaml
 
 PLOTS = (
     "learning_curves", "confusion_matrix", "precision_recall", "roc", "calibration",
@@ -50,7 +51,7 @@ def read_run_files(folder: Path | str) -> RunFiles:
     def read(name: str, parse: Callable[[str], Any], empty: Any) -> Any:
         try:
             content = parse((folder / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError, csv.Error):
+        except (OSError, ValueError, UsageError, csv.Error):
             content = None
         if not isinstance(content, type(empty)):
             missing.append(name)
@@ -59,7 +60,7 @@ def read_run_files(folder: Path | str) -> RunFiles:
 
     return RunFiles(
         folder=folder,
-        config=read("config.yaml", yaml.safe_load, {}),
+        config=read("config.yaml", lambda text: parse_yaml(text, "config.yaml"), {}),
         environment=read("environment.json", json.loads, {}),
         metrics=read("metrics.json", json.loads, {}),
         history=read("history.csv", _rows, []),
