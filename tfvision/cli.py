@@ -10,7 +10,7 @@ from typing import Any
 import tfvision
 from tfvision.config import Source, TrainConfig
 from tfvision.errors import TfvisionError, UsageError
-from tfvision.options import Parser, add_flags, flags_to_dict, from_dict, leaves, load_yaml, merge, to_yaml
+from tfvision.options import Parser, add_flags, flags_to_dict, from_dict, load_yaml, merge, to_yaml
 from tfvision.progress import ProgressLine, console
 
 _TRAIN_FLAGS = [
@@ -248,11 +248,7 @@ def _train_config(args: argparse.Namespace) -> TrainConfig:
 
 
 def _source(args: argparse.Namespace) -> Source:
-    return from_dict(Source, flags_to_dict(Source, {k: v for k, v in vars(args).items() if k in dict(_names(Source))}))
-
-
-def _names(kind: type) -> list[tuple[str, Any]]:
-    return [(key, hint) for key, hint, _ in leaves(kind)]
+    return from_dict(Source, flags_to_dict(Source, vars(args)))
 
 
 def _say_unreadable(found: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from tfvision.config import Augmentation, Phase, TrainConfig
 from tfvision.data.balance import class_weights
 from tfvision.data.imageset import ImageSet
-from tfvision.data.pipeline import evaluation_batches, training_batches
+from tfvision.data.pipeline import encode_labels, evaluation_batches, training_batches
 from tfvision.data.resize import Resize
 from tfvision.evaluation.inference import one_line_errors, run_model
 from tfvision.models.freezing import trains_batch_norm, unfreeze
@@ -212,7 +212,7 @@ def compile_model(
 def _scores(model: keras.Model, features: np.ndarray, images: ImageSet, settings: TrainingSettings) -> dict[str, float]:
     """Loss and metrics of the output layer on stored features, as `fit` would report them."""
     num_classes = len(images.class_names)
-    targets = images.labels[:, None] if num_classes == 2 else np.eye(num_classes)[images.labels]
+    targets = encode_labels(images)
     probabilities = model.layers[-1](features)
     scores = {"loss": float(build_loss(num_classes, label_smoothing=settings.label_smoothing)(targets, probabilities))}
     for metric in build_metrics(num_classes):
