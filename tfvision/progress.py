@@ -13,6 +13,13 @@ _EVERY_SECONDS = 30.0  # between two plain lines of the same work
 console = Console(highlight=False, soft_wrap=True, markup=False)
 
 
+def say_result(text: str) -> None:
+    """Print what was asked for, also with `--quiet`."""
+    quiet, console.quiet = console.quiet, False
+    console.print(text)
+    console.quiet = quiet
+
+
 class ProgressLine:
     """Shows how far a piece of work is; a context manager.
 
@@ -25,7 +32,7 @@ class ProgressLine:
         self.what, self.total = what, total
         self._start = self._printed_at = time.monotonic()
         self._live: LiveProgress | None = None
-        if console.is_terminal:
+        if console.is_terminal and not console.quiet:
             columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[state]}"))
             self._live = LiveProgress(*columns, console=console, transient=True)
             self._task = self._live.add_task(what, total=total, state="")

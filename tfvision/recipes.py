@@ -1,0 +1,41 @@
+"""The recipes that come with tfvision, by name."""
+
+from pathlib import Path
+
+from tfvision.errors import UsageError
+from tfvision.files import nearest
+
+# In an installed package they lie inside it, in a checkout beside it.
+_FOLDERS = (Path(__file__).parent / "configs", Path(__file__).parent.parent / "configs")
+
+
+def recipes() -> dict[str, Path]:
+    """Return the file of each recipe."""
+    folder = next((folder for folder in _FOLDERS if folder.is_dir()), None)
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))} if folder else {}
+
+
+def find_recipe(name: str) -> Path:
+    """Return the YAML file `name`, or the recipe called so.
+
+    Raises:
+        UsageError: Neither is there; the nearest recipe is named.
+    """
+    known = recipes()
+    path = Path(name)
+    if path.exists() or path.suffix or len(path.parts) > 1:
+        return path
+    if name not in known:
+        raise UsageError(f"no file and no recipe {name!r}{nearest(name, known)}; `tfvision list recipes` shows all")
+    return known[name]
+
+
+def header(path: Path) -> tuple[str, str]:
+    """Return the first sentence of a recipe's header, and the line of the figure it reached."""
+    comments = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        comments.append(line[1:].strip())
+    figure = next((line for line in comments if line.startswith(("here:", "not yet run"))), "")
+    return " ".join(comments).split(". ")[0].split(" tfvision train")[0].rstrip("."), figure.removeprefix("here: ")
