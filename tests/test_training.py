@@ -18,8 +18,9 @@ from tfvision.models.classifier import build_classifier
 from tfvision.models.freezing import backbone_layers, trains_batch_norm, unfreeze
 from tfvision.models.heads import build_head
 from tfvision.runs import load_model, open_run
-from tfvision.training.fit import TrainingSettings, fit_phases
+from tfvision.training.fit import fit_phases
 from tfvision.training.history import History
+from tfvision.training.settings import Training, TrainingSettings
 
 
 def settings(side: int = 16, **changes: object) -> TrainingSettings:
@@ -39,14 +40,8 @@ def fit(
     history = History(monitor)
     every_third = np.arange(len(images)) % 3 == 0
     side = model.input_shape[1]
-    fit_phases(
-        model,
-        images.select(~every_third),
-        images.select(every_third),
-        phases,
-        settings=settings(side, **changes),
-        history=history,
-    )
+    chosen = (images.select(~every_third), images.select(every_third))
+    fit_phases(Training(model, *chosen, settings(side, **changes), history), phases)
     return history
 
 
@@ -124,15 +119,8 @@ def test_the_best_epoch_is_kept_not_the_last(colours: Path) -> None:
     wrong = replace(images, labels=(images.labels + 1) % 3)
     history = History("val_loss")
     phases = [Phase(epochs=2, learning_rate=1e-3), Phase(name="more", epochs=2, learning_rate=1e-3)]
-    fit_phases(
-        model,
-        images,
-        wrong,
-        phases,
-        settings=settings(),
-        history=history,
-        save=lambda: saved.append(model.get_weights()),
-    )
+    training = Training(model, images, wrong, settings(), history, save=lambda: saved.append(model.get_weights()))
+    fit_phases(training, phases)
     losses = [row["val_loss"] for row in history.rows]
     assert int(np.argmin(losses)) == 0 and history.best is history.rows[0]
     assert len(saved) == 1
@@ -198,7 +186,7 @@ def test_an_image_that_vanishes_while_training_is_named(tmp_path: Path) -> None:
     (data / "red" / "red_000.png").write_bytes(b"gone")
     model = build_classifier("small_cnn", 3, image_size=16, weights="none")
     with pytest.raises(Exception, match=r"red/red_000\.png") as error:
-        fit_phases(model, images, images, [Phase(epochs=1)], settings=settings(), history=History("val_loss"))
+        fit_phases(Training(model, images, images, settings(), History("val_loss")), [Phase(epochs=1)])
     assert "\n" not in str(error.value)
 
 

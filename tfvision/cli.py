@@ -2,16 +2,22 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import tfvision
 from tfvision.config import Source, TrainConfig
+from tfvision.device import use_device
 from tfvision.errors import TfvisionError, UsageError
 from tfvision.options import Parser, add_flags, flags_to_dict, from_dict, load_yaml, merge, to_yaml
-from tfvision.progress import ProgressLine, console
+from tfvision.progress import ProgressLine, console, say_result
+from tfvision.recipes import find_recipe, header, recipes
+from tfvision.resume import open_unfinished
+from tfvision.runs import CONFIG
 
 _TRAIN_FLAGS = [
     "data",
@@ -28,43 +34,57 @@ _TRAIN_FLAGS = [
 _PHASE_FLAGS = ("epochs", "learning_rate", "unfreeze")
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a run as Ctrl-C does."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `tfvision` and return its exit status: 2 usage, 3 data, 4 a failed run, 130 interrupted."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    debug = bool(os.environ.get("TFVISION_DEBUG"))
+    with suppress(ValueError):  # outside the main thread there are no signals
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         args = _parser().parse_args(arguments)
+        debug |= getattr(args, "debug", False)
+        console.quiet = getattr(args, "quiet", False)
         args.verb(args)
         return 0
     except TfvisionError as error:
+        if debug:
+            raise
         return _fail(str(error), error.exit_status)
-    except KeyboardInterrupt:
-        return _fail("interrupted", 130)
+    except KeyboardInterrupt as interruption:
+        return _fail(str(interruption) or "interrupted", 143 if isinstance(interruption, Terminated) else 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if os.environ.get("TFVISION_DEBUG"):
+        if debug:
             raise
         reason = " ".join(str(error).split())[:300]
-        return _fail(f"{type(error).__name__}: {reason} (set TFVISION_DEBUG=1 to see where)", 4)
+        return _fail(f"{type(error).__name__}: {reason} (--debug shows where)", 4)
+    finally:
+        console.quiet = False
 
 
 def train(args: argparse.Namespace) -> None:
     """Train a classifier and write a run folder."""
     config = _train_config(args)
+    resume = Path(args.resume) if args.resume else None
     if args.print_config:
         sys.stdout.write(to_yaml(config, comments=True))
         return
-    _load_tensorflow()
+    _load_tensorflow(args)
     from tfvision.experiment import train_from_config
 
-    train_from_config(config, dry_run=args.dry_run)
+    train_from_config(config, dry_run=args.dry_run, resume=resume)
 
 
 def evaluate(args: argparse.Namespace) -> None:
     """Score a run or a SavedModel: on other images, or on the run's own test part."""
-    _load_tensorflow()
+    _load_tensorflow(args)
     from tfvision.data.decoding import scan
     from tfvision.data.sources import open_images
     from tfvision.files import write_json
@@ -85,7 +105,7 @@ def evaluate(args: argparse.Namespace) -> None:
         if scores["missing_classes"]:
             missing = ", ".join(scores["missing_classes"])
             console.print(f"no images of {missing}; in macro scores such a class counts 0 where it is predicted")
-    console.print(describe_scores({name: scores}))
+    say_result(describe_scores({name: scores}))
     if args.output:
         write_json(args.output, scores)
         console.print(f"written: {args.output}")
@@ -93,7 +113,7 @@ def evaluate(args: argparse.Namespace) -> None:
 
 def predict(args: argparse.Namespace) -> None:
     """Predict the class of images with a run or a SavedModel."""
-    _load_tensorflow()
+    _load_tensorflow(args)
     from tfvision.data.decoding import scan
     from tfvision.data.sources import open_images
     from tfvision.evaluation.predictions import write_unlabelled
@@ -109,19 +129,19 @@ def predict(args: argparse.Namespace) -> None:
         console.print(f"{len(found):,} predictions: {args.output}")
         return
     for image_id, label, row in zip(found.ids, found.predicted, found.probabilities, strict=True):
-        console.print(f"{image_id}  {found.class_names[label]}  {row[label]:.4f}")
+        say_result(f"{image_id}  {found.class_names[label]}  {row[label]:.4f}")
 
 
 def export(args: argparse.Namespace) -> None:
     """Export a run as a SavedModel that takes raw images, and check it in a fresh process."""
-    _load_tensorflow()
+    _load_tensorflow(args)
     from tfvision.export.run import export_run
     from tfvision.runs import open_run
 
     run = open_run(args.run)
     output = Path(args.output) if args.output else Path("saved_models") / run.folder.resolve().name
     folder, agreement = export_run(run, output, data=args.data)
-    console.print(f"SavedModel: {folder}")
+    say_result(f"SavedModel: {folder}")
     console.print(
         f"compared with model.keras in a fresh process on {agreement.images} images: "
         f"largest difference of a probability {agreement.difference:.1e}"
@@ -132,6 +152,16 @@ def export(args: argparse.Namespace) -> None:
 
 def list_things(args: argparse.Namespace) -> None:
     """List what can be chosen."""
+    (_list_backbones if args.what == "backbones" else _list_recipes)()
+
+
+def _list_recipes() -> None:
+    for name, path in recipes().items():
+        what, figure = header(path)
+        console.print(f"{name}\n    {what}\n    {figure}")
+
+
+def _list_backbones() -> None:
     from rich.table import Table
 
     from tfvision.models.backbones import BACKBONES
@@ -175,7 +205,9 @@ def _parser() -> Parser:
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB", parser_class=Parser)
 
     command = _add_verb(verbs, "train", train)
-    command.add_argument("--config", metavar="FILE", help="YAML file of options, such as a recipe in configs/")
+    _add_running(command)
+    command.add_argument("--config", metavar="FILE", help="YAML file of options, or the name of a recipe")
+    command.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted, with its own options")
     command.add_argument(
         "--dry-run", action="store_true", help="scan, build, run one batch, print the plan, write nothing"
     )
@@ -188,12 +220,14 @@ def _parser() -> Parser:
     add_flags(command, TrainConfig, _TRAIN_FLAGS)
 
     command = _add_verb(verbs, "evaluate", evaluate)
+    _add_running(command)
     command.add_argument("model", metavar="RUN", help="run folder or SavedModel")
     command.add_argument("--data", help="labelled images; default the scores of the run's own test part")
     command.add_argument("--output", metavar="FILE", help="JSON file for the scores")
     add_flags(command, Source, ())
 
     command = _add_verb(verbs, "predict", predict)
+    _add_running(command)
     command.add_argument("model", metavar="RUN", help="run folder or SavedModel")
     command.add_argument(
         "images", metavar="IMAGES", help="an image, a folder of images, a .zip, or a CSV that names them"
@@ -202,16 +236,17 @@ def _parser() -> Parser:
     command.add_argument("--on-bad", choices=("fail", "skip"), default="fail", help="what to do with unreadable images")
 
     command = _add_verb(verbs, "export", export)
+    _add_running(command)
     command.add_argument("run", metavar="RUN", help="run folder")
     command.add_argument("--output", metavar="FOLDER", help="default saved_models/<run>; the version is a folder in it")
     command.add_argument("--data", help="images to compare model and SavedModel on; default the run's test images")
 
     command = _add_verb(verbs, "list", list_things)
-    command.add_argument("what", choices=("backbones",), help="what to list")
+    command.add_argument("what", choices=("backbones", "recipes"), help="what to list")
     return parser
 
 
-def _load_tensorflow() -> None:
+def _load_tensorflow(args: argparse.Namespace) -> None:
     """Import TensorFlow without what it says of CPU instructions and CUDA on its way up: nothing to act on.
 
     It writes to the file descriptor before any log level counts, so the descriptor is what is turned away.
@@ -226,6 +261,21 @@ def _load_tensorflow() -> None:
         os.close(kept)
         os.close(nowhere)
     tf.get_logger().setLevel("ERROR")  # it warns of retracing, which models of two input shapes cannot avoid
+    if args.device:
+        use_device(args.device)
+
+
+def _terminate(signal_number: int, frame: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # asked twice, it ends at once
+    raise Terminated
+
+
+def _add_running(command: Parser) -> None:
+    """Add the flags of how to run, which no result depends on."""
+    group = command.add_argument_group("running")
+    group.add_argument("--device", metavar="NAME", help="cpu, gpu or gpu:1; default the first GPU, else the CPU")
+    group.add_argument("--quiet", action="store_true", help="print only results and errors")
+    group.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
 def _add_verb(verbs: Any, name: str, function: Any) -> Parser:
@@ -235,7 +285,10 @@ def _add_verb(verbs: Any, name: str, function: Any) -> Parser:
 
 
 def _train_config(args: argparse.Namespace) -> TrainConfig:
-    in_file = load_yaml(args.config) if args.config else {}
+    path = find_recipe(args.config) if args.config else None
+    if args.resume and not path:
+        path = open_unfinished(Path(args.resume)).folder / CONFIG
+    in_file = load_yaml(path) if path else {}
     from_dict(TrainConfig, in_file)  # refuses what is wrong in the file by its own name, not by a flag's
     if in_file.get("phases") and any(in_file.get(key) is not None for key in _PHASE_FLAGS):
         raise UsageError(

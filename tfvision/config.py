@@ -113,10 +113,14 @@ class Phase:
     )
     epochs: int = option(10, "number of epochs")
     learning_rate: float = option(1e-3, "learning rate at its highest")
-    schedule: Literal["constant", "cosine", "step"] = option("constant", "course of the learning rate")
+    schedule: Literal["constant", "cosine", "step", "exponential", "plateau"] = option(
+        "constant", "course of the learning rate"
+    )
     warmup: float = option(0.0, "epochs of linear warm-up before a cosine schedule")
     hold: int = option(3, "step schedule: epochs at the full learning rate")
-    factor: float = option(0.4, "step schedule: factor of each epoch after the hold")
+    every: int = option(1, "step schedule: epochs between two drops after the hold")
+    factor: float = option(0.4, "factor of a step, of each epoch (exponential), or when nothing gets better (plateau)")
+    plateau_patience: int = option(3, "plateau schedule: epochs without a better validation score before the factor")
     unfreeze: str = option(
         "all", "open layers of the backbone: none, all, a count (15), a share (30%) or names (block4,block5)"
     )
@@ -141,6 +145,10 @@ class TrainConfig:
     output: str | None = option(None, "the run folder; default runs/<data>-<backbone>-<time>")
     optimizer: Literal["adam", "adamw", "lion", "sgd"] = option("adam", "optimizer")
     weight_decay: float = option(0.0, "decoupled weight decay")
+    clip_norm: float | None = option(None, "largest norm of all gradients together; null for no clipping")
+    ema: float = option(0.0, "average the weights over the steps with this momentum, such as 0.999; 0 for not")
+    loss: Literal["cross_entropy", "focal"] = option("cross_entropy", "what is minimized; focal for rare classes")
+    focal_gamma: float = option(2.0, "focal loss: how little an easy image counts, 0 or more")
     label_smoothing: float = option(0.0, "share of each label spread over all classes, 0..1")
     monitor: Literal["val_loss", "val_accuracy", "val_f1"] = option(
         "val_loss", "validation score that chooses the best epoch"
@@ -151,6 +159,11 @@ class TrainConfig:
     train_batch_norm: bool | None = option(
         None, "train the backbone's batch normalization; default only with weights none"
     )
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = option(
+        "float32", "numbers the layers compute in; bfloat16 speeds small CNNs up, and slows MobileNetV2 down, on a CPU"
+    )
+    limit: int | None = option(None, "use so many images only, of every class alike; for a quick look")
+    tensorboard: bool = option(False, "write scalars for TensorBoard into the run folder")
     source: Source = option(Source, "how the data is read")
     split: Split = option(Split, "how images are divided")
     resize: ResizeOptions = option(ResizeOptions, "the one resize")
@@ -167,6 +180,10 @@ class TrainConfig:
             ("batch_size", self.batch_size >= 1, "1 or more"),
             ("seed", 0 <= self.seed < 2**32, "0 to 4294967295"),
             ("weight_decay", 0 <= self.weight_decay < 1, "0 to under 1"),
+            ("clip_norm", self.clip_norm is None or self.clip_norm > 0, "more than 0, or null"),
+            ("ema", 0 <= self.ema < 1, "0 to under 1"),
+            ("focal_gamma", self.focal_gamma >= 0, "0 or more"),
+            ("limit", self.limit is None or self.limit >= 1, "1 or more, or null"),
             ("label_smoothing", 0 <= self.label_smoothing < 1, "0 to under 1"),
             ("small_cnn.kernel_size", self.small_cnn.kernel_size >= 1, "1 or more"),
             ("small_cnn.filters", bool(self.small_cnn.filters) and min(self.small_cnn.filters) >= 1, "1 or more each"),

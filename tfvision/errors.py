@@ -23,3 +23,7 @@ class RunError(TfvisionError):
     """A run that failed on the way: NaN loss, full disk, an export that disagrees."""
 
     exit_status = 4
+
+
+class WriteError(RunError):
+    """A file could not be written: free some space, and the run can go on."""

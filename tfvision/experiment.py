@@ -1,7 +1,11 @@
 """The main path: labelled images in, a run folder with an honest score out."""
 
+import csv
+import io
+import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -11,39 +15,49 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfvision.config import Phase, TrainConfig
-from tfvision.data.decoding import Scan, scan
 from tfvision.data.imageset import ImageSet
 from tfvision.data.resize import Resize
 from tfvision.data.sources import open_images
-from tfvision.data.splits import Split, read_splits, split_images, write_splits
+from tfvision.data.splits import describe_splits
 from tfvision.environment import describe_environment
-from tfvision.errors import DataError, RunError, UsageError
-from tfvision.files import write_json, write_text
+from tfvision.errors import RunError, UsageError, WriteError
+from tfvision.files import to_json
 from tfvision.models.backbones import backbone_facts, default_image_size
 from tfvision.models.weights import find_weights
 from tfvision.options import from_dict, to_yaml
 from tfvision.plan import describe_plan
-from tfvision.progress import ProgressLine, console, duration
+from tfvision.preparation import Prepared, prepare_images
+from tfvision.progress import console, duration
+from tfvision.resume import check_config, check_data, open_unfinished
 from tfvision.runs import (
+    CHECKPOINTS,
     CONFIG,
     ENVIRONMENT,
     HISTORY,
     MODEL,
+    REPORT,
     SPLITS,
     SUMMARY,
+    TENSORBOARD,
     ModelFacts,
     Run,
     create_run,
+    locked,
     refuse_existing,
     save_model,
 )
+from tfvision.training.checkpoints import Checkpoints
+from tfvision.training.history import History
 from tfvision.training.phases import resolve_phases
 
 if TYPE_CHECKING:
     import keras
 
+    from tfvision.training.settings import TrainingSettings
+
 PARTS = ("train", "validation", "test")
-_BUILT = ("backbone", "weights", "image_size", "head", "small_cnn")  # options that a built model has behind it
+# Options that a built model has behind it.
+_BUILT = ("backbone", "weights", "image_size", "head", "small_cnn", "precision")
 
 
 @dataclass(frozen=True)
@@ -52,37 +66,39 @@ class Experiment:
 
     Attributes:
         model: Raw pixels in, probabilities out.
-        images: All readable images.
-        split: str (n,), the part of each image; "" for one left out.
+        data: Images, split, hashes, notes.
         config: Resolved: phases and image size are filled in.
-        notes: Lines about the data for the plan.
     """
 
     model: "keras.Model"
-    images: ImageSet
-    split: np.ndarray
+    data: Prepared
     config: TrainConfig
-    notes: tuple[str, ...]
 
     @cached_property
     def parts(self) -> dict[str, ImageSet]:
         """The images of `train`, `validation` and `test`."""
-        return {part: self.images.select(self.split == part) for part in PARTS}
+        return {part: self.data.images.select(self.data.split == part) for part in PARTS}
+
+    @property
+    def splits(self) -> str:
+        """The text of splits.csv."""
+        return describe_splits(self.data.images, self.data.split, self.data.hashes)
 
     @property
     def facts(self) -> ModelFacts:
         """What is stored with the model."""
         height, width = self.model.input_shape[1:3]
         resize = Resize(height, width, **vars(self.config.resize))
-        return ModelFacts(self.images.class_names, resize, self.config.backbone)
+        return ModelFacts(self.data.images.class_names, resize, self.config.backbone)
 
 
-def train_from_config(config: TrainConfig, *, dry_run: bool = False) -> Run | None:
+def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Path | None = None) -> Run | None:
     """Do all that `tfvision train` does.
 
     Args:
         config: The options.
         dry_run: Resolve, scan, build, run one batch and print the plan; write nothing.
+        resume: The folder of a run to go on with; its options must be these.
 
     Returns:
         The finished run; None for a dry run.
@@ -94,16 +110,21 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False) -> Run | No
     phases = resolve_phases(config, pretrained=config.weights != "none", linear_head=not config.head.units)
     backbone_facts(config.backbone)
     find_weights(config.backbone, config.weights)
-    output = _output_folder(config)
-    images = open_images(config.data, **config.source.columns())
-    found, split, notes = _prepare(images, config)
-    image_size = config.image_size or default_image_size(config.backbone, int(np.median(found.sizes.max(axis=1))))
+    output = _output_folder(config, resume)
+    if resume and (finished := _finished(resume)):
+        return finished
+    data = prepare_images(open_images(config.data, **config.source.columns()), config)
+    image_size = config.image_size or default_image_size(config.backbone, int(np.median(data.sizes.max(axis=1))))
     config = replace(
         config, image_size=image_size, phases=phases, epochs=None, learning_rate=None, unfreeze=None, output=None
     )
     set_seed(config.seed)
-    model = _build(config, len(images.class_names), _input_size(found.sizes, image_size))
-    return _run(Experiment(model, found.images, split, config, notes), output, dry_run=dry_run)
+    model = _build(config, len(data.images.class_names), _input_size(data.sizes, image_size))
+    experiment = Experiment(model, data, config)
+    if dry_run:
+        _dry_run(experiment, output)
+        return None
+    return _run(experiment, output, resume=resume is not None)
 
 
 def train(
@@ -112,6 +133,7 @@ def train(
     *,
     phases: Sequence[Phase | dict[str, Any]] | None = None,
     output: str | Path | None = None,
+    resume: bool = False,
     **options: Any,
 ) -> Run:
     """Train a classifier on images and write a run folder: the notebook's `tfvision train`.
@@ -121,6 +143,7 @@ def train(
         images: From `open_images`.
         phases: `Phase` objects or dictionaries with their fields; default by whether the backbone is pretrained.
         output: The run folder; default `runs/<data>-<backbone>-<time>`.
+        resume: Go on with the run in `output`, which was interrupted; with the same model, images and options.
         **options: Other options of the command line: `seed=1`, `batch_size=32`, `augment={"rotation": 10}`. The seed
             reaches all but the model's initial weights: for those call `keras.utils.set_random_seed` before building.
 
@@ -161,11 +184,16 @@ def train(
             f"the model has {model.output_shape[-1]} outputs, the images have {classes} classes; "
             f"build it with num_classes={classes}"
         )
-    folder = _output_folder(replace(config, output=str(output) if output else None))
-    found, split, notes = _prepare(images, config)
+    if resume and output is None:
+        raise UsageError("resume=True needs output=, the folder of the run to go on with")
+    folder = _output_folder(replace(config, output=str(output) if output else None), Path(output) if resume else None)
+    if resume and (finished := _finished(folder)):
+        return finished
+    data = prepare_images(images, config)
     set_seed(config.seed)
-    notes = (*notes, "the model came from Python: config.yaml repeats its training, not its architecture")
-    return _run(Experiment(model, found.images, split, config, notes), folder, dry_run=False)
+    note = "the model came from Python: config.yaml repeats its training, not its architecture"
+    data = replace(data, notes=(*data.notes, note))
+    return _run(Experiment(model, data, config), folder, resume=resume)
 
 
 def set_seed(seed: int) -> None:
@@ -176,28 +204,6 @@ def set_seed(seed: int) -> None:
     keras.utils.set_random_seed(seed)
     if not keras.distribution.list_devices("gpu"):
         tf.config.experimental.enable_op_determinism()
-
-
-def _prepare(images: ImageSet, config: TrainConfig) -> tuple[Scan, np.ndarray, tuple[str, ...]]:
-    """Scan and split: what was found, the part of each readable image, and notes for the plan."""
-    if len(images.class_names) < 2:
-        raise DataError(
-            f"{config.data} has the one class {images.class_names[0]}; expected two or more, one folder each"
-        )
-    with ProgressLine("reading images", len(images)) as line:
-        found = scan(images, on_bad=config.source.on_bad, progress=line.report)
-    notes = []
-    if found.unreadable:
-        names = ", ".join(f"{name} ({reason})" for name, reason in found.unreadable[:5])
-        notes.append(f"{len(found.unreadable):,} unreadable left out: {names}{' ...' * (len(found.unreadable) > 5)}")
-    if config.split.file:
-        split = Split(read_splits(config.split.file, found.images, found.hashes), (f"split as in {config.split.file}",))
-    else:
-        shares = {"validation": config.split.validation, "test": config.split.test}
-        split = split_images(found.images, found.hashes, **shares, seed=config.seed)
-    if not (split.parts == "validation").any():
-        raise UsageError("no images for validation, which chooses the best epoch; set split.validation above 0")
-    return found, split.parts, (*notes, *split.notes)
 
 
 def _build(config: TrainConfig, num_classes: int, input_size: int) -> "keras.Model":
@@ -224,45 +230,100 @@ def _input_size(sizes: np.ndarray, image_size: int) -> int:
     return side if side < image_size and (sizes == side).all() else image_size
 
 
-def _run(experiment: Experiment, output: Path, *, dry_run: bool) -> Run | None:
-    from tfvision.results import plot_samples, write_results
-    from tfvision.training.fit import TrainingSettings, fit_phases, try_one_batch
-    from tfvision.training.history import History
+def _dry_run(experiment: Experiment, output: Path) -> None:
+    from tfvision.training.fit import try_one_batch
 
-    model, config, parts = experiment.model, experiment.config, experiment.parts
-    settings = TrainingSettings.from_config(config, experiment.facts.resize)
-    plan = describe_plan(model, parts, config, experiment.facts, experiment.notes)
-    console.print(plan)
-    if dry_run:
-        loss = try_one_batch(model, parts["train"], config.phases[-1], settings)
-        console.print(f"dry run: one batch passed with loss {loss:.4f}; nothing was written, {output} would be")
-        return None
+    console.print(_plan(experiment))
+    loss = try_one_batch(
+        experiment.model, experiment.parts["train"], experiment.config.phases[-1], _settings(experiment)
+    )
+    console.print(f"dry run: one batch passed with loss {loss:.4f}; nothing was written, {output} would be")
+
+
+def _run(experiment: Experiment, output: Path, *, resume: bool) -> Run:
+    """Train from the beginning or from the last checkpoint, then write the results."""
+    from tfvision.results import plot_samples, write_results
+
     start = time.monotonic()
-    run = create_run(output)
-    environment = describe_environment()
-    write_text(run.folder / CONFIG, to_yaml(config, comments=True))
-    write_splits(run.folder / SPLITS, experiment.images, experiment.split)
-    write_text(run.folder / SUMMARY, f"{plan}\n\n{_summary(model)}")
-    write_json(run.folder / ENVIRONMENT, environment)
-    plot_samples(run.folder, parts["train"], settings)
-    console.print(f"run folder: {run.folder}\n")
-    try:
-        fit_phases(
-            model,
-            parts["train"],
-            parts["validation"],
-            config.phases,
-            settings=settings,
-            history=History(config.monitor, run.folder / HISTORY),
-            save=lambda: save_model(model, run.folder / MODEL, experiment.facts),
-        )
-    except RunError as error:
-        raise RunError(f"{error} (run folder: {run.folder})") from error
-    environment["seconds"] = round(time.monotonic() - start)
-    write_json(run.folder / ENVIRONMENT, environment)
-    write_results(run, model, parts, settings)
+    settings, plan = _settings(experiment), _plan(experiment)
+    if resume:
+        run = open_unfinished(output)
+        check_config(run, experiment.config)
+        check_data(run, list(csv.DictReader(io.StringIO(experiment.splits, newline=""))))
+        console.print(plan)
+    else:
+        console.print(plan)
+        files = {
+            CONFIG: to_yaml(experiment.config, comments=True),
+            SPLITS: experiment.splits,
+            SUMMARY: f"{plan}\n\n{_summary(experiment.model)}",
+            ENVIRONMENT: to_json(describe_environment()),
+        }
+        run = create_run(output, files)
+    checkpoints = Checkpoints(run.folder / CHECKPOINTS)
+    with locked(run.folder), _resumable(run):
+        plot_samples(run.folder, experiment.parts["train"], settings)
+        console.print(f"run folder: {run.folder}\n")
+        _fit(experiment, run, settings, checkpoints)
+        write_results(run, experiment.model, experiment.parts, settings)
+        checkpoints.remove()
     console.print(f"done in {duration(time.monotonic() - start)}")
     return run
+
+
+def _fit(experiment: Experiment, run: Run, settings: "TrainingSettings", checkpoints: Checkpoints) -> None:
+    from tfvision.training.fit import fit_phases
+    from tfvision.training.settings import Training
+
+    def save() -> None:
+        save_model(experiment.model, run.folder / MODEL, experiment.facts)
+
+    config = experiment.config
+    training = Training(
+        experiment.model,
+        experiment.parts["train"],
+        experiment.parts["validation"],
+        settings,
+        History(config.monitor, run.folder / HISTORY),
+        save=save,
+        checkpoints=checkpoints,
+        tensorboard=run.folder / TENSORBOARD if config.tensorboard else None,
+    )
+    fit_phases(training, config.phases)
+
+
+@contextmanager
+def _resumable(run: Run) -> Iterator[None]:
+    """Say with a failure where the run is, and with an interruption or a full disk how to go on."""
+    way_on = f"go on with `tfvision train --resume {shlex.quote(str(run.folder))}`"
+    try:
+        yield
+    except WriteError as error:
+        raise WriteError(f"{error}; then {way_on}") from error
+    except RunError as error:
+        raise RunError(f"{error} (run folder: {run.folder})") from error
+    except KeyboardInterrupt as interruption:
+        raise type(interruption)(f"interrupted; all finished epochs are saved: {way_on}") from None
+
+
+def _finished(folder: Path) -> Run | None:
+    """Return a run that needs nothing more."""
+    run = open_unfinished(folder)
+    if not (folder / REPORT).is_file():
+        return None
+    Checkpoints(folder / CHECKPOINTS).remove()  # killed between the last file and this
+    console.print(f"{folder} is finished already: {folder / REPORT}")
+    return run
+
+
+def _settings(experiment: Experiment) -> "TrainingSettings":
+    from tfvision.training.settings import TrainingSettings
+
+    return TrainingSettings.from_config(experiment.config, experiment.facts.resize)
+
+
+def _plan(experiment: Experiment) -> str:
+    return describe_plan(experiment.model, experiment.parts, experiment.config, experiment.facts, experiment.data.notes)
 
 
 def _summary(model: "keras.Model") -> str:
@@ -273,7 +334,9 @@ def _summary(model: "keras.Model") -> str:
     return "".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}\n" for a, b, c, d in rows)
 
 
-def _output_folder(config: TrainConfig) -> Path:
+def _output_folder(config: TrainConfig, resume: Path | None) -> Path:
+    if resume:
+        return resume
     if config.output:
         folder = Path(config.output)
     else:

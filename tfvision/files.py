@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tfvision.errors import RunError, UsageError
+from tfvision.errors import UsageError, WriteError
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
     Raises:
         UsageError: `path` is no file name.
-        RunError: The file could not be written (full disk, read-only folder).
+        WriteError: The file could not be written (full disk, read-only folder).
     """
     path = Path(path)
     if not path.name:
@@ -32,7 +32,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise RunError(
+        raise WriteError(
             f"cannot write {path}: {error.strerror or error}; free some space or choose another --output"
         ) from error
     finally:
@@ -46,9 +46,14 @@ def write_text(path: Path | str, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
+def to_json(value: Any) -> str:
+    """Return `value` as indented JSON with a newline at its end; NaN is refused."""
+    return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
 def write_json(path: Path | str, value: Any) -> None:
-    """Write `value` to `path` as indented JSON, whole or not at all; NaN is refused."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    """Write `value` to `path` as `to_json` gives it, whole or not at all."""
+    write_text(path, to_json(value))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -152,6 +152,21 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def flatten(config: Any) -> dict[str, Any]:
+    """Return the options of a dataclass by dotted key, items of lists of dataclasses as `phases[0].epochs`."""
+    flat: dict[str, Any] = {}
+    for item in dataclasses.fields(config):
+        value = getattr(config, item.name)
+        sections = {item.name: value} if dataclasses.is_dataclass(value) else {}
+        if isinstance(value, list) and value and dataclasses.is_dataclass(value[0]):
+            sections = {f"{item.name}[{number}]": entry for number, entry in enumerate(value)}
+        for name, section in sections.items():
+            flat |= {f"{name}.{key}": leaf for key, leaf in flatten(section).items()}
+        if not sections:
+            flat[item.name] = value
+    return flat
+
+
 def leaves(kind: type, prefix: str = "") -> Iterator[tuple[str, Any, dataclasses.Field]]:
     """Yield (dotted key, type, field) of every option of `kind` that is no section."""
     hints = get_type_hints(kind)

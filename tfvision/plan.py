@@ -52,7 +52,12 @@ def describe_phase(phase: Phase, optimizer: str) -> str:
     if phase.schedule == "cosine":
         rate += " cosine" + (f" after {phase.warmup:g} epochs of warm-up" if phase.warmup else "")
     elif phase.schedule == "step":
-        rate += f", x{phase.factor:g} an epoch after {phase.hold}"
+        every = "an epoch" if phase.every == 1 else f"every {phase.every} epochs"
+        rate += f", x{phase.factor:g} {every} after {phase.hold}"
+    elif phase.schedule == "exponential":
+        rate += f", x{phase.factor:g} over each epoch"
+    elif phase.schedule == "plateau":
+        rate += f", x{phase.factor:g} after {phase.plateau_patience} epochs without a better score"
     open_part = {"none": "backbone frozen", "all": "all layers open"}.get(phase.unfreeze, f"open: {phase.unfreeze}")
     patience = f", patience {phase.patience}" if phase.patience else ""
     return f"{phase.name}: {phase.epochs} epoch{'s' * (phase.epochs > 1)}, {rate}, {open_part}{patience}"

@@ -21,14 +21,14 @@ from tfvision.evaluation.plots import plot_calibration, plot_confusion_matrix, p
 from tfvision.evaluation.predictions import Predictions, class_probabilities, read_predictions, write_predictions
 from tfvision.files import write_json
 from tfvision.prediction import Predictor, map_labels, predict_images
-from tfvision.progress import console
+from tfvision.progress import say_result
 from tfvision.report.page import write_report
 from tfvision.runs import HISTORY, METRICS, PLOTS, PREDICTIONS, Run
 
 if TYPE_CHECKING:
     import keras
 
-    from tfvision.training.fit import TrainingSettings
+    from tfvision.training.settings import TrainingSettings
 
 _SAMPLES = 24  # images in a picture of samples
 _THUMBNAIL = 300  # px, the longer side of an image in a picture
@@ -58,7 +58,7 @@ def write_results(
     metrics = {part: compute_part(predictions.part(part)) for part in scored}
     write_json(run.folder / METRICS, metrics)
     _plot_results(run, predictions, metrics, parts)
-    console.print(f"\n{describe_scores(metrics)}\nreport: {write_report(run.folder)}")
+    say_result(f"\n{describe_scores(metrics)}\nreport: {write_report(run.folder)}")
     return metrics
 
 

@@ -3,21 +3,31 @@
 import csv
 import json
 import os
+import shutil
 import warnings
 import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tfvision.config import TrainConfig
 from tfvision.data.resize import Resize
 from tfvision.errors import DataError, RunError, UsageError
-from tfvision.files import replacing
+from tfvision.files import replacing, write_text
 from tfvision.options import from_dict, load_yaml
 
 if TYPE_CHECKING:
     import keras
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 CONFIG = "config.yaml"
 SPLITS = "splits.csv"
@@ -28,6 +38,9 @@ PREDICTIONS = "predictions.csv"
 METRICS = "metrics.json"
 ENVIRONMENT = "environment.json"
 PLOTS = "plots"
+REPORT = "report.html"
+CHECKPOINTS = "checkpoints"
+TENSORBOARD = "tensorboard"
 
 _MEMBER = "tfvision.json"  # in the .keras archive, beside what Keras writes
 
@@ -85,33 +98,75 @@ class Run:
         """`{"validation": {...}, "test": {...}}` as in metrics.json."""
         path = self.folder / METRICS
         if not path.is_file():
-            raise DataError(f"{self.folder} has no {METRICS}: the run did not finish; train it again")
+            raise DataError(
+                f"{self.folder} has no {METRICS}: the run did not finish; go on with `tfvision train --resume {self.folder}`"
+            )
         return json.loads(path.read_text(encoding="utf-8"))
 
     @cached_property
+    def splits(self) -> list[dict[str, str]]:
+        """The rows of splits.csv: id, part, label and content hash of each image."""
+        with open(self.folder / SPLITS, newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    @property
     def parts(self) -> dict[str, str]:
         """The part of the split of each image, by id."""
-        with open(self.folder / SPLITS, newline="", encoding="utf-8") as file:
-            return {row["id"]: row["part"] for row in csv.DictReader(file)}
+        return {row["id"]: row["part"] for row in self.splits}
 
     def model(self) -> "keras.Model":
         """Load the best model; raw pixels in, probabilities out."""
         return load_model(self.folder / MODEL)
 
 
-def create_run(folder: Path) -> Run:
-    """Make a new run folder.
+def create_run(folder: Path, files: Mapping[str, str]) -> Run:
+    """Make a new run folder with its first files; it appears whole or not at all.
+
+    Args:
+        folder: The run folder.
+        files: Text of each file by its name.
 
     Raises:
         UsageError: The folder exists, or cannot be made.
+        RunError: A file cannot be written.
     """
     refuse_existing(folder)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
-        folder.mkdir(parents=True)
-        (folder / PLOTS).mkdir()
+        (temporary / PLOTS).mkdir(parents=True)
+        for name, text in files.items():
+            write_text(temporary / name, text)
+        os.rename(temporary, folder)
     except OSError as error:
+        refuse_existing(folder)  # another process was first
         raise UsageError(f"cannot make the run folder {folder}: {error.strerror}; choose another --output") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     return Run(folder)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in a run folder; the lock ends with the process, however that ends.
+
+    Raises:
+        UsageError: Another process trains there.
+    """
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise UsageError(f"another process is training in {folder}; wait for it, or choose another --output") from None
+    except OSError:
+        pass  # a file system without locks
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def refuse_existing(folder: Path) -> None:
@@ -130,6 +185,8 @@ def open_run(folder: Path | str) -> Run:
     """
     folder = Path(folder)
     if not (folder / MODEL).is_file():
+        if (folder / CONFIG).is_file():
+            raise DataError(f"{folder} has no model yet; finish it with `tfvision train --resume {folder}`")
         what = "has no " + MODEL if folder.is_dir() else "does not exist"
         raise DataError(f"{folder} is no run: it {what}; expected a folder that `tfvision train` wrote")
     return Run(folder)

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from tfvision.data.imageset import ImageSet
 from tfvision.data.listing import listing
 from tfvision.data.stratify import PARTS, draw_parts
 from tfvision.errors import DataError, UsageError
-from tfvision.files import write_text
 
 LEFT_OUT = ""
 MIN_IMAGES = 3
@@ -61,14 +61,14 @@ def split_images(
     return Split(draw_parts(images, hashes, (1 - validation - test, validation, test), seed))
 
 
-def write_splits(path: Path | str, images: ImageSet, parts: np.ndarray) -> None:
-    """Write `splits.csv` (id, part, label) in the order of the images."""
+def describe_splits(images: ImageSet, parts: np.ndarray, hashes: Sequence[str]) -> str:
+    """Return the text of `splits.csv` (id, part, label, hash) in the order of the images."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("id", "part", "label"))
-    for image_id, part, label in zip(images.ids, parts, images.labels, strict=True):
-        writer.writerow((image_id, part, images.class_names[label] if label >= 0 else ""))
-    write_text(path, text.getvalue())
+    writer.writerow(("id", "part", "label", "hash"))
+    for image_id, part, label, key in zip(images.ids, parts, images.labels, hashes, strict=True):
+        writer.writerow((image_id, part, images.class_names[label] if label >= 0 else "", key))
+    return text.getvalue()
 
 
 def read_splits(path: Path | str, images: ImageSet, hashes: tuple[str, ...]) -> np.ndarray:

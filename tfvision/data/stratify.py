@@ -38,6 +38,26 @@ def draw_parts(images: ImageSet, hashes: tuple[str, ...], shares: tuple[float, f
     return parts
 
 
+def draw_some(images: ImageSet, count: int, seed: int) -> np.ndarray:
+    """Draw `count` images, of every class (and given part) the same share, in the order they stand in.
+
+    Args:
+        images: Labelled images.
+        count: How many; classes that would lose all but two keep three, as far as they have them.
+        seed: Seed of the draw.
+
+    Returns:
+        int64, their sorted indexes; a few more than `count` where classes are rare.
+    """
+    parts = np.zeros(len(images)) if images.parts is None else np.unique(images.parts, return_inverse=True)[1]
+    generator = np.random.default_rng(seed)
+    chosen = []
+    for k, part in sorted(set(zip(images.labels.tolist(), parts.tolist(), strict=True))):
+        members = generator.permutation(np.flatnonzero((images.labels == k) & (parts == part)))
+        chosen.append(members[: max(3, round(len(members) * count / len(images)))])
+    return np.sort(np.concatenate(chosen))
+
+
 def _units(hashes: list[str], groups: np.ndarray | None) -> np.ndarray:
     """Number what must stay together: images that share a hash or a group, directly or through others."""
     parent = list(range(len(hashes)))

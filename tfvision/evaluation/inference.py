@@ -44,8 +44,11 @@ def run_model(model: "keras.Model", batches: Any, *, what: str, total: int) -> n
 
 
 @contextmanager
-def one_line_errors() -> Iterator[None]:
+def one_line_errors(batch_size: int | None = None) -> Iterator[None]:
     """Turn what TensorFlow raises while it trains or predicts into one line.
+
+    Args:
+        batch_size: Images a step, to say which size to try when memory runs out.
 
     Raises:
         DataError: An image could not be read any more.
@@ -56,7 +59,7 @@ def one_line_errors() -> Iterator[None]:
     except TfvisionError:
         raise
     except MemoryError as error:
-        raise _out_of_memory() from error
+        raise _out_of_memory(batch_size) from error
     except Exception as error:
         import tensorflow as tf
 
@@ -65,11 +68,14 @@ def one_line_errors() -> Iterator[None]:
         if not isinstance(error, tf.errors.OpError):
             raise
         if isinstance(error, tf.errors.ResourceExhaustedError):
-            raise _out_of_memory() from error
+            raise _out_of_memory(batch_size) from error
         if found := data_error(error):
             raise found from error
         raise RunError(f"TensorFlow failed: {str(error).splitlines()[0][:300]}") from error
 
 
-def _out_of_memory() -> RunError:
-    return RunError("out of memory; try half the --batch-size or a smaller --image-size")
+def _out_of_memory(batch_size: int | None) -> RunError:
+    if batch_size == 1:
+        return RunError("out of memory with single images; try a smaller --image-size")
+    smaller = f"--batch-size {batch_size // 2}" if batch_size else "half the --batch-size"
+    return RunError(f"out of memory; try {smaller} or a smaller --image-size")

@@ -1,37 +1,36 @@
-"""What happens beside the gradient steps: progress, history, best weights, early stopping."""
+"""What happens beside the gradient steps: progress, history, best weights, early stopping, plateau, checkpoints."""
 
 import math
 import time
-from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 
 from tfvision.config import Phase
-from tfvision.progress import ProgressLine, console, duration
-from tfvision.training.history import History, Row, diverged
+from tfvision.progress import ProgressLine, console
+from tfvision.training.checkpoints import PhaseState
+from tfvision.training.epochs import epoch_row, record_epoch
+from tfvision.training.history import diverged
+from tfvision.training.settings import Training
 
 _CHECK_SECONDS = 0.5  # between two looks at the running loss; each waits for the accelerator
 
 
 class EpochRecorder(keras.callbacks.Callback):
-    """Record each epoch of a phase, keep the best weights, stop when they stay the best for long.
+    """Record each epoch of a phase, keep the best weights, lower the rate or stop when nothing gets better.
 
     Args:
-        history: Rows of the whole run; its best value is carried over from earlier phases on purpose.
+        training: Its history is of the whole run; the best value is carried over from earlier phases on purpose.
         phase: The phase that is trained.
+        state: How far it has come; changed as it goes on.
         images_per_epoch: Training images in an epoch, for the rate.
-        save: Called with no argument when an epoch was the best so far.
     """
 
-    def __init__(self, history: History, phase: Phase, images_per_epoch: int, save: Callable[[], None]) -> None:
+    def __init__(self, training: Training, phase: Phase, state: PhaseState, images_per_epoch: int) -> None:
         super().__init__()
-        self.history, self.phase, self.images_per_epoch, self._save = history, phase, images_per_epoch, save
-        self.best_weights: list[np.ndarray] | None = None
-        self._waited = 0
-        self._first_epoch = len(history.rows)
+        self.training, self.phase, self.state, self.images_per_epoch = training, phase, state, images_per_epoch
         self._line: ProgressLine | None = None
+        self._last_loss: float | None = None
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.close()
@@ -45,9 +44,8 @@ class EpochRecorder(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._start = self._looked_at = time.monotonic()
         self._learning_rate = float(self.model.optimizer.learning_rate)
-        self._number = self._first_epoch + epoch + 1
-        title = f"{self.phase.name} epoch {epoch + 1}/{self.phase.epochs}"
-        self._line = ProgressLine(title, self.images_per_epoch).__enter__()
+        self._line = ProgressLine(f"{self.phase.name} epoch {epoch + 1}/{self.phase.epochs}", self.images_per_epoch)
+        self._line.__enter__()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         now = time.monotonic()
@@ -56,59 +54,86 @@ class EpochRecorder(keras.callbacks.Callback):
         self._looked_at = now
         loss, accuracy = float(logs["loss"]), float(logs["accuracy"])
         if not math.isfinite(loss):
-            raise diverged(self._number)
+            raise self._diverged(f"at step {batch + 1} of {self.params['steps']}")
+        self._last_loss = loss
         done = self.images_per_epoch * (batch + 1) // self.params["steps"]
         self._line.report(done, detail=f"loss {loss:.4f}  accuracy {accuracy:.4f}")
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._trained_seconds = time.monotonic() - self._start
+        if self.training.settings.ema:
+            swap_average(self.model)
+
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self.training.settings.ema:
+            swap_average(self.model)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.close()
-        seconds = time.monotonic() - self._start
-        better = self.history.add(
-            epoch_row(
-                self._number,
-                self.phase.name,
-                self._learning_rate,
-                {name: float(value) for name, value in logs.items()},
-                seconds=seconds,
-                images_per_second=self.images_per_epoch / self._trained_seconds,
-            )
+        history = self.training.history
+        scores = {name: float(value) for name, value in logs.items()}
+        row = epoch_row(
+            len(history.rows) + 1,
+            self.phase.name,
+            self._learning_rate,
+            scores,
+            seconds=time.monotonic() - self._start,
+            images_per_second=self.images_per_epoch / self._trained_seconds,
         )
-        say_epoch(self.history, better)
+        if not all(math.isfinite(scores[name]) for name in ("loss", "val_loss")):
+            raise self._diverged("at its end")
+        better = record_epoch(self.training, row)
         if better:
-            self.best_weights = self.model.get_weights()
-            self._save()
-            self._waited = 0
+            self._keep_best()
+        self.state.epochs = epoch + 1
+        self._stop_or_slow_down(better)
+        if self.training.checkpoints:
+            self.training.checkpoints.save(self.model, history, self.state)
+
+    def _keep_best(self) -> None:
+        if self.training.settings.ema:
+            swap_average(self.model)
+        self.training.history.best_weights = self.model.get_weights()
+        self.training.save()
+        if self.training.settings.ema:
+            swap_average(self.model)
+
+    def _stop_or_slow_down(self, better: bool) -> None:
+        """Count epochs without a better score; stop, or lower the learning rate."""
+        state, phase, monitor = self.state, self.phase, self.training.history.monitor
+        state.waited = 0 if better else state.waited + 1
+        state.done = state.epochs == phase.epochs
+        if phase.patience and state.waited >= phase.patience and not state.done:
+            console.print(f"stopped: {monitor} was not better for {state.waited} epochs")
+            state.done = self.model.stop_training = True
+        if phase.schedule != "plateau":
             return
-        self._waited += 1
-        if self.phase.patience and self._waited >= self.phase.patience and epoch + 1 < self.phase.epochs:
-            console.print(f"stopped: {self.history.monitor} was not better for {self._waited} epochs")
-            self.model.stop_training = True
+        score = self.training.history.score()
+        risen = state.plateau_best is None or score > state.plateau_best
+        state.plateau_best = score if risen else state.plateau_best
+        state.plateau_waited = 0 if risen else state.plateau_waited + 1
+        if state.plateau_waited >= phase.plateau_patience and not state.done:
+            state.plateau_waited = 0
+            self.model.optimizer.learning_rate = self._learning_rate * phase.factor
+            console.print(
+                f"{monitor} was not better for {phase.plateau_patience} epochs: learning rate "
+                f"{float(self.model.optimizer.learning_rate):g}"
+            )
+
+    def _diverged(self, where: str) -> Exception:
+        before = "" if self._last_loss is None else f", loss before {self._last_loss:.4g}"
+        detail = f"{where} (learning rate {self._learning_rate:g}{before})"
+        return diverged(len(self.training.history.rows) + 1, detail, half=self.model.dtype_policy.name)
 
 
-def epoch_row(
-    number: int, phase: str, learning_rate: float, scores: dict[str, float], *, seconds: float, images_per_second: float
-) -> Row:
-    """Return a row of the history: `epoch, phase, learning_rate`, the scores, `val_` scores, and times."""
-    names = ["loss", *(name for name in scores if name != "loss" and not name.startswith("val_"))]
-    return {
-        "epoch": number,
-        "phase": phase,
-        "learning_rate": learning_rate,
-        **{name: scores[name] for name in names},
-        **{f"val_{name}": scores[f"val_{name}"] for name in names},
-        "seconds": seconds,
-        "images_per_second": images_per_second,
-    }
+def swap_average(model: keras.Model) -> None:
+    """Exchange a model's weights and their moving average, bit for bit.
 
-
-def say_epoch(history: History, better: bool) -> None:
-    """Print the line of the last epoch."""
-    row = history.rows[-1]
-    console.print(
-        f"{row['phase']:>10}  epoch {row['epoch']:>3}  loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}  "
-        f"validation: loss {row['val_loss']:.4f}  accuracy {row['val_accuracy']:.4f}  f1 {row['val_f1']:.4f}  "
-        f"{row['images_per_second']:,.0f} images/s  {duration(row['seconds'])}{'  best' if better else ''}"
-    )
+    Keras' own callback exchanges them by additions, which changes the weights that training goes on with.
+    """
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    averages = optimizer._model_variables_moving_average
+    for variable, average in zip(optimizer._trainable_variables, averages, strict=True):
+        value = keras.ops.convert_to_numpy(variable)
+        variable.assign(average)
+        average.assign(value)

@@ -1,180 +1,99 @@
-"""The trainer: phases of gradient steps or a closed fit, best weights kept."""
+"""The trainer: phases of gradient steps or a closed fit, best weights kept, gone on with after a kill."""
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 
 import keras
 import numpy as np
 
-from tfvision.config import Augmentation, Phase, TrainConfig
+from tfvision.config import Phase
 from tfvision.data.balance import class_weights
 from tfvision.data.imageset import ImageSet
-from tfvision.data.pipeline import encode_labels, evaluation_batches, training_batches
-from tfvision.data.resize import Resize
-from tfvision.evaluation.inference import one_line_errors, run_model
+from tfvision.data.pipeline import evaluation_batches, training_batches
+from tfvision.errors import RunError
+from tfvision.evaluation.inference import one_line_errors
 from tfvision.models.freezing import trains_batch_norm, unfreeze
 from tfvision.progress import console
-from tfvision.training.callbacks import EpochRecorder, epoch_row, say_epoch
-from tfvision.training.history import History
-from tfvision.training.logistic import feature_model, fit_logistic_head
+from tfvision.training.callbacks import EpochRecorder
+from tfvision.training.checkpoints import Checkpoint, PhaseState, restore
+from tfvision.training.logistic import fit_closed
 from tfvision.training.optimizers import build_loss, build_metrics, build_optimizer
+from tfvision.training.settings import Training, TrainingSettings
 
 
-@dataclass(frozen=True)
-class TrainingSettings:
-    """What stays the same through all phases.
+def fit_phases(training: Training, phases: Sequence[Phase]) -> None:
+    """Train a model through all phases and leave it with the best weights of the whole run.
 
-    Attributes:
-        resize: The one resize, to the model's input size.
-        augmentation: Random changes of training images.
-        batch_size: Images a step.
-        seed: Of order, augmentation and solver.
-        optimizer: See `build_optimizer`.
-        weight_decay: Decoupled weight decay.
-        label_smoothing: 0..1.
-        balance: `none`, `oversample` or `class_weights`.
-    """
-
-    resize: Resize
-    augmentation: Augmentation
-    batch_size: int
-    seed: int
-    optimizer: str = "adam"
-    weight_decay: float = 0.0
-    label_smoothing: float = 0.0
-    balance: str = "none"
-
-    @classmethod
-    def from_config(cls, config: TrainConfig, resize: Resize) -> "TrainingSettings":
-        """Take the settings from the options of a run."""
-        return cls(
-            resize=resize,
-            augmentation=config.augment,
-            batch_size=config.batch_size,
-            seed=config.seed,
-            optimizer=config.optimizer,
-            weight_decay=config.weight_decay,
-            label_smoothing=config.label_smoothing,
-            balance=config.balance,
-        )
-
-
-def fit_phases(
-    model: keras.Model,
-    train: ImageSet,
-    validation: ImageSet,
-    phases: Sequence[Phase],
-    *,
-    settings: TrainingSettings,
-    history: History,
-    save: Callable[[], None] = lambda: None,
-) -> None:
-    """Train `model` through all phases and leave it with the best weights of the whole run.
+    Where `training.checkpoints` holds a checkpoint, training goes on from there and ends with the same weights and
+    history as if it had never been interrupted: bit for bit on a CPU.
 
     Args:
-        model: A classifier; raw pixels in, probabilities out. If its backbone's batch normalization is trainable
-            as it comes, it is trained wherever a phase opens its layers.
-        train: Training images; only these are augmented and balanced.
-        validation: Images that choose the best epoch.
+        training: The model and what it is trained on. If its backbone's batch normalization is trainable as it
+            comes, it is trained wherever a phase opens its layers.
         phases: In order; each starts from the best weights so far.
-        settings: What stays the same.
-        history: Takes a row an epoch.
-        save: Called whenever an epoch was the best so far; the model then has its weights.
 
     Raises:
         RunError: NaN loss, no memory, a file that cannot be written.
+        UsageError: The checkpoint is of another model.
     """
+    model, history = training.model, training.history
+    _refuse_nan(model)
     batch_norm = trains_batch_norm(model)
-    for phase in phases:
-        unfreeze(model, phase.unfreeze, batch_norm=batch_norm)
-        fit = _fit_closed if phase.solver == "logistic_regression" else _fit_gradient
-        with one_line_errors():
-            best_weights = fit(model, train, validation, phase, settings, history, save)
-        if best_weights is not None:
-            best = best_weights
+    found = training.checkpoints.newest() if training.checkpoints else None
+    if found:
+        _take_over(training, found, phases)
+    for number, phase in enumerate(phases):
+        if found and number < found.state.phase:
+            continue
+        resumed = found is not None and number == found.state.phase
+        state = replace(found.state) if resumed else PhaseState(phase=number)
+        if not state.done:
+            unfreeze(model, phase.unfreeze, batch_norm=batch_norm)
+            with one_line_errors(batch_size=training.settings.batch_size):
+                if phase.solver == "logistic_regression":
+                    fit_closed(training, phase, state)
+                else:
+                    _fit_gradient(training, phase, state, found.optimizer if resumed else [])
         # A worse end of a phase is neither kept nor built upon.
-        model.set_weights(best)
+        model.set_weights(history.best_weights)
 
 
-def _fit_gradient(
-    model: keras.Model,
-    train: ImageSet,
-    validation: ImageSet,
-    phase: Phase,
-    settings: TrainingSettings,
-    history: History,
-    save: Callable[[], None],
-) -> list[np.ndarray] | None:
-    num_classes = len(train.class_names)
+def _fit_gradient(training: Training, phase: Phase, state: PhaseState, optimizer: list[np.ndarray]) -> None:
+    """Train a phase by epochs, from `state` on and with the variables of the optimizer as they were then."""
+    model, settings, images = training.model, training.settings, training.train
+    num_classes = len(images.class_names)
+    first = len(training.history.rows) - state.epochs  # epoch of the run in which the phase began
     batches = training_batches(
-        train,
+        images,
         resize=settings.resize,
         batch_size=settings.batch_size,
         seed=settings.seed,
-        first_epoch=len(history.rows),
-        epochs=len(history.rows) + phase.epochs,
+        first_epoch=first + state.epochs,
+        epochs=first + phase.epochs,
         augmentation=settings.augmentation,
         oversample=settings.balance == "oversample",
     )
     compile_model(model, phase, settings, num_classes=num_classes, steps_per_epoch=batches.steps_per_epoch)
-    recorder = EpochRecorder(history, phase, batches.size, save)
+    if optimizer:
+        model.optimizer.build(model.trainable_variables)
+        restore(model.optimizer.variables, optimizer)
+    recorder = EpochRecorder(training, phase, state, batches.size)
     try:
         model.fit(
             batches.dataset,
+            initial_epoch=state.epochs,
             epochs=phase.epochs,
             steps_per_epoch=batches.steps_per_epoch,
-            validation_data=evaluation_batches(validation, resize=settings.resize, batch_size=settings.batch_size),
-            class_weight=class_weights(train.labels, num_classes) if settings.balance == "class_weights" else None,
+            validation_data=evaluation_batches(
+                training.validation, resize=settings.resize, batch_size=settings.batch_size
+            ),
+            class_weight=class_weights(images.labels, num_classes) if settings.balance == "class_weights" else None,
             callbacks=[recorder],
             shuffle=False,  # the dataset draws its own order, from the seed
             verbose=0,
         )
     finally:
         recorder.close()
-    return recorder.best_weights
-
-
-def _fit_closed(
-    model: keras.Model,
-    train: ImageSet,
-    validation: ImageSet,
-    phase: Phase,
-    settings: TrainingSettings,
-    history: History,
-    save: Callable[[], None],
-) -> list[np.ndarray] | None:
-    start = time.monotonic()
-    features = feature_model(model)
-    found = {}
-    for name, part in (("train", train), ("validation", validation)):
-        batches = evaluation_batches(part, resize=settings.resize, batch_size=settings.batch_size)
-        found[name] = run_model(features, batches, what=f"{phase.name}: features of {name}", total=len(part))
-    feature_seconds = time.monotonic() - start
-    console.print(f"{phase.name}: fitting the logistic regression on {found['train'].shape[1]:,} features")
-    weights = None
-    if settings.balance != "none":
-        by_class = class_weights(train.labels, len(train.class_names))
-        weights = np.array([by_class[label] for label in train.labels])
-    fit_logistic_head(model, found["train"], train.labels, sample_weight=weights, seed=settings.seed)
-    scores = {
-        **_scores(model, found["train"], train, settings),
-        **{f"val_{k}": v for k, v in _scores(model, found["validation"], validation, settings).items()},
-    }
-    row = epoch_row(
-        len(history.rows) + 1,
-        phase.name,
-        0.0,
-        scores,
-        seconds=time.monotonic() - start,
-        images_per_second=(len(train) + len(validation)) / feature_seconds,
-    )
-    better = history.add(row)
-    say_epoch(history, better)
-    if not better:
-        return None
-    save()
-    return model.get_weights()
 
 
 def try_one_batch(model: keras.Model, train: ImageSet, phase: Phase, settings: TrainingSettings) -> float:
@@ -189,7 +108,7 @@ def try_one_batch(model: keras.Model, train: ImageSet, phase: Phase, settings: T
         augmentation=settings.augmentation,
     )
     compile_model(model, phase, settings, num_classes=len(train.class_names), steps_per_epoch=batches.steps_per_epoch)
-    with one_line_errors():
+    with one_line_errors(batch_size=settings.batch_size):
         images, labels = next(iter(batches.dataset))
         return float(model.train_on_batch(images, labels, return_dict=True)["loss"])
 
@@ -200,22 +119,37 @@ def compile_model(
     """Compile a model for a phase; needed after every change of what is trainable."""
     model.compile(
         optimizer=build_optimizer(
-            settings.optimizer, phase, steps_per_epoch=steps_per_epoch, weight_decay=settings.weight_decay
+            settings.optimizer,
+            phase,
+            steps_per_epoch=steps_per_epoch,
+            weight_decay=settings.weight_decay,
+            clip_norm=settings.clip_norm,
+            ema=settings.ema,
         ),
-        loss=build_loss(num_classes, label_smoothing=settings.label_smoothing),
+        loss=build_loss(
+            num_classes,
+            kind=settings.loss,
+            focal_gamma=settings.focal_gamma,
+            label_smoothing=settings.label_smoothing,
+        ),
         metrics=build_metrics(num_classes),
         # XLA is 3 to 8 times slower than TensorFlow's own kernels on a CPU.
         jit_compile=bool(keras.distribution.list_devices("gpu")),
     )
 
 
-def _scores(model: keras.Model, features: np.ndarray, images: ImageSet, settings: TrainingSettings) -> dict[str, float]:
-    """Loss and metrics of the output layer on stored features, as `fit` would report them."""
-    num_classes = len(images.class_names)
-    targets = encode_labels(images)
-    probabilities = model.layers[-1](features)
-    scores = {"loss": float(build_loss(num_classes, label_smoothing=settings.label_smoothing)(targets, probabilities))}
-    for metric in build_metrics(num_classes):
-        metric.update_state(targets, probabilities)
-        scores[metric.name] = float(metric.result())
-    return scores
+def _take_over(training: Training, found: Checkpoint, phases: Sequence[Phase]) -> None:
+    """Bring model and history to the moment of a checkpoint."""
+    restore(training.model.variables, found.variables)
+    training.history.resume(found.rows)
+    training.history.best_weights = found.best or training.model.get_weights()
+    name, total = phases[found.state.phase].name, phases[found.state.phase].epochs
+    where = "at the end of" if found.state.done else f"after epoch {found.state.epochs}/{total} of"
+    console.print(f"going on {where} phase {name}: {len(found.rows)} epochs are done")
+
+
+def _refuse_nan(model: keras.Model) -> None:
+    """Find broken weights before they make the first loss NaN."""
+    for layer in model.layers:
+        if not all(np.isfinite(value).all() for value in layer.get_weights()):
+            raise RunError(f"layer {layer.name} holds NaN or infinite weights before training; use other --weights")

@@ -2,8 +2,9 @@
 
 import csv
 import io
-import math
 from pathlib import Path
+
+import numpy as np
 
 from tfvision.errors import RunError
 from tfvision.files import write_text
@@ -12,7 +13,7 @@ Row = dict[str, str | int | float]
 
 
 class History:
-    """Rows of all epochs so far and the best of them.
+    """Rows of all epochs so far, the best of them, and its weights.
 
     Args:
         monitor: The column that decides; the lowest loss or the highest of anything else is the best.
@@ -23,18 +24,26 @@ class History:
         self.monitor, self.path = monitor, path
         self.rows: list[Row] = []
         self.best: Row | None = None
+        self.best_weights: list[np.ndarray] | None = None
+
+    def resume(self, rows: list[Row]) -> None:
+        """Take over the rows of a checkpoint."""
+        self.rows = list(rows)
+        self.best = max(rows, key=self._score, default=None)  # of equal ones the first, as it was kept
+
+    def score(self) -> float:
+        """Return the monitored score of the last epoch, higher being better."""
+        return self._score(self.rows[-1])
 
     def add(self, row: Row) -> bool:
         """Add the row of a finished epoch; tell whether it is the best so far.
 
         Raises:
-            RunError: The loss is no number any more, or the file cannot be written.
+            RunError: The file cannot be written.
         """
         self.rows.append(row)
         if self.path:
             write_text(self.path, self._csv())
-        if not all(math.isfinite(float(row[name])) for name in ("loss", "val_loss")):
-            raise diverged(row["epoch"])
         better = self.best is None or self._score(row) > self._score(self.best)
         if better:
             self.best = row
@@ -51,9 +60,18 @@ class History:
         return text.getvalue()
 
 
-def diverged(epoch: int | str | float) -> RunError:
-    """The error of a loss that is NaN or infinite."""
+def diverged(epoch: int, where: str, *, half: str = "float32") -> RunError:
+    """The error of a loss that is NaN or infinite.
+
+    Args:
+        epoch: Number of the epoch, from 1.
+        where: Step, learning rate and last finite loss.
+        half: The precision the model computes in.
+    """
+    remedy = "try a lower --learning-rate or --clip-norm 1"
+    if half == "mixed_float16":
+        remedy = "float16 ends at 65,504: try --precision mixed_bfloat16, a lower --learning-rate or --clip-norm 1"
     return RunError(
-        f"the loss became NaN or infinite in epoch {epoch}: training diverged; the best model of the epochs before, if any, is kept; "
-        "try a lower --learning-rate"
+        f"the loss became NaN or infinite in epoch {epoch} {where}: training diverged; "
+        f"the best model of the epochs before, if any, is kept; {remedy}"
     )

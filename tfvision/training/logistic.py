@@ -1,12 +1,23 @@
 """The linear head in one pass: logistic regression on the features of a frozen backbone."""
 
+import time
 import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfvision.config import Phase
+from tfvision.data.balance import class_weights
+from tfvision.data.imageset import ImageSet
+from tfvision.data.pipeline import encode_labels, evaluation_batches
 from tfvision.errors import UsageError
+from tfvision.evaluation.inference import run_model
 from tfvision.models.heads import HEAD
+from tfvision.progress import console
+from tfvision.training.checkpoints import PhaseState
+from tfvision.training.epochs import epoch_row, record_epoch
+from tfvision.training.optimizers import build_loss, build_metrics
+from tfvision.training.settings import Training, TrainingSettings
 
 if TYPE_CHECKING:
     import keras
@@ -40,6 +51,45 @@ def feature_model(model: "keras.Model") -> "keras.Model":
     return keras.Model(model.input, before.input if isinstance(before, keras.layers.Dropout) else output.input)
 
 
+def fit_closed(training: Training, phase: Phase, state: PhaseState) -> None:
+    """Train a phase in one pass: features of the frozen backbone, then `fit_logistic_head`.
+
+    Args:
+        training: A model with a linear head.
+        phase: Its name.
+        state: Done afterwards.
+    """
+    model, train, settings = training.model, training.train, training.settings
+    start = time.monotonic()
+    features = feature_model(model)
+    found = {}
+    for name, part in (("train", train), ("validation", training.validation)):
+        batches = evaluation_batches(part, resize=settings.resize, batch_size=settings.batch_size)
+        found[name] = run_model(features, batches, what=f"{phase.name}: features of {name}", total=len(part))
+    feature_seconds = time.monotonic() - start
+    console.print(f"{phase.name}: fitting the logistic regression on {found['train'].shape[1]:,} features")
+    weights = None
+    if settings.balance != "none":
+        by_class = class_weights(train.labels, len(train.class_names))
+        weights = np.array([by_class[label] for label in train.labels])
+    fit_logistic_head(model, found["train"], train.labels, sample_weight=weights, seed=settings.seed)
+    of_validation = _scores(model, found["validation"], training.validation, settings)
+    row = epoch_row(
+        len(training.history.rows) + 1,
+        phase.name,
+        0.0,
+        {**_scores(model, found["train"], train, settings), **{f"val_{k}": v for k, v in of_validation.items()}},
+        seconds=time.monotonic() - start,
+        images_per_second=(len(train) + len(training.validation)) / feature_seconds,
+    )
+    if record_epoch(training, row):
+        training.history.best_weights = model.get_weights()
+        training.save()
+    state.epochs, state.done = 1, True
+    if training.checkpoints:
+        training.checkpoints.save(model, training.history, state)
+
+
 def fit_logistic_head(
     model: "keras.Model", features: np.ndarray, labels: np.ndarray, *, sample_weight: np.ndarray | None, seed: int
 ) -> None:
@@ -68,3 +118,20 @@ def fit_logistic_head(
     bias = regression.intercept_ - mean @ kernel
     layer = model.get_layer(f"{HEAD}probabilities")
     layer.set_weights([kernel.astype("float32"), bias.astype("float32")])
+
+
+def _scores(
+    model: "keras.Model", features: np.ndarray, images: ImageSet, settings: TrainingSettings
+) -> dict[str, float]:
+    """Loss and metrics of the output layer on stored features, as `fit` would report them."""
+    num_classes = len(images.class_names)
+    targets = encode_labels(images)
+    probabilities = model.layers[-1](features)
+    loss = build_loss(
+        num_classes, kind=settings.loss, focal_gamma=settings.focal_gamma, label_smoothing=settings.label_smoothing
+    )
+    scores = {"loss": float(loss(targets, probabilities))}
+    for metric in build_metrics(num_classes):
+        metric.update_state(targets, probabilities)
+        scores[metric.name] = float(metric.result())
+    return scores

@@ -9,7 +9,15 @@ if TYPE_CHECKING:
     import keras
 
 
-def build_optimizer(name: str, phase: Phase, *, steps_per_epoch: int, weight_decay: float = 0.0) -> "keras.Optimizer":
+def build_optimizer(
+    name: str,
+    phase: Phase,
+    *,
+    steps_per_epoch: int,
+    weight_decay: float = 0.0,
+    clip_norm: float | None = None,
+    ema: float = 0.0,
+) -> "keras.Optimizer":
     """Build the optimizer of a phase with its schedule.
 
     Args:
@@ -18,6 +26,8 @@ def build_optimizer(name: str, phase: Phase, *, steps_per_epoch: int, weight_dec
         phase: Learning rate, schedule and epochs.
         steps_per_epoch: Steps an epoch.
         weight_decay: Decoupled weight decay, 0 for none.
+        clip_norm: Gradients are scaled down together to at most this norm (Pascanu et al., 2013); None for not.
+        ema: Momentum of the moving average of the weights (Polyak and Juditsky, 1992); 0 for none.
 
     Raises:
         UsageError: An unknown name.
@@ -30,14 +40,18 @@ def build_optimizer(name: str, phase: Phase, *, steps_per_epoch: int, weight_dec
     extra = {"momentum": 0.9, "nesterov": True} if name == "sgd" else {}
     # 0 stays 0 also for AdamW, whose own default is not.
     decay = weight_decay if name == "adamw" or weight_decay else None
-    return kinds[name](learning_rate=learning_rate(phase, steps_per_epoch), weight_decay=decay, **extra)
+    if ema:
+        extra |= {"use_ema": True, "ema_momentum": ema}
+    rate = learning_rate(phase, steps_per_epoch)
+    return kinds[name](learning_rate=rate, weight_decay=decay, global_clipnorm=clip_norm, **extra)
 
 
 def learning_rate(phase: Phase, steps_per_epoch: int) -> "float | keras.optimizers.schedules.LearningRateSchedule":
     """Return the learning rate of a phase as a number or a schedule over its steps.
 
     `cosine` falls to 0 at the end of the phase (Loshchilov and Hutter, "SGDR", 2017), after a linear warm-up where
-    asked. `step` holds the rate for `hold` epochs, then multiplies it by `factor` at each epoch.
+    asked. `step` holds the rate for `hold` epochs, then multiplies it by `factor` every `every` epochs. `exponential`
+    multiplies it by `factor` over each epoch, smoothly. `plateau` is a number: `EpochRecorder` lowers it.
     """
     from keras.optimizers import schedules
 
@@ -47,25 +61,46 @@ def learning_rate(phase: Phase, steps_per_epoch: int) -> "float | keras.optimize
         if not warmup:
             return schedules.CosineDecay(rate, decay_steps=steps)
         return schedules.CosineDecay(0.0, decay_steps=steps - warmup, warmup_target=rate, warmup_steps=warmup)
+    if phase.schedule == "exponential":
+        return schedules.ExponentialDecay(rate, decay_steps=steps_per_epoch, decay_rate=phase.factor)
     if phase.schedule == "step" and phase.epochs > max(1, phase.hold):
-        drops = range(max(1, phase.hold), phase.epochs)
+        drops = range(max(1, phase.hold), phase.epochs, phase.every)
         values = [rate * phase.factor ** (number) for number in range(len(drops) + 1)]
         # A boundary is the last step with the value before it.
         return schedules.PiecewiseConstantDecay([epoch * steps_per_epoch - 1 for epoch in drops], values)
     return rate
 
 
-def build_loss(num_classes: int, *, label_smoothing: float = 0.0) -> "keras.losses.Loss":
-    """Return cross-entropy on probabilities; Keras computes it from the logits behind them.
+def build_loss(
+    num_classes: int, *, kind: str = "cross_entropy", focal_gamma: float = 2.0, label_smoothing: float = 0.0
+) -> "keras.losses.Loss":
+    """Return a loss on probabilities; Keras computes cross-entropy from the logits behind them.
 
     Args:
-        num_classes: Two give binary, more give categorical cross-entropy.
+        num_classes: Two give the binary, more the categorical loss.
+        kind: `cross_entropy`, or `focal`, which lets images count less the surer the model is of them
+            (Lin et al., "Focal Loss for Dense Object Detection", 2017), without its class weights.
+        focal_gamma: How much less; 0 is cross-entropy.
         label_smoothing: Share of each label spread over all classes, 0 to under 1 (Szegedy et al., 2016).
+
+    Raises:
+        UsageError: An unknown kind.
     """
     from keras import losses
 
-    kind = losses.BinaryCrossentropy if num_classes == 2 else losses.CategoricalCrossentropy
-    return kind(label_smoothing=label_smoothing)
+    if kind not in ("cross_entropy", "focal"):
+        raise UsageError(f"unknown loss {kind!r}; expected cross_entropy or focal")
+    binary = num_classes == 2
+    if kind == "cross_entropy":
+        cross_entropy = losses.BinaryCrossentropy if binary else losses.CategoricalCrossentropy
+        return cross_entropy(label_smoothing=label_smoothing)
+    options = {"gamma": focal_gamma, "label_smoothing": label_smoothing}
+    # Its alpha scales all classes of the categorical loss alike: 1 leaves the loss in its own units.
+    return (
+        losses.BinaryFocalCrossentropy(**options)
+        if binary
+        else losses.CategoricalFocalCrossentropy(alpha=1.0, **options)
+    )
 
 
 def build_metrics(num_classes: int) -> "list[keras.metrics.Metric]":

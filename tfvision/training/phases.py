@@ -68,6 +68,11 @@ def _check(phase: Phase, where: str, *, linear_head: bool) -> None:
             f"warmup: expected 0 to under {phase.epochs} epochs, got {phase.warmup}",
         ),
         (phase.warmup == 0 or phase.schedule == "cosine", "warmup: only the cosine schedule has one"),
+        (phase.every >= 1, f"every: expected 1 or more epochs, got {phase.every}"),
+        (
+            phase.plateau_patience >= 1,
+            f"plateau_patience: expected 1 or more epochs, got {phase.plateau_patience}",
+        ),
         (phase.hold >= 0, f"hold: expected 0 or more epochs, got {phase.hold}"),
         (0 < phase.factor <= 1, f"factor: expected more than 0, at most 1, got {phase.factor}"),
         (

@@ -1,0 +1,298 @@
+"""Going on after a kill: the same bits, or a clear refusal."""
+
+import os
+import shutil
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import small_config
+from kills import PHASES, TIMES, TRAIN, kill_and_resume, read_history
+
+from tfvision.cli import main
+from tfvision.config import Augmentation, HeadOptions, Phase, TrainConfig
+from tfvision.data.resize import Resize
+from tfvision.data.sources import open_images
+from tfvision.errors import DataError, RunError, UsageError
+from tfvision.experiment import set_seed, train, train_from_config
+from tfvision.models.classifier import build_classifier
+from tfvision.runs import Run, create_run, locked, open_run
+from tfvision.training.callbacks import EpochRecorder
+from tfvision.training.checkpoints import Checkpoints
+from tfvision.training.fit import fit_phases
+from tfvision.training.history import History
+from tfvision.training.settings import Training, TrainingSettings
+
+HEAD = Phase(name="head", solver="logistic_regression", unfreeze="none")
+COSINE = Phase(name="cosine", epochs=2, learning_rate=1e-2, schedule="cosine", warmup=1.0)
+PLATEAU = Phase(name="plateau", epochs=6, learning_rate=0.1, schedule="plateau", plateau_patience=1, patience=3)
+STEP = Phase(name="step", epochs=5, learning_rate=1e-2, schedule="step", hold=1, every=2)
+CASES = {
+    "closed, cosine, plateau": ({"head_dropout": 0.3}, [HEAD, COSINE, PLATEAU], {"balance": "oversample"}),
+    "average of weights, step": (
+        {"head_units": [8], "head_batch_norm": True, "head_dropout": 0.5},
+        [STEP],
+        {"ema": 0.9, "optimizer": "sgd", "clip_norm": 1.0, "balance": "class_weights"},
+    ),
+}
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing of ours catches it."""
+
+
+def fit(case: str, data: Path, checkpoints: Checkpoints) -> tuple[list[dict], list[np.ndarray]]:
+    """Train as a fresh process would, from the newest checkpoint if there is one; return history and weights."""
+    head, phases, options = CASES[case]
+    images = open_images(data)
+    every_third = np.arange(len(images)) % 3 == 0
+    set_seed(0)
+    model = build_classifier("small_cnn", 2, image_size=16, weights="none", **head)
+    settings = TrainingSettings(Resize(16, 16), Augmentation(), batch_size=8, seed=0, **options)
+    parts = (images.select(~every_third), images.select(every_third))
+    training = Training(model, *parts, settings, History("val_loss"), checkpoints=checkpoints)
+    fit_phases(training, phases)
+    rows = [{k: v for k, v in row.items() if k not in TIMES} for row in training.history.rows]
+    return rows, model.get_weights()
+
+
+def kill_in_epoch(monkeypatch: pytest.MonkeyPatch, rows: int, *, saved: bool = True) -> pytest.MonkeyPatch:
+    """Let the checkpoint of epoch `rows` be the last thing that happens, or not happen at all."""
+    real = Checkpoints.save
+
+    def save(self: Checkpoints, model: object, history: History, state: object) -> None:
+        if len(history.rows) == rows and not saved:
+            raise Killed
+        real(self, model, history, state)
+        if len(history.rows) == rows:
+            raise Killed
+
+    monkeypatch.setattr(Checkpoints, "save", save)
+
+
+def assert_same(first: tuple[list, list], second: tuple[list, list]) -> None:
+    assert first[0] == second[0]
+    assert all(np.array_equal(a, b) for a, b in zip(first[1], second[1], strict=True))
+
+
+@pytest.fixture(scope="module", params=CASES)
+def case(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def whole(case: str, two_colours: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list, list]:
+    """A training that nobody interrupted."""
+    return fit(case, two_colours, Checkpoints(tmp_path_factory.mktemp("whole") / "checkpoints"))
+
+
+@pytest.mark.parametrize(("rows", "saved"), [(1, True), (2, False), (3, True), (4, True), (5, False)])
+def test_a_resumed_training_ends_with_the_bits_of_one_never_interrupted(
+    case: str,
+    whole: tuple[list, list],
+    two_colours: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rows: int,
+    saved: bool,
+) -> None:
+    with monkeypatch.context() as patch:
+        kill_in_epoch(patch, rows, saved=saved)
+        with pytest.raises(Killed):
+            fit(case, two_colours, Checkpoints(tmp_path))
+    assert_same(whole, fit(case, two_colours, Checkpoints(tmp_path)))
+
+
+def test_the_cases_reach_what_they_are_for(case: str, whole: tuple[list, list]) -> None:
+    rows, _ = whole
+    assert len(rows) >= 5 and len({row["learning_rate"] for row in rows}) >= 3
+    if "plateau" in case:
+        assert len(rows) < 9  # stopped early
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
+    case: str,
+    whole: tuple[list, list],
+    two_colours: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    with monkeypatch.context() as patch:
+        kill_in_epoch(patch, 3)
+        with pytest.raises(Killed):
+            fit(case, two_colours, Checkpoints(tmp_path))
+    older, newest = sorted(tmp_path.iterdir())
+    data = bytearray(newest.read_bytes())
+    data[len(data) // 2] ^= 1
+    newest.write_bytes(data)
+    again = fit(case, two_colours, Checkpoints(tmp_path))
+    text = capsys.readouterr().out
+    assert f"{newest} is damaged" in text and str(older) not in text and "2 epochs are done" in text
+    assert_same(whole, again)
+
+
+def test_truncated_checkpoints_start_the_training_anew(
+    two_colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    case = next(iter(CASES))
+    with monkeypatch.context() as patch:
+        kill_in_epoch(patch, 2)
+        with pytest.raises(Killed):
+            fit(case, two_colours, Checkpoints(tmp_path))
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes()[:1000])
+    rows, _ = fit(case, two_colours, Checkpoints(tmp_path))
+    assert capsys.readouterr().out.count("is damaged") == 2
+    assert rows[0]["epoch"] == 1
+
+
+@pytest.fixture
+def half(two_colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, TrainConfig]:
+    """A run on a copy of the data, killed after its first epoch."""
+    data = tmp_path / "data"
+    shutil.copytree(two_colours, data)
+    config = small_config(data, tmp_path / "run", phases=[Phase(epochs=2)])
+    with monkeypatch.context() as patch:
+        kill_in_epoch(patch, 1)
+        with pytest.raises(Killed):
+            train_from_config(config)
+    return tmp_path / "run", replace(config, output=None)
+
+
+def test_other_options_are_refused_with_their_differences(half: tuple[Path, TrainConfig]) -> None:
+    run, config = half
+    with pytest.raises(UsageError, match=r"batch_size: 8 -> 4") as error:
+        train_from_config(replace(config, batch_size=4, phases=[Phase(epochs=9)]), resume=run)
+    assert "phases[0].epochs: 2 -> 9" in str(error.value)
+    assert "seed" not in str(error.value)
+
+
+def test_other_data_is_refused_with_its_differences(half: tuple[Path, TrainConfig]) -> None:
+    run, config = half
+    data = Path(config.data)
+    red = sorted((data / "red").iterdir())
+    red[0].write_bytes(red[1].read_bytes())
+    (data / "red" / "red_023.png").rename(data / "green" / "moved.png")
+    with pytest.raises(DataError, match=r"images are gone: red/red_023\.png") as error:
+        train_from_config(config, resume=run)
+    assert "new: green/moved.png" in str(error.value) and "another content: red/red_000.png" in str(error.value)
+
+
+def test_another_order_of_the_classes_is_refused(half: tuple[Path, TrainConfig]) -> None:
+    run, config = half
+    source = replace(config.source, positive_class="green")
+    with pytest.raises(UsageError, match=r"source\.positive_class: None -> green"):
+        train_from_config(replace(config, source=source), resume=run)
+
+
+def test_data_that_moved_is_the_same_data(half: tuple[Path, TrainConfig], tmp_path: Path) -> None:
+    run, config = half
+    moved = Path(config.data).rename(tmp_path / "elsewhere ü")
+    assert train_from_config(replace(config, data=str(moved)), resume=run).metrics["test"]["n"] == 3
+
+
+def test_a_checkpoint_of_another_model_is_refused(half: tuple[Path, TrainConfig]) -> None:
+    run, config = half
+    other = replace(config, head=HeadOptions(pooling="flatten", units=[9], dropout=0.1))
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace("units: [8]", "units: [9]"))
+    with pytest.raises(UsageError, match="checkpoint is of another model"):
+        train_from_config(other, resume=run)
+
+
+def test_a_finished_run_needs_nothing(small_run: Path, capsys: pytest.CaptureFixture) -> None:
+    before = (small_run / "report.html").stat().st_mtime_ns
+    config = replace(open_run(small_run).config)
+    assert train_from_config(config, resume=small_run).folder == small_run
+    assert "finished already" in capsys.readouterr().out
+    assert (small_run / "report.html").stat().st_mtime_ns == before
+
+
+def test_what_is_no_run_cannot_be_resumed(colours: Path, tmp_path: Path) -> None:
+    for folder, reason in ((tmp_path / "none", "does not exist"), (tmp_path, "holds no run")):
+        with pytest.raises(DataError, match=reason):
+            train_from_config(small_config(colours, tmp_path / "x"), resume=folder)
+
+
+def test_two_processes_never_train_in_one_folder(half: tuple[Path, TrainConfig]) -> None:
+    run, config = half
+    with locked(run), pytest.raises(UsageError, match="another process is training"):
+        train_from_config(config, resume=run)
+    train_from_config(config, resume=run)  # the lock is gone with its owner
+
+
+def test_a_run_folder_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object) -> None:
+        raise RunError("cannot write: no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tfvision.runs.write_text", full)
+        with pytest.raises(RunError):
+            create_run(tmp_path / "run", {"config.yaml": "seed: 1\n"})
+    assert not list(tmp_path.iterdir())
+    create_run(tmp_path / "run", {"config.yaml": "seed: 1\n"})
+    with pytest.raises(UsageError, match="exists already"):
+        create_run(tmp_path / "run", {})
+
+
+def test_a_full_disk_loses_nothing(two_colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = np.savez
+
+    def full(path: Path, **arrays: np.ndarray) -> None:
+        real(path, **arrays)
+        if "00002" in str(path):
+            raise OSError(28, "No space left on device")
+
+    config = small_config(two_colours, tmp_path / "run", phases=[Phase(epochs=3)])
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", full)
+        with pytest.raises(RunError, match=r"No space left.*tfvision train --resume") as error:
+            train_from_config(config)
+    assert "\n" not in str(error.value)
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["00001.npz"]
+    train_from_config(replace(config, output=None), resume=tmp_path / "run")
+    assert len(read_history(tmp_path / "run")) == 3
+
+
+def test_a_model_from_python_is_resumed_too(two_colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = open_images(two_colours)
+
+    def train_model(output: Path | None, **options: object) -> Run:
+        set_seed(0)
+        model = build_classifier("small_cnn", 2, image_size=16, weights="none")
+        return train(model, images, phases=[Phase(epochs=3, learning_rate=1e-2)], output=output, **options)
+
+    with monkeypatch.context() as patch:
+        kill_in_epoch(patch, 2)
+        with pytest.raises(Killed):
+            train_model(tmp_path / "run")
+    train_model(tmp_path / "run", resume=True)
+    assert len(read_history(tmp_path / "run")) == 3
+    with pytest.raises(UsageError, match="needs output="):
+        train_model(None, resume=True)
+
+
+def test_an_interruption_says_how_to_go_on(
+    two_colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """SIGTERM in the middle of an epoch ends the command with 143, Ctrl-C with 130."""
+
+    def interrupt(number: int) -> None:
+        monkeypatch.setattr(EpochRecorder, "on_test_begin", lambda self, logs=None: os.kill(os.getpid(), number))
+
+    words = ["train", "--data", str(two_colours), *TRAIN[1:], PHASES]
+    for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        interrupt(number)
+        assert main([*words, "--output", str(tmp_path / f"{status} ü")]) == status
+        message = capsys.readouterr().err
+        assert message.count("\n") == 1 and f"tfvision train --resume '{tmp_path}/{status} ü'" in message
+
+
+def test_three_kills_at_random_instants_change_nothing(tmp_path: Path) -> None:
+    """SIGKILL to the command itself while it trains, saves and writes its results."""
+    assert main([*TRAIN, PHASES, "--output", str(tmp_path / "reference")]) == 0
+    found = kill_and_resume(tmp_path, tmp_path / "reference", kills=3, seed=0)
+    assert found.kills.total() == 3 and found.lost == [] and found.different == []

@@ -1,0 +1,65 @@
+"""Before a model is built: images scanned, limited and split."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfvision.config import TrainConfig
+from tfvision.data.decoding import scan
+from tfvision.data.imageset import ImageSet
+from tfvision.data.splits import Split, read_splits, split_images
+from tfvision.data.stratify import draw_some
+from tfvision.errors import DataError, UsageError
+from tfvision.progress import ProgressLine
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Readable images and the part of each.
+
+    Attributes:
+        images: All readable images, or as many as the limit allows.
+        split: str (n,), `train`, `validation` or `test`; "" for one left out.
+        hashes: Content hash of each.
+        sizes: int64 (n, 2), height and width.
+        notes: Lines about the data for the plan.
+    """
+
+    images: ImageSet
+    split: np.ndarray
+    hashes: tuple[str, ...]
+    sizes: np.ndarray
+    notes: tuple[str, ...]
+
+
+def prepare_images(images: ImageSet, config: TrainConfig) -> Prepared:
+    """Scan and split the images of a run.
+
+    Raises:
+        DataError: One class only, unreadable images, a class with fewer than 3 images.
+        UsageError: A split without validation images.
+    """
+    if len(images.class_names) < 2:
+        raise DataError(
+            f"{config.data} has the one class {images.class_names[0]}; expected two or more, one folder each"
+        )
+    notes = []
+    if config.limit and config.limit < len(images):
+        notes.append(f"limit: {config.limit:,} of {len(images):,} images")
+        images = images.select(draw_some(images, config.limit, config.seed))
+    with ProgressLine("reading images", len(images)) as line:
+        found = scan(images, on_bad=config.source.on_bad, progress=line.report)
+    if found.unreadable:
+        names = ", ".join(f"{name} ({reason})" for name, reason in found.unreadable[:5])
+        notes.append(f"{len(found.unreadable):,} unreadable left out: {names}{' ...' * (len(found.unreadable) > 5)}")
+    split = _split(found.images, found.hashes, config)
+    if not (split.parts == "validation").any():
+        raise UsageError("no images for validation, which chooses the best epoch; set split.validation above 0")
+    return Prepared(found.images, split.parts, found.hashes, found.sizes, (*notes, *split.notes))
+
+
+def _split(images: ImageSet, hashes: tuple[str, ...], config: TrainConfig) -> Split:
+    options = config.split
+    if options.file:
+        return Split(read_splits(options.file, images, hashes), (f"split as in {options.file}",))
+    return split_images(images, hashes, validation=options.validation, test=options.test, seed=config.seed)

@@ -1,0 +1,154 @@
+"""Checkpoints: all that a killed run needs to go on with the same bits.
+
+Keras' own saves are not atomic, and its `BackupAndRestore` forgets callbacks, the order of the data and the state of
+dropout. Here one file holds everything, is written beside and renamed, and the one before it is kept.
+"""
+
+import json
+import zipfile
+import zlib
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfvision.errors import UsageError
+from tfvision.files import replacing
+from tfvision.progress import console
+from tfvision.training.history import History, Row
+
+if TYPE_CHECKING:
+    import keras
+
+_KEPT = 2
+_META = "meta"
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error)
+
+
+@dataclass
+class PhaseState:
+    """How far a phase has come.
+
+    Attributes:
+        phase: Its index.
+        epochs: Its finished epochs.
+        waited: Epochs since the best one, for early stopping.
+        plateau_best: Best monitored score of the phase, higher being better, for the plateau schedule.
+        plateau_waited: Epochs since then or since the last drop.
+        done: Nothing is left of it.
+    """
+
+    phase: int = 0
+    epochs: int = 0
+    waited: int = 0
+    plateau_best: float | None = None
+    plateau_waited: int = 0
+    done: bool = False
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A moment between two epochs.
+
+    Attributes:
+        state: Where in which phase.
+        rows: The history so far.
+        variables: All variables of the model, the states of its random generators included.
+        optimizer: The optimizer's variables; none after a closed fit.
+        best: The weights of the best epoch; empty where they are those of `variables`.
+    """
+
+    state: PhaseState
+    rows: list[Row]
+    variables: list[np.ndarray]
+    optimizer: list[np.ndarray] = field(default_factory=list)
+    best: list[np.ndarray] = field(default_factory=list)
+
+
+class Checkpoints:
+    """The checkpoints of a run: the newest and the one before it.
+
+    Args:
+        folder: Where they lie; made when the first is written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, model: "keras.Model", history: History, state: PhaseState) -> None:
+        """Write the present moment, whole or not at all.
+
+        Raises:
+            RunError: The file cannot be written.
+        """
+        optimizer = getattr(model, "optimizer", None)
+        variables = [np.array(variable) for variable in model.variables]
+        weights = model.get_weights()
+        # The best weights of an epoch that was just the best stand in the model; with an averaged copy they do not.
+        best = [] if _same(weights, history.best_weights) else history.best_weights
+        checkpoint = Checkpoint(
+            state, history.rows, variables, [np.array(v) for v in optimizer.variables] if optimizer else [], best
+        )
+        self._write(checkpoint)
+
+    def newest(self) -> Checkpoint | None:
+        """Return the newest checkpoint that is whole, or None; a damaged one is named on the terminal."""
+        for path in self._paths():
+            try:
+                return _read(path)
+            except _DAMAGE as error:
+                reason = " ".join(str(error).split())[:120] or type(error).__name__
+                console.print(f"{path} is damaged ({reason}): going on from the checkpoint before it")
+        return None
+
+    def remove(self) -> None:
+        """Remove all checkpoints, when the run is finished."""
+        if not self.folder.is_dir():
+            return
+        with suppress(OSError):
+            for path in self.folder.iterdir():
+                path.unlink()
+            self.folder.rmdir()
+
+    def _write(self, checkpoint: Checkpoint) -> None:
+        meta = {"state": asdict(checkpoint.state), "rows": checkpoint.rows}
+        arrays = {_META: np.frombuffer(json.dumps(meta).encode(), np.uint8)}
+        for group in ("variables", "optimizer", "best"):
+            arrays |= {f"{group}/{number:05}": value for number, value in enumerate(getattr(checkpoint, group))}
+        with replacing(self.folder / f"{len(checkpoint.rows):05}.npz") as temporary:
+            np.savez(temporary, **arrays)
+        for path in self._paths()[_KEPT:]:
+            path.unlink(missing_ok=True)
+
+    def _paths(self) -> list[Path]:
+        """Return the files, the newest first; hidden ones were never finished."""
+        return sorted(self.folder.glob("[0-9]*.npz"), reverse=True)
+
+
+def restore(variables: list, values: list[np.ndarray]) -> None:
+    """Set variables of a model or optimizer to the values of a checkpoint.
+
+    Raises:
+        UsageError: They are of another model.
+    """
+    if [tuple(v.shape) for v in variables] != [value.shape for value in values]:
+        raise UsageError("the checkpoint is of another model; resume with the options and versions the run began with")
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _read(path: Path) -> Checkpoint:
+    # Reading a member to its end checks its CRC, so a flipped bit is found here and not by the training.
+    with np.load(path, allow_pickle=False) as archive:
+        meta = json.loads(archive[_META].tobytes())
+        groups = {
+            group: [archive[name] for name in sorted(archive.files) if name.startswith(f"{group}/")]
+            for group in ("variables", "optimizer", "best")
+        }
+    return Checkpoint(PhaseState(**meta["state"]), meta["rows"], **groups)
+
+
+def _same(first: list[np.ndarray], second: list[np.ndarray] | None) -> bool:
+    return second is not None and all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))

@@ -1,0 +1,55 @@
+"""An epoch's row: made, recorded, shown."""
+
+from typing import TYPE_CHECKING
+
+from tfvision.progress import console, duration
+from tfvision.training.history import History, Row
+
+if TYPE_CHECKING:
+    from tfvision.training.settings import Training
+
+
+def epoch_row(
+    number: int, phase: str, learning_rate: float, scores: dict[str, float], *, seconds: float, images_per_second: float
+) -> Row:
+    """Return a row of the history: `epoch, phase, learning_rate`, the scores, `val_` scores, and times."""
+    names = ["loss", *(name for name in scores if name != "loss" and not name.startswith("val_"))]
+    return {
+        "epoch": number,
+        "phase": phase,
+        "learning_rate": learning_rate,
+        **{name: scores[name] for name in names},
+        **{f"val_{name}": scores[f"val_{name}"] for name in names},
+        "seconds": seconds,
+        "images_per_second": images_per_second,
+    }
+
+
+def record_epoch(training: "Training", row: Row) -> bool:
+    """Add a row to the history, print it, pass it to TensorBoard; tell whether the epoch was the best so far."""
+    better = training.history.add(row)
+    _say(training.history, better)
+    if training.tensorboard:
+        _write_scalars(training, row)
+    return better
+
+
+def _write_scalars(training: "Training", row: Row) -> None:
+    import tensorflow as tf
+
+    # One small file an epoch: a resumed run adds files, and no writer has to outlive a kill.
+    writer = tf.summary.create_file_writer(str(training.tensorboard))
+    with writer.as_default(step=int(row["epoch"])):
+        for name, value in row.items():
+            if isinstance(value, float):
+                tf.summary.scalar(name, value)
+    writer.close()
+
+
+def _say(history: History, better: bool) -> None:
+    row = history.rows[-1]
+    console.print(
+        f"{row['phase']:>10}  epoch {row['epoch']:>3}  loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}  "
+        f"validation: loss {row['val_loss']:.4f}  accuracy {row['val_accuracy']:.4f}  f1 {row['val_f1']:.4f}  "
+        f"{row['images_per_second']:,.0f} images/s  {duration(row['seconds'])}{'  best' if better else ''}"
+    )

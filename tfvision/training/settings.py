@@ -1,0 +1,79 @@
+"""What stays the same through all phases of a training."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfvision.config import Augmentation, TrainConfig
+from tfvision.data.imageset import ImageSet
+from tfvision.data.resize import Resize
+from tfvision.training.checkpoints import Checkpoints
+from tfvision.training.history import History
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """The options of a training, without its phases.
+
+    Attributes:
+        resize: The one resize, to the model's input size.
+        augmentation: Random changes of training images.
+        batch_size: Images a step.
+        seed: Of order, augmentation and solver.
+        optimizer: See `build_optimizer`, as for the next three.
+        weight_decay: Decoupled weight decay.
+        clip_norm: Largest norm of all gradients together, or None.
+        ema: Momentum of the average of the weights; 0 for none.
+        loss: See `build_loss`, as for the next two.
+        focal_gamma: 0 or more.
+        label_smoothing: 0..1.
+        balance: `none`, `oversample` or `class_weights`.
+    """
+
+    resize: Resize
+    augmentation: Augmentation
+    batch_size: int
+    seed: int
+    optimizer: str = "adam"
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    ema: float = 0.0
+    loss: str = "cross_entropy"
+    focal_gamma: float = 2.0
+    label_smoothing: float = 0.0
+    balance: str = "none"
+
+    @classmethod
+    def from_config(cls, config: TrainConfig, resize: Resize) -> "TrainingSettings":
+        """Take the settings from the options of a run."""
+        names = [name for name in cls.__dataclass_fields__ if name not in ("resize", "augmentation")]
+        return cls(resize=resize, augmentation=config.augment, **{name: getattr(config, name) for name in names})
+
+
+@dataclass(frozen=True)
+class Training:
+    """A model, its images, and where what comes out of the training goes.
+
+    Attributes:
+        model: A classifier; raw pixels in, probabilities out.
+        train: Training images.
+        validation: Images that choose the best epoch.
+        settings: The options.
+        history: Takes a row an epoch, and keeps the best weights.
+        save: Called whenever an epoch was the best so far; the model then has its weights.
+        checkpoints: Where to leave a checkpoint after each epoch, or None.
+        tensorboard: Folder for TensorBoard's scalars, or None.
+    """
+
+    model: "keras.Model"
+    train: ImageSet
+    validation: ImageSet
+    settings: TrainingSettings
+    history: History
+    save: Callable[[], None] = lambda: None
+    checkpoints: Checkpoints | None = None
+    tensorboard: Path | None = None
