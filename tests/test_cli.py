@@ -12,6 +12,7 @@ import pytest
 from conftest import write_tree
 
 from tfvision.cli import main
+from tfvision.errors import DataError
 
 
 def fails(capsys: pytest.CaptureFixture, *words: object) -> tuple[int, str]:
@@ -234,3 +235,30 @@ def test_a_fresh_process_is_quiet(colours: Path, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "tfvision", *words], capture_output=True, text=True, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert "WARNING" not in done.stdout and "report: " in done.stdout
+
+
+def test_quiet_prints_only_results_and_errors(small_run: Path, colours: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["evaluate", str(small_run), "--data", str(colours), "--quiet"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.count("\n") == 1 and "accuracy" in captured.out and not captured.err
+    assert main(["evaluate", str(small_run), "--data", str(colours / "none"), "--quiet"]) == 3
+    assert capsys.readouterr().err.startswith("tfvision: no such data")
+
+
+def test_quiet_training_says_the_score(colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    words = ["--backbone", "small_cnn", "--weights", "none", "--epochs", "1", "--output", str(tmp_path / "run")]
+    assert main(["train", "--data", str(colours), *words, "--quiet"]) == 0
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert [line.split()[0] for line in lines] == ["validation", "test", "report:"]
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        main(["train", "--data", str(tmp_path / "none"), "--debug"])
+
+
+def test_device_is_refused_by_name(small_run: Path, colours: Path, capsys: pytest.CaptureFixture) -> None:
+    for device, message in (("gpu:7", "TensorFlow sees 0 GPUs"), ("tpu", "expected cpu, gpu or gpu:1")):
+        assert main(["predict", str(small_run), str(colours), "--device", device]) == 2
+        assert message in capsys.readouterr().err
+    assert main(["predict", str(small_run), str(colours), "--device", "cpu", "--quiet"]) == 0

@@ -7,6 +7,7 @@ import pytest
 
 from tfvision.config import Phase, TrainConfig
 from tfvision.errors import UsageError
+from tfvision.training.optimizers import build_optimizer, learning_rate
 from tfvision.training.phases import resolve_phases
 
 
@@ -70,8 +71,6 @@ def test_logistic_regression_needs_a_linear_head() -> None:
 
 
 def rates(phase: Phase, steps_per_epoch: int = 10) -> np.ndarray:
-    from tfvision.training.optimizers import learning_rate
-
     schedule = learning_rate(phase, steps_per_epoch)
     steps = range(phase.epochs * steps_per_epoch)
     return np.array([float(schedule(step)) if callable(schedule) else schedule for step in steps])
@@ -102,7 +101,21 @@ def test_step_schedule_holds_three_epochs_then_falls_by_the_factor() -> None:
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "lion", "sgd"])
 def test_optimizers_take_weight_decay_as_given(name: str) -> None:
-    from tfvision.training.optimizers import build_optimizer
-
     assert build_optimizer(name, Phase(), steps_per_epoch=5).weight_decay in (None, 0.0)
     assert build_optimizer(name, Phase(), steps_per_epoch=5, weight_decay=0.01).weight_decay == 0.01
+
+
+def test_step_drops_every_k_epochs_after_the_hold() -> None:
+    phase = Phase(epochs=8, learning_rate=1.0, schedule="step", hold=2, every=3, factor=0.5)
+    schedule = learning_rate(phase, steps_per_epoch=10)
+    assert [float(schedule(epoch * 10)) for epoch in range(8)] == [1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25]
+
+
+def test_exponential_multiplies_over_each_epoch() -> None:
+    schedule = learning_rate(Phase(epochs=3, learning_rate=0.1, schedule="exponential", factor=0.5), steps_per_epoch=4)
+    assert float(schedule(8)) == pytest.approx(0.025)
+    assert float(schedule(2)) == pytest.approx(0.1 * math.sqrt(0.5))
+
+
+def test_plateau_is_a_number_that_the_recorder_lowers() -> None:
+    assert learning_rate(Phase(learning_rate=0.1, schedule="plateau"), steps_per_epoch=4) == 0.1

@@ -207,18 +207,19 @@ def set_seed(seed: int) -> None:
 
 
 def _build(config: TrainConfig, num_classes: int, input_size: int) -> "keras.Model":
-    from tfvision.models.classifier import build_classifier
+    from tfvision.models.classifier import build_classifier, computing_in
     from tfvision.models.freezing import unfreeze
 
-    model = build_classifier(
-        config.backbone,
-        num_classes,
-        image_size=config.image_size,
-        input_size=min(input_size, config.image_size),
-        weights=config.weights,
-        backbone_options=vars(config.small_cnn) if config.backbone == "small_cnn" else None,
-        **{f"head_{key}": value for key, value in vars(config.head).items()},
-    )
+    with computing_in(config.precision):
+        model = build_classifier(
+            config.backbone,
+            num_classes,
+            image_size=config.image_size,
+            input_size=min(input_size, config.image_size),
+            weights=config.weights,
+            backbone_options=vars(config.small_cnn) if config.backbone == "small_cnn" else None,
+            **{f"head_{key}": value for key, value in vars(config.head).items()},
+        )
     if config.train_batch_norm is not None:
         unfreeze(model, "all", batch_norm=config.train_batch_norm)
     return model

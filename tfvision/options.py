@@ -7,6 +7,7 @@ in words a user understands: "phases[0].epochs: expected an integer, got 'ten'".
 import argparse
 import dataclasses
 import io
+import shlex
 import types
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -186,7 +187,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         known = list(self._option_string_actions)
         if message.startswith("unrecognized arguments:"):
-            word = message.split(": ", 1)[1].split()[0].split("=")[0]
+            word = message.split(": ", 1)[1].split(" ")[0].split("=")[0]
             raise UsageError(f"unknown argument {word}{nearest(word, known)}; see `{self.prog} --help`")
         if "invalid choice" in message:
             word, choices = message.split("invalid choice: ")[1].split("(choose from", 1)
@@ -200,7 +201,7 @@ class Parser(argparse.ArgumentParser):
         # Subparsers hand unknown words up to the root, whose flags are others: ask the verb's parser instead.
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
-            getattr(parsed, "parser", self).error(f"unrecognized arguments: {' '.join(unknown)}")
+            getattr(parsed, "parser", self).error(f"unrecognized arguments: {shlex.join(unknown)}")
         return parsed
 
 

@@ -1,6 +1,7 @@
 """Assembled classifiers: raw pixels in, probabilities out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tfvision.errors import UsageError
@@ -85,6 +86,22 @@ def build_classifier(
     model.tfvision_weights = weights
     unfreeze(model, "all" if from_scratch else "none", batch_norm=from_scratch)
     return model
+
+
+@contextmanager
+def computing_in(precision: str) -> Iterator[None]:
+    """Let layers that are built inside compute in `float32`, `mixed_bfloat16` or `mixed_float16`; weights stay float32.
+
+    Micikevicius et al., "Mixed Precision Training", 2018.
+    """
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def is_pretrained(model: "keras.Model") -> bool:

@@ -1,0 +1,49 @@
+"""What an installation holds: every package, every recipe, and what each file needs."""
+
+import configparser
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tfvision.cli import main
+from tfvision.errors import UsageError
+from tfvision.recipes import find_recipe, recipes
+
+ROOT = Path(__file__).parent.parent
+SETUP = configparser.ConfigParser()
+SETUP.read(ROOT / "setup.cfg")
+
+
+def test_every_package_is_installed() -> None:
+    listed = SETUP["options"]["packages"].split()
+    found = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "tfvision").rglob("__init__.py")}
+    assert set(listed) == found | {"tfvision.configs"}
+    assert SETUP["options"]["package_dir"].split() == ["tfvision.configs", "=", "configs"]
+    assert SETUP["options.package_data"]["tfvision.configs"] == "*.yaml"
+
+
+def test_recipes_are_found_by_name_and_files_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_recipe("earth_mobilenet_v2") == ROOT / "configs" / "earth_mobilenet_v2.yaml"
+    assert find_recipe("mine.yaml") == Path("mine.yaml")
+    (tmp_path / "digits").write_text("seed: 1\n")
+    assert find_recipe("digits") == Path("digits")
+    with pytest.raises(UsageError, match="did you mean earth_mobilenet_v2"):
+        find_recipe("earth_mobilenetv2")
+
+
+def test_list_recipes_says_what_each_does_and_reached(capsys: pytest.CaptureFixture) -> None:
+    assert main(["list", "recipes"]) == 0
+    text = capsys.readouterr().out
+    for name in recipes():
+        assert f"{name}\n    " in text
+    assert text.count("test ") + text.count("not yet run") == len(recipes())
+
+
+def test_version_and_help_need_no_tensorflow() -> None:
+    code = "import sys, tfvision.cli; sys.argv = ['tfvision', 'list', 'recipes']; tfvision.cli.main()\n"
+    code += "assert not {'tensorflow', 'keras', 'cv2', 'sklearn', 'matplotlib'} & sys.modules.keys(), 'heavy import'"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
