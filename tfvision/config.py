@@ -101,6 +101,10 @@ class SmallCnnOptions:
 
     filters: list[int] = option([32, 64], "filters of each convolution")
     kernel_size: int = option(5, "side of the convolution kernels in pixels")
+    padding: Literal["same", "valid"] = option("same", "zeros beyond the border, or none: maps shrink")
+    pools: list[int] | None = option(
+        None, "max-pooling after each convolution, 1 for none; default 2 after the last only"
+    )
 
 
 @dataclass
@@ -187,6 +191,12 @@ class TrainConfig:
             ("label_smoothing", 0 <= self.label_smoothing < 1, "0 to under 1"),
             ("small_cnn.kernel_size", self.small_cnn.kernel_size >= 1, "1 or more"),
             ("small_cnn.filters", bool(self.small_cnn.filters) and min(self.small_cnn.filters) >= 1, "1 or more each"),
+            (
+                "small_cnn.pools",
+                self.small_cnn.pools is None
+                or (len(self.small_cnn.pools) == len(self.small_cnn.filters) and min(self.small_cnn.pools) >= 1),
+                "1 or more for each convolution",
+            ),
         )
         for key, holds, expected in ranges:
             if not holds:

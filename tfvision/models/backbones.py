@@ -1,113 +1,65 @@
-"""BACKBONES: one table of facts about every backbone, and the builder that reads it.
+"""BACKBONES: one table of facts about every backbone.
 
-A further family is one entry. Nothing here imports Keras before a backbone is built, so that
-`tfvision list backbones` answers at once.
+A further model is one entry, a further family one small function in `families`. Nothing here imports Keras, so that
+`tfvision list backbones` answers at once; `architectures` builds what the table names.
 """
-
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
 from tfvision.errors import UsageError
 from tfvision.files import nearest
-
-if TYPE_CHECKING:
-    import keras
-
-_ANY_SIZE = (96, 128, 160, 192, 224)
-
-
-@dataclass(frozen=True)
-class Backbone:
-    """What tfvision knows of one architecture.
-
-    Attributes:
-        builder: Name of the function in `keras.applications`, or `small_cnn`.
-        preprocessing: What the backbone expects of pixels 0..255: `caffe` (BGR minus the ImageNet mean), `tf`
-            (-1..1), `scale` (0..1), or `none` where the architecture brings its own.
-        parameters: Number of parameters without top.
-        sizes: Sides in pixels that suit it; the first is the smallest that is sensible.
-        minimum: Smallest side in pixels that it accepts.
-        stages: Names for `--unfreeze`, from the input to the output. A stage covers the layers called so,
-            or so and a suffix (`block_1` is not `block_16`).
-        prefix: What stands before the stage in layer names.
-        also: Layers of a stage that are called otherwise.
-        options: Further arguments of the builder.
-        weights: File names of its ImageNet weights: first the one Keras downloads, then others.
-    """
-
-    builder: str
-    preprocessing: str
-    parameters: int
-    stages: tuple[str, ...]
-    prefix: str = ""
-    also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    sizes: tuple[int, ...] = _ANY_SIZE
-    minimum: int = 32
-    options: Mapping[str, Any] = field(default_factory=dict)
-    weights: tuple[str, ...] = ()
-
-
-_MOBILENET_V2_STAGES = ("Conv1", "expanded_conv", *(f"block_{i}" for i in range(1, 17)), "Conv_1")
-
-
-def _convnext(builder: str, name: str, parameters: int) -> Backbone:
-    return Backbone(
-        builder,
-        "none",
-        parameters,
-        ("stem", "stage_0", "stage_1", "stage_2", "stage_3"),
-        prefix=f"{name}_",
-        also={
-            "stage_1": ("downsampling_block_0",),
-            "stage_2": ("downsampling_block_1",),
-            "stage_3": ("downsampling_block_2", "layer_normalization"),
-        },
-        weights=(f"{name}_notop.h5",),
-    )
-
-
-def _mobilenet_v2(alpha: float, parameters: int) -> Backbone:
-    return Backbone(
-        "MobileNetV2",
-        "tf",
-        parameters,
-        _MOBILENET_V2_STAGES,
-        options={"alpha": alpha},
-        weights=(
-            f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_224_no_top.h5",
-            f"mobilenet_v2_{alpha}_224_notop.weights.h5",
-        ),
-    )
-
+from tfvision.models import families
+from tfvision.models.families import Backbone
 
 BACKBONES: dict[str, Backbone] = {
-    "vgg16": Backbone(
-        "VGG16",
-        "caffe",
-        14_714_688,
-        ("block1", "block2", "block3", "block4", "block5"),
-        weights=("vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",),
-    ),
-    "resnet50": Backbone(
-        "ResNet50",
-        "caffe",
-        23_587_712,
-        ("conv1", "conv2", "conv3", "conv4", "conv5"),
-        weights=("resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",),
-    ),
-    "mobilenet_v2": _mobilenet_v2(1.0, 2_257_984),
-    "mobilenet_v2_035": _mobilenet_v2(0.35, 410_208),
-    "convnext_tiny": _convnext("ConvNeXtTiny", "convnext_tiny", 27_820_128),
-    "convnext_base": _convnext("ConvNeXtBase", "convnext_base", 87_566_464),
-    "efficientnet_v2_b0": Backbone(
-        "EfficientNetV2B0",
-        "none",
-        5_919_312,
-        ("stem", "block1", "block2", "block3", "block4", "block5", "block6", "top"),
-        weights=("efficientnetv2-b0_notop.h5",),
-    ),
-    "small_cnn": Backbone("small_cnn", "scale", 53_696, ("conv1", "conv2"), sizes=(32,), minimum=8),
+    "small_cnn": families.small_cnn(53_696),
+    "vgg16": families.vgg(16, 14_714_688),
+    "vgg19": families.vgg(19, 20_024_384),
+    "resnet18": families.resnet18(11_186_112),
+    "resnet50": families.resnet(50, 23_587_712),
+    "resnet101": families.resnet(101, 42_658_176),
+    "resnet152": families.resnet(152, 58_370_944),
+    "resnet50_v2": families.resnet_v2(50, 23_564_800),
+    "resnet101_v2": families.resnet_v2(101, 42_626_560),
+    "resnet152_v2": families.resnet_v2(152, 58_331_648),
+    "mobilenet": families.mobilenet(1.0, "1_0", 3_228_864),
+    "mobilenet_075": families.mobilenet(0.75, "7_5", 1_832_976),
+    "mobilenet_050": families.mobilenet(0.5, "5_0", 829_536),
+    "mobilenet_025": families.mobilenet(0.25, "2_5", 218_544),
+    "mobilenet_v2": families.mobilenet_v2(1.0, 2_257_984),
+    "mobilenet_v2_035": families.mobilenet_v2(0.35, 410_208),
+    "mobilenet_v2_050": families.mobilenet_v2(0.5, 706_224),
+    "mobilenet_v2_075": families.mobilenet_v2(0.75, 1_382_064),
+    "mobilenet_v2_130": families.mobilenet_v2(1.3, 3_766_048),
+    "mobilenet_v2_140": families.mobilenet_v2(1.4, 4_363_712),
+    "mobilenet_v3_small": families.mobilenet_v3("small", 939_120, 10, "expanded_conv_project_bn"),
+    "mobilenet_v3_large": families.mobilenet_v3("large", 2_996_352, 14, "expanded_conv_add"),
+    "efficientnet_b0": families.efficientnet(0, 4_049_571, 224),
+    "efficientnet_b1": families.efficientnet(1, 6_575_239, 240),
+    "efficientnet_b2": families.efficientnet(2, 7_768_569, 260),
+    "efficientnet_b3": families.efficientnet(3, 10_783_535, 300),
+    "efficientnet_b4": families.efficientnet(4, 17_673_823, 380),
+    "efficientnet_b5": families.efficientnet(5, 28_513_527, 456),
+    "efficientnet_b6": families.efficientnet(6, 40_960_143, 528),
+    "efficientnet_b7": families.efficientnet(7, 64_097_687, 600),
+    "efficientnet_v2_b0": families.efficientnet_v2("B0", 5_919_312, 224),
+    "efficientnet_v2_b1": families.efficientnet_v2("B1", 6_931_124, 240),
+    "efficientnet_v2_b2": families.efficientnet_v2("B2", 8_769_374, 260),
+    "efficientnet_v2_b3": families.efficientnet_v2("B3", 12_930_622, 300),
+    "efficientnet_v2_s": families.efficientnet_v2("S", 20_331_360, 384),
+    "efficientnet_v2_m": families.efficientnet_v2("M", 53_150_388, 480, blocks=7),
+    "efficientnet_v2_l": families.efficientnet_v2("L", 117_746_848, 480, blocks=7),
+    "convnext_tiny": families.convnext("Tiny", 27_820_128),
+    "convnext_small": families.convnext("Small", 49_454_688),
+    "convnext_base": families.convnext("Base", 87_566_464),
+    "convnext_large": families.convnext("Large", 196_230_336),
+    "convnext_xlarge": families.convnext("XLarge", 348_147_968),
+    "densenet121": families.densenet(121, 7_037_504),
+    "densenet169": families.densenet(169, 12_642_880),
+    "densenet201": families.densenet(201, 18_321_984),
+    "inception_v3": families.inception_v3(21_802_784),
+    "inception_resnet_v2": families.inception_resnet_v2(54_336_736),
+    "xception": families.xception(20_861_480),
+    "nasnet_mobile": families.nasnet("mobile", 4_269_716, 4, 224),
+    "nasnet_large": families.nasnet("large", 84_916_818, 6, 331),
 }
 
 
@@ -128,56 +80,10 @@ def default_image_size(name: str, image_side: int) -> int:
     """Return the side in pixels at which the backbone should see images whose longer side is `image_side`.
 
     Networks trained on 224 px lose most of their resolution on thumbnails, so small images are enlarged to the
-    nearest size that suits the backbone; larger ones are shrunk to its largest. A CNN that is trained from
-    scratch takes images as they are, up to 64 px.
+    nearest size that suits the backbone; larger ones are shrunk to its largest. The small CNN takes images as they
+    are, up to 64 px.
     """
     facts = backbone_facts(name)
-    if not facts.weights:
+    if name == "small_cnn":
         return max(facts.minimum, min(image_side, 64))
     return next((size for size in facts.sizes if size >= image_side), facts.sizes[-1])
-
-
-def build_backbone(
-    name: str, pixels: "keras.KerasTensor", *, options: Mapping[str, Any] | None = None
-) -> "keras.KerasTensor":
-    """Add preprocessing and the untrained layers of a backbone to the graph that ends in `pixels`.
-
-    Args:
-        name: A key of BACKBONES.
-        pixels: `(batch, height, width, 3)`, RGB, values 0..255.
-        options: Further arguments of the builder (`filters`, `kernel_size` of small_cnn).
-
-    Returns:
-        Feature maps `(batch, h, w, channels)`. The layers keep the names they have in `keras.applications`.
-
-    Raises:
-        UsageError: Unknown backbone, or an image too small for it.
-    """
-    import keras
-
-    facts = backbone_facts(name)
-    height, width = pixels.shape[1:3]
-    if min(height, width) < facts.minimum:
-        raise UsageError(f"{name} needs images of at least {facts.minimum} px, got {height}x{width}; set --image-size")
-    pixels = _preprocess(pixels, facts.preprocessing)
-    options = {**facts.options, **(options or {})}
-    if facts.builder == "small_cnn":
-        from tfvision.models.small import small_cnn
-
-        return small_cnn(pixels, **options)
-    builder = getattr(keras.applications, facts.builder)
-    return builder(include_top=False, weights=None, input_tensor=pixels, **options).output
-
-
-def _preprocess(pixels: "keras.KerasTensor", mode: str) -> "keras.KerasTensor":
-    """Turn RGB 0..255 into what a backbone was trained on, with stock operations that hold no weights."""
-    import keras
-
-    if mode == "caffe":
-        bgr = keras.ops.flip(pixels, axis=-1)
-        return keras.layers.Rescaling(1.0, offset=[-103.939, -116.779, -123.68], name="preprocess")(bgr)
-    if mode == "tf":
-        return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocess")(pixels)
-    if mode == "scale":
-        return keras.layers.Rescaling(1 / 255, name="preprocess")(pixels)
-    return pixels

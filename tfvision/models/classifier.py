@@ -1,11 +1,13 @@
 """Assembled classifiers: raw pixels in, probabilities out."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tfvision.errors import UsageError
-from tfvision.models.backbones import backbone_facts, build_backbone
+from tfvision.models.architectures import build_backbone
+from tfvision.models.backbones import backbone_facts
 from tfvision.models.freezing import backbone_layers, unfreeze
 from tfvision.models.heads import build_head
 from tfvision.models.weights import load_backbone_weights
@@ -20,6 +22,7 @@ def build_classifier(
     *,
     image_size: int = 224,
     input_size: int | None = None,
+    channels: int = 3,
     weights: str = "imagenet",
     backbone_options: Mapping[str, Any] | None = None,
     head_pooling: str = "avg",
@@ -32,7 +35,7 @@ def build_classifier(
     """Build a classifier as one flat functional graph of stock Keras layers.
 
     Pixels pass, where the model enlarges, a bilinear resize; then the backbone's own preprocessing; the backbone
-    with the layer names of `keras.applications`; pooling; the head. With pretrained weights the backbone is
+    with the layer names of `keras.applications` in a fresh process; pooling; the head. With pretrained weights the backbone is
     frozen and its batch normalization stays so; with `weights="none"` everything is open. See `unfreeze`.
 
     Args:
@@ -40,7 +43,9 @@ def build_classifier(
         num_classes: Two or more.
         image_size: Side in pixels that the backbone sees.
         input_size: Side in pixels of the images that come in, if the model is to enlarge them; default `image_size`.
-        weights: `imagenet`, `none`, or a weights file without top.
+        channels: 3 for RGB, 1 for gray images; backbones made for RGB then see the gray channel three times.
+        weights: `imagenet`, `none`, a weights file without top, or an earlier run (its folder or `model.keras`) of
+            the same backbone, whatever its classes and head.
         backbone_options: Further arguments of the backbone's builder.
         head_pooling: `avg`, `max` or `flatten`.
         head_units: Units of each hidden dense layer.
@@ -50,12 +55,13 @@ def build_classifier(
         head_dropout: One rate before the output, or one for each hidden layer.
 
     Returns:
-        An uncompiled model named after the backbone. Input `(batch, input_size, input_size, 3)`, RGB, uint8 or
-        float, values 0..255. Output `(batch, num_classes)` probabilities, or for two classes `(batch, 1)`, the
+        An uncompiled model named after the backbone. Input `(batch, input_size, input_size, channels)`, uint8
+        or float, values 0..255. Output `(batch, num_classes)` probabilities, or for two classes `(batch, 1)`, the
         probability of the second (positive) class.
 
     Raises:
-        UsageError: Unknown backbone (the nearest is named), weights that are missing or do not fit, a bad head.
+        UsageError: Unknown backbone (the nearest is named), weights that are missing or do not fit, a bad head,
+            another number of channels.
     """
     import keras
 
@@ -65,12 +71,16 @@ def build_classifier(
         raise UsageError(
             f"input size {input_size} is larger than image size {image_size}; a model only enlarges images"
         )
-    pixels = keras.Input((input_size, input_size, 3), name="pixels")
+    if channels not in (1, 3):
+        raise UsageError(f"images have 1 channel (gray) or 3 (RGB), got channels {channels}")
+    pixels = keras.Input((input_size, input_size, channels), name="pixels")
     seen = pixels
     if input_size < image_size:
         seen = keras.layers.Resizing(image_size, image_size, interpolation="bilinear", name="enlarge")(pixels)
     features = build_backbone(backbone, seen, options=backbone_options)
-    load_backbone_weights(keras.Model(pixels, features), backbone, weights)
+    trunk = keras.Model(pixels, features)
+    _number_from_zero(trunk)
+    load_backbone_weights(trunk, backbone, weights)
     probabilities = build_head(
         features,
         num_classes,
@@ -111,3 +121,18 @@ def is_pretrained(model: "keras.Model") -> bool:
         return weights != "none"
     layers = [layer for layer in backbone_layers(model) if layer.weights]
     return sum(not layer.trainable for layer in layers) > len(layers) / 2
+
+
+def _number_from_zero(model: "keras.Model") -> None:
+    """Give unnamed operations the names of a fresh process: `conv2d`, `conv2d_1`, in the order they were made.
+
+    Keras counts on with every build of a process, which would leave stages, freezing and weights by name to chance.
+    """
+    unnamed: dict[str, list[tuple[int, keras.Operation]]] = {}
+    for operation in model.operations:
+        name, number = re.fullmatch(r"(.*?)(?:_(\d+))?", operation.name).groups()
+        if name.replace("_", "") == type(operation).__name__.lower():
+            unnamed.setdefault(name, []).append((int(number or 0), operation))
+    for name, numbered in unnamed.items():
+        for place, (_, operation) in enumerate(sorted(numbered, key=lambda each: each[0])):
+            operation.name = f"{name}_{place}" if place else name

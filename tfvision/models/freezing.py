@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tfvision.errors import UsageError
 from tfvision.files import nearest
+from tfvision.models.architectures import BEFORE
 from tfvision.models.backbones import BACKBONES
+from tfvision.models.families import Backbone
 from tfvision.models.heads import HEAD
 
 if TYPE_CHECKING:
     import keras
-
-# Layers that tfvision sets before the backbone; everything else that is no head belongs to the backbone.
-_BEFORE = ("pixels", "enlarge", "preprocess", "flip")
 
 
 class Parameters(NamedTuple):
@@ -33,7 +32,27 @@ def count_parameters(model: "keras.Model") -> Parameters:
 
 def backbone_layers(model: "keras.Model") -> list["keras.layers.Layer"]:
     """Return the layers of a classifier's backbone, from input to output, head and preprocessing excluded."""
-    return [layer for layer in model.layers if not layer.name.startswith(HEAD) and not layer.name.startswith(_BEFORE)]
+    return [layer for layer in model.layers if not layer.name.startswith((HEAD, *BEFORE))]
+
+
+def stage_layers(names: Sequence[str], facts: Backbone) -> dict[str, list[str]]:
+    """Divide a backbone's layers into its stages.
+
+    Args:
+        names: Names of the layers, from input to output.
+        facts: The backbone's entry in BACKBONES.
+
+    Returns:
+        Names of the layers of each stage that the backbone has, in order.
+    """
+    stages: dict[str, list[str]] = {}
+    start = 0
+    for stage in facts.stages:
+        called = {facts.ends[stage]} if stage in facts.ends else set(_called(names, stage, facts.prefix))
+        ends = [place for place, name in enumerate(names) if name in called]
+        if ends:
+            stages[stage], start = list(names[start : ends[-1] + 1]), ends[-1] + 1
+    return stages
 
 
 def trains_batch_norm(model: "keras.Model") -> bool:
@@ -48,8 +67,11 @@ def unfreeze(model: "keras.Model", what: str, *, batch_norm: bool = False) -> No
 
     Args:
         model: A classifier of `build_classifier`.
-        what: `none`; `all`; a count such as `15`, the last layers of the backbone as `keras.applications` counts
-            them; a share such as `30%` of them; or names of stages or layers, `block4,block5`.
+        what: `none`; `all`; a count such as `15`, the last layers of the backbone; a share such as `30%` of them; or
+            names of stages or layers, `block4,block5`. What is counted are the layers of the model of
+            `keras.applications` without a pooling at its end, which belongs to the head. ConvNeXt alone pools before
+            its last layer, a normalization; there the pooling counts too, and `15` opens what `layers[-15:]` of
+            `ConvNeXtBase(include_top=False, pooling="avg")` holds.
         batch_norm: Whether opened batch normalization of the backbone is trained. If not, it also keeps its
             moving statistics: with `trainable=False` Keras runs it in inference mode, `fit` or not.
 
@@ -57,42 +79,53 @@ def unfreeze(model: "keras.Model", what: str, *, batch_norm: bool = False) -> No
         UsageError: A name that is no stage or layer (the nearest is named), or a count out of range.
     """
     layers = backbone_layers(model)
-    opened = set(_chosen(layers, str(what).strip(), model.name))
+    opened = set(_chosen([layer.name for layer in layers], str(what).strip(), model.name))
     for layer in layers:
         layer.trainable = layer.name in opened and (batch_norm or not _is_batch_norm(layer))
 
 
-def _chosen(layers: Sequence["keras.layers.Layer"], what: str, backbone: str) -> list[str]:
-    names = [layer.name for layer in layers]
+def _chosen(names: Sequence[str], what: str, backbone: str) -> Sequence[str]:
     if what == "none":
         return []
     if what == "all":
         return names
     if re.fullmatch(r"\d+", what):
-        if int(what) > len(names):
-            raise UsageError(f"--unfreeze {what}: {backbone} has only {len(names)} layers; use all")
-        return names[len(names) - int(what) :]
+        counted = _counted(names, BACKBONES.get(backbone))
+        if int(what) > len(counted):
+            raise UsageError(f"--unfreeze {what}: {backbone} has only {len(counted)} layers; use all")
+        return counted[len(counted) - int(what) :]
     if match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", what):
         if float(match[1]) > 100:
             raise UsageError(f"--unfreeze {what}: a share is at most 100%")
-        return names[len(names) - round(len(names) * float(match[1]) / 100) :]
+        counted = _counted(names, BACKBONES.get(backbone))
+        return counted[len(counted) - round(len(counted) * float(match[1]) / 100) :]
     return [name for token in what.split(",") for name in _named(names, token.strip(), backbone)]
 
 
+def _counted(names: Sequence[str], facts: Backbone | None) -> list[str]:
+    """Return the layers that a count or a share counts, the pooling among them where layers stand after it."""
+    place = len(names) - facts.after_pooling if facts else len(names)
+    return [*names[:place], *([f"{HEAD}pool"] if place < len(names) else []), *names[place:]]
+
+
 def _named(names: Sequence[str], token: str, backbone: str) -> list[str]:
-    """Return the layers of a stage: called `token`, or `token` and a suffix; `block_1` is not `block_16`."""
+    """Return the layers of a stage, else those called `token`, or `token` and a suffix."""
     facts = BACKBONES.get(backbone)
-    prefix, stages = (facts.prefix, facts.stages) if facts else ("", ())
-    also = facts.also.get(token, ()) if facts else ()
-    # EfficientNet numbers the blocks of a stage by letters: block6a_, block6b_.
-    pattern = re.compile(rf"(?:bn_)?(?:{'|'.join(map(re.escape, (token, *also)))})(?:[a-z](?=_))?(?:_.*)?")
-    found = [name for name in names if pattern.fullmatch(name.removeprefix(prefix)) or name == token]
+    stages = stage_layers(names, facts) if facts else {}
+    found = stages.get(token) or _called(names, token, facts.prefix if facts else "")
     if not found or not token:
         raise UsageError(
             f"--unfreeze {token!r} names no layer of {backbone}{nearest(token, [*stages, *names])}; "
             f"expected none, all, a count, a share or stages: {', '.join(stages) or 'its layer names'}"
         )
     return found
+
+
+def _called(names: Sequence[str], token: str, prefix: str) -> list[str]:
+    """Return the names that are `token`, or `token` and a suffix; `block_1` is not `block_16`."""
+    # EfficientNet numbers the blocks of a stage by letters: block6a_, block6b_.
+    pattern = re.compile(rf"(?:bn_)?{re.escape(token)}(?:[a-z](?=_))?(?:_.*)?")
+    return [name for name in names if pattern.fullmatch(name.removeprefix(prefix)) or name == token]
 
 
 def _is_batch_norm(layer: "keras.layers.Layer") -> bool:

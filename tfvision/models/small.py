@@ -3,26 +3,55 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tfvision.errors import UsageError
+
 if TYPE_CHECKING:
     import keras
 
 
 def small_cnn(
-    pixels: "keras.KerasTensor", *, filters: Sequence[int] = (32, 64), kernel_size: int = 5
+    pixels: "keras.KerasTensor",
+    *,
+    filters: Sequence[int] = (32, 64),
+    kernel_size: int = 5,
+    padding: str = "same",
+    pools: Sequence[int] | None = None,
 ) -> "keras.KerasTensor":
-    """Convolutions with ReLU, then one max-pooling: the CNN of the aerial cactus study.
+    """Convolutions with ReLU and max-pooling: by default, with one pooling at the end, the CNN of the cactus study.
 
     Args:
         pixels: `(batch, height, width, channels)`, scaled to about 0..1.
         filters: Filters of each convolution.
-        kernel_size: Side of the kernels in pixels; borders are zero-padded.
+        kernel_size: Side of the kernels in pixels.
+        padding: `same` pads borders with zeros and keeps the size; `valid` takes `kernel_size - 1` off each side.
+        pools: Side of the max-pooling after each convolution, 1 for none; default 2 after the last one only.
 
     Returns:
-        Feature maps `(batch, height // 2, width // 2, filters[-1])`.
+        Feature maps `(batch, h, w, filters[-1])`.
+
+    Raises:
+        UsageError: Pools that are not one for each convolution, or an image too small for kernels and pools.
     """
     import keras
 
+    pools = [1] * (len(filters) - 1) + [2] if pools is None else list(pools)
+    if len(pools) != len(filters):
+        raise UsageError(f"small_cnn.pools has {len(pools)} sizes for {len(filters)} convolutions; give one for each")
+    only_last = all(pool == 1 for pool in pools[:-1])
     x = pixels
-    for number, count in enumerate(filters, start=1):
-        x = keras.layers.Conv2D(count, kernel_size, padding="same", activation="relu", name=f"conv{number}")(x)
-    return keras.layers.MaxPooling2D(2, name="pool")(x)
+    for number, (count, pool) in enumerate(zip(filters, pools, strict=True), start=1):
+        _check_side(x, pixels, kernel_size if padding == "valid" else 1, f"convolution {number}")
+        x = keras.layers.Conv2D(count, kernel_size, padding=padding, activation="relu", name=f"conv{number}")(x)
+        _check_side(x, pixels, pool, f"pooling {number}")
+        if pool > 1:
+            x = keras.layers.MaxPooling2D(pool, name="pool" if only_last else f"pool{number}")(x)
+    return x
+
+
+def _check_side(x: "keras.KerasTensor", pixels: "keras.KerasTensor", least: int, where: str) -> None:
+    if min(x.shape[1:3]) < least:
+        height, width = pixels.shape[1:3]
+        raise UsageError(
+            f"images of {height}x{width} px are too small for small_cnn: {where} needs {least} px and gets "
+            f"{min(x.shape[1:3])}; set a larger --image-size or smaller small_cnn.pools"
+        )
