@@ -171,32 +171,45 @@ def _list_backbones() -> None:
     for column, side in (
         ("backbone", "left"),
         ("parameters", "right"),
-        ("pixels", "left"),
-        ("ImageNet weights", "left"),
+        ("MB", "right"),
+        ("pixels", "right"),
+        ("scaling", "left"),
+        ("weights", "left"),
         ("stages", "left"),
     ):
         table.add_column(column, justify=side, no_wrap=column != "stages")
+    family = ""
     for name, facts in BACKBONES.items():
-        here = (
-            "on this machine"
-            if facts.weights and find_weights(name, "imagenet")
-            else "downloaded"
-            if facts.weights
-            else "none"
+        if facts.family != family:
+            family = facts.family
+            table.add_row(f"[bold]{family}[/bold]")
+        here = ("yes" if find_weights(name, "imagenet") else "no") if facts.weights else "none exist"
+        table.add_row(
+            f"  {name}",
+            f"{facts.parameters:,}",
+            f"{facts.parameters * 4 / 1e6:,.0f}",
+            "-".join(str(size) for size in sorted({facts.sizes[0], facts.sizes[-1]})),
+            "built in" if facts.preprocessing == "none" else facts.preprocessing,
+            here,
+            _compact(facts.stages),
         )
-        table.add_row(name, f"{facts.parameters:,}", facts.preprocessing, here, _compact(facts.stages))
     console.print(table)
+    console.print(
+        "MB: float32 weights without top. weights: those of ImageNet on this machine; no: Keras downloads them"
+    )
 
 
 def _compact(stages: Sequence[str]) -> str:
-    """Write `block_1 block_2 ... block_16` as `block_1..block_16`."""
+    """Write `block_1 block_2 ... block_16` as `block_1..16`."""
     shown: list[list[str]] = []
     for stage in stages:
         if shown and shown[-1][-1].rstrip("0123456789") == stage.rstrip("0123456789") != stage:
             shown[-1].append(stage)
         else:
             shown.append([stage])
-    return " ".join(run[0] if len(run) == 1 else f"{run[0]}..{run[-1]}" for run in shown)
+    return " ".join(
+        run[0] if len(run) == 1 else f"{run[0]}..{run[-1][len(run[-1].rstrip('0123456789')) :]}" for run in shown
+    )
 
 
 def _parser() -> Parser:

@@ -1,4 +1,4 @@
-"""Where a backbone's weights come from: ImageNet, a file, or nowhere."""
+"""Where a backbone's weights come from: ImageNet, a file, an earlier run, or nowhere."""
 
 import os
 import warnings
@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfvision.errors import UsageError
+from tfvision.models.architectures import BEFORE
 from tfvision.models.backbones import backbone_facts
+from tfvision.models.families import Backbone
+from tfvision.models.heads import HEAD
+from tfvision.models.weights_file import check_weights_file, operation_names, refusing_damage
 
 if TYPE_CHECKING:
     import keras
 
+_MODEL = "model.keras"  # in a run folder
 _OWN = (("TFVISION_WEIGHTS", ""), ("TFVISION_DATA", "weights"))
 
 
@@ -18,7 +23,7 @@ def find_weights(backbone: str, weights: str) -> Path | None:
     """Return the file of a backbone's weights, or None where there are none to load or none on this machine.
 
     `imagenet` is looked for in the folder `$TFVISION_WEIGHTS`, in `weights/` of `$TFVISION_DATA`, and where Keras keeps
-    its downloads.
+    its downloads. A run folder stands for its model.
 
     Raises:
         UsageError: `weights` names a file that does not exist, or ImageNet weights that do not exist at all.
@@ -27,9 +32,10 @@ def find_weights(backbone: str, weights: str) -> Path | None:
     if weights == "none":
         return None
     if weights != "imagenet":
-        if Path(weights).is_file():
-            return Path(weights)
-        raise UsageError(f"no weights file {weights}; expected imagenet, none or a file that exists")
+        path = Path(weights) / _MODEL if Path(weights).is_dir() else Path(weights)
+        if path.is_file():
+            return path
+        raise UsageError(f"no weights file {path}; expected imagenet, none, a weights file or a run that exists")
     if not facts.weights:
         raise UsageError(f"{backbone} has no ImageNet weights: it is trained from scratch; use --weights none")
     return next((folder / name for folder in _folders() for name in facts.weights if (folder / name).is_file()), None)
@@ -41,25 +47,60 @@ def load_backbone_weights(model: "keras.Model", backbone: str, weights: str) -> 
     Args:
         model: From the input to the backbone's output.
         backbone: A key of BACKBONES.
-        weights: `imagenet`, `none`, or a file that `keras.applications` would load without its top.
+        weights: `imagenet`, `none`, a file that `keras.applications` would load without its top, or an earlier run.
 
     Raises:
         UsageError: The file is missing, of another architecture, or damaged.
+        DataError: A `.keras` file that tfvision did not save.
     """
     path = find_weights(backbone, weights)
     if path is None and weights == "imagenet":
         path = _download(backbone)
     if path is None:
         return
+    check_weights_file(path)
+    if path.suffix == ".keras":
+        _check_same_backbone(model, backbone, path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras warns of each container of a file that an older Keras wrote
-            model.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
+            _load(model, backbone_facts(backbone), path)
+    except Exception as error:  # a damaged file fails in many ways
         reason = " ".join(str(error).split())[:160]
         raise UsageError(
             f"{path} does not fit {backbone}; expected its weights without top, as keras.applications saves them ({reason})"
         ) from None
+
+
+def _load(model: "keras.Model", facts: Backbone, path: Path) -> None:
+    """Load arrays only: Keras finds them by the order of the layers, whatever head a file has behind them."""
+    if facts.family != "ConvNeXt" or path.suffix == ".keras":
+        model.load_weights(path)
+        return
+    from tfvision.models.convnext import load_stock_weights
+
+    try:
+        model.load_weights(path)  # saved from a model of tfvision
+    except ValueError:
+        load_stock_weights(model, facts, path)
+
+
+def _check_same_backbone(model: "keras.Model", backbone: str, path: Path) -> None:
+    """Refuse a run of another backbone, or of the same one with other layers."""
+    from tfvision.runs import read_facts
+
+    with refusing_damage(path):
+        found = read_facts(path).backbone
+    if found != backbone:
+        raise UsageError(f"{path} is a {found}, expected a {backbone}; use --backbone {found} or other --weights")
+    other = (HEAD, *BEFORE)
+    theirs = [name for name in operation_names(path) if not name.startswith(other)]
+    ours = [operation.name for operation in model.operations if not operation.name.startswith(other)]
+    if theirs != ours:
+        raise UsageError(
+            f"{path} does not fit {backbone}: it has {len(theirs)} layers before its head, expected {len(ours)}, "
+            "equally called; build the backbone with the options of that run"
+        )
 
 
 def _folders() -> list[Path]:

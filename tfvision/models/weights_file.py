@@ -1,0 +1,86 @@
+"""What a weights file may hold, checked before anything of it is read into memory.
+
+Weights are passed around, so a file may be damaged or made to harm. Both formats are HDF5, alone or in a `.keras`
+archive. Nothing of a file is ever executed: an archive's own layers are never built, only its arrays are read.
+"""
+
+import json
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from tfvision.errors import TfvisionError, UsageError
+
+_WEIGHTS, _CONFIG = "model.weights.h5", "config.json"  # members of a .keras archive
+
+# Weights hardly compress: a file that declares many times its own size was made to fill the memory.
+_EXPANSION = 4
+_SLACK = 16 * 2**20
+
+
+def check_weights_file(path: Path) -> None:
+    """Refuse a file that is damaged, reaches outside itself or declares far more than it holds.
+
+    Args:
+        path: `.h5`, `.hdf5` or `.keras`.
+
+    Raises:
+        UsageError: What is wrong with it, in a line.
+    """
+    with refusing_damage(path):
+        if path.suffix != ".keras":
+            _check_hdf5(path, path.stat().st_size)
+            return
+        with zipfile.ZipFile(path) as archive:
+            _check_size(sum(member.file_size for member in archive.infolist()), path.stat().st_size)
+            with archive.open(_WEIGHTS) as weights:
+                _check_hdf5(weights, archive.getinfo(_WEIGHTS).file_size)
+
+
+def operation_names(path: Path) -> list[str]:
+    """Return the names of the layers and operations of a `.keras` archive that passed `check_weights_file`.
+
+    Raises:
+        UsageError: It does not tell them.
+    """
+    with refusing_damage(path), zipfile.ZipFile(path) as archive:
+        return [str(entry["name"]) for entry in json.loads(archive.read(_CONFIG))["config"]["layers"]]
+
+
+@contextmanager
+def refusing_damage(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong while a file is read into one line; errors that are one pass."""
+    try:
+        yield
+    except TfvisionError:
+        raise
+    except Exception as error:  # what is damaged fails in many ways
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise UsageError(f"{path} is damaged or no weights file; expected .h5 or .keras of Keras ({reason})") from None
+
+
+def _check_hdf5(file: Path | IO[bytes], stored: int) -> None:
+    import h5py
+
+    with h5py.File(file, "r") as opened:
+        declared = 0
+
+        def check(name: str, link: Any) -> None:
+            nonlocal declared
+            if not isinstance(link, h5py.HardLink):
+                raise ValueError(f"{name} is a link to elsewhere")
+            item = opened[name]
+            if isinstance(item, h5py.Dataset):
+                if item.external or item.is_virtual:
+                    raise ValueError(f"{name} lies in another file")
+                declared += item.nbytes
+                _check_size(declared, stored)
+
+        opened.visititems_links(check)
+
+
+def _check_size(declared: int, stored: int) -> None:
+    if declared > _EXPANSION * stored + _SLACK:
+        raise ValueError(f"it declares {declared:,} bytes and holds {stored:,}")
