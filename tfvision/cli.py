@@ -163,6 +163,7 @@ def _list_recipes() -> None:
 
 def _list_backbones() -> None:
     from rich.table import Table
+    from rich.text import Text
 
     from tfvision.models.backbones import BACKBONES
     from tfvision.models.weights import find_weights
@@ -178,25 +179,23 @@ def _list_backbones() -> None:
         ("stages", "left"),
     ):
         table.add_column(column, justify=side, no_wrap=column != "stages")
-    family = ""
+    family, stages = "", ()
     for name, facts in BACKBONES.items():
         if facts.family != family:
-            family = facts.family
-            table.add_row(f"[bold]{family}[/bold]")
+            family, stages = facts.family, facts.stages
+            table.add_row(Text(family, style="bold"), *[""] * 5, _compact(stages))
         here = ("yes" if find_weights(name, "imagenet") else "no") if facts.weights else "none exist"
         table.add_row(
             f"  {name}",
             f"{facts.parameters:,}",
-            f"{facts.parameters * 4 / 1e6:,.0f}",
+            f"{facts.parameters * 4 / 1e6:,.1f}",
             "-".join(str(size) for size in sorted({facts.sizes[0], facts.sizes[-1]})),
             "built in" if facts.preprocessing == "none" else facts.preprocessing,
             here,
-            _compact(facts.stages),
+            _compact(facts.stages) if facts.stages != stages else "",
         )
     console.print(table)
-    console.print(
-        "MB: float32 weights without top. weights: those of ImageNet on this machine; no: Keras downloads them"
-    )
+    console.print("MB: float32 weights without top; weights: of ImageNet, on this machine (no: Keras downloads them)")
 
 
 def _compact(stages: Sequence[str]) -> str:
