@@ -4,6 +4,7 @@ Weights are passed around, so a file may be damaged or made to harm. Both format
 archive. Nothing of a file is ever executed: an archive's own layers are never built, only its arrays are read.
 """
 
+import io
 import json
 import zipfile
 from collections.abc import Iterator
@@ -35,8 +36,8 @@ def check_weights_file(path: Path) -> None:
             return
         with zipfile.ZipFile(path) as archive:
             _check_size(sum(member.file_size for member in archive.infolist()), path.stat().st_size)
-            with archive.open(_WEIGHTS) as weights:
-                _check_hdf5(weights, archive.getinfo(_WEIGHTS).file_size)
+            weights = archive.read(_WEIGHTS)  # seeking in an archive reads it anew from the start
+            _check_hdf5(io.BytesIO(weights), len(weights))
 
 
 def operation_names(path: Path) -> list[str]:
