@@ -65,22 +65,74 @@ class Augmentation:
     rotation: float = option(0.0, "turn by up to so many degrees, 0..180")
     shift: float = option(0.0, "move by up to this share of each side, 0..1")
     zoom: float = option(0.0, "enlarge or shrink by up to this share, 0..0.9")
+    shear: float = option(0.0, "slant to the left or right by up to so many degrees, 0..60")
+    crop: float = option(0.0, "enlarge a window, placed anywhere, whose sides are shorter by up to this share, 0..0.9")
     brightness: float = option(0.0, "add up to this share of 255, 0..1")
     contrast: float = option(0.0, "stretch around the mean by up to this share, 0..1")
+    saturation: float = option(0.0, "strengthen or weaken the colours by up to this share, 0..1")
+    hue: float = option(0.0, "turn the colour circle by up to this share of it, 0..0.5")
+    channel_shift: float = option(0.0, "add up to this share of 255 to each channel on its own, 0..1")
+    grayscale: float = option(0.0, "probability of losing all colour, 0..1")
+    scale_abs: float = option(0.0, "probability of OpenCV's convertScaleAbs(scale_alpha, scale_beta), 0..1")
+    scale_alpha: float = option(1.5, "factor of scale_abs, 0..10")
+    scale_beta: float = option(0.0, "what scale_abs adds, -255..255")
+    erasing: float = option(0.0, "probability that a rectangle of 2 to 33 % of the image becomes noise, 0..1")
+    rand_magnitude: float = option(0.0, "strength of RandAugment, 0..1; 0 is off")
+    rand_operations: int = option(2, "operations of RandAugment on each image, 1..10")
+    engine: Literal["opencv", "keras_cv", "keras"] = option(
+        "opencv", "who does RandAugment: tfvision on OpenCV, or the layer of a library (slower, see engine_note)"
+    )
     fill: Literal["reflect", "constant", "nearest"] = option(
         "reflect", "what stands beyond the border; constant is black"
     )
 
     def __post_init__(self) -> None:
-        limits = {"rotation": 180.0, "shift": 1.0, "zoom": 0.9, "brightness": 1.0, "contrast": 1.0}
-        for name, limit in limits.items():
-            if not 0 <= getattr(self, name) <= limit:
-                raise UsageError(f"augment.{name}: expected a number from 0 to {limit:g}, got {getattr(self, name)}")
+        for name, (lowest, highest) in _AUGMENTATION_RANGES.items():
+            if not lowest <= getattr(self, name) <= highest:
+                expected = f"expected a number from {lowest:g} to {highest:g}, got {getattr(self, name)}"
+                raise UsageError(f"augment.{name}: {expected}")
+
+    @property
+    def active(self) -> dict[str, Any]:
+        """The options that change images, by name; not those that belong to one that is off, nor fill."""
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if value and name != "fill" and getattr(self, _AUGMENTATION_SWITCHES.get(name, name))
+        }
 
     @property
     def is_empty(self) -> bool:
         """Whether no image is ever changed."""
-        return not any(value for name, value in vars(self).items() if name != "fill")
+        return not self.active
+
+
+_AUGMENTATION_RANGES = {
+    "rotation": (0, 180),
+    "shift": (0, 1),
+    "zoom": (0, 0.9),
+    "shear": (0, 60),
+    "crop": (0, 0.9),
+    "brightness": (0, 1),
+    "contrast": (0, 1),
+    "saturation": (0, 1),
+    "hue": (0, 0.5),
+    "channel_shift": (0, 1),
+    "grayscale": (0, 1),
+    "scale_abs": (0, 1),
+    "scale_alpha": (0, 10),
+    "scale_beta": (-255, 255),
+    "erasing": (0, 1),
+    "rand_magnitude": (0, 1),
+    "rand_operations": (1, 10),
+}
+# Options that mean nothing while the one they belong to is off.
+_AUGMENTATION_SWITCHES = {
+    "scale_alpha": "scale_abs",
+    "scale_beta": "scale_abs",
+    "rand_operations": "rand_magnitude",
+    "engine": "rand_magnitude",
+}
 
 
 @dataclass

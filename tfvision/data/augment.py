@@ -1,17 +1,54 @@
 """Augmentation of one image on OpenCV and NumPy, drawn from a generator that the image itself keys."""
 
 import hashlib
+import math
+from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 
 from tfvision.config import Augmentation
+from tfvision.data.colour import has_colour, hue_matrix, recolour, saturation_matrix
+from tfvision.data.randaugment import rand_augment
+from tfvision.data.warp import rotation_matrix, warp_image
 
-FILLS = {"reflect": cv2.BORDER_REFLECT_101, "constant": cv2.BORDER_CONSTANT, "nearest": cv2.BORDER_REPLICATE}
-
-_DRAWS = 10
+_RAND_DRAWS = 20  # two for each of the most operations
 _QUARTERS = (cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
 _LEVELS = np.arange(256)
+_ERASED = (0.02, 0.33)  # share of the image
+_ASPECT = 0.3  # of an erased rectangle, to 1 / 0.3
+
+
+class Draws(NamedTuple):
+    """The numbers drawn for one image, 0..1. Their order is a part of every run's results: add at the end only."""
+
+    flip_x: float
+    flip_y: float
+    turns: float
+    angle: float
+    shift_x: float
+    shift_y: float
+    zoom: float
+    brightness: float
+    contrast: float
+    spare: float
+    shear: float
+    crop: float
+    crop_x: float
+    crop_y: float
+    saturation: float
+    hue: float
+    red: float
+    green: float
+    blue: float
+    grayscale: float
+    scale_abs: float
+    erasing: float
+    area: float
+    aspect: float
+    erase_x: float
+    erase_y: float
 
 
 def image_generator(seed: int, epoch: int, image_id: str, copy: int = 0) -> np.random.Generator:
@@ -24,31 +61,35 @@ def image_generator(seed: int, epoch: int, image_id: str, copy: int = 0) -> np.r
         copy: Number of the copy when oversampling; 0 is the image itself.
     """
     key = hashlib.blake2b(f"{seed}/{epoch}/{copy}/{image_id}".encode(), digest_size=16).digest()
-    return np.random.Generator(np.random.Philox(key=np.frombuffer(key, np.uint64)))
+    return np.random.Generator(np.random.Philox(_Key(np.frombuffer(key, np.uint64))))
 
 
 def augment_image(image: np.ndarray, augmentation: Augmentation, generator: np.random.Generator) -> np.ndarray:
     """Return a changed copy of an image: flips and turns exactly, the rest of the geometry in one warp.
 
+    Then tones, colours, RandAugment and erasing, in this order. Changes of colour leave images of one
+    channel alone, and RandAugment is done here only with the engine opencv.
+
     Args:
-        image: uint8 (height, width, channels).
+        image: uint8 (height, width, channels), RGB or one channel.
         augmentation: What may be done.
-        generator: Ten numbers are drawn from it whatever is switched on, so one setting does not
-            change the draws of another.
+        generator: The same numbers are drawn from it whatever is switched on, so one setting does not
+            change the draws of another; the noise of erasing comes after them.
 
     Returns:
         uint8 of the same shape; the image itself where nothing was done.
     """
-    draws = generator.random(_DRAWS)
-    result = _turn(np.ascontiguousarray(image), augmentation, *draws[:3])
-    angle, shift_x, shift_y, zoom, brightness, contrast = 2 * draws[3:9] - 1
-    if augmentation.rotation or augmentation.shift or augmentation.zoom:
-        height, width = image.shape[:2]
-        offset = (shift_x * augmentation.shift * width, shift_y * augmentation.shift * height)
-        result = _warp(result, angle * augmentation.rotation, 1 + zoom * augmentation.zoom, offset, augmentation.fill)
-    if augmentation.brightness or augmentation.contrast:
-        result = _tone(result, 255 * brightness * augmentation.brightness, 1 + contrast * augmentation.contrast)
-    return result.reshape(image.shape)
+    numbers = generator.random(len(Draws._fields) + _RAND_DRAWS).tolist()
+    draws, rest = Draws(*numbers[:-_RAND_DRAWS]), numbers[-_RAND_DRAWS:]
+    result = _turn(np.ascontiguousarray(image), augmentation, draws)
+    result = _warp(result, augmentation, draws)
+    result = _tone(result, augmentation, draws)
+    result = _recolour(result, augmentation, draws)
+    if augmentation.rand_magnitude and augmentation.engine == "opencv":
+        rest = rest[: 2 * augmentation.rand_operations]
+        result = rand_augment(result, augmentation.rand_magnitude, rest, augmentation.fill)
+    result = result.reshape(image.shape)
+    return _erase(result, draws, generator) if draws.erasing < augmentation.erasing else result
 
 
 def augment_copy(image: np.ndarray, augmentation: Augmentation, generator: np.random.Generator) -> np.ndarray:
@@ -68,26 +109,94 @@ def augment_copy(image: np.ndarray, augmentation: Augmentation, generator: np.ra
     return np.ascontiguousarray(np.flip(image, axes))
 
 
-def _turn(image: np.ndarray, augmentation: Augmentation, flip_x: float, flip_y: float, turns: float) -> np.ndarray:
-    mirror_x = augmentation.horizontal_flip and flip_x < 0.5
-    mirror_y = augmentation.vertical_flip and flip_y < 0.5
+class _Key(ISeedSequence):
+    """Hands a key to Philox, which would ask the system for entropy first where it is given as `key`."""
+
+    def __init__(self, key: np.ndarray):
+        self.key = key
+
+    def generate_state(self, n_words: int, dtype: type = np.uint64) -> np.ndarray:
+        return self.key
+
+
+def _turn(image: np.ndarray, options: Augmentation, draws: Draws) -> np.ndarray:
+    mirror_x = options.horizontal_flip and draws.flip_x < 0.5
+    mirror_y = options.vertical_flip and draws.flip_y < 0.5
     if mirror_x or mirror_y:
         image = cv2.flip(image, -1 if mirror_x and mirror_y else int(mirror_x))
-    if augmentation.quarter_turns:
-        quarters = int(turns * 4) if image.shape[0] == image.shape[1] else 2 * int(turns * 2)
+    if options.quarter_turns:
+        quarters = int(draws.turns * 4) if image.shape[0] == image.shape[1] else 2 * int(draws.turns * 2)
         if quarters:
             image = cv2.rotate(image, _QUARTERS[quarters - 1])
     return image
 
 
-def _warp(image: np.ndarray, angle: float, scale: float, offset: tuple[float, float], fill: str) -> np.ndarray:
+def _warp(image: np.ndarray, options: Augmentation, draws: Draws) -> np.ndarray:
+    """Slant, turn and zoom around the centre, move, then enlarge a window to the whole."""
+    if not (options.rotation or options.shift or options.zoom or options.shear or options.crop):
+        return image
     height, width = image.shape[:2]
-    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, scale)
-    matrix[:, 2] += offset
-    return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=FILLS[fill])
+    matrix = rotation_matrix(image, _signed(draws.angle) * options.rotation, 1 + _signed(draws.zoom) * options.zoom)
+    if options.shear:
+        slope = math.tan(math.radians(_signed(draws.shear) * options.shear))
+        matrix[:, 1] += slope * matrix[:, 0]
+        matrix[:, 2] -= slope * (height - 1) / 2 * matrix[:, 0]
+    matrix[0, 2] += _signed(draws.shift_x) * options.shift * width
+    matrix[1, 2] += _signed(draws.shift_y) * options.shift * height
+    if options.crop:
+        share = 1 - draws.crop * options.crop
+        left, top = draws.crop_x * (1 - share) * width, draws.crop_y * (1 - share) * height
+        matrix /= share
+        # Borders of pixels are scaled, centres are half a pixel from them.
+        matrix[:, 2] += (0.5 - left) / share - 0.5, (0.5 - top) / share - 0.5
+    return warp_image(image, matrix, options.fill)
 
 
-def _tone(image: np.ndarray, added: float, factor: float) -> np.ndarray:
-    mean = image.mean()
-    table = (_LEVELS - mean) * factor + (mean + added)
-    return cv2.LUT(image, table.round().clip(0, 255).astype(np.uint8))
+def _tone(image: np.ndarray, options: Augmentation, draws: Draws) -> np.ndarray:
+    """Look every value up in one table: contrast and brightness, then OpenCV's convertScaleAbs."""
+    scaled = draws.scale_abs < options.scale_abs
+    if not (options.brightness or options.contrast or scaled):
+        return image
+    table = _LEVELS.astype(np.uint8)
+    if options.brightness or options.contrast:
+        mean = sum(cv2.sumElems(image)) / image.size
+        factor = 1 + _signed(draws.contrast) * options.contrast
+        added = 255 * _signed(draws.brightness) * options.brightness
+        table = ((_LEVELS - mean) * factor + (mean + added)).round().clip(0, 255).astype(np.uint8)
+    if scaled:
+        table = cv2.convertScaleAbs(table, alpha=options.scale_alpha, beta=options.scale_beta)
+    return cv2.LUT(image, table)
+
+
+def _recolour(image: np.ndarray, options: Augmentation, draws: Draws) -> np.ndarray:
+    """Multiply every pixel with one matrix: hue, saturation, what is added to each channel, gray."""
+    grayed = draws.grayscale < options.grayscale
+    wanted = options.hue or options.saturation or options.channel_shift or grayed
+    if not (wanted and has_colour(image)):
+        return image
+    saturation = saturation_matrix(1 + _signed(draws.saturation) * options.saturation)
+    added = [[255 * options.channel_shift * _signed(draw)] for draw in (draws.red, draws.green, draws.blue)]
+    matrix = np.hstack([saturation @ hue_matrix(_signed(draws.hue) * options.hue), added])
+    return recolour(image, saturation_matrix(0) @ matrix if grayed else matrix)
+
+
+def _erase(image: np.ndarray, draws: Draws, generator: np.random.Generator) -> np.ndarray:
+    """Replace a rectangle by noise: Zhong et al., "Random Erasing Data Augmentation", 2020.
+
+    Its aspect is drawn evenly in the logarithm; a side longer than the image's is cut.
+    """
+    height, width = image.shape[:2]
+    area = (_ERASED[0] + draws.area * (_ERASED[1] - _ERASED[0])) * height * width
+    aspect = _ASPECT ** (1 - 2 * draws.aspect)
+    rows = min(max(round(math.sqrt(area * aspect)), 1), height)
+    columns = min(max(round(math.sqrt(area / aspect)), 1), width)
+    top, left = int(draws.erase_y * (height - rows + 1)), int(draws.erase_x * (width - columns + 1))
+    result = image.copy()
+    place = result[top : top + rows, left : left + columns]
+    place[:] = np.frombuffer(generator.bytes(place.size), np.uint8).reshape(place.shape)
+    return result
+
+
+def _signed(draw: float) -> float:
+    """Return a number from -1 to 1."""
+    return 2 * draw - 1
