@@ -28,7 +28,7 @@ STRENGTHS = (-1.0, -0.32, 0.32, 0.5, 1.0)
 def test_as_pillow(name, strength):
     """Within rounding: Pillow truncates, and rounds its gray and its smoothed image first."""
     pillow, tolerance = PILLOW[name]
-    dull = SMOOTH // 3 * 2 + 30
+    dull = (0.7 * SMOOTH).astype(np.uint8) + 30
     result = OPERATIONS[name](dull, strength, "reflect").astype(int)
     difference = np.abs(result - np.asarray(pillow(Image.fromarray(dull), strength)))
     assert (result != dull).any()
