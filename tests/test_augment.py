@@ -12,6 +12,7 @@ from tfvision.config import _AUGMENTATION_RANGES, Augmentation
 from tfvision.data.augment import Draws, augment_copy, augment_image, image_generator
 from tfvision.errors import UsageError
 from tfvision.options import from_dict
+from tfvision.plan import _augment
 
 SQUARE = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
 NOISE = np.random.default_rng(0).integers(0, 256, (21, 33, 3), dtype=np.uint8)
@@ -356,3 +357,12 @@ def test_amounts_out_of_range_are_refused_by_name(name):
             from_dict(Augmentation, {name: value})
     with pytest.raises(UsageError, match=name):
         Augmentation(**{name: float("nan")})
+
+
+def test_plan_lists_what_is_on():
+    options = only(hue=0.1, scale_abs=0.5, scale_beta=-20.0, rand_magnitude=0.32, rand_operations=5, engine="keras_cv")
+    assert _augment(options) == (
+        "hue 0.1, scale abs 0.5, scale alpha 1.5, scale beta -20, rand magnitude 0.32, rand operations 5, engine keras_cv"
+    )
+    assert _augment(only(rotation=10.0, rand_magnitude=1.0)) == "rotation 10, rand magnitude 1, rand operations 2"
+    assert _augment(only(engine="keras")) == "none"

@@ -94,6 +94,9 @@ def _images(model: "keras.Model", config: TrainConfig, facts: "ModelFacts") -> s
 
 
 def _augment(options: Augmentation) -> str:
-    values = {name: value for name, value in vars(options).items() if value and name != "fill"}
-    shown = [name.replace("_", " ") + ("" if value is True else f" {value:g}") for name, value in values.items()]
+    values = {name: value for name, value in options.active.items() if value != "opencv"}
+    shown = [
+        name.replace("_", " ") + ("" if value is True else f" {value if isinstance(value, str) else f'{value:g}'}")
+        for name, value in values.items()
+    ]
     return ", ".join(shown) if shown else "none"
