@@ -1,6 +1,8 @@
 """Resize and batches: one resize everywhere, and batches that depend on their number only."""
 
 import os
+import sys
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -15,7 +17,9 @@ from tfvision.errors import DataError, UsageError
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import tensorflow as tf
 
+from tfvision import results
 from tfvision.data import pipeline
+from tfvision.data.augment_layers import engine_note
 from tfvision.data.pipeline import data_error, evaluation_batches, load_image, training_batches
 
 NOISE = np.random.default_rng(0).integers(0, 256, (3, 37, 53, 3), dtype=np.uint8)
@@ -126,6 +130,52 @@ def test_any_number_of_workers_gives_the_same_pixels(images, workers, monkeypatc
     expected = collect(training_batches(images, **options).dataset)
     monkeypatch.setattr(pipeline.os, "cpu_count", lambda: workers)
     assert same(collect(training_batches(images, **options).dataset), expected)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_rand_augment_by_keras_is_repeatable(images, workers, monkeypatch):
+    layer = Augmentation(rand_magnitude=0.5, engine="keras", horizontal_flip=False)
+    options = dict(resize=Resize(16, 16), batch_size=8, seed=3, augmentation=layer)
+    whole = collect(training_batches(images, epochs=2, **options).dataset)
+    monkeypatch.setattr(pipeline.os, "cpu_count", lambda: workers)
+    assert same(collect(training_batches(images, epochs=2, first_epoch=1, **options).dataset), whole[3:])
+    plain = collect(training_batches(images, epochs=2, **{**options, "augmentation": None}).dataset)
+    for (pixels, labels), (before, expected) in zip(whole, plain, strict=True):
+        assert pixels.dtype == np.uint8 and pixels.shape == before.shape
+        np.testing.assert_array_equal(labels, expected)
+        assert np.mean([(one != other).any() for one, other in zip(pixels, before, strict=True)]) > 0.5
+
+
+def test_rand_augment_by_keras_cv(images):
+    pytest.importorskip("keras_cv")
+    layer = Augmentation(rand_magnitude=0.5, rand_operations=3, engine="keras_cv", horizontal_flip=False)
+    options = dict(resize=Resize(16, 16), batch_size=22, seed=3, epochs=1)
+    ((pixels, labels),) = collect(training_batches(images, augmentation=layer, **options).dataset)
+    ((before, expected),) = collect(training_batches(images, **options).dataset)
+    assert pixels.dtype == np.uint8 and pixels.shape == before.shape and labels.tolist() == expected.tolist()
+    assert np.mean([(one != other).any() for one, other in zip(pixels, before, strict=True)]) > 0.5
+
+
+@pytest.mark.parametrize("engine", ["opencv", "keras"])
+def test_samples_are_drawn_with_the_engine(images, engine, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(results, "plot_image_grid", lambda pixels, captions, *_, **__: drawn.append((pixels, captions)))
+    augmentation = Augmentation(rand_magnitude=0.5, engine=engine, horizontal_flip=False)
+    settings = SimpleNamespace(augmentation=augmentation, seed=0, resize=Resize(16, 16))
+    results.plot_samples(tmp_path, images, settings)
+    _, (pixels, captions) = drawn
+    assert captions[:2] == ["a, as it is", "in epoch 1"] and len(captions) == len(pixels) == 24
+    for start in range(0, 24, 6):
+        assert sum((image != pixels[start]).any() for image in pixels[start + 1 : start + 6]) >= 3
+
+
+def test_engines_say_what_they_lack(images, monkeypatch):
+    rand = {engine: Augmentation(rand_magnitude=0.5, engine=engine) for engine in ("opencv", "keras_cv", "keras")}
+    assert engine_note(rand["opencv"]) is None and engine_note(Augmentation(engine="keras_cv")) is None
+    assert "cannot be repeated" in engine_note(rand["keras_cv"]) and "slow" in engine_note(rand["keras"])
+    monkeypatch.setitem(sys.modules, "keras_cv", None)
+    with pytest.raises(UsageError, match=r"pip install 'tfvision\[keras_cv\]'"):
+        training_batches(images, resize=Resize(8, 8), batch_size=4, seed=0, epochs=1, augmentation=rand["keras_cv"])
 
 
 def test_epochs_hold_every_image_once_in_a_new_order(images):

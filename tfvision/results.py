@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from tfvision.data.augment import augment_image, image_generator
+from tfvision.data.augment_layers import rand_augment_layer
 from tfvision.data.imageset import ImageSet
 from tfvision.data.pipeline import evaluation_batches, load_image
 from tfvision.errors import RunError
@@ -110,15 +111,14 @@ def plot_samples(run_folder: Any, train: ImageSet, settings: "TrainingSettings")
     )
     if settings.augmentation.is_empty:
         return
+    change = rand_augment_layer(settings.augmentation, settings.seed)
     images, captions = [], []
     for index in chosen[:: max(1, len(chosen) // 4)][:4]:
         image = load_image(train, index, settings.resize)
-        images.append(image)
-        captions.append(f"{train.class_names[train.labels[index]]}, as it is")
-        for epoch in range(5):
-            generator = image_generator(settings.seed, epoch, train.ids[index])
-            images.append(augment_image(image, settings.augmentation, generator))
-            captions.append(f"in epoch {epoch + 1}")
+        generators = [image_generator(settings.seed, epoch, train.ids[index]) for epoch in range(5)]
+        drawn = [augment_image(image, settings.augmentation, generator) for generator in generators]
+        images += [image, *(change(index, np.stack(drawn)).numpy() if change else drawn)]
+        captions += [f"{train.class_names[train.labels[index]]}, as it is", *(f"in epoch {k + 1}" for k in range(5))]
     path = run_folder / PLOTS / "augmented_samples.png"
     plot_image_grid(images, captions, "What augmentation makes of training images", path, columns=6)
 

@@ -1,7 +1,7 @@
 """ImageSet -> tf.data.Dataset: every batch is a pure function of its step number.
 
 So batches can be made side by side in any order, with the same pixels, and training can go on from
-any step.
+any step. What a library's layer adds to them is made one batch after the other, see `augment_layers`.
 """
 
 import functools
@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tfvision.config import Augmentation
 from tfvision.data.augment import augment_copy, augment_image, image_generator
+from tfvision.data.augment_layers import BatchChange, rand_augment_layer
 from tfvision.data.balance import oversample as plan_copies
 from tfvision.data.imageset import ImageSet
 from tfvision.data.resize import Resize, resize_images
@@ -64,7 +65,7 @@ def training_batches(
         first_epoch: The epoch to start with, when training goes on.
 
     Raises:
-        UsageError: A batch size or number of epochs below 1.
+        UsageError: A batch size or number of epochs below 1, or an engine that is not installed.
         DataError: No images, or one without a label.
     """
     _check(images, batch_size, labelled=True)
@@ -91,7 +92,9 @@ def training_batches(
         return pixels, labels[chosen[:, 0]]
 
     shapes = ((None, resize.height, resize.width, 3), (None, labels.shape[1]))
-    return TrainingBatches(_dataset(load_batch, range(first_epoch * steps, epochs * steps), shapes), steps, len(plan))
+    change = rand_augment_layer(augmentation, seed)
+    dataset = _dataset(load_batch, range(first_epoch * steps, epochs * steps), shapes, change)
+    return TrainingBatches(dataset, steps, len(plan))
 
 
 def evaluation_batches(images: ImageSet, *, resize: Resize, batch_size: int, labelled: bool = True) -> tf.data.Dataset:
@@ -181,7 +184,9 @@ def _resize_into(result: np.ndarray, pending: dict, resize: Resize) -> None:
             result[rows] = resize_images(np.stack([image for _, image in group]), resize).numpy()
 
 
-def _dataset(load_batch: Callable[[int], tuple], steps: range, shapes: tuple) -> tf.data.Dataset:
+def _dataset(
+    load_batch: Callable[[int], tuple], steps: range, shapes: tuple, change: BatchChange | None = None
+) -> tf.data.Dataset:
     types = (tf.uint8, tf.float32)[: len(shapes)]
 
     def load(step):
@@ -190,8 +195,11 @@ def _dataset(load_batch: Callable[[int], tuple], steps: range, shapes: tuple) ->
         batch = tuple(tf.ensure_shape(tensor, shape) for tensor, shape in zip(batch, shapes, strict=True))
         return batch if len(batch) > 1 else batch[0]
 
-    dataset = tf.data.Dataset.range(steps.start, steps.stop)
-    return dataset.map(load, num_parallel_calls=os.cpu_count(), deterministic=True).prefetch(_PREFETCHED)
+    numbers = tf.data.Dataset.range(steps.start, steps.stop)
+    dataset = numbers.map(load, num_parallel_calls=os.cpu_count(), deterministic=True)
+    if change:
+        dataset = tf.data.Dataset.zip(numbers, dataset).map(lambda step, batch: (change(step, batch[0]), *batch[1:]))
+    return dataset.prefetch(_PREFETCHED)
 
 
 def _check(images: ImageSet, batch_size: int, *, labelled: bool) -> None:

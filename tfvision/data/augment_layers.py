@@ -1,0 +1,91 @@
+"""RandAugment by the layers of keras_cv and keras, for those who want the original's; the only importer of keras_cv."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tfvision.config import Augmentation
+from tfvision.errors import UsageError
+
+BatchChange = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+_NOTES = {
+    "keras_cv": "RandAugment by keras_cv ignores the seed: this run cannot be repeated exactly",
+    "keras": "RandAugment by keras takes one image after the other, to be repeatable: expect it to be slow",
+}
+
+
+def engine_note(augmentation: Augmentation) -> str | None:
+    """Return what a user of a library's RandAugment has to know, in one line; None for our own."""
+    return _NOTES.get(augmentation.engine) if augmentation.rand_magnitude else None
+
+
+def rand_augment_layer(augmentation: Augmentation, seed: int) -> BatchChange | None:
+    """Return RandAugment by a library as a function of batches, to be mapped one batch after the other.
+
+    With `keras` the result depends on the seed, the step and the place in the batch only, unless calls
+    run side by side: they share the state of one generator. The layer draws its operations once a
+    call, so each image is a call, and computes all 11 operations to use some. With `keras_cv` results
+    differ from run to run; the magnitude is the mean of a normal distribution (deviation 0.15), and
+    one operation in eleven is left out. Neither has our list of operations or our strengths.
+
+    Args:
+        augmentation: Engine, magnitude and number of operations.
+        seed: Seed of the run.
+
+    Returns:
+        A function of step number, int64 (), and images, uint8 (b, height, width, 3), that returns
+        images of the same shape and type. None where RandAugment is off or done by tfvision.
+
+    Raises:
+        UsageError: keras_cv is not installed.
+    """
+    if not augmentation.rand_magnitude or augmentation.engine == "opencv":
+        return None
+    # The state of a generator on a GPU would be out of reach for tf.data.
+    with tf.device("/CPU:0"):
+        change = _keras(augmentation, seed) if augmentation.engine == "keras" else _keras_cv(augmentation)
+
+    def change_bytes(step: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+        changed = change(step, tf.cast(images, tf.float32))
+        return tf.cast(tf.round(tf.clip_by_value(tf.ensure_shape(changed, images.shape), 0, 255)), tf.uint8)
+
+    return change_bytes
+
+
+def _keras(augmentation: Augmentation, seed: int) -> BatchChange:
+    import keras
+
+    layer = keras.layers.RandAugment(
+        value_range=(0, 255),
+        num_ops=augmentation.rand_operations,
+        factor=augmentation.rand_magnitude,
+        seed=seed,
+        dtype="float32",
+    )
+    state = layer.generator.state
+
+    def change(step: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+        # Set anew for each step, so that training goes on anywhere with the same images.
+        key = tf.random.experimental.stateless_fold_in(tf.constant([seed, 0], tf.int64), tf.cast(step, tf.int64))
+        state.assign(tf.cast(key, state.dtype))
+        return tf.map_fn(layer, images, parallel_iterations=1)
+
+    return change
+
+
+def _keras_cv(augmentation: Augmentation) -> BatchChange:
+    try:
+        import keras_cv
+    except ImportError:
+        raise UsageError(
+            "augment.engine keras_cv: keras-cv is not installed; "
+            "run `pip install 'tfvision[keras_cv]'`, or leave the engine at opencv"
+        ) from None
+    layer = keras_cv.layers.RandAugment(
+        value_range=(0, 255),
+        augmentations_per_image=augmentation.rand_operations,
+        magnitude=augmentation.rand_magnitude,
+        dtype="float32",
+    )
+    return lambda step, images: layer(images)
