@@ -80,7 +80,8 @@ class Augmentation:
     rand_magnitude: float = option(0.0, "strength of RandAugment, 0..1; 0 is off")
     rand_operations: int = option(2, "operations of RandAugment on each image, 1..10")
     engine: Literal["opencv", "keras_cv", "keras"] = option(
-        "opencv", "who does RandAugment: tfvision on OpenCV, or the layer of a library (slower, see engine_note)"
+        "opencv",
+        "who does RandAugment: tfvision on OpenCV, or the slower layer of a library; keras_cv ignores the seed",
     )
     fill: Literal["reflect", "constant", "nearest"] = option(
         "reflect", "what stands beyond the border; constant is black"
