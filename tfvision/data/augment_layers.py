@@ -44,7 +44,7 @@ def rand_augment_layer(augmentation: Augmentation, seed: int) -> BatchChange | N
         return None
     # The state of a generator on a GPU would be out of reach for tf.data.
     with tf.device("/CPU:0"):
-        change = _keras(augmentation, seed) if augmentation.engine == "keras" else _keras_cv(augmentation)
+        change = _keras(augmentation, seed) if augmentation.engine == "keras" else _keras_cv(augmentation, seed)
 
     def change_bytes(step: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
         changed = change(step, tf.cast(images, tf.float32))
@@ -74,7 +74,7 @@ def _keras(augmentation: Augmentation, seed: int) -> BatchChange:
     return change
 
 
-def _keras_cv(augmentation: Augmentation) -> BatchChange:
+def _keras_cv(augmentation: Augmentation, seed: int) -> BatchChange:
     try:
         import keras_cv
     except ImportError:
@@ -82,10 +82,13 @@ def _keras_cv(augmentation: Augmentation) -> BatchChange:
             "augment.engine keras_cv: keras-cv is not installed; "
             "run `pip install 'tfvision[keras_cv]'`, or leave the engine at opencv"
         ) from None
+    # Some of its operations take the global generator whatever the seed; op determinism refuses to make one.
+    tf.random.set_global_generator(tf.random.Generator.from_seed(seed))
     layer = keras_cv.layers.RandAugment(
         value_range=(0, 255),
         augmentations_per_image=augmentation.rand_operations,
         magnitude=augmentation.rand_magnitude,
+        seed=seed,
         dtype="float32",
     )
     return lambda step, images: layer(images)
