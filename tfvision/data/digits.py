@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tfvision.data.cache import cache_folder
 from tfvision.errors import DataError
 
 
@@ -19,7 +20,7 @@ def write_digits() -> Path:
     Raises:
         DataError: The folder cannot be written.
     """
-    cache = Path(os.environ.get("TFVISION_CACHE") or Path.home() / ".cache" / "tfvision").expanduser()
+    cache = cache_folder()
     folder = cache / "digits"
     if folder.is_dir():
         return folder

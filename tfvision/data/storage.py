@@ -1,20 +1,26 @@
-"""A directory or a .zip, read in place behind one small interface: `names`, `read`, `size`."""
+"""A directory or a .zip, read in place behind one small interface: `names`, `read`, `head`, `span`, `size`."""
 
+import lzma
 import os
 import posixpath
 import threading
 import zipfile
 import zlib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from tfvision.data.cache import write_temporary
 from tfvision.data.listing import listing
+from tfvision.data.spans import Span, open_span
 from tfvision.errors import DataError
 from tfvision.files import nearest
 
 MAX_FILE_BYTES = 1 << 30
 _LOCAL_HEADER = 30
 _READ_AHEAD = 256
+_BLOCK_BYTES = 1 << 20
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, NotImplementedError)
 
 
 class Directory:
@@ -48,6 +54,23 @@ class Directory:
             return (self.path / name).read_bytes()
         except OSError as error:
             raise DataError(f"cannot read {self.path / name}: {error.strerror or error}") from error
+
+    def head(self, name: str, size: int) -> bytes:
+        """Return up to `size` bytes from the beginning of a file.
+
+        Raises:
+            DataError: It may not be read.
+        """
+        span = self.span(name)
+        return span.read(min(size, span.size), 0)
+
+    def span(self, name: str) -> Span:
+        """Open a file of any size, to be read at any place.
+
+        Raises:
+            DataError: It may not be read.
+        """
+        return open_span(self.path / name)
 
 
 class Zip:
@@ -104,8 +127,45 @@ class Zip:
                 return self._read_at_offset(info)
             with self._lock:
                 return self._zip.read(info)
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
-            raise DataError(f"{self.path} is damaged at {name}: {error}; copy or download it again") from error
+        except _DAMAGE as error:
+            raise self._damaged(name, error) from error
+
+    def head(self, name: str, size: int) -> bytes:
+        """Return up to `size` bytes from the beginning of a member.
+
+        Raises:
+            DataError: It is damaged there.
+        """
+        try:
+            with self._zip.open(self._members[name]) as member:
+                return member.read(size)
+        except _DAMAGE as error:
+            raise self._damaged(name, error) from error
+
+    def span(self, name: str) -> Span:
+        """Open a member of any size, to be read at any place; a compressed one is unpacked to a temporary file.
+
+        Raises:
+            DataError: The member is damaged, or there is no space to unpack it.
+        """
+        info = self._members[name]
+        title = f"{self.path}/{name}"
+        try:
+            with self._zip.open(info) as member:
+                blocks = iter(lambda: member.read(_BLOCK_BYTES), b"")
+                if info.compress_type != zipfile.ZIP_STORED:
+                    return Span(write_temporary(blocks, info.file_size, title), 0, info.file_size, title)
+                for _ in blocks:  # the checksum is compared at the end
+                    pass
+            # A file of its own: the other one is closed with the ZipFile, which may go before the span.
+            whole = open_span(self.path)
+            start = info.header_offset + _data_start(whole.read(_LOCAL_HEADER, info.header_offset))
+            return replace(whole, start=start, size=info.file_size, name=title)
+        except _DAMAGE as error:
+            raise self._damaged(name, error) from error
+
+    def _damaged(self, name: str, error: Exception) -> DataError:
+        return DataError(f"{self.path} is damaged at {name}: {error}; copy or download it again")
 
     def _read_at_offset(self, info: zipfile.ZipInfo) -> bytes:
         descriptor = self._zip.fp.fileno()
@@ -113,8 +173,7 @@ class Zip:
         block = os.pread(descriptor, guess, info.header_offset)
         if block[:4] != b"PK\x03\x04" or len(block) < _LOCAL_HEADER:
             raise zipfile.BadZipFile("no member starts here")
-        # The local name and extra field may be longer than those of the directory.
-        start = _LOCAL_HEADER + int.from_bytes(block[26:28], "little") + int.from_bytes(block[28:30], "little")
+        start = _data_start(block)
         data = block[start : start + info.compress_size]
         if len(data) < info.compress_size:
             data = os.pread(descriptor, info.compress_size, info.header_offset + start)
@@ -141,11 +200,16 @@ def open_storage(path: Path | str) -> Storage:
     if not path.exists():
         siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise DataError(
-            f"no such data: {path}{nearest(path.name, siblings)}; give a folder, a .zip, a CSV file or digits"
+            f"no such data: {path}{nearest(path.name, siblings)}; give a folder, a .zip, a CSV, .npy, .npz or HDF5 file, or digits"
         )
     if path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
         return Zip(path)
-    raise DataError(f"{path} is neither a folder nor a .zip nor a CSV file; give one of these, or digits")
+    raise DataError(f"{path} is no folder, .zip, CSV, .npy, .npz or HDF5 file; give one of these, or digits")
+
+
+def _data_start(header: bytes) -> int:
+    """Return where a member's data begin: its local name and extra field may be longer than those of the directory."""
+    return _LOCAL_HEADER + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
 
 
 def _walk(root: Path) -> list[str]:

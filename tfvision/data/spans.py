@@ -1,0 +1,67 @@
+"""A stretch of an open file, read at any place from any number of threads."""
+
+import os
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from tfvision.errors import DataError
+
+
+@dataclass(frozen=True)
+class Span:
+    """Bytes `start` to `start + size` of a file that is kept open.
+
+    It is read, not mapped: mapped pages would count as memory of this process.
+
+    Attributes:
+        file: The open file; its position is of no use to others.
+        start: Where the stretch begins.
+        size: Its length in bytes.
+        name: What to call it in an error.
+    """
+
+    file: BinaryIO
+    start: int
+    size: int
+    name: str
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def read(self, size: int, offset: int) -> bytes:
+        """Return `size` bytes from `offset` on.
+
+        Raises:
+            DataError: They are not there, or cannot be read.
+        """
+        if offset < 0 or offset + size > self.size:
+            raise DataError(f"{self.name} ends before byte {offset + size:,}; copy or download it again")
+        try:
+            data = self._read_at(size, self.start + offset)
+        except (OSError, ValueError) as error:
+            raise DataError(f"cannot read {self.name}: {error}") from error
+        if len(data) != size:
+            raise DataError(f"{self.name} became shorter while it was read; leave it alone until the end")
+        return data
+
+    def _read_at(self, size: int, offset: int) -> bytes:
+        if not hasattr(os, "pread"):  # Windows
+            with self._lock:
+                self.file.seek(offset)
+                return self.file.read(size)
+        data = os.pread(self.file.fileno(), size, offset)
+        while 0 < len(data) < size and (more := os.pread(self.file.fileno(), size - len(data), offset + len(data))):
+            data += more
+        return data
+
+
+def open_span(path: Path) -> Span:
+    """Open a whole file; it is closed when the span is gone.
+
+    Raises:
+        DataError: It may not be read.
+    """
+    try:
+        return Span(open(path, "rb", buffering=0), 0, path.stat().st_size, str(path))
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
