@@ -8,40 +8,50 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tfvision.data.decoding import decode
+from tfvision.data.pixels import ArrayStorage
 from tfvision.data.storage import Storage
+
+ImageStorage = Storage | ArrayStorage
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images in a folder or a .zip, with their labels.
+    """Images in a folder, a .zip or arrays, with their labels.
 
     Attributes:
         ids: A unique name for each image, the same wherever the data lies.
         names: The name of each image in `storage`.
         labels: int64 (n,), an index into `class_names`; -1 where there is no label.
         class_names: The classes; of two, the second is the positive one.
-        storage: Where the bytes are.
+        storage: Where the bytes or pixels are.
         groups: str (n,), images of one group belong into one part; None without groups.
         parts: str (n,), "train", "validation" or "test" where the data brings a split, else None.
         source: The path as it was given.
         columns: The options it was opened with.
+        notes: What a person should know of how the images are read, one line each.
     """
 
     ids: tuple[str, ...]
     names: tuple[str, ...]
     labels: np.ndarray
     class_names: tuple[str, ...]
-    storage: Storage
+    storage: ImageStorage
     groups: np.ndarray | None = None
     parts: np.ndarray | None = None
     source: str = ""
     columns: Mapping[str, str | None] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def in_arrays(self) -> bool:
+        """Whether the images are pixels in arrays, not encoded files."""
+        return isinstance(self.storage, ArrayStorage)
+
     def read_bytes(self, index: int) -> bytes:
-        """Return the encoded bytes of an image."""
+        """Return the encoded bytes of an image, of one in an array as PNG."""
         return self.storage.read(self.names[index])
 
     def read(self, index: int) -> np.ndarray:
@@ -50,6 +60,8 @@ class ImageSet:
         Raises:
             DataError: The image is unreadable.
         """
+        if isinstance(self.storage, ArrayStorage):
+            return self.storage.pixels(self.names[index])
         return decode(self.read_bytes(index), self.ids[index])
 
     def select(self, indexes: Sequence[int] | np.ndarray) -> ImageSet:

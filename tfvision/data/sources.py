@@ -1,20 +1,20 @@
-"""Where images come from: a class-per-folder tree or a CSV, in a directory or a .zip."""
+"""Where images come from: a class-per-folder tree, a CSV or arrays, in a directory, a .zip or a file."""
 
 import os
 import posixpath
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from tfvision.data.classes import order_classes, plain_labels
+from tfvision.data.arrays import ARRAY_SUFFIXES, find_container, names_image_arrays, open_arrays, open_container
+from tfvision.data.classes import plain_labels
 from tfvision.data.decoding import IMAGE_SUFFIXES
 from tfvision.data.digits import write_digits
+from tfvision.data.entries import Entry, build_images
 from tfvision.data.imageset import ImageSet
 from tfvision.data.listing import listing
 from tfvision.data.storage import Directory, Storage, open_storage
 from tfvision.data.tables import TABLE_SUFFIXES, Columns, FileIndex, Table, find_columns, names_images, read_table
-from tfvision.errors import DataError, UsageError
+from tfvision.errors import DataError
 
 PART_FOLDERS = {
     "train": "train",
@@ -27,17 +27,6 @@ PART_FOLDERS = {
 _BEST_TABLES = ("labels", "train", "annotations")
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """One image as a tree or a CSV tells of it."""
-
-    id: str
-    name: str
-    label: str | None = None
-    group: str | None = None
-    part: str | None = None
-
-
 def open_images(
     data: str | os.PathLike,
     *,
@@ -47,15 +36,17 @@ def open_images(
     positive_class: str | None = None,
     labelled: bool = True,
 ) -> ImageSet:
-    """Find the images of a data set and their labels; no image is read yet.
+    """Find the images of a data set and their labels; no image is read yet, but compressed arrays are unpacked once.
 
     Args:
-        data: A folder or .zip with a folder a class, or with a CSV that names files and labels; such a
-            CSV itself; `digits` for the images that come with scikit-learn; without labels also a
-            folder of images or one image.
-        file_column: The column of the CSV that names the file; found by name or elimination when None.
-        label_column: The column with the label; found likewise.
-        group_column: The column whose equal values must stand in one part.
+        data: A folder or .zip with a folder a class, with a CSV or TSV that names files and labels, or with
+            `images.npy` and `labels.npy`; such a CSV itself; an `.npy` file with the labels beside it; an `.npz` or
+            HDF5 file (see `find_arrays` for the names in them, `pixel_arrays` for shapes and values); `digits` for the
+            images that come with scikit-learn; without labels also a folder of images or one image.
+        file_column: The column of the CSV that names the file, or the array of images; found by name or elimination
+            when None.
+        label_column: The column or array with the label; found likewise.
+        group_column: The column or array whose equal values must stand in one part.
         positive_class: Of two classes the positive one; by default "1" or "true", else the second.
         labelled: False to take every image, without labels.
 
@@ -64,39 +55,63 @@ def open_images(
         UsageError: An unknown positive class.
     """
     asked = Columns(file_column, label_column, group_column)
-    path = Path(data).expanduser()
-    if os.fspath(data) == "digits" and not path.exists():
-        path = write_digits()
-    suffix = path.suffix.lower()
-    if suffix in IMAGE_SUFFIXES and path.is_file():
-        storage, tables = Directory(path.parent, only=[path.name]), []
-    elif suffix in TABLE_SUFFIXES and path.is_file():
-        storage, tables = Directory(path.parent), [path.name]
-    else:
-        storage = open_storage(path)
-        tables = [name for name in storage.names if _suffix(name) in TABLE_SUFFIXES]
-    images = [name for name in storage.names if _suffix(name) in IMAGE_SUFFIXES]
-    if not images:
-        raise DataError(f"no images in {path}; expected files ending in {' '.join(sorted(IMAGE_SUFFIXES))}")
-    if not labelled and not asked.any() and suffix not in TABLE_SUFFIXES:
-        entries = [_Entry(short, name) for short, name in zip(_without_top(images), images, strict=True)]
-    elif suffix in TABLE_SUFFIXES:
-        entries = _read_rows(read_table(storage, tables[0]), images, asked, labelled=labelled)
-    else:
-        entries = _read_best(storage, tables, images, asked, labelled=labelled)
     columns = {
         "file_column": file_column,
         "label_column": label_column,
         "group_column": group_column,
         "positive_class": positive_class,
     }
-    images = _build(entries, storage, columns, labelled=labelled)
+    path = Path(data).expanduser()
+    if os.fspath(data) == "digits" and not path.exists():
+        path = write_digits()
+    suffix = path.suffix.lower()
+    if suffix in ARRAY_SUFFIXES and path.is_file():
+        images = open_arrays(*open_container(path, asked), columns, labelled=labelled)
+    elif suffix in IMAGE_SUFFIXES and path.is_file():
+        images = _open_files(Directory(path.parent, only=[path.name]), None, asked, columns, labelled=labelled)
+    elif suffix in TABLE_SUFFIXES and path.is_file():
+        images = _open_files(Directory(path.parent), path.name, asked, columns, labelled=labelled)
+    else:
+        images = _open_storage(open_storage(path), asked, columns, labelled=labelled)
     return replace(images, source=os.fspath(data))
+
+
+def _open_storage(storage: Storage, asked: Columns, columns: dict[str, str | None], *, labelled: bool) -> ImageSet:
+    """Open the image files of a folder or .zip, or its arrays if it has none."""
+    files = [name for name in storage.names if _suffix(name) in IMAGE_SUFFIXES]
+    if not files and (found := find_container(storage, asked)):
+        return open_arrays(*found, columns, labelled=labelled)
+    if files and (arrays := names_image_arrays(storage.names)):
+        raise DataError(
+            f"{storage.path} holds arrays of images ({listing(arrays)}) and image files ({listing(files, 1)}); "
+            "keep one kind, or give the path of the array"
+        )
+    return _open_files(storage, None, asked, columns, labelled=labelled)
+
+
+def _open_files(
+    storage: Storage, table: str | None, asked: Columns, columns: dict[str, str | None], *, labelled: bool
+) -> ImageSet:
+    """Open image files, by the CSV that was given, else by one that is found, else by their folders."""
+    images = [name for name in storage.names if _suffix(name) in IMAGE_SUFFIXES]
+    if not images:
+        raise DataError(
+            f"no images in {storage.path}; expected files ending in {' '.join(sorted(IMAGE_SUFFIXES))}, "
+            f"or one of arrays ending in {' '.join(sorted(ARRAY_SUFFIXES))}"
+        )
+    if table is not None:
+        entries = _read_rows(read_table(storage, table), images, asked, labelled=labelled)
+    elif not labelled and not asked.any():
+        entries = [Entry(short, name) for short, name in zip(_without_top(images), images, strict=True)]
+    else:
+        tables = [name for name in storage.names if _suffix(name) in TABLE_SUFFIXES]
+        entries = _read_best(storage, tables, images, asked, labelled=labelled)
+    return build_images(entries, storage, columns, labelled=labelled)
 
 
 def _read_best(
     storage: Storage, tables: list[str], images: list[str], asked: Columns, *, labelled: bool
-) -> list[_Entry]:
+) -> list[Entry]:
     """Read the CSV that names the images, else the class folders."""
     usable, refused = [], []
     for name in tables:
@@ -132,7 +147,7 @@ def _read_best(
         raise next((found for _, found in refused if isinstance(found, DataError)), error) from error
 
 
-def _read_rows(table: Table, images: list[str], asked: Columns, *, labelled: bool) -> list[_Entry]:
+def _read_rows(table: Table, images: list[str], asked: Columns, *, labelled: bool) -> list[Entry]:
     """Read the entries of a CSV; rows that say the same twice count once."""
     index = FileIndex(table.name, images)
     columns = find_columns(table, index, asked, labelled=labelled)
@@ -146,10 +161,10 @@ def _read_rows(table: Table, images: list[str], asked: Columns, *, labelled: boo
         )
     labels = plain_labels(table.values(columns.label)) if columns.label else [None] * len(files)
     groups = table.values(columns.group) if columns.group else [None] * len(files)
-    entries: dict[str, _Entry] = {}
+    entries: dict[str, Entry] = {}
     twice = []
     for file, name, label, group in zip(files, names, labels, groups, strict=True):
-        known = entries.setdefault(name, _Entry(file, name, label, group))
+        known = entries.setdefault(name, Entry(file, name, label, group))
         if (known.label, known.group) != (label, group):
             twice.append(
                 f"{file} ({known.label}, {label})" if known.label != label else f"{file} ({known.group}, {group})"
@@ -163,7 +178,7 @@ def _read_rows(table: Table, images: list[str], asked: Columns, *, labelled: boo
     return list(entries.values())
 
 
-def _read_tree(storage: Storage, images: list[str]) -> list[_Entry]:
+def _read_tree(storage: Storage, images: list[str]) -> list[Entry]:
     """Read a folder a class, or train/, validation/, test/ with a folder a class in each."""
     shorts = _without_top(images)
     if not any("/" in short for short in shorts):
@@ -182,35 +197,13 @@ def _read_tree(storage: Storage, images: list[str]) -> list[_Entry]:
             outside.append(short)
             continue
         part = PART_FOLDERS[folders[0].lower()] if split else None
-        entries.append(_Entry(short, name, folders[split], part=part))
+        entries.append(Entry(short, name, folders[split], part=part))
     if outside:
         raise DataError(
             f"{len(outside):,} of {len(images):,} images in {storage.path} stand in no class folder: "
             f"{listing(outside)}; expected two or more folders, one a class, or a CSV that names the files"
         )
     return entries
-
-
-def _build(entries: list[_Entry], storage: Storage, columns: dict[str, str | None], *, labelled: bool) -> ImageSet:
-    positive_class = columns["positive_class"]
-    labels, class_names = np.full(len(entries), -1, np.int64), ()
-    if labelled:
-        class_names = order_classes({entry.label for entry in entries}, positive_class)
-        number = {name: i for i, name in enumerate(class_names)}
-        labels = np.array([number[entry.label] for entry in entries], np.int64)
-    elif positive_class is not None:
-        raise UsageError("a positive class was given for images without labels; leave it out")
-    has_groups, has_parts = entries[0].group is not None, entries[0].part is not None
-    return ImageSet(
-        ids=tuple(entry.id for entry in entries),
-        names=tuple(entry.name for entry in entries),
-        labels=labels,
-        class_names=class_names,
-        storage=storage,
-        groups=np.array([entry.group for entry in entries]) if has_groups else None,
-        parts=np.array([entry.part for entry in entries]) if has_parts and labelled else None,
-        columns=columns,
-    )
 
 
 def _without_top(names: list[str]) -> list[str]:

@@ -1,0 +1,109 @@
+"""Labels in arrays as text: numbers, truth values, words or one-hot rows."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfvision.data.listing import listing
+from tfvision.errors import DataError
+
+
+def label_texts(values: np.ndarray, count: int, name: str, class_names: Sequence[str] | None = None) -> list[str]:
+    """Return the class of each image as text.
+
+    Args:
+        values: (n,) or (n, 1) of integers, integral floats, booleans, text or UTF-8 bytes; or one-hot (n, classes).
+        count: n, the number of images.
+        name: What to call the labels in an error.
+        class_names: Names of the classes; numbers count into them.
+
+    Raises:
+        DataError: Another shape or dtype, missing labels, or labels outside the class names.
+    """
+    values = _one_for_each(np.asarray(values), count, name)
+    if values.dtype.kind in "SU":
+        return _words(values, name, class_names)
+    if values.dtype.kind == "f":
+        if np.isnan(values).any():
+            raise DataError(f"{name} has {int(np.isnan(values).sum()):,} labels that are NaN; fill or remove them")
+        if (values != np.rint(values)).any():
+            odd = values[values != np.rint(values)]
+            raise DataError(f"{name} has labels like {odd[0]:g}; expected classes: whole numbers, text or one-hot rows")
+    elif values.dtype.kind not in "bui":
+        raise DataError(f"{name} has labels of dtype {values.dtype}; expected whole numbers, text or one-hot rows")
+    if class_names is None:
+        return [str(value) for value in values.tolist()] if values.dtype.kind == "b" else _integers(values)
+    outside = (values < 0) | (values >= len(class_names))
+    if outside.any():
+        raise DataError(
+            f"{name} has the label {values[outside][0]:g}, the class names are {len(class_names)}; expected 0 to "
+            f"{len(class_names) - 1}"
+        )
+    return [class_names[int(value)] for value in values]
+
+
+def group_texts(values: np.ndarray, count: int, name: str) -> list[str]:
+    """Return the group of each image as text.
+
+    Args:
+        values: (n,) or (n, 1) of numbers or text.
+        count: n, the number of images.
+        name: What to call the groups in an error.
+
+    Raises:
+        DataError: Another shape.
+    """
+    values = np.asarray(values)
+    if values.shape not in ((count,), (count, 1)):
+        raise DataError(f"{name} has the shape {values.shape}; expected one group for each of {count:,} images")
+    return _decoded(values.ravel(), name) if values.dtype.kind in "SU" else [str(value) for value in values.ravel()]
+
+
+def class_texts(values: np.ndarray, name: str) -> tuple[str, ...]:
+    """Return class names as text.
+
+    Raises:
+        DataError: Not text, or a name twice.
+    """
+    values = np.ravel(np.asarray(values))
+    names = _decoded(values, name) if values.dtype.kind in "SU" else [str(value) for value in values.tolist()]
+    if twice := sorted({text for text in names if names.count(text) > 1}):
+        raise DataError(f"{name} names the class {twice[0]!r} more than once; expected different names")
+    return tuple(names)
+
+
+def _one_for_each(values: np.ndarray, count: int, name: str) -> np.ndarray:
+    """Return (n,): classes of one-hot rows by their place."""
+    if values.ndim == 0 or len(values) != count:
+        entries = len(values) if values.ndim else 1
+        raise DataError(f"{name} has {entries:,} labels for {count:,} images; expected one for each")
+    if values.size == count:
+        return values.reshape(count)
+    if values.ndim == 2 and values.dtype.kind in "buif":
+        ones = values == 1
+        if (ones.sum(axis=1) == 1).all() and (ones | (values == 0)).all():
+            return ones.argmax(axis=1)
+    raise DataError(
+        f"{name} has the shape {values.shape} and is not one-hot; expected one class for each image, as (n,) or as "
+        "rows of zeros with a single 1"
+    )
+
+
+def _integers(values: np.ndarray) -> list[str]:
+    return [str(int(value)) for value in values.tolist()]
+
+
+def _words(values: np.ndarray, name: str, class_names: Sequence[str] | None) -> list[str]:
+    texts = _decoded(values, name)
+    if empty := sum(not text for text in texts):
+        raise DataError(f"{name} has {empty:,} empty labels; fill or remove them")
+    if class_names is not None and (unknown := sorted(set(texts) - set(class_names))):
+        raise DataError(f"{name} has labels that are no class names: {listing(unknown)}; correct one of them")
+    return texts
+
+
+def _decoded(values: np.ndarray, name: str) -> list[str]:
+    try:
+        return [(value.decode() if isinstance(value, bytes) else value).strip() for value in values.tolist()]
+    except UnicodeDecodeError:
+        raise DataError(f"{name} holds text that is not UTF-8; write it again as str") from None
