@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from tfvision.data.headers import read_header
+from tfvision.data.headers import Header, read_header
 from tfvision.errors import DataError, UsageError
 from tfvision.files import nearest
 
@@ -53,37 +53,53 @@ class Scan:
     Attributes:
         images: The readable images, in their order.
         sizes: int64 (n, 2), height and width after the EXIF orientation.
-        hashes: Content hash of the bytes of each image.
+        hashes: Content hash of each image: of its file, or of its pixels where it lies in an array.
         unreadable: Pairs (id, reason) of the images that were dropped.
+        is_gray: Whether the three channels of every image are equal.
     """
 
     images: ImageSet
     sizes: np.ndarray
     hashes: tuple[str, ...]
     unreadable: tuple[tuple[str, str], ...]
+    is_gray: bool = False
+
+
+@dataclass(frozen=True)
+class _Look:
+    size: tuple[int, int]
+    hash: str
+    is_gray: bool
 
 
 def decode(data: bytes, name: str) -> np.ndarray:
     """Decode an image to RGB, upright by its EXIF orientation.
 
+    Gray and black-and-white are repeated, palettes looked up, CMYK is converted. Alpha is dropped: colours are what
+    the file holds, also where they are transparent. Of 16 bits the high byte is taken (value // 256).
+
     Args:
-        data: JPEG, PNG, BMP, WebP, TIFF or GIF (first frame). Gray is repeated, alpha dropped.
+        data: JPEG, PNG, BMP, WebP, TIFF or GIF; of several frames or pages the first.
         name: What to call the image in an error.
 
     Returns:
         uint8 (height, width, 3).
 
     Raises:
-        UnreadableImage: No image, damaged, truncated, or more than 100 million pixels.
+        UnreadableImage: No image, damaged, truncated, more than 100 million pixels, or pixels that are no RGB: other
+            numbers of bands, floats, signed numbers.
     """
-    _check_header(data, name)
+    header = _check_header(data, name)
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        flags = cv2.IMREAD_UNCHANGED if header.as_stored else cv2.IMREAD_COLOR
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except (cv2.error, MemoryError):
         pixels = None
-    if pixels is None:
+    if pixels is None or pixels.ndim != 3:
         raise UnreadableImage(name, "its pixels are damaged")
-    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    if pixels.dtype == np.uint16:
+        pixels = (pixels >> 8).astype(np.uint8)
+    return cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)
 
 
 def scan(images: ImageSet, *, on_bad: str = "fail", progress: Callable[[int, int], None] | None = None) -> Scan:
@@ -105,9 +121,10 @@ def scan(images: ImageSet, *, on_bad: str = "fail", progress: Callable[[int, int
     if unreadable and (on_bad == "fail" or len(unreadable) == len(images)):
         raise DataError(_report(unreadable, len(images)))
     good = [i for i, look in enumerate(found) if not isinstance(look, str)]
-    sizes = np.array([found[i][:2] for i in good], np.int64).reshape(-1, 2)
-    hashes = tuple(found[i][2] for i in good)
-    return Scan(images.select(good) if unreadable else images, sizes, hashes, unreadable)
+    sizes = np.array([found[i].size for i in good], np.int64).reshape(-1, 2)
+    hashes = tuple(found[i].hash for i in good)
+    is_gray = bool(good) and all(found[i].is_gray for i in good)
+    return Scan(images.select(good) if unreadable else images, sizes, hashes, unreadable, is_gray)
 
 
 def _report(unreadable: tuple[tuple[str, str], ...], total: int) -> str:
@@ -119,7 +136,7 @@ def _report(unreadable: tuple[tuple[str, str], ...], total: int) -> str:
     return "\n  ".join([f"{len(unreadable):,} unreadable of {total:,} images; repair or remove them{way_out}:", *lines])
 
 
-def _check_header(data: bytes, name: str) -> None:
+def _check_header(data: bytes, name: str) -> Header:
     try:
         header = read_header(data)
     except Image.DecompressionBombError:
@@ -131,9 +148,12 @@ def _check_header(data: bytes, name: str) -> None:
         raise UnreadableImage(name, f"its header claims {claimed} pixels, more than {MAX_PIXELS:,} in all")
     if not header.is_whole:  # OpenCV may fill what is missing with gray
         raise UnreadableImage(name, "it is truncated")
+    if header.problem:
+        raise UnreadableImage(name, header.problem)
+    return header
 
 
-def _look_at_all(images: ImageSet, progress: Callable | None) -> Iterator[tuple[int, int, str] | str]:
+def _look_at_all(images: ImageSet, progress: Callable | None) -> Iterator[_Look | str]:
     chunks = [range(start, min(start + _SCAN_CHUNK, len(images))) for start in range(0, len(images), _SCAN_CHUNK)]
     pool = ThreadPoolExecutor(os.cpu_count())
     done = 0
@@ -147,11 +167,25 @@ def _look_at_all(images: ImageSet, progress: Callable | None) -> Iterator[tuple[
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _look_at(images: ImageSet, index: int) -> tuple[int, int, str] | str:
-    """Return (height, width, hash), or the reason why the image is unreadable."""
+def _look_at(images: ImageSet, index: int) -> _Look | str:
+    """Return what a look at an image tells, or the reason why it is unreadable."""
     try:
-        data = images.read_bytes(index)
-        height, width = decode(data, images.ids[index]).shape[:2]
+        if images.in_arrays:
+            pixels = images.read(index)
+            content = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
+            content.update(pixels)
+        else:
+            data = images.read_bytes(index)
+            pixels = decode(data, images.ids[index])
+            content = hashlib.blake2b(data, digest_size=16)
     except DataError as error:
         return getattr(error, "reason", str(error))
-    return height, width, hashlib.blake2b(data, digest_size=16).hexdigest()
+    return _Look(pixels.shape[:2], content.hexdigest(), _is_gray(pixels))
+
+
+def _is_gray(pixels: np.ndarray) -> bool:
+    """Tell if the channels are equal; the first row shows nearly all that are not."""
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    if (red[0] != green[0]).any() or (red[0] != blue[0]).any():
+        return False
+    return bool((red == green).all() and (red == blue).all())

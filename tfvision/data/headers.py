@@ -1,7 +1,7 @@
 """What an image file claims to be, read before any of its pixels is decoded.
 
 JPEG and PNG are read here, since their end must be looked for anyway and Pillow takes as long for the
-header of a small JPEG as OpenCV for its pixels; all other formats by Pillow.
+header of a small JPEG as OpenCV for its pixels; TIFF by its tags, all other formats by Pillow.
 """
 
 import io
@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from tfvision.data.tiff import TIFF_STARTS, read_tiff
+
 _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 _PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
-_OTHERS = ("BMP", "WEBP", "TIFF", "GIF")
+_OTHERS = ("BMP", "WEBP", "GIF")
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BARE = frozenset((0x01, *range(0xD0, 0xDA)))
 
@@ -22,11 +24,21 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 @dataclass(frozen=True)
 class Header:
-    """Size before the EXIF orientation, and whether the end of the file is there."""
+    """What an image claims.
+
+    Attributes:
+        height: Rows before the EXIF orientation.
+        width: Columns before the EXIF orientation.
+        is_whole: Whether the end of the file is there.
+        problem: Why its pixels cannot be taken for RGB; "" if they can.
+        as_stored: Whether its values must be taken as they are stored, see `Tiff`.
+    """
 
     height: int
     width: int
     is_whole: bool
+    problem: str = ""
+    as_stored: bool = False
 
 
 def read_header(data: bytes) -> Header | None:
@@ -46,6 +58,9 @@ def read_header(data: bytes) -> Header | None:
     if data.startswith(_PNG_START):
         width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
         return Header(height, width, _PNG_END in data) if data[12:16] == b"IHDR" and height and width else None
+    if data.startswith(TIFF_STARTS):
+        tiff = read_tiff(data)
+        return Header(tiff.height, tiff.width, tiff.is_whole, tiff.problem, tiff.as_stored) if tiff else None
     try:
         with Image.open(io.BytesIO(data), formats=_OTHERS) as image:
             return Header(image.height, image.width, True)

@@ -1,0 +1,87 @@
+"""What the tags of a TIFF say of its pixels, read before any is decoded, and which of them can be RGB.
+
+Pillow's reader of tags is used, not its image opener, which knows no images of many bands.
+"""
+
+import io
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import TiffImagePlugin
+
+TIFF_STARTS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+
+_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR, _EXTRA, _FORMAT = 256, 257, 258, 262, 277, 284, 338, 339
+_PLACES = ((273, 279), (324, 325))  # of strips, of tiles: offsets and lengths
+_GRAY, _RGB, _CMYK = (0, 1), 2, 5
+_ALPHA = (1, 2)
+_FORMATS = {1: "unsigned", 2: "signed", 3: "float", 4: "untyped"}
+
+# A damaged tag is an error of ours; Pillow's warning would reach the user as noise.
+warnings.filterwarnings("ignore", module="PIL.TiffImagePlugin")
+
+
+@dataclass(frozen=True)
+class Tiff:
+    """The first image of a TIFF.
+
+    Attributes:
+        height: Rows before the orientation.
+        width: Columns before the orientation.
+        is_whole: Whether all of its pixels are there.
+        problem: Why it cannot be taken for RGB; "" if it can.
+        as_stored: Whether its values must be taken as they are stored: the library would round 16 bits instead of
+            taking the high byte, and multiply colours with their alpha.
+    """
+
+    height: int
+    width: int
+    is_whole: bool
+    problem: str
+    as_stored: bool
+
+
+def read_tiff(data: bytes) -> Tiff | None:
+    """Read the tags of a TIFF or BigTIFF; None where they are damaged."""
+    try:
+        tags = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if b"+" in data[:4] else 8])
+        stream = io.BytesIO(data)
+        stream.seek(tags.next)
+        tags.load(stream)
+        height, width = int(tags[_HEIGHT]), int(tags[_WIDTH])
+        ends = [end for places in _PLACES if places[0] in tags for end in map(sum, zip(*map(tags.get, places)))]  # noqa: B905
+        if height < 1 or width < 1 or not ends:
+            return None
+        return Tiff(height, width, max(ends) <= len(data), _problem(tags), _as_stored(tags))
+    except Exception:  # a parser may fail in any way on foreign bytes
+        return None
+
+
+def _problem(tags: Any) -> str:
+    samples, alpha, photometric = tags.get(_SAMPLES, 1), _has_alpha(tags), tags.get(_PHOTOMETRIC)
+    bits, formats = set(tags.get(_BITS, (1,))), set(tags.get(_FORMAT, (1,)))
+    expected = {_RGB: 3, _CMYK: 4}.get(photometric, 1 if photometric in _GRAY else samples)
+    if samples - alpha != expected or samples > 4:
+        return f"it has {samples} bands; expected 1 or 3, with or without alpha; keep three of them"
+    if formats != {1} or not bits <= {1, 2, 4, 8, 16} or len(bits) > 1:
+        kinds = " and ".join(_FORMATS.get(kind, "unknown") for kind in sorted(formats))
+        sizes = " and ".join(map(str, sorted(bits)))
+        return f"its values are {kinds} with {sizes} bits; expected unsigned with 8 or 16; scale them to 0..255"
+    if 16 in bits and photometric == _CMYK:
+        return "it is CMYK with 16 bits; expected 8 bits; convert it to RGB"
+    if _as_stored(tags) and tags.get(_PLANAR) == 2:
+        return "it stores 16 bits or alpha plane by plane; expected interleaved channels; save it so"
+    return ""
+
+
+def _as_stored(tags: Any) -> bool:
+    return tags.get(_PHOTOMETRIC) == _RGB and (_has_alpha(tags) or 16 in tags.get(_BITS, ()))
+
+
+def _has_alpha(tags: Any) -> bool:
+    """Tell if the last band is alpha; so is a fourth one beside RGB that is not explained, as OpenCV writes it."""
+    extra = tags.get(_EXTRA, ())
+    if not extra:
+        return tags.get(_PHOTOMETRIC) == _RGB and tags.get(_SAMPLES) == 4
+    return len(extra) == 1 and extra[0] in _ALPHA
