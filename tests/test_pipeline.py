@@ -68,25 +68,62 @@ def test_one_resize(kernel, mode, size):
 
 def test_resize_rounds_half_to_even_and_clips():
     pair = np.array([[[[0], [1]]], [[[2], [3]]]], np.uint8)
-    halves = resize_images(pair, Resize(1, 1, kernel="area")).numpy().ravel()
+    halves = resize_images(pair, Resize(1, 1, kernel="area", channels=1)).numpy().ravel()
     assert halves.tolist() == [0, 2]
     step = np.repeat(np.array([0, 0, 255, 255], np.uint8), 4).reshape(1, 16, 1).repeat(16, 0)
-    overshoot = resize_images(step, Resize(16, 40, kernel="lanczos3")).numpy()
+    overshoot = resize_images(step, Resize(16, 40, kernel="lanczos3", channels=1)).numpy()
     assert overshoot.min() == 0 and overshoot.max() == 255 and (overshoot[:, :10] < 100).all()
 
 
 def test_crop_and_pad_by_hand():
     image = np.arange(8, dtype=np.uint8).reshape(2, 4, 1)
-    assert resize_images(image, Resize(2, 2, mode="crop")).numpy().ravel().tolist() == [1, 2, 5, 6]
-    padded = resize_images(image, Resize(4, 4, mode="pad")).numpy()[..., 0]
+    assert resize_images(image, Resize(2, 2, mode="crop", channels=1)).numpy().ravel().tolist() == [1, 2, 5, 6]
+    padded = resize_images(image, Resize(4, 4, mode="pad", channels=1)).numpy()[..., 0]
     np.testing.assert_array_equal(padded, np.pad(image[..., 0], ((1, 1), (0, 0))))
     line = np.full((1, 400, 1), 9, np.uint8)
-    assert resize_images(line, Resize(8, 8, mode="pad")).numpy().sum() == 72
-    assert resize_images(line, Resize(8, 2, mode="crop")).numpy().min() == 9
+    assert resize_images(line, Resize(8, 8, mode="pad", channels=1)).numpy().sum() == 72
+    assert resize_images(line, Resize(8, 2, mode="crop", channels=1)).numpy().min() == 9
+
+
+@pytest.mark.parametrize("size", [(37, 53), (20, 64)])
+@pytest.mark.parametrize("channels", [None, 3])
+def test_gray_of_colours_is_that_of_opencv(size, channels):
+    """Also where the number of channels is not known before the image comes, and where the size is right already."""
+    expected = np.stack([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in NOISE])[..., None]
+    resize = Resize(*size, channels=1)
+    signature = [tf.TensorSpec((None, None, None, channels), tf.uint8)]
+    graph = tf.function(lambda batch: resize_images(batch, resize), input_signature=signature)
+    gray = resize_images(expected, resize).numpy()
+    assert gray.shape == (3, *size, 1) and gray.dtype == np.uint8
+    np.testing.assert_array_equal(resize_images(NOISE, resize), gray)
+    np.testing.assert_array_equal(graph(NOISE), gray)
+    np.testing.assert_array_equal(resize_images(NOISE[1], resize), gray[1])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_gray_survives_channels(channels):
+    """1 -> 3 repeats, and equal channels become what they were, whether or not the channels are known."""
+    gray = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+    resize = Resize(16, 16, channels=channels)
+    unknown = tf.TensorSpec((None, None, None, None), tf.uint8)
+    graph = tf.function(lambda batch: resize_images(batch, resize), input_signature=[unknown])
+    for images in (gray, gray.repeat(3, -1)):
+        np.testing.assert_array_equal(resize_images(images, resize), gray.repeat(channels, -1))
+        np.testing.assert_array_equal(graph(images), gray.repeat(channels, -1))
+    with pytest.raises(UsageError, match="images of 4 channels; expected 1 or 3"):
+        resize_images(gray.repeat(4, -1), resize)
+
+
+def test_batches_of_one_channel(images):
+    options = dict(resize=Resize(16, 16, channels=1), batch_size=4, seed=3, epochs=1, augmentation=SOME)
+    pixels, _ = collect(training_batches(images, **options).dataset)[0]
+    assert pixels.shape == (4, 16, 16, 1)
+    expected = resize_images(images.read(5), Resize(16, 16, channels=1))
+    np.testing.assert_array_equal(load_image(images, 5, Resize(16, 16, channels=1)), expected)
 
 
 def test_resize_round_trip_and_refusals():
-    resize = Resize(3, 4, kernel="area", antialias=False, mode="pad")
+    resize = Resize(3, 4, kernel="area", antialias=False, mode="pad", channels=1)
     assert Resize.from_dict(resize.to_dict()) == resize
     for options, message in [
         ({"height": 0, "width": 1}, "height 0"),
@@ -95,6 +132,8 @@ def test_resize_round_trip_and_refusals():
         ({"height": 1, "width": 1, "mode": "strech"}, "did you mean stretch"),
         ({"height": 1, "width": 1, "kernal": "area"}, "did you mean kernel"),
         ({"height": 1}, "without width"),
+        ({"height": 1, "width": 1, "channels": 2}, "channels 2; expected 1 or 3"),
+        ({"height": 1, "width": 1, "channels": True}, "channels True"),
     ]:
         with pytest.raises(UsageError, match=message):
             Resize.from_dict(options)

@@ -182,3 +182,14 @@ def test_given_split_whose_training_images_are_all_copies_of_the_test():
     images = fake([0, 1, 0, 1], parts=["train", "train", "test", "test"])
     with pytest.raises(DataError, match="no training images of class0, class1"):
         split_images(images, ("a", "b", "a", "b"), seed=0)
+
+
+def test_given_parts_are_ignored_on_request():
+    images = fake([0, 1] * 50, parts=["train"] * 60 + ["validation"] * 40)
+    kept = split_images(images, images.ids, seed=0)
+    assert set(kept.parts[60:]) == {"test"}
+    drawn = split_images(images, images.ids, given="ignore", seed=0)
+    np.testing.assert_array_equal(drawn.parts, split_images(fake([0, 1] * 50), images.ids, seed=0).parts)
+    assert "ignored" in drawn.notes[0] and split_images(fake([0, 1] * 50), images.ids, seed=0).notes == ()
+    with pytest.raises(UsageError, match="did you mean keep"):
+        split_images(images, images.ids, given="kep", seed=0)

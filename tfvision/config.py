@@ -22,9 +22,13 @@ def option(default: Any, help: str) -> Any:
 class Source:
     """How the data is read."""
 
-    file_column: str | None = option(None, "CSV column that names the image files; found by name if not given")
-    label_column: str | None = option(None, "CSV column with the labels; found by name if not given")
-    group_column: str | None = option(None, "CSV column whose equal values never stand in two parts of the split")
+    file_column: str | None = option(
+        None, "CSV column that names the image files, or array of the images; found by name if not given"
+    )
+    label_column: str | None = option(None, "CSV column or array with the labels; found by name if not given")
+    group_column: str | None = option(
+        None, "CSV column or array whose equal values never stand in two parts of the split"
+    )
     positive_class: str | None = option(None, "the positive one of two classes; default '1' or 'true', else the second")
     on_bad: Literal["fail", "skip"] = option("fail", "what to do with unreadable images: list them and stop, or go on")
 
@@ -40,6 +44,9 @@ class Split:
     validation: float = option(0.1, "share of the images for validation, 0..1")
     test: float = option(0.1, "share of the images for the test, 0..1")
     file: str | None = option(None, "splits.csv of another run, used instead")
+    given: Literal["keep", "ignore"] = option(
+        "keep", "keep the train, validation and test parts that the data brings, or draw anew from all images"
+    )
 
 
 @dataclass
@@ -192,6 +199,11 @@ class TrainConfig:
     backbone: str = option("mobilenet_v2", "architecture, see `tfvision list backbones`")
     weights: str = option("imagenet", "imagenet, none, or a weights file")
     image_size: int | None = option(None, "side in pixels that the backbone sees; default by the size of the images")
+    channels: int | None = option(
+        None,
+        "channels of the model's input: 1 or 3; default 1 where all images are gray and the backbone is trained from "
+        "scratch, else 3",
+    )
     epochs: int | None = option(None, "exactly one phase of so many epochs, without early stopping")
     batch_size: int = option(64, "images a step")
     learning_rate: float | None = option(None, "learning rate of the last phase")
@@ -234,6 +246,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         ranges = (
             ("image_size", self.image_size is None or self.image_size >= 1, "1 or more"),
+            ("channels", self.channels in (None, 1, 3), "1 or 3"),
             ("batch_size", self.batch_size >= 1, "1 or more"),
             ("seed", 0 <= self.seed < 2**32, "0 to 4294967295"),
             ("weight_decay", 0 <= self.weight_decay < 1, "0 to under 1"),

@@ -30,7 +30,7 @@ class TrainingBatches:
     """All epochs of training in one dataset.
 
     Attributes:
-        dataset: Batches of uint8 (b, height, width, 3) and float32 labels, (b, classes) one-hot, or
+        dataset: Batches of uint8 (b, height, width, channels) and float32 labels, (b, classes) one-hot, or
             (b, 1) for two classes. The last batch of an epoch may be smaller.
         steps_per_epoch: Batches in one epoch.
         size: Images in one epoch, copies included.
@@ -56,7 +56,7 @@ def training_batches(
 
     Args:
         images: The training part.
-        resize: The size of the batches.
+        resize: The size and channels of the batches.
         batch_size: Images in a batch.
         seed: Seed of order and augmentation.
         epochs: Number of the epoch after the last one.
@@ -91,7 +91,7 @@ def training_batches(
                 pixels[row] = change(pixels[row], augmentation, generator)
         return pixels, labels[chosen[:, 0]]
 
-    shapes = ((None, resize.height, resize.width, 3), (None, labels.shape[1]))
+    shapes = ((None, resize.height, resize.width, resize.channels), (None, labels.shape[1]))
     change = rand_augment_layer(augmentation, seed)
     dataset = _dataset(load_batch, range(first_epoch * steps, epochs * steps), shapes, change)
     return TrainingBatches(dataset, steps, len(plan))
@@ -102,12 +102,12 @@ def evaluation_batches(images: ImageSet, *, resize: Resize, batch_size: int, lab
 
     Args:
         images: Any part.
-        resize: The size of the batches.
+        resize: The size and channels of the batches.
         batch_size: Images in a batch.
         labelled: Whether batches carry labels, as in `training_batches`.
 
     Returns:
-        Batches of uint8 (b, height, width, 3), with float32 labels if `labelled`.
+        Batches of uint8 (b, height, width, channels), with float32 labels if `labelled`.
 
     Raises:
         UsageError: A batch size below 1.
@@ -121,7 +121,7 @@ def evaluation_batches(images: ImageSet, *, resize: Resize, batch_size: int, lab
         pixels = load_images(images, chosen, resize)
         return (pixels, labels[chosen]) if labelled else (pixels,)
 
-    shapes = ((None, resize.height, resize.width, 3), *([(None, labels.shape[1])] if labelled else []))
+    shapes = ((None, resize.height, resize.width, resize.channels), *([(None, labels.shape[1])] if labelled else []))
     return _dataset(load_batch, range(-(-len(images) // batch_size)), shapes)
 
 
@@ -133,7 +133,7 @@ def encode_labels(images: ImageSet) -> np.ndarray:
 
 
 def load_image(images: ImageSet, index: int, resize: Resize) -> np.ndarray:
-    """Return one image as a model sees it, uint8 (height, width, 3), not augmented."""
+    """Return one image as a model sees it, uint8 (height, width, channels), not augmented."""
     return load_images(images, np.array([index]), resize)[0]
 
 
@@ -143,15 +143,15 @@ def load_images(images: ImageSet, indexes: np.ndarray, resize: Resize) -> np.nda
     Args:
         images: Where they are.
         indexes: int (b,), which ones.
-        resize: The size of the result.
+        resize: The size and channels of the result.
 
     Returns:
-        uint8 (b, height, width, 3).
+        uint8 (b, height, width, channels).
 
     Raises:
         DataError: An image is unreadable.
     """
-    shape = (resize.height, resize.width, 3)
+    shape = (resize.height, resize.width, resize.channels)
     result = np.empty((len(indexes), *shape), np.uint8)
     pending: dict[tuple[int, ...], list[tuple[int, np.ndarray]]] = {}
     pending_bytes = 0

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 KERNELS, MODES = (get_args(get_type_hints(ResizeOptions)[name]) for name in ("kernel", "mode"))
+CHANNELS = (1, 3)
+
+_GRAY_WEIGHTS = (4899, 9617, 1868)  # of 2 ** 14
+_GRAY_BITS = 14
 
 
 @dataclass(frozen=True)
@@ -26,9 +30,10 @@ class Resize:
         kernel: One of `KERNELS`.
         antialias: Widen the kernel when shrinking (bilinear, bicubic, lanczos3).
         mode: `stretch` both sides; `crop` the centre that has the wanted aspect; `pad` with zeros to it.
+        channels: 3, gray repeated; or 1, colours weighted as OpenCV's COLOR_RGB2GRAY does.
 
     Raises:
-        UsageError: A size below 1, or an unknown kernel or mode.
+        UsageError: A size below 1, an unknown kernel or mode, or other channels.
     """
 
     height: int
@@ -36,6 +41,7 @@ class Resize:
     kernel: str = "bilinear"
     antialias: bool = True
     mode: str = "stretch"
+    channels: int = 3
 
     def __post_init__(self):
         for name in ("height", "width"):
@@ -50,6 +56,8 @@ class Resize:
                 )
         if not isinstance(self.antialias, bool):
             raise UsageError(f"resize antialias {self.antialias!r}; expected true or false")
+        if isinstance(self.channels, bool) or self.channels not in CHANNELS:
+            raise UsageError(f"resize channels {self.channels!r}; expected 1 or 3")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values."""
@@ -72,21 +80,24 @@ class Resize:
 
 
 def resize_images(images: tf.Tensor, resize: Resize) -> tf.Tensor:
-    """Bring one image or a batch to the size of `resize`, in TensorFlow operations only.
+    """Bring one image or a batch to the channels and the size of `resize`, in TensorFlow operations only.
 
     The result is rounded half to even and clipped, so it has the same bits eagerly, in a graph with
-    unknown height and width, and for one image or a batch. Images of the right size come back as they are.
+    unknown height, width and channels, and for one image or a batch. Images of the right size come back as they are.
 
     Args:
-        images: uint8 (height, width, channels) or (batch, height, width, channels).
+        images: uint8 (height, width, 1 | 3) or (batch, height, width, 1 | 3).
         resize: The size and how to reach it.
 
     Returns:
-        uint8 with height and width of `resize`.
+        uint8 with height, width and channels of `resize`.
+
+    Raises:
+        UsageError: Images with neither 1 nor 3 channels.
     """
     import tensorflow as tf
 
-    images = tf.convert_to_tensor(images)
+    images = _with_channels(tf.convert_to_tensor(images), resize.channels)
     shape = (resize.height, resize.width)
     if tuple(images.shape[-3:-1]) == shape:
         return images
@@ -99,7 +110,25 @@ def resize_images(images: tf.Tensor, resize: Resize) -> tf.Tensor:
         images = _pad_to(_rounded(images, inner, resize), inner, resize)
     else:
         images = _rounded(images, shape, resize)
-    return tf.ensure_shape(images, (None, *shape, None))
+    return tf.ensure_shape(images, (None, *shape, resize.channels))
+
+
+def _with_channels(images, channels: int):
+    """Repeat gray or weigh colours; equal channels become exactly what they were."""
+    import tensorflow as tf
+
+    known = images.shape[-1]
+    if known == channels:
+        return images
+    if known not in (None, *CHANNELS):
+        raise UsageError(f"images of {known} channels; expected 1 or 3")
+    if known != 3:
+        images = tf.broadcast_to(images, tf.concat([tf.shape(images)[:-1], [3]], axis=0))
+        images = tf.ensure_shape(images, (*[None] * (images.shape.rank - 1), 3))
+    if channels == 3:
+        return images
+    weighted = tf.reduce_sum(tf.cast(images, tf.int32) * _GRAY_WEIGHTS, axis=-1, keepdims=True)
+    return tf.cast(tf.bitwise.right_shift(weighted + (1 << (_GRAY_BITS - 1)), _GRAY_BITS), tf.uint8)
 
 
 def _rounded(images, size, resize: Resize):

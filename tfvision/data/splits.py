@@ -13,9 +13,11 @@ from tfvision.data.imageset import ImageSet
 from tfvision.data.listing import listing
 from tfvision.data.stratify import PARTS, draw_parts
 from tfvision.errors import DataError, UsageError
+from tfvision.files import nearest
 
 LEFT_OUT = ""
 MIN_IMAGES = 3
+GIVEN = ("keep", "ignore")
 
 
 @dataclass(frozen=True)
@@ -32,33 +34,44 @@ class Split:
 
 
 def split_images(
-    images: ImageSet, hashes: tuple[str, ...], *, validation: float = 0.1, test: float = 0.1, seed: int
+    images: ImageSet,
+    hashes: tuple[str, ...],
+    *,
+    validation: float = 0.1,
+    test: float = 0.1,
+    given: str = "keep",
+    seed: int,
 ) -> Split:
     """Split images by class, or complete the split that the data brings.
 
     Args:
-        images: Labelled images; their `groups` stay together, their `parts` are kept.
+        images: Labelled images; their `groups` stay together.
         hashes: Content hash of each image; images with equal ones stay together.
         validation: Share of each class for validation.
         test: Share of each class for the test.
+        given: `keep` the parts that the images bring, where a validation part without a test part becomes the test;
+            or `ignore` them and draw from all.
         seed: Seed of the draw. The order of the images does not matter.
 
     Raises:
         DataError: A class with fewer than 3 images, or too few to stand in every part.
-        UsageError: Shares that leave nothing for training.
+        UsageError: Shares that leave nothing for training, or an unknown `given`.
     """
     if min(validation, test) < 0 or validation + test >= 1:
         raise UsageError(
             f"validation {validation} and test {test} of the images; expected shares from 0 with a sum below 1"
         )
-    if images.parts is not None:
+    if given not in GIVEN:
+        raise UsageError(f"unknown split given {given!r}{nearest(given, GIVEN)}; expected keep or ignore")
+    if images.parts is not None and given == "keep":
         return _complete(images, hashes, validation, seed)
+    notes = () if images.parts is None else ("the parts that the data brings are ignored: the split is drawn from all",)
     counts = np.bincount(images.labels, minlength=len(images.class_names))
     if small := [f"{images.class_names[k]} ({counts[k]})" for k in np.flatnonzero(counts < MIN_IMAGES)]:
         raise DataError(
             f"classes with fewer than {MIN_IMAGES} images: {listing(small, 20)}; add images or leave them out"
         )
-    return Split(draw_parts(images, hashes, (1 - validation - test, validation, test), seed))
+    return Split(draw_parts(images, hashes, (1 - validation - test, validation, test), seed), notes)
 
 
 def describe_splits(images: ImageSet, parts: np.ndarray, hashes: Sequence[str]) -> str:
