@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -51,6 +52,123 @@ def test_lossy_formats_are_near(kind):
 def test_other_modes_become_three_channels(mode):
     stream = io.BytesIO(encode(NOISE, "PNG", mode))
     np.testing.assert_array_equal(decode(stream.getvalue(), "x"), np.asarray(Image.open(stream).convert("RGB")))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_high_byte_of_16_bits(suffix, channels):
+    values = np.random.default_rng(1).integers(0, 65_536, (20, 30, channels)).astype(np.uint16)
+    high = np.broadcast_to((values >> 8)[..., :3], (20, 30, 3))
+    data = cv2.imencode(suffix, values)[1].tobytes()
+    np.testing.assert_array_equal(decode(data, "x")[..., ::-1], high)
+
+
+def test_16_bit_png_as_the_exported_graph_decodes_it():
+    import tensorflow as tf
+
+    values = np.random.default_rng(1).integers(0, 65_536, (20, 30, 4)).astype(np.uint16)
+    data = cv2.imencode(".png", values)[1].tobytes()
+    decoded = tf.io.decode_image(data, channels=3, expand_animations=False).numpy()
+    np.testing.assert_array_equal(decoded, decode(data, "x"))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "BMP"])
+def test_colours_under_alpha_are_kept(kind):
+    pixels = np.random.default_rng(1).integers(0, 256, (20, 30, 4), dtype=np.uint8)
+    options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+    np.testing.assert_array_equal(decode(encode(pixels, kind, "RGBA", **options), "x"), pixels[..., :3])
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF", "PNG"])
+def test_first_of_several_frames(kind):
+    frames = [Image.fromarray(NOISE).convert("P").convert("RGB"), Image.fromarray(255 - NOISE)]
+    stream = io.BytesIO()
+    options = {"lossless": True} if kind == "WEBP" else {}
+    frames[0].save(stream, kind, save_all=True, append_images=frames[1:], **options)
+    first = np.asarray(Image.open(stream).convert("RGB"))
+    np.testing.assert_array_equal(decode(stream.getvalue(), "x"), first)
+
+
+@pytest.mark.parametrize("adobe", [True, False])
+def test_cmyk_as_pillow_converts_it(adobe):
+    inks = np.zeros((64, 64, 4), np.uint8)
+    inks[..., 0], inks[..., 1] = np.linspace(0, 255, 64)[None], np.linspace(0, 255, 64)[:, None]
+    inks[..., 2:] = 60, 30
+    stream = io.BytesIO()
+    Image.frombytes("CMYK", (64, 64), inks.tobytes()).save(stream, "JPEG", quality=95)
+    data = stream.getvalue()
+    if not adobe:  # without its marker
+        start = data.index(b"\xff\xee")
+        data = data[:start] + data[start + 2 + int.from_bytes(data[start + 2 : start + 4], "big") :]
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+    assert np.abs(decode(data, "x") - expected).max() <= 2
+    tiff = io.BytesIO()
+    Image.frombytes("CMYK", (64, 64), inks.tobytes()).save(tiff, "TIFF")
+    expected = np.asarray(Image.open(tiff).convert("RGB")).astype(int)
+    assert np.abs(decode(tiff.getvalue(), "x") - expected).max() <= 2
+
+
+def tiff(values: np.ndarray, photometric: int, extra: tuple[int, ...] = (), kind: int = 1, planar: int = 1) -> bytes:
+    """Write a TIFF of one strip a plane, with any number of bands, as Pillow and OpenCV cannot."""
+    height, width, bands = values.shape
+    strips = [values[..., k].tobytes() for k in range(bands)] if planar == 2 else [values.tobytes()]
+    lists = {258: [8 * values.itemsize] * bands, 273: [0] * len(strips), 279: [len(strips[0])] * len(strips)}
+    lists |= {338: list(extra), 339: [kind] * bands} if extra else {339: [kind] * bands}
+    tags = {
+        256: [width],
+        257: [height],
+        259: [1],
+        262: [photometric],
+        277: [bands],
+        278: [height],
+        284: [planar],
+    } | lists
+    place = 10 + 12 * len(tags)
+    start = place + sum(4 * len(entry) for entry in tags.values() if len(entry) > 1)
+    tags[273] = [start + k * len(strips[0]) for k in range(len(strips))]
+    entries, rest = b"", b""
+    for tag, entry in sorted(tags.items()):
+        packed = struct.pack(f"<{len(entry)}I", *entry)
+        where = packed if len(entry) == 1 else struct.pack("<I", place + len(rest))
+        rest += b"" if len(entry) == 1 else packed
+        entries += struct.pack("<HHI", tag, 4, len(entry)) + where
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + rest + b"".join(strips)
+
+
+BANDS = np.random.default_rng(2).integers(0, 256, (12, 16, 13), dtype=np.uint8)
+TIFFS = {
+    "gray": ((BANDS[..., :1], 1), BANDS[..., :1].repeat(3, -1)),
+    "white is zero": ((BANDS[..., :1], 0), 255 - BANDS[..., :1].repeat(3, -1)),
+    "white is zero, 16 bits": ((BANDS[..., :1] * np.uint16(257), 0), 255 - BANDS[..., :1].repeat(3, -1)),
+    "gray and alpha": ((BANDS[..., :2], 1, (2,)), BANDS[..., :1].repeat(3, -1)),
+    "planes": ((BANDS[..., :3], 2, (), 1, 2), BANDS[..., :3]),
+    "alpha": ((BANDS[..., :4], 2, (2,)), BANDS[..., :3]),
+    "alpha in planes": ((BANDS[..., :4], 2, (2,), 1, 2), BANDS[..., :3]),
+    "premultiplied": ((BANDS[..., :4], 2, (1,)), BANDS[..., :3]),
+    "alpha, 16 bits": ((BANDS[..., :4] * np.uint16(256), 2, (2,)), BANDS[..., :3]),
+    "13 bands": ((BANDS, 1, (0,) * 12), "it has 13 bands; expected 1 or 3, .*keep three of them"),
+    "4 bands": ((BANDS[..., :4], 1, (0, 0, 0)), "it has 4 bands"),
+    "infrared": ((BANDS[..., :4], 2, (0,)), "it has 4 bands"),
+    "2 bands": ((BANDS[..., :2], 1, (0,)), "it has 2 bands"),
+    "float": ((BANDS[..., :1] / np.float32(255), 1, (), 3), "float with 32 bits; expected unsigned with 8 or 16"),
+    "signed": ((BANDS[..., :1].view(np.int8), 1, (), 2), "signed with 8 bits"),
+    "32 bits": ((BANDS[..., :1].astype(np.uint32), 1), "unsigned with 32 bits"),
+    "CMYK, 16 bits": ((BANDS[..., :4].astype(np.uint16), 5), "CMYK with 16 bits"),
+    "planes of 16 bits": ((BANDS[..., :3].astype(np.uint16), 2, (), 1, 2), "plane by plane"),
+}
+
+
+@pytest.mark.parametrize("case", TIFFS)
+def test_tiff(case):
+    arguments, expected = TIFFS[case]
+    data = tiff(*arguments)
+    if isinstance(expected, str):
+        with pytest.raises(UnreadableImage, match=f"unreadable image x: .*{expected}"):
+            decode(data, "x")
+        return
+    np.testing.assert_array_equal(decode(data, "x"), expected)
+    with pytest.raises(UnreadableImage, match="truncated"):
+        decode(data[:-1], "x")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
@@ -120,6 +238,17 @@ def test_scan(tmp_path):
     assert calls[-1] == (4, 4)
     with pytest.raises(DataError, match=r"unreadable image b.jpg: it is .*skip$"):
         scan(images)
+
+
+def test_scan_tells_gray(tmp_path):
+    gray = encode(NOISE, "PNG", "L")
+    late = NOISE.copy()
+    late[:-1] = late[:-1, :, :1]
+    for files, is_gray in (
+        ({"a": gray, "b": encode(NOISE, "PNG", "1")}, True),
+        ({"a": gray, "c": encode(late, "PNG")}, False),
+    ):
+        assert scan(images_of(tmp_path, files)).is_gray is is_gray
 
 
 def test_scan_lists_twenty_and_counts(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tfvision.data.headers import Header, read_header
 from tfvision.errors import DataError, UsageError
@@ -89,9 +90,11 @@ def decode(data: bytes, name: str) -> np.ndarray:
         UnreadableImage: No image, damaged, truncated, more than 100 million pixels, or pixels that are no RGB: other
             numbers of bands, floats, signed numbers.
     """
-    header = _check_header(data, name)
+    reader = _check_header(data, name).reader
+    if reader == "pillow":
+        return _decode_by_pillow(data, name)
+    flags = cv2.IMREAD_UNCHANGED if reader == "opencv unchanged" else cv2.IMREAD_COLOR
     try:
-        flags = cv2.IMREAD_UNCHANGED if header.as_stored else cv2.IMREAD_COLOR
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except (cv2.error, MemoryError):
         pixels = None
@@ -151,6 +154,14 @@ def _check_header(data: bytes, name: str) -> Header:
     if header.problem:
         raise UnreadableImage(name, header.problem)
     return header
+
+
+def _decode_by_pillow(data: bytes, name: str) -> np.ndarray:
+    try:
+        with Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
+            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    except Exception:  # a decoder may fail in any way on damaged pixels
+        raise UnreadableImage(name, "its pixels are damaged") from None
 
 
 def _look_at_all(images: ImageSet, progress: Callable | None) -> Iterator[_Look | str]:

@@ -31,14 +31,14 @@ class Header:
         width: Columns before the EXIF orientation.
         is_whole: Whether the end of the file is there.
         problem: Why its pixels cannot be taken for RGB; "" if they can.
-        as_stored: Whether its values must be taken as they are stored, see `Tiff`.
+        reader: "opencv", "opencv unchanged" or "pillow", see `Tiff`.
     """
 
     height: int
     width: int
     is_whole: bool
     problem: str = ""
-    as_stored: bool = False
+    reader: str = "opencv"
 
 
 def read_header(data: bytes) -> Header | None:
@@ -60,7 +60,7 @@ def read_header(data: bytes) -> Header | None:
         return Header(height, width, _PNG_END in data) if data[12:16] == b"IHDR" and height and width else None
     if data.startswith(TIFF_STARTS):
         tiff = read_tiff(data)
-        return Header(tiff.height, tiff.width, tiff.is_whole, tiff.problem, tiff.as_stored) if tiff else None
+        return Header(tiff.height, tiff.width, tiff.is_whole, tiff.problem, tiff.reader) if tiff else None
     try:
         with Image.open(io.BytesIO(data), formats=_OTHERS) as image:
             return Header(image.height, image.width, True)

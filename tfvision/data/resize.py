@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 KERNELS, MODES = (get_args(get_type_hints(ResizeOptions)[name]) for name in ("kernel", "mode"))
 CHANNELS = (1, 3)
 
-_GRAY_WEIGHTS = (4899, 9617, 1868)  # of 2 ** 14
-_GRAY_BITS = 14
+_GRAY_WEIGHTS = (9798, 19235, 3735)  # of 2 ** 15, as in OpenCV 5
+_GRAY_BITS = 15
 
 
 @dataclass(frozen=True)

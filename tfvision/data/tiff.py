@@ -15,7 +15,7 @@ TIFF_STARTS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR, _EXTRA, _FORMAT = 256, 257, 258, 262, 277, 284, 338, 339
 _PLACES = ((273, 279), (324, 325))  # of strips, of tiles: offsets and lengths
 _GRAY, _RGB, _CMYK = (0, 1), 2, 5
-_ALPHA = (1, 2)
+_ASSOCIATED, _UNASSOCIATED = 1, 2  # alpha: multiplied into the colours or not
 _FORMATS = {1: "unsigned", 2: "signed", 3: "float", 4: "untyped"}
 
 # A damaged tag is an error of ours; Pillow's warning would reach the user as noise.
@@ -31,15 +31,15 @@ class Tiff:
         width: Columns before the orientation.
         is_whole: Whether all of its pixels are there.
         problem: Why it cannot be taken for RGB; "" if it can.
-        as_stored: Whether its values must be taken as they are stored: the library would round 16 bits instead of
-            taking the high byte, and multiply colours with their alpha.
+        reader: What takes its values as they are stored: "opencv"; "opencv unchanged" for 16 bits, which it would
+            round else instead of taking the high byte; "pillow" for alpha, with which OpenCV multiplies colours.
     """
 
     height: int
     width: int
     is_whole: bool
     problem: str
-    as_stored: bool
+    reader: str
 
 
 def read_tiff(data: bytes) -> Tiff | None:
@@ -53,7 +53,7 @@ def read_tiff(data: bytes) -> Tiff | None:
         ends = [end for places in _PLACES if places[0] in tags for end in map(sum, zip(*map(tags.get, places)))]  # noqa: B905
         if height < 1 or width < 1 or not ends:
             return None
-        return Tiff(height, width, max(ends) <= len(data), _problem(tags), _as_stored(tags))
+        return Tiff(height, width, max(ends) <= len(data), _problem(tags), _reader(tags))
     except Exception:  # a parser may fail in any way on foreign bytes
         return None
 
@@ -70,13 +70,17 @@ def _problem(tags: Any) -> str:
         return f"its values are {kinds} with {sizes} bits; expected unsigned with 8 or 16; scale them to 0..255"
     if 16 in bits and photometric == _CMYK:
         return "it is CMYK with 16 bits; expected 8 bits; convert it to RGB"
-    if _as_stored(tags) and tags.get(_PLANAR) == 2:
-        return "it stores 16 bits or alpha plane by plane; expected interleaved channels; save it so"
+    if 16 in bits and tags.get(_PLANAR) == 2 and samples > 1:
+        return "it stores 16 bits plane by plane; expected interleaved channels; save it so"
     return ""
 
 
-def _as_stored(tags: Any) -> bool:
-    return tags.get(_PHOTOMETRIC) == _RGB and (_has_alpha(tags) or 16 in tags.get(_BITS, ()))
+def _reader(tags: Any) -> str:
+    if tags.get(_PHOTOMETRIC) != _RGB:
+        return "opencv"
+    if 16 in tags.get(_BITS, ()):
+        return "opencv unchanged"
+    return "pillow" if tags.get(_EXTRA) == (_UNASSOCIATED,) else "opencv"
 
 
 def _has_alpha(tags: Any) -> bool:
@@ -84,4 +88,4 @@ def _has_alpha(tags: Any) -> bool:
     extra = tags.get(_EXTRA, ())
     if not extra:
         return tags.get(_PHOTOMETRIC) == _RGB and tags.get(_SAMPLES) == 4
-    return len(extra) == 1 and extra[0] in _ALPHA
+    return len(extra) == 1 and extra[0] in (_ASSOCIATED, _UNASSOCIATED)
