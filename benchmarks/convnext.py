@@ -5,12 +5,9 @@ python benchmarks/convnext.py [--rounds 5]
 
 import argparse
 import os
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import keras
 import numpy as np

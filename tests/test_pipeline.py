@@ -13,13 +13,13 @@ from tfvision.data.resize import KERNELS, MODES, Resize, resize_images
 from tfvision.data.sources import open_images
 from tfvision.data.splits import split_images
 from tfvision.errors import DataError, UsageError
+from tfvision.plan import engine_note
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import tensorflow as tf
 
 from tfvision import results
 from tfvision.data import pipeline
-from tfvision.data.augment_layers import engine_note
 from tfvision.data.pipeline import data_error, evaluation_batches, load_image, training_batches
 
 NOISE = np.random.default_rng(0).integers(0, 256, (3, 37, 53, 3), dtype=np.uint8)

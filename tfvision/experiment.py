@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 PARTS = ("train", "validation", "test")
 # Options that a built model has behind it.
-_BUILT = ("backbone", "weights", "image_size", "head", "small_cnn", "precision")
+_BUILT = ("backbone", "weights", "image_size", "channels", "head", "small_cnn", "precision")
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ class Experiment:
     @property
     def facts(self) -> ModelFacts:
         """What is stored with the model."""
-        height, width = self.model.input_shape[1:3]
-        resize = Resize(height, width, **vars(self.config.resize))
+        height, width, channels = self.model.input_shape[1:]
+        resize = Resize(height, width, **vars(self.config.resize), channels=channels)
         return ModelFacts(self.data.images.class_names, resize, self.config.backbone)
 
 
@@ -115,9 +115,9 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Pat
         return finished
     data = prepare_images(open_images(config.data, **config.source.columns()), config)
     image_size = config.image_size or default_image_size(config.backbone, int(np.median(data.sizes.max(axis=1))))
-    config = replace(
-        config, image_size=image_size, phases=phases, epochs=None, learning_rate=None, unfreeze=None, output=None
-    )
+    gray = data.is_gray and config.weights == "none"
+    config = replace(config, image_size=image_size, channels=config.channels or (1 if gray else 3), phases=phases)
+    config = replace(config, epochs=None, learning_rate=None, unfreeze=None, output=None)
     set_seed(config.seed)
     model = _build(config, len(data.images.class_names), _input_size(data.sizes, image_size))
     experiment = Experiment(model, data, config)
@@ -171,6 +171,7 @@ def train(
         config,
         weights="imagenet" if pretrained else "none",
         image_size=int([*enlarged, model.input_shape[1]][0]),
+        channels=model.input_shape[-1],
         phases=resolve_phases(config, pretrained=pretrained, linear_head=has_linear_head(model)),
         epochs=None,
         learning_rate=None,
@@ -216,6 +217,7 @@ def _build(config: TrainConfig, num_classes: int, input_size: int) -> "keras.Mod
             num_classes,
             image_size=config.image_size,
             input_size=min(input_size, config.image_size),
+            channels=config.channels or 3,
             weights=config.weights,
             backbone_options=vars(config.small_cnn) if config.backbone == "small_cnn" else None,
             **{f"head_{key}": value for key, value in vars(config.head).items()},

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from tfvision.runs import ModelFacts
 
 
+_ENGINE_NOTES = {
+    "keras_cv": "RandAugment by keras_cv ignores the seed: this run cannot be repeated exactly",
+    "keras": "RandAugment by keras takes one image after the other, to be repeatable: expect it to be slow",
+}
+
+
 def describe_plan(
     model: "keras.Model",
     parts: Mapping[str, ImageSet],
@@ -36,12 +42,18 @@ def describe_plan(
         *(("", note) for note in notes),
         ("images", _images(model, config, facts)),
         ("augment", _augment(config.augment)),
+        *([("", note)] if (note := engine_note(config.augment)) else []),
         *([("balance", config.balance)] if config.balance != "none" else []),
         ("model", f"{config.backbone}, weights {config.weights}, {model.count_params():,} parameters"),
         *_phases(model, config),
         ("best by", f"{config.monitor}; seed {config.seed}, batches of {config.batch_size}"),
     ]
     return "\n".join(f"{name:<9} {text}" for name, text in lines)
+
+
+def engine_note(augmentation: Augmentation) -> str | None:
+    """Return what a user of a library's RandAugment has to know, in one line; None for our own."""
+    return _ENGINE_NOTES.get(augmentation.engine) if augmentation.rand_magnitude else None
 
 
 def describe_phase(phase: Phase, optimizer: str) -> str:
@@ -90,7 +102,7 @@ def _images(model: "keras.Model", config: TrainConfig, facts: "ModelFacts") -> s
     text = f"resized to {resize.width}x{resize.height} px ({resize.mode}, {resize.kernel})"
     if config.image_size and config.image_size != resize.width:
         text += f", enlarged to {config.image_size}x{config.image_size} inside the model"
-    return text
+    return text + (", gray: 1 channel" if resize.channels == 1 else "")
 
 
 def _augment(options: Augmentation) -> str:

@@ -22,6 +22,7 @@ class Prepared:
         split: str (n,), `train`, `validation` or `test`; "" for one left out.
         hashes: Content hash of each.
         sizes: int64 (n, 2), height and width.
+        is_gray: Whether no image has any colour.
         notes: Lines about the data for the plan.
     """
 
@@ -29,6 +30,7 @@ class Prepared:
     split: np.ndarray
     hashes: tuple[str, ...]
     sizes: np.ndarray
+    is_gray: bool
     notes: tuple[str, ...]
 
 
@@ -43,7 +45,7 @@ def prepare_images(images: ImageSet, config: TrainConfig) -> Prepared:
         raise DataError(
             f"{config.data} has the one class {images.class_names[0]}; expected two or more, one folder each"
         )
-    notes = []
+    notes = list(images.notes)
     if config.limit and config.limit < len(images):
         notes.append(f"limit: {config.limit:,} of {len(images):,} images")
         images = images.select(draw_some(images, config.limit, config.seed))
@@ -55,11 +57,12 @@ def prepare_images(images: ImageSet, config: TrainConfig) -> Prepared:
     split = _split(found.images, found.hashes, config)
     if not (split.parts == "validation").any():
         raise UsageError("no images for validation, which chooses the best epoch; set split.validation above 0")
-    return Prepared(found.images, split.parts, found.hashes, found.sizes, (*notes, *split.notes))
+    return Prepared(found.images, split.parts, found.hashes, found.sizes, found.is_gray, (*notes, *split.notes))
 
 
 def _split(images: ImageSet, hashes: tuple[str, ...], config: TrainConfig) -> Split:
     options = config.split
     if options.file:
         return Split(read_splits(options.file, images, hashes), (f"split as in {options.file}",))
-    return split_images(images, hashes, validation=options.validation, test=options.test, seed=config.seed)
+    shares = {"validation": options.validation, "test": options.test}
+    return split_images(images, hashes, **shares, given=options.given, seed=config.seed)

@@ -9,16 +9,6 @@ from tfvision.errors import UsageError
 
 BatchChange = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
-_NOTES = {
-    "keras_cv": "RandAugment by keras_cv ignores the seed: this run cannot be repeated exactly",
-    "keras": "RandAugment by keras takes one image after the other, to be repeatable: expect it to be slow",
-}
-
-
-def engine_note(augmentation: Augmentation) -> str | None:
-    """Return what a user of a library's RandAugment has to know, in one line; None for our own."""
-    return _NOTES.get(augmentation.engine) if augmentation.rand_magnitude else None
-
 
 def rand_augment_layer(augmentation: Augmentation, seed: int) -> BatchChange | None:
     """Return RandAugment by a library as a function of batches, to be mapped one batch after the other.

@@ -36,7 +36,10 @@ def write_saved_model(model: keras.Model, facts: ModelFacts, folder: Path) -> Pa
         archive.add_endpoint(
             "serving_default",
             lambda images: _answer(model, resize_images(images, facts.resize), facts.class_names),
-            input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, name="images")],
+            # A model of gray images takes RGB too, and weighs the colours as its training did.
+            input_signature=[
+                tf.TensorSpec((None, None, None, 3 if facts.resize.channels == 3 else None), tf.uint8, name="images")
+            ],
         )
         archive.add_endpoint(
             "serve_bytes",

@@ -70,7 +70,7 @@ def _preprocess(pixels: "keras.KerasTensor", facts: Backbone) -> "keras.KerasTen
     import keras
 
     if pixels.shape[-1] == 1 and facts.builder != "small_cnn":
-        pixels = keras.layers.Concatenate(name="gray_to_rgb")([pixels] * 3)
+        pixels = keras.layers.Concatenate(dtype="float32", name="gray_to_rgb")([pixels] * 3)
     if facts.preprocessing == "caffe":
         pixels = keras.ops.flip(pixels, axis=-1)
     scale: dict[str, tuple[Any, Any]] = {
@@ -82,7 +82,8 @@ def _preprocess(pixels: "keras.KerasTensor", facts: Backbone) -> "keras.KerasTen
     if facts.preprocessing == "none":
         return pixels
     factor, offset = scale[facts.preprocessing]
-    return keras.layers.Rescaling(factor, offset=offset, name="preprocess")(pixels)
+    # In float32 also where a mixed policy computes in 16 bits: bfloat16 would round the scaled pixels.
+    return keras.layers.Rescaling(factor, offset=offset, dtype="float32", name="preprocess")(pixels)
 
 
 def _efficientnet(pixels: "keras.KerasTensor", facts: Backbone) -> "keras.KerasTensor":

@@ -35,8 +35,8 @@ def build_classifier(
     """Build a classifier as one flat functional graph of stock Keras layers.
 
     Pixels pass, where the model enlarges, a bilinear resize; then the backbone's own preprocessing; the backbone
-    with the layer names of `keras.applications` in a fresh process; pooling; the head. With pretrained weights the backbone is
-    frozen and its batch normalization stays so; with `weights="none"` everything is open. See `unfreeze`.
+    with the layer names of `keras.applications` in a fresh process; pooling; the head. With pretrained weights the
+    backbone is frozen and its batch normalization stays so; with `weights="none"` everything is open. See `unfreeze`.
 
     Args:
         backbone: A key of BACKBONES.
@@ -76,7 +76,10 @@ def build_classifier(
     pixels = keras.Input((input_size, input_size, channels), name="pixels")
     seen = pixels
     if input_size < image_size:
-        seen = keras.layers.Resizing(image_size, image_size, interpolation="bilinear", name="enlarge")(pixels)
+        enlarge = keras.layers.Resizing(
+            image_size, image_size, interpolation="bilinear", dtype="float32", name="enlarge"
+        )
+        seen = enlarge(pixels)
     features = build_backbone(backbone, seen, options=backbone_options)
     trunk = keras.Model(pixels, features)
     _number_from_zero(trunk)
