@@ -205,6 +205,7 @@ def test_class_names_of_hdf5(tmp_path, where):
 BAD_LABELS = {
     "fraction": (np.linspace(0, 1, 3), None, "labels like 0.5"),
     "NaN": (np.array([0, np.nan, 1]), None, "1 labels that are NaN"),
+    "infinite": (np.array([0, np.inf, 1]), None, "1 labels that are NaN or infinite"),
     "empty": (np.array(["a", "", "b"]), None, "1 empty labels"),
     "count": (np.arange(4), None, "4 labels for 3 images"),
     "two-hot": (np.ones((3, 2)), None, "not one-hot"),

@@ -14,6 +14,7 @@ from tfvision.data.storage import MAX_FILE_BYTES
 from tfvision.errors import DataError, TfvisionError
 
 _CLASS_NAMES = ("class_names", "classes")
+_ATTRIBUTE_BYTES = 1 << 20  # HDF5 keeps attributes of up to 64 KiB beside the data
 
 
 class Hdf5:
@@ -73,11 +74,17 @@ class Hdf5:
             return _as_array(dataset.asstr()[()] if h5py.check_string_dtype(dataset.dtype) else dataset[()])
 
     def class_names(self, labels: str) -> np.ndarray | None:
-        """Return the attribute `class_names` (or `classes`) of the file or of the label dataset, else None."""
+        """Return the attribute `class_names` (or `classes`) of the file or of the label dataset, else None.
+
+        Raises:
+            DataError: The attribute is damaged.
+        """
         with self._open() as file:
             for owner in (file[labels], file):
                 for name in _CLASS_NAMES:
                     if name in owner.attrs:
+                        if owner.attrs.get_id(name).get_storage_size() > _ATTRIBUTE_BYTES:
+                            raise DataError(f"{self.path} is damaged: its attribute {name} is too large; copy it again")
                         return np.ravel(_as_array(owner.attrs[name]))
         return None
 

@@ -24,8 +24,8 @@ def label_texts(values: np.ndarray, count: int, name: str, class_names: Sequence
     if values.dtype.kind in "SU":
         return _words(values, name, class_names)
     if values.dtype.kind == "f":
-        if np.isnan(values).any():
-            raise DataError(f"{name} has {int(np.isnan(values).sum()):,} labels that are NaN; fill or remove them")
+        if missing := int((~np.isfinite(values)).sum()):
+            raise DataError(f"{name} has {missing:,} labels that are NaN or infinite; fill or remove them")
         if (values != np.rint(values)).any():
             odd = values[values != np.rint(values)]
             raise DataError(f"{name} has labels like {odd[0]:g}; expected classes: whole numbers, text or one-hot rows")

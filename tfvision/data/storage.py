@@ -3,6 +3,7 @@
 import lzma
 import os
 import posixpath
+import struct
 import threading
 import zipfile
 import zlib
@@ -20,7 +21,11 @@ MAX_FILE_BYTES = 1 << 30
 _LOCAL_HEADER = 30
 _READ_AHEAD = 256
 _BLOCK_BYTES = 1 << 20
-_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, NotImplementedError)
+# What zipfile and the unpackers raise on damaged archives, names that are no UTF-8 and lies in local headers included.
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(OSError, EOFError, RuntimeError, ValueError),
+)
 
 
 class Directory:
@@ -95,12 +100,13 @@ class Zip:
         self._lock = threading.Lock()
         try:
             self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        except _DAMAGE as error:
             raise DataError(f"cannot open {path}: {error}; expected a whole .zip, copy or download it again") from error
         self._members = {
             name: info
             for info in self._zip.infolist()
-            if not info.is_dir()
+            if info.filename
+            and not info.is_dir()
             and _is_visible(name := posixpath.normpath(info.filename.replace("\\", "/")).lstrip("/"))
         }
         locked = [name for name, info in self._members.items() if info.flag_bits & 1]
