@@ -394,8 +394,8 @@ def test_hdf5_behind_a_user_block(tmp_path):
 
 UNCLEAR = {
     "no images": ({"labels": LABELS}, {}, r"which array holds the images; its arrays are labels \(12,\)"),
-    "several": ({"images": IMAGES, "x": IMAGES, "y": LABELS}, {}, "several arrays that may be the files: images, x;"),
-    "whole and part": ({"x": IMAGES, "x_train": IMAGES, "y": LABELS}, {}, "may be the files: x, x_train"),
+    "several": ({"images": IMAGES, "x": IMAGES, "y": LABELS}, {}, "several arrays that may be the images: images, x;"),
+    "whole and part": ({"x": IMAGES, "x_train": IMAGES, "y": LABELS}, {}, "may be the images: x, x_train"),
     "no labels": ({"images": IMAGES}, {}, "no labels for images; its arrays are images .*--label-column"),
     "misspelt": (PAIR, {"label_column": "lables"}, "no array 'lables'.*did you mean labels.*--label-column"),
     "no group": (PAIR, {"group_column": "tiles"}, "no array 'tiles'"),

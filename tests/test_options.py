@@ -122,3 +122,11 @@ def test_a_wrong_verb_gets_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean train"):
         parser.parse_args(["trian"])
     assert isinstance(parser, argparse.ArgumentParser)
+
+
+def test_channels_and_given_parts() -> None:
+    config = from_dict(TrainConfig, parse("--channels", "1", "--split.given", "ignore"))
+    assert config.channels == 1 and config.split.given == "ignore"
+    assert TrainConfig().channels is None and TrainConfig().split.given == "keep"
+    with pytest.raises(UsageError, match="channels: expected 1 or 3, got 4"):
+        from_dict(TrainConfig, parse("--channels", "4"))

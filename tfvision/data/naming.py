@@ -22,6 +22,8 @@ LABEL_ARRAYS = (*LABEL_COLUMNS, "targets")
 GROUP_ARRAYS = ("group", "groups", "groupid")
 CLASS_ARRAYS = ("classnames", "classes", "labelnames", "listclasses")
 
+_HELD = {"file": "images", "label": "labels", "group": "groups"}  # what the option --...-column names
+
 
 @dataclass(frozen=True)
 class ArrayNames:
@@ -112,7 +114,7 @@ def _by_part(
     for names in matches.values():
         if len(names) > 1:
             raise DataError(
-                f"{source} has several arrays that may be the {option}s: {listing(names)}; "
+                f"{source} has several arrays that may be the {_HELD[option]}: {listing(names)}; "
                 f"give one of them as --{option}-column"
             )
     return {part: names[0] for part, names in matches.items()}
