@@ -39,7 +39,7 @@ SMALLEST = {
     "nasnet_mobile": keras.applications.nasnet,
 }
 # An export traces the whole model twice, up to 40 s: these hold the kinds of layers and of preprocessing.
-EXPORTED = ("small_cnn", "vgg16", "mobilenet_v3_small", "convnext_tiny")
+EXPORTED = ("small_cnn", "vgg16", "mobilenet_025", "convnext_tiny")
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,8 @@ def test_family_opens_partly_and_trains(built: Built) -> None:
 
 
 def test_family_saves_and_loads(built: Built, tmp_path: Path) -> None:
+    if built.name in ("nasnet_mobile", "densenet121"):
+        pytest.skip("slow to load, and of no other kinds of layers than the rest")
     built.model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     assert [layer.name for layer in loaded.layers] == [layer.name for layer in built.model.layers]
@@ -248,23 +250,24 @@ def test_names_are_those_of_a_fresh_process_however_many_were_built() -> None:
     assert names[0] == names[1] and {"conv2d", "conv2d_3", "add_11"} <= set(names[0])
 
 
-def test_files_with_layers_of_the_applications_load_with_plain_keras(
-    inception_resnet: keras.Model, tmp_path: Path
-) -> None:
+def test_saved_models_load_with_plain_keras(inception_resnet: keras.Model, tmp_path: Path) -> None:
     """LayerScale and CustomScaleLayer are no public layers of Keras, which finds them all the same."""
-    convnext = build_classifier("convnext_tiny", 3, image_size=32, channels=1, weights="none")
-    models = {"convnext_tiny": convnext, "inception_resnet_v2": inception_resnet}
-    for name, model in models.items():
-        side = model.input_shape[1]
+    scale = inception_resnet.get_layer("custom_scale_layer")
+    inputs = [keras.Input((8, 8, 3)), keras.Input((8, 8, 3))]
+    keras.Model(inputs, type(scale).from_config(scale.get_config())(inputs)).save(tmp_path / "scale.keras")
+    options = {"convnext_tiny": {"channels": 1}, "vgg16": {"input_size": 16}, "efficientnet_b0": {}}
+    for name, more in options.items():
+        model = build_classifier(name, 3, image_size=32, weights="none", head_units=(8,), **more)
         model.save(tmp_path / f"{name}.keras")
-        pixels = np.random.default_rng(0).integers(0, 256, (2, side, side, 1)).astype(np.float32)
+        pixels = np.random.default_rng(0).integers(0, 256, (2, *model.input_shape[1:])).astype(np.float32)
         np.savez(tmp_path / f"{name}.npz", pixels=pixels, expected=model(pixels, training=False))
     script = (
         "import sys, keras, numpy as np\n"
-        f"for name in {list(models)}:\n"
+        f"for name in {list(options)}:\n"
         "    data = np.load(name + '.npz')\n"
         "    found = keras.saving.load_model(name + '.keras')(data['pixels'], training=False)\n"
         "    np.testing.assert_allclose(found, data['expected'], atol=1e-5)\n"
+        "keras.saving.load_model('scale.keras')\n"
         "assert 'tfvision' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)

@@ -1,7 +1,5 @@
 """Builders: flat graphs, preprocessing, freezing, exact counts, weights."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -275,20 +273,3 @@ def test_imagenet_is_found_in_a_folder_of_ones_own(tmp_path: Path, monkeypatch: 
 )
 def test_default_image_size(name: str, side: int, size: int) -> None:
     assert default_image_size(name, side) == size
-
-
-def test_saved_models_load_with_plain_keras(tmp_path: Path) -> None:
-    names = ("vgg16", "mobilenet_v2_035", "efficientnet_v2_b0")
-    np.save(tmp_path / "x.npy", pixels(2, 16))
-    for name in names:
-        model = build_classifier(name, 3, image_size=32, input_size=16, weights="none", head_units=(8,))
-        model.save(tmp_path / f"{name}.keras")
-        np.save(tmp_path / f"{name}.npy", np.asarray(model(pixels(2, 16), training=False)))
-    script = (
-        "import sys, keras, numpy as np\n"
-        f"for name in {names}:\n"
-        "    found = keras.saving.load_model(name + '.keras')(np.load('x.npy'), training=False)\n"
-        "    np.testing.assert_allclose(found, np.load(name + '.npy'), atol=1e-5)\n"
-        "assert 'tfvision' not in sys.modules\n"
-    )
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)

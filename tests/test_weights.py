@@ -33,8 +33,7 @@ def saved_run(folder: Path, backbone: str = "small_cnn", **options: object) -> k
     return model
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v3_small", "resnet18"])
-@pytest.mark.parametrize("as_folder", [True, False])
+@pytest.mark.parametrize(("name", "as_folder"), [("mobilenet_v3_small", True), ("resnet18", False)])
 def test_a_run_gives_its_backbone_to_other_classes_and_another_head(name: str, as_folder: bool, tmp_path: Path) -> None:
     old = build_classifier(name, 3, image_size=32, input_size=16, weights="none", head_units=(5,))
     old.set_weights([w + np.float32(0.01) for w in old.get_weights()])
