@@ -71,7 +71,14 @@ def split_images(
         raise DataError(
             f"classes with fewer than {MIN_IMAGES} images: {listing(small, 20)}; add images or leave them out"
         )
-    return Split(draw_parts(images, hashes, (1 - validation - test, validation, test), seed), notes)
+    shares = (1 - validation - test, validation, test)
+    kept = _one_group_each(images, hashes)
+    if kept.all():
+        return Split(draw_parts(images, hashes, shares, seed), notes)
+    parts = np.full(len(images), LEFT_OUT, "U10")
+    hashes_kept = tuple(key for key, keep in zip(hashes, kept, strict=True) if keep)
+    parts[kept] = draw_parts(images.select(kept), hashes_kept, shares, seed)
+    return Split(parts, (*notes, f"{(~kept).sum():,} images are exact copies of images in another group: left out"))
 
 
 def describe_splits(images: ImageSet, parts: np.ndarray, hashes: Sequence[str]) -> str:
@@ -160,6 +167,16 @@ def _complete(images: ImageSet, hashes: tuple[str, ...], validation: float, seed
     if torn := _torn_groups(images, parts):
         notes.append(f"{len(torn):,} groups stand in more than one given part: {listing(torn)}")
     return Split(parts, tuple(notes))
+
+
+def _one_group_each(images: ImageSet, hashes: Sequence[str]) -> np.ndarray:
+    """Tell which images to keep so that exact copies stand in one group: else they would tie whole groups together."""
+    if images.groups is None:
+        return np.ones(len(images), bool)
+    home: dict[str, str] = {}
+    for i in sorted(range(len(images)), key=images.ids.__getitem__):
+        home.setdefault(hashes[i], images.groups[i])
+    return np.array([home[key] == group for key, group in zip(hashes, images.groups, strict=True)])
 
 
 def _check_learned(images: ImageSet, parts: np.ndarray) -> None:

@@ -83,5 +83,5 @@ def _decode(encoded: tf.Tensor, facts: ModelFacts) -> tf.Tensor:
         image = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
         return resize_images(image, facts.resize)
 
-    size = (facts.resize.height, facts.resize.width, 3)
+    size = (facts.resize.height, facts.resize.width, facts.resize.channels)
     return tf.map_fn(decode_one, encoded, fn_output_signature=tf.TensorSpec(size, tf.uint8))
