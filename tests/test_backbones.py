@@ -38,8 +38,6 @@ SMALLEST = {
     "xception": keras.applications.xception,
     "nasnet_mobile": keras.applications.nasnet,
 }
-# An export traces the whole model twice, up to 40 s: these hold the kinds of layers and of preprocessing.
-EXPORTED = ("small_cnn", "vgg16", "mobilenet_025", "convnext_tiny")
 
 
 @dataclass(frozen=True)
@@ -135,8 +133,6 @@ def test_family_opens_partly_and_trains(built: Built) -> None:
 
 
 def test_family_saves_and_loads(built: Built, tmp_path: Path) -> None:
-    if built.name in ("nasnet_mobile", "densenet121"):
-        pytest.skip("slow to load, and of no other kinds of layers than the rest")
     built.model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     assert [layer.name for layer in loaded.layers] == [layer.name for layer in built.model.layers]
@@ -145,8 +141,6 @@ def test_family_saves_and_loads(built: Built, tmp_path: Path) -> None:
 
 
 def test_family_exports(built: Built, tmp_path: Path) -> None:
-    if built.name not in EXPORTED:
-        pytest.skip("its kinds of layers are in another export")
     import tensorflow as tf
 
     from tfvision.export.savedmodel import write_saved_model
