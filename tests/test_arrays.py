@@ -521,10 +521,11 @@ def test_mars_craters(real_data, tmp_path):
     assert len(images) == 1804 and images.class_names == ("0", "1") and images.read(0).shape == (48, 48, 3)
     found = scan(images)
     assert found.is_gray
-    # Three tiles, two of which share crops: enough for two parts.
-    parts = split_images(images, found.hashes, test=0.0, seed=0).parts
-    for tile in set(images.groups):
-        assert len(set(parts[images.groups == tile])) == 1
+    # Three tiles, two of which share 23 crops: those of one tile are left out, and each tile is a part.
+    parts = split_images(images, found.hashes, seed=0).parts
+    assert (parts == "").sum() == 23
+    stands = [set(parts[images.groups == tile]) - {""} for tile in sorted(set(images.groups))]
+    assert sorted(part for parts_of_tile in stands for part in parts_of_tile) == ["test", "train", "validation"]
     with zipfile.ZipFile(real_data / "mars_craters.zip") as archive:
         archive.extractall(tmp_path)
     unpacked = open_images(tmp_path / "mars_craters", group_column="tiles")

@@ -197,7 +197,7 @@ class TrainConfig:
 
     data: str = option("digits", "folder, zip or CSV of labelled images; digits: scikit-learn's, as an example")
     backbone: str = option("mobilenet_v2", "architecture, see `tfvision list backbones`")
-    weights: str = option("imagenet", "imagenet, none, or a weights file")
+    weights: str = option("imagenet", "imagenet, none, a weights file without top, or an earlier run of the backbone")
     image_size: int | None = option(None, "side in pixels that the backbone sees; default by the size of the images")
     channels: int | None = option(
         None,
