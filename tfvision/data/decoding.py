@@ -93,13 +93,16 @@ def decode(data: bytes, name: str) -> np.ndarray:
     reader = _check_header(data, name).reader
     if reader == "pillow":
         return _decode_by_pillow(data, name)
-    flags = cv2.IMREAD_UNCHANGED if reader == "opencv unchanged" else cv2.IMREAD_COLOR
+    unchanged = reader == "opencv unchanged"
+    flags = cv2.IMREAD_UNCHANGED if unchanged else cv2.IMREAD_COLOR_RGB
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except (cv2.error, MemoryError):
         pixels = None
     if pixels is None or pixels.ndim != 3:
         raise UnreadableImage(name, "its pixels are damaged")
+    if not unchanged:
+        return pixels
     if pixels.dtype == np.uint16:
         pixels = (pixels >> 8).astype(np.uint8)
     return cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)

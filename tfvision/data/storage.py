@@ -54,11 +54,13 @@ class Directory:
         Raises:
             DataError: The file is gone, larger than 1 GiB, or may not be read.
         """
+        path = os.path.join(self.path, name)  # Path objects take longer than the file
         try:
-            _check_size(self.path / name, self.size(name))
-            return (self.path / name).read_bytes()
+            with open(path, "rb", buffering=0) as file:
+                _check_size(path, os.fstat(file.fileno()).st_size)
+                return file.read()
         except OSError as error:
-            raise DataError(f"cannot read {self.path / name}: {error.strerror or error}") from error
+            raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
     def head(self, name: str, size: int) -> bytes:
         """Return up to `size` bytes from the beginning of a file.
