@@ -6,6 +6,7 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from conftest import small_config
@@ -20,7 +21,7 @@ from tfvision.experiment import set_seed, train, train_from_config
 from tfvision.models.classifier import build_classifier
 from tfvision.runs import Run, create_run, locked, open_run
 from tfvision.training.callbacks import EpochRecorder
-from tfvision.training.checkpoints import Checkpoints
+from tfvision.training.checkpoints import Checkpoints, digest
 from tfvision.training.fit import fit_phases
 from tfvision.training.history import History
 from tfvision.training.settings import Training, TrainingSettings
@@ -144,9 +145,20 @@ def test_truncated_checkpoints_start_the_training_anew(
             fit(case, two_colours, Checkpoints(tmp_path))
     for path in tmp_path.iterdir():
         path.write_bytes(path.read_bytes()[:1000])
-    rows, _ = fit(case, two_colours, Checkpoints(tmp_path))
-    assert capsys.readouterr().out.count("is damaged") == 2
-    assert rows[0]["epoch"] == 1
+    with monkeypatch.context() as patch:
+        kill_in_epoch(patch, 2)
+        with pytest.raises(Killed):
+            fit(case, two_colours, Checkpoints(tmp_path))
+    text = capsys.readouterr().out
+    assert text.count("is damaged") == 2 and "going on from the beginning" in text
+    # What was damaged is out of the way: the new checkpoints, of lower numbers, are kept.
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "00001.damaged",
+        "00001.npz",
+        "00002.damaged",
+        "00002.npz",
+    ]
+    assert Checkpoints(tmp_path).newest().state.phase == 1
 
 
 @pytest.fixture
@@ -168,6 +180,8 @@ def test_other_options_are_refused_with_their_differences(half: tuple[Path, Trai
         train_from_config(replace(config, batch_size=4, phases=[Phase(epochs=9)]), resume=run)
     assert "phases[0].epochs: 2 -> 9" in str(error.value)
     assert "seed" not in str(error.value)
+    with pytest.raises(UsageError, match=r"phases\[1\]\.name: absent -> more"):
+        train_from_config(replace(config, phases=[*config.phases, Phase(name="more")]), resume=run)
 
 
 def test_other_data_is_refused_with_its_differences(half: tuple[Path, TrainConfig]) -> None:
@@ -201,6 +215,46 @@ def test_a_checkpoint_of_another_model_is_refused(half: tuple[Path, TrainConfig]
     (run / "config.yaml").write_text(text.replace("units: [8]", "units: [9]"))
     with pytest.raises(UsageError, match="checkpoint is of another model"):
         train_from_config(other, resume=run)
+
+
+def test_the_same_layers_have_one_digest_whatever_their_names() -> None:
+    def build(dropout: float) -> keras.Model:
+        pixels = keras.Input((16, 16, 3))
+        x = keras.layers.GlobalAveragePooling2D()(pixels)
+        return keras.Model(pixels, keras.layers.Dense(2)(keras.layers.Dropout(dropout)(x)))
+
+    assert digest(build(0.5)) == digest(build(0.5)) != digest(build(0.4))
+
+
+def test_a_run_that_another_process_finished_is_left_alone(
+    half: tuple[Path, TrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both were asked to go on; the other was done while this one still read the images."""
+    import tfvision.experiment as experiment
+
+    run, config = half
+    real = experiment.prepare_images
+
+    def prepare(*args: object) -> object:
+        found = real(*args)
+        (run / "report.html").write_text("the other's")
+        return found
+
+    monkeypatch.setattr(experiment, "prepare_images", prepare)
+    before = (run / "history.csv").read_bytes()
+    assert train_from_config(config, resume=run).folder == run
+    assert (run / "report.html").read_text() == "the other's" and (run / "history.csv").read_bytes() == before
+
+
+def test_model_keras_is_of_the_weights_that_were_scored(
+    half: tuple[Path, TrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill between model.keras and its checkpoint leaves a model of an epoch that may come out otherwise."""
+    run, config = half
+    (run / "model.keras").write_bytes(b"of a discarded epoch")
+    monkeypatch.setattr(History, "add", lambda self, row: self.rows.append(row))  # nothing is better any more
+    train_from_config(config, resume=run)
+    assert open_run(run).model().name == "small_cnn"
 
 
 def test_a_finished_run_needs_nothing(small_run: Path, capsys: pytest.CaptureFixture) -> None:

@@ -16,8 +16,6 @@ from tfvision.errors import TfvisionError, UsageError
 from tfvision.options import Parser, add_flags, flags_to_dict, from_dict, load_yaml, merge, to_yaml
 from tfvision.progress import ProgressLine, console, say_result
 from tfvision.recipes import find_recipe, header, recipes
-from tfvision.resume import open_unfinished
-from tfvision.runs import CONFIG
 
 _TRAIN_FLAGS = [
     "data",
@@ -299,6 +297,9 @@ def _add_verb(verbs: Any, name: str, function: Any) -> Parser:
 def _train_config(args: argparse.Namespace) -> TrainConfig:
     path = find_recipe(args.config) if args.config else None
     if args.resume and not path:
+        from tfvision.resume import open_unfinished
+        from tfvision.runs import CONFIG
+
         path = open_unfinished(Path(args.resume)).folder / CONFIG
     in_file = load_yaml(path) if path else {}
     from_dict(TrainConfig, in_file)  # refuses what is wrong in the file by its own name, not by a flag's

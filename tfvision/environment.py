@@ -5,7 +5,7 @@ import os
 import platform
 import shlex
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ _PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python", "opencv-python-hea
 def describe_environment() -> dict[str, Any]:
     """Return versions, hardware, date (UTC) and command line of this process, JSON-ready."""
     return {
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "command": " ".join(["tfvision", *map(shlex.quote, sys.argv[1:])]) if _from_command_line() else "from Python",
         "versions": {
             "tfvision": tfvision.__version__,

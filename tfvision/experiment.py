@@ -2,10 +2,8 @@
 
 import csv
 import io
-import shlex
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -20,22 +18,21 @@ from tfvision.data.resize import Resize
 from tfvision.data.sources import open_images
 from tfvision.data.splits import describe_splits
 from tfvision.environment import describe_environment
-from tfvision.errors import RunError, UsageError, WriteError
+from tfvision.errors import UsageError
 from tfvision.files import to_json
 from tfvision.models.backbones import backbone_facts, default_image_size
 from tfvision.models.weights import find_weights
 from tfvision.options import from_dict, to_yaml
-from tfvision.plan import describe_plan
+from tfvision.plan import describe_plan, summarize
 from tfvision.preparation import Prepared, prepare_images
 from tfvision.progress import console, duration
-from tfvision.resume import check_config, check_data, open_unfinished
+from tfvision.resume import check_config, check_data, finished, open_unfinished, resumable
 from tfvision.runs import (
     CHECKPOINTS,
     CONFIG,
     ENVIRONMENT,
     HISTORY,
     MODEL,
-    REPORT,
     SPLITS,
     SUMMARY,
     TENSORBOARD,
@@ -111,8 +108,8 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Pat
     backbone_facts(config.backbone)
     find_weights(config.backbone, config.weights)
     output = _output_folder(config, resume)
-    if resume and (finished := _finished(resume)):
-        return finished
+    if resume and (run := finished(resume)):
+        return run
     data = prepare_images(open_images(config.data, **config.source.columns()), config)
     image_size = config.image_size or default_image_size(config.backbone, int(np.median(data.sizes.max(axis=1))))
     gray = data.is_gray and config.weights == "none"
@@ -169,7 +166,8 @@ def train(
     pretrained = is_pretrained(model)
     config = replace(
         config,
-        weights="imagenet" if pretrained else "none",
+        weights=getattr(model, "tfvision_weights", "imagenet" if pretrained else "none"),
+        precision=model.dtype_policy.name,
         image_size=int([*enlarged, model.input_shape[1]][0]),
         channels=model.input_shape[-1],
         phases=resolve_phases(config, pretrained=pretrained, linear_head=has_linear_head(model)),
@@ -188,8 +186,8 @@ def train(
     if resume and output is None:
         raise UsageError("resume=True needs output=, the folder of the run to go on with")
     folder = _output_folder(replace(config, output=str(output) if output else None), Path(output) if resume else None)
-    if resume and (finished := _finished(folder)):
-        return finished
+    if resume and (run := finished(folder)):
+        return run
     data = prepare_images(images, config)
     set_seed(config.seed)
     note = "the model came from Python: config.yaml repeats its training, not its architecture"
@@ -259,12 +257,14 @@ def _run(experiment: Experiment, output: Path, *, resume: bool) -> Run:
         files = {
             CONFIG: to_yaml(experiment.config, comments=True),
             SPLITS: experiment.splits,
-            SUMMARY: f"{plan}\n\n{_summary(experiment.model)}",
+            SUMMARY: f"{plan}\n\n{summarize(experiment.model)}",
             ENVIRONMENT: to_json(describe_environment()),
         }
         run = create_run(output, files)
     checkpoints = Checkpoints(run.folder / CHECKPOINTS)
-    with locked(run.folder), _resumable(run):
+    with locked(run.folder), resumable(run):
+        if resume and finished(run.folder):  # by another process, while this one read the images
+            return run
         plot_samples(run.folder, experiment.parts["train"], settings)
         console.print(f"run folder: {run.folder}\n")
         _fit(experiment, run, settings, checkpoints)
@@ -295,30 +295,6 @@ def _fit(experiment: Experiment, run: Run, settings: "TrainingSettings", checkpo
     fit_phases(training, config.phases)
 
 
-@contextmanager
-def _resumable(run: Run) -> Iterator[None]:
-    """Say with a failure where the run is, and with an interruption or a full disk how to go on."""
-    way_on = f"go on with `tfvision train --resume {shlex.quote(str(run.folder))}`"
-    try:
-        yield
-    except WriteError as error:
-        raise WriteError(f"{error}; then {way_on}") from error
-    except RunError as error:
-        raise RunError(f"{error} (run folder: {run.folder})") from error
-    except KeyboardInterrupt as interruption:
-        raise type(interruption)(f"interrupted; all finished epochs are saved: {way_on}") from None
-
-
-def _finished(folder: Path) -> Run | None:
-    """Return a run that needs nothing more."""
-    run = open_unfinished(folder)
-    if not (folder / REPORT).is_file():
-        return None
-    Checkpoints(folder / CHECKPOINTS).remove()  # killed between the last file and this
-    console.print(f"{folder} is finished already: {folder / REPORT}")
-    return run
-
-
 def _settings(experiment: Experiment) -> "TrainingSettings":
     from tfvision.training.settings import TrainingSettings
 
@@ -327,14 +303,6 @@ def _settings(experiment: Experiment) -> "TrainingSettings":
 
 def _plan(experiment: Experiment) -> str:
     return describe_plan(experiment.model, experiment.parts, experiment.config, experiment.facts, experiment.data.notes)
-
-
-def _summary(model: "keras.Model") -> str:
-    """Return the layers as a table; `model.summary()` cuts names at 80 columns where there is no terminal."""
-    rows = [("layer", "type", "output", "parameters")]
-    rows += [(x.name, type(x).__name__, str(x.output.shape), f"{x.count_params():,}") for x in model.layers]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return "".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}\n" for a, b, c, d in rows)
 
 
 def _output_folder(config: TrainConfig, resume: Path | None) -> Path:

@@ -56,6 +56,14 @@ def engine_note(augmentation: Augmentation) -> str | None:
     return _ENGINE_NOTES.get(augmentation.engine) if augmentation.rand_magnitude else None
 
 
+def summarize(model: "keras.Model") -> str:
+    """Return the layers as a table; `model.summary()` cuts names at 80 columns where there is no terminal."""
+    rows = [("layer", "type", "output", "parameters")]
+    rows += [(x.name, type(x).__name__, str(x.output.shape), f"{x.count_params():,}") for x in model.layers]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return "".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}\n" for a, b, c, d in rows)
+
+
 def describe_phase(phase: Phase, optimizer: str) -> str:
     """Return one phase as a line: epochs, rate, schedule, what is open, patience."""
     if phase.solver == "logistic_regression":

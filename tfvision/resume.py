@@ -1,14 +1,18 @@
 """Going on with a run that was interrupted: only if nothing that decides its result has changed."""
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tfvision.config import TrainConfig
 from tfvision.data.listing import listing
-from tfvision.errors import DataError, UsageError
+from tfvision.errors import DataError, RunError, UsageError, WriteError
 from tfvision.options import flatten
-from tfvision.runs import CONFIG, SPLITS, Run
+from tfvision.progress import console
+from tfvision.runs import CHECKPOINTS, CONFIG, REPORT, SPLITS, Run
+from tfvision.training.checkpoints import Checkpoints
 
 # Where data and results lie does not decide what they are: the data is compared by its content.
 _FREE = ("data", "output", "tensorboard")
@@ -26,6 +30,16 @@ def open_unfinished(folder: Path) -> Run:
     raise DataError(f"cannot resume {folder}: it {state}; expected a folder that `tfvision train` wrote")
 
 
+def finished(folder: Path) -> Run | None:
+    """Return a run that needs nothing more."""
+    run = open_unfinished(folder)
+    if not (folder / REPORT).is_file():
+        return None
+    Checkpoints(folder / CHECKPOINTS).remove()  # killed between the last file and this
+    console.print(f"{folder} is finished already: {folder / REPORT}")
+    return run
+
+
 def check_config(run: Run, config: TrainConfig) -> None:
     """Refuse to go on with other options than a run began with.
 
@@ -33,9 +47,9 @@ def check_config(run: Run, config: TrainConfig) -> None:
         UsageError: With each difference, what it was and what was asked for.
     """
     was, now = flatten(run.config), flatten(config)
-    changed = [key for key in now if was[key] != now[key] and key not in _FREE]
-    if changed:
-        raise _changed(run, "options", [f"{key}: {was[key]} -> {now[key]}" for key in changed], UsageError)
+    both = {key: (was.get(key, "absent"), now.get(key, "absent")) for key in {**was, **now} if key not in _FREE}
+    if changed := [f"{key}: {before} -> {after}" for key, (before, after) in both.items() if before != after]:
+        raise _changed(run, "options", changed, UsageError)
 
 
 def check_data(run: Run, splits: Sequence[Mapping[str, Any]]) -> None:
@@ -59,6 +73,20 @@ def check_data(run: Run, splits: Sequence[Mapping[str, Any]]) -> None:
             differences.append(f"{len(ids):,} images have another {what}: {listing(shown)}")
     if differences:
         raise _changed(run, f"data ({SPLITS})", differences, DataError)
+
+
+@contextmanager
+def resumable(run: Run) -> Iterator[None]:
+    """Say with a failure where the run is, and with an interruption or a full disk how to go on."""
+    way_on = f"go on with `tfvision train --resume {shlex.quote(str(run.folder))}`"
+    try:
+        yield
+    except WriteError as error:
+        raise WriteError(f"{error}; then {way_on}") from error
+    except RunError as error:
+        raise RunError(f"{error} (run folder: {run.folder})") from error
+    except KeyboardInterrupt as interruption:
+        raise type(interruption)(f"interrupted; all finished epochs are saved: {way_on}") from None
 
 
 def _changed(run: Run, what: str, differences: list[str], kind: type[Exception]) -> Exception:

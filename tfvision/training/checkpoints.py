@@ -4,13 +4,14 @@ Keras' own saves are not atomic, and its `BackupAndRestore` forgets callbacks, t
 dropout. Here one file holds everything, is written beside and renamed, and the one before it is kept.
 """
 
+import hashlib
 import json
 import zipfile
 import zlib
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 _KEPT = 2
 _META = "meta"
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error)
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
+# What a layer's configuration says beside what it computes; names count on with every build of a process.
+_INCIDENTAL = ("name", "trainable", "shared_object_id", "build_config")
 
 
 @dataclass
@@ -55,13 +58,15 @@ class Checkpoint:
     Attributes:
         state: Where in which phase.
         rows: The history so far.
+        model: Digest of the model's layers and their options.
         variables: All variables of the model, the states of its random generators included.
-        optimizer: The optimizer's variables; none after a closed fit.
+        optimizer: The optimizer's variables; none before the first gradient phase.
         best: The weights of the best epoch; empty where they are those of `variables`.
     """
 
     state: PhaseState
     rows: list[Row]
+    model: str
     variables: list[np.ndarray]
     optimizer: list[np.ndarray] = field(default_factory=list)
     best: list[np.ndarray] = field(default_factory=list)
@@ -88,19 +93,21 @@ class Checkpoints:
         weights = model.get_weights()
         # The best weights of an epoch that was just the best stand in the model; with an averaged copy they do not.
         best = [] if _same(weights, history.best_weights) else history.best_weights
-        checkpoint = Checkpoint(
-            state, history.rows, variables, [np.array(v) for v in optimizer.variables] if optimizer else [], best
-        )
-        self._write(checkpoint)
+        of_optimizer = [np.array(variable) for variable in optimizer.variables] if optimizer else []
+        self._write(Checkpoint(state, history.rows, digest(model), variables, of_optimizer, best))
 
     def newest(self) -> Checkpoint | None:
-        """Return the newest checkpoint that is whole, or None; a damaged one is named on the terminal."""
-        for path in self._paths():
+        """Return the newest checkpoint that is whole, or None; a damaged one is named, and put out of the way."""
+        paths = self._paths()
+        for number, path in enumerate(paths, start=1):
             try:
                 return _read(path)
             except _DAMAGE as error:
                 reason = " ".join(str(error).split())[:120] or type(error).__name__
-                console.print(f"{path} is damaged ({reason}): going on from the checkpoint before it")
+                way_on = "from the checkpoint before it" if number < len(paths) else "from the beginning"
+                console.print(f"{path} is damaged ({reason}), now called {path.stem}.damaged: going on {way_on}")
+                with suppress(OSError):
+                    path.replace(path.with_suffix(".damaged"))
         return None
 
     def remove(self) -> None:
@@ -113,7 +120,7 @@ class Checkpoints:
             self.folder.rmdir()
 
     def _write(self, checkpoint: Checkpoint) -> None:
-        meta = {"state": asdict(checkpoint.state), "rows": checkpoint.rows}
+        meta = {"state": asdict(checkpoint.state), "rows": checkpoint.rows, "model": checkpoint.model}
         arrays = {_META: np.frombuffer(json.dumps(meta).encode(), np.uint8)}
         for group in ("variables", "optimizer", "best"):
             arrays |= {f"{group}/{number:05}": value for number, value in enumerate(getattr(checkpoint, group))}
@@ -134,9 +141,29 @@ def restore(variables: list, values: list[np.ndarray]) -> None:
         UsageError: They are of another model.
     """
     if [tuple(v.shape) for v in variables] != [value.shape for value in values]:
-        raise UsageError("the checkpoint is of another model; resume with the options and versions the run began with")
+        raise other_model()
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
+
+
+def other_model() -> UsageError:
+    """The error of a checkpoint that does not fit."""
+    return UsageError(
+        "the checkpoint is of another model; resume with the options and versions the run began with, "
+        "or where the model was built in Python with tfvision.train(model, ..., output=..., resume=True)"
+    )
+
+
+def digest(model: "keras.Model") -> str:
+    """Return a hash of what a model's layers are and how they are set, without names and what is frozen."""
+    layers = [(type(layer).__name__, _essential(layer.get_config())) for layer in model.layers]
+    return hashlib.blake2b(json.dumps(layers, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
+
+
+def _essential(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _essential(each) for key, each in value.items() if key not in _INCIDENTAL}
+    return [_essential(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _read(path: Path) -> Checkpoint:
@@ -147,7 +174,7 @@ def _read(path: Path) -> Checkpoint:
             group: [archive[name] for name in sorted(archive.files) if name.startswith(f"{group}/")]
             for group in ("variables", "optimizer", "best")
         }
-    return Checkpoint(PhaseState(**meta["state"]), meta["rows"], **groups)
+    return Checkpoint(PhaseState(**meta["state"]), meta["rows"], meta["model"], **groups)
 
 
 def _same(first: list[np.ndarray], second: list[np.ndarray] | None) -> bool:

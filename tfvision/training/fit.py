@@ -15,7 +15,7 @@ from tfvision.evaluation.inference import one_line_errors
 from tfvision.models.freezing import trains_batch_norm, unfreeze
 from tfvision.progress import console
 from tfvision.training.callbacks import EpochRecorder
-from tfvision.training.checkpoints import Checkpoint, PhaseState, restore
+from tfvision.training.checkpoints import Checkpoint, PhaseState, digest, other_model, restore
 from tfvision.training.logistic import fit_closed
 from tfvision.training.optimizers import build_loss, build_metrics, build_optimizer
 from tfvision.training.settings import Training, TrainingSettings
@@ -56,6 +56,9 @@ def fit_phases(training: Training, phases: Sequence[Phase]) -> None:
                     _fit_gradient(training, phase, state, found.optimizer if resumed else [])
         # A worse end of a phase is neither kept nor built upon.
         model.set_weights(history.best_weights)
+    if found:
+        # What lies there may be of an epoch that was killed before its checkpoint, and now came out otherwise.
+        training.save()
 
 
 def _fit_gradient(training: Training, phase: Phase, state: PhaseState, optimizer: list[np.ndarray]) -> None:
@@ -140,6 +143,8 @@ def compile_model(
 
 def _take_over(training: Training, found: Checkpoint, phases: Sequence[Phase]) -> None:
     """Bring model and history to the moment of a checkpoint."""
+    if found.model != digest(training.model):
+        raise other_model()
     restore(training.model.variables, found.variables)
     training.history.resume(found.rows)
     training.history.best_weights = found.best or training.model.get_weights()

@@ -42,7 +42,9 @@ def resolve_phases(config: TrainConfig, *, pretrained: bool, linear_head: bool) 
     """
     if config.phases is not None and not config.phases:
         raise UsageError("phases: expected at least one phase, got an empty list; leave it out for the default")
-    phases = config.phases or default_phases(pretrained=pretrained, linear_head=linear_head)
+    # Flattened maps are ten thousands of features: too many to keep for all images at once.
+    few_features = linear_head and config.head.pooling != "flatten"
+    phases = config.phases or default_phases(pretrained=pretrained, linear_head=few_features)
     if config.epochs is not None:
         warmup = min(phases[-1].warmup, config.epochs / 4)
         only = replace(phases[-1], solver="gradient", epochs=config.epochs, warmup=warmup, patience=None)
