@@ -123,6 +123,7 @@ def test_names_of_a_pair(tmp_path, pair):
 def test_names_of_parts():
     names = ("x_train", "train_x", "train/x", "x/train", "Train-X", "top/train/x")
     assert {split_name(name) for name in names} == {("train", "x")}
+    assert [split_name(f"x_{part}")[0] for part in ("training", "valid", "testing")] == ["train", "validation", "test"]
     shapes = {f"{part}/{what}": (4, 8, 8)[: 3 if what == "images" else 1] for part in ("test", "val") for what in PAIR}
     found = find_arrays(shapes, Columns(), "d", labelled=True)
     assert [(one.part, one.images, one.labels) for one in found] == [

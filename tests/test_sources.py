@@ -67,6 +67,24 @@ def test_tree_with_parts(tmp_path, valid):
     assert sorted(images.parts) == ["test"] * 2 + ["train"] * 2 + ["validation"] * 2
 
 
+def test_training_and_testing_are_parts(tmp_path):
+    files = {f"{part}/{label}/1.png": PNG for part in ("training", "Testing") for label in "ab"}
+    images = open_images(build(tmp_path, files))
+    assert images.class_names == ("a", "b") and sorted(images.parts) == ["test"] * 2 + ["train"] * 2
+
+
+@pytest.mark.parametrize("tops", [("train", "holdout"), ("val", "test", "held_back"), ("train", "training")])
+def test_folders_that_look_like_parts_are_no_classes(tmp_path, tops):
+    files = {f"{top}/{label}/1.png": PNG for top in tops for label in "ab"}
+    with pytest.raises(DataError, match=r"a, b in each of .* look like parts of a split; expected train/"):
+        open_images(build(tmp_path, files))
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    files = {name: PNG for name in ("train/1.png", "train/day/2.png", "bus/1.png", "car/day/1.png", "car/night/1.png")}
+    assert open_images(build(tmp_path, files)).class_names == ("bus", "car", "train")
+
+
 CSV = {
     "beside": ("labels.csv", "file,label\nx.png,a\ny.png,b\n", ["x.png", "y.png"]),
     "own folder": ("train.csv", "id,has_cactus\nx.png,1\ny.png,0\n", ["train/x.png", "train/y.png"]),

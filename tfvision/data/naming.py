@@ -9,6 +9,7 @@ from tfvision.data.tables import LABEL_COLUMNS, Columns
 from tfvision.errors import DataError
 from tfvision.files import nearest
 
+# What folders and arrays call the parts of a split.
 PART_NAMES = {
     "train": "train",
     "training": "train",
@@ -16,6 +17,7 @@ PART_NAMES = {
     "valid": "validation",
     "validation": "validation",
     "test": "test",
+    "testing": "test",
 }
 IMAGE_ARRAYS = ("images", "image", "x", "data", "imgs", "img", "pixels")
 LABEL_ARRAYS = (*LABEL_COLUMNS, "targets")

@@ -12,17 +12,10 @@ from tfvision.data.digits import write_digits
 from tfvision.data.entries import Entry, build_images
 from tfvision.data.imageset import ImageSet
 from tfvision.data.listing import listing
+from tfvision.data.naming import PART_NAMES
 from tfvision.data.storage import Directory, Storage, open_storage
 from tfvision.data.tables import TABLE_SUFFIXES, Columns, FileIndex, Table, find_columns, names_images, read_table
 from tfvision.errors import DataError
-
-PART_FOLDERS = {
-    "train": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-}
 
 _BEST_TABLES = ("labels", "train", "annotations")
 
@@ -184,19 +177,14 @@ def _read_tree(storage: Storage, images: list[str]) -> list[Entry]:
     if not any("/" in short for short in shorts):
         # One folder alone is a class, not a top folder: other data may hold images of a single class.
         shorts = [posixpath.join(*name.split("/")[-2:]) for name in images]
-    tops = {short.split("/")[0].lower() for short in shorts}
-    split = len(tops & PART_FOLDERS.keys()) > 1 and ("train" in tops or tops <= PART_FOLDERS.keys())
-    if split and (other := sorted(tops - PART_FOLDERS.keys())):
-        raise DataError(
-            f"{storage.path} has {listing(other)} beside train/; expected only train/, validation/ and test/"
-        )
+    split = _has_parts(shorts, storage.path)
     entries, outside = [], []
     for short, name in zip(shorts, images, strict=True):
         *folders, _ = short.split("/")
         if len(folders) < 1 + split:
             outside.append(short)
             continue
-        part = PART_FOLDERS[folders[0].lower()] if split else None
+        part = PART_NAMES[folders[0].lower()] if split else None
         entries.append(Entry(short, name, folders[split], part=part))
     if outside:
         raise DataError(
@@ -204,6 +192,27 @@ def _read_tree(storage: Storage, images: list[str]) -> list[Entry]:
             f"{listing(outside)}; expected two or more folders, one a class, or a CSV that names the files"
         )
     return entries
+
+
+def _has_parts(shorts: list[str], path: Path) -> bool:
+    """Tell whether the top folders are the parts of a split, not classes; refuse those that look like some of both."""
+    tops = {short.split("/")[0].lower() for short in shorts}
+    parts = {PART_NAMES[top] for top in tops & PART_NAMES.keys()}
+    other = sorted(tops - PART_NAMES.keys())
+    if len(parts) > 1 and ("train" in parts or not other):
+        if other:
+            raise DataError(f"{path} has {listing(other)} beside train/; expected only train/, validation/ and test/")
+        return True
+    inner: dict[str, set[str]] = {top: set() for top in tops}
+    for top, *folders, _ in (short.lower().split("/") for short in shorts if "/" in short):
+        inner[top].update(folders[:1])
+    # Classes may have folders too, but hardly the same ones each, beside a name such as train.
+    if parts and len(tops) > 1 and len(shared := set.intersection(*inner.values())) > 1:
+        raise DataError(
+            f"{path} has the folders {listing(sorted(shared))} in each of {listing(sorted(tops))}, which look like "
+            "parts of a split; expected train/, validation/ and test/, or a folder a class; rename or move them"
+        )
+    return False
 
 
 def _without_top(names: list[str]) -> list[str]:
