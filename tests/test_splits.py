@@ -105,6 +105,13 @@ def test_impossible_shares(shares):
         split_images(images, images.ids, validation=shares[0], test=shares[1], seed=0)
 
 
+def test_a_class_whose_images_are_copies_in_another_group_is_refused():
+    images = fake([0] * 9 + [1] * 3, groups=[*"abcabcabc", *"xyz"])
+    hashes = (*images.ids[:9], *images.ids[:3])
+    with pytest.raises(DataError, match=r"fewer than 3 images: class1 \(0\), without exact copies .* another group"):
+        split_images(images, hashes, seed=0)
+
+
 def test_given_parts_are_kept():
     given = ["train"] * 6 + ["validation"] * 2 + ["test"] * 2
     images = fake([0, 1] * 5, parts=given)

@@ -66,19 +66,18 @@ def split_images(
     if images.parts is not None and given == "keep":
         return _complete(images, hashes, validation, seed)
     notes = () if images.parts is None else ("the parts that the data brings are ignored: the split is drawn from all",)
-    counts = np.bincount(images.labels, minlength=len(images.class_names))
+    kept = _one_group_each(images, hashes)
+    counts = np.bincount(images.labels[kept], minlength=len(images.class_names))
     if small := [f"{images.class_names[k]} ({counts[k]})" for k in np.flatnonzero(counts < MIN_IMAGES)]:
         raise DataError(
-            f"classes with fewer than {MIN_IMAGES} images: {listing(small, 20)}; add images or leave them out"
+            f"classes with fewer than {MIN_IMAGES} images: {listing(small, 20)}"
+            f"{'' if kept.all() else ', without exact copies of images in another group'}; "
+            "add images or leave them out"
         )
-    shares = (1 - validation - test, validation, test)
-    kept = _one_group_each(images, hashes)
-    if kept.all():
-        return Split(draw_parts(images, hashes, shares, seed), notes)
     parts = np.full(len(images), LEFT_OUT, "U10")
-    hashes_kept = tuple(key for key, keep in zip(hashes, kept, strict=True) if keep)
-    parts[kept] = draw_parts(images.select(kept), hashes_kept, shares, seed)
-    return Split(parts, (*notes, f"{(~kept).sum():,} images are exact copies of images in another group: left out"))
+    parts[kept] = _draw(images, hashes, kept, (1 - validation - test, validation, test), seed)
+    _check_learned(images, parts)
+    return Split(parts, (*notes, *_note_copies(kept)))
 
 
 def describe_splits(images: ImageSet, parts: np.ndarray, hashes: Sequence[str]) -> str:
@@ -167,6 +166,19 @@ def _complete(images: ImageSet, hashes: tuple[str, ...], validation: float, seed
     if torn := _torn_groups(images, parts):
         notes.append(f"{len(torn):,} groups stand in more than one given part: {listing(torn)}")
     return Split(parts, tuple(notes))
+
+
+def _draw(
+    images: ImageSet, hashes: Sequence[str], chosen: np.ndarray, shares: tuple[float, float, float], seed: int
+) -> np.ndarray:
+    """Draw the parts of the chosen images, a boolean mask or indexes, as if there were no others."""
+    chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
+    return draw_parts(images.select(chosen), tuple(hashes[i] for i in chosen), shares, seed)
+
+
+def _note_copies(kept: np.ndarray) -> tuple[str, ...]:
+    copies = int((~kept).sum())
+    return (f"{copies:,} images are exact copies of images in another group: left out",) if copies else ()
 
 
 def _one_group_each(images: ImageSet, hashes: Sequence[str]) -> np.ndarray:
