@@ -193,6 +193,28 @@ def test_given_split_whose_training_images_are_all_copies_of_the_test():
         split_images(images, ("a", "b", "a", "b"), seed=0)
 
 
+def test_splits_file_that_tears_groups_apart(tmp_path):
+    (tmp_path / "splits.csv").write_text("id,part\n00000,train\n00001,train\n00002,test\n00003,\n")
+    hashes, groups = ("a", "b", "c", "d"), ["p", "q", "p", "q"]
+    with pytest.raises(DataError, match="1 groups in two parts: p; leave all but one"):
+        read_splits(tmp_path / "splits.csv", fake([0, 1, 0, 1], groups=groups), hashes)
+    read_splits(tmp_path / "splits.csv", fake([0, 1, 0, 1], groups=["p", "q", "r", "q"]), hashes)
+    torn_by_the_data = fake([0, 1, 0, 1], groups=groups, parts=["train", "train", "test", "test"])
+    read_splits(tmp_path / "splits.csv", torn_by_the_data, hashes)
+
+
+def test_validation_cut_from_training_leaves_out_copies_in_another_group():
+    groups = [f"g{i // 4}" for i in range(40)] + ["t"] * 10
+    images = fake([0, 1] * 25, groups=groups, parts=["train"] * 40 + ["test"] * 10)
+    hashes = list(images.ids)
+    for i in range(0, 36, 4):
+        hashes[i + 4] = hashes[0]  # without care all groups would be one
+    split = split_images(images, tuple(hashes), seed=0)
+    assert np.flatnonzero(split.parts == "").tolist() == list(range(4, 40, 4))
+    assert together(np.array(groups)[split.parts != ""], split.parts[split.parts != ""])
+    assert "9 images are exact copies of images in another group" in split.notes[1]
+
+
 def test_given_parts_are_ignored_on_request():
     images = fake([0, 1] * 50, parts=["train"] * 60 + ["validation"] * 40)
     kept = split_images(images, images.ids, seed=0)

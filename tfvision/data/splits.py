@@ -102,8 +102,8 @@ def read_splits(path: Path | str, images: ImageSet, hashes: tuple[str, ...]) -> 
         str (n,), the part of each image.
 
     Raises:
-        DataError: No such file, its ids are not those of the images, exact copies stand in two parts, or a class has
-            no training images.
+        DataError: No such file, its ids are not those of the images, exact copies or a group stand in two parts, or a
+            class has no training images.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
@@ -138,6 +138,12 @@ def read_splits(path: Path | str, images: ImageSet, hashes: tuple[str, ...]) -> 
         raise DataError(
             f"{path} has {len(torn):,} exact copies in two parts: {listing(torn)}; leave the part of one of them empty"
         )
+    # Groups that the parts of the data tear are torn in every run that keeps these parts, which says so.
+    if groups := sorted(set(_torn_groups(images, parts)) - set(_torn_groups(images, images.parts))):
+        raise DataError(
+            f"{path} has {len(groups):,} groups in two parts: {listing(groups)}; "
+            "leave all but one of the parts of each empty, or split anew without split.file"
+        )
     return parts
 
 
@@ -161,8 +167,12 @@ def _complete(images: ImageSet, hashes: tuple[str, ...], validation: float, seed
     _check_learned(images, parts)
     if "validation" not in parts:
         train = np.flatnonzero(parts == "train")
-        hashes_of_train = tuple(hashes[i] for i in train)
-        parts[train] = draw_parts(images.select(train), hashes_of_train, (1 - validation, validation, 0.0), seed)
+        kept = _one_group_each(images.select(train), [hashes[i] for i in train])
+        parts[train[~kept]] = LEFT_OUT
+        notes += _note_copies(kept)
+        learned = parts == "train"
+        parts[learned] = _draw(images, hashes, learned, (1 - validation, validation, 0.0), seed)
+        _check_learned(images, parts)
     if torn := _torn_groups(images, parts):
         notes.append(f"{len(torn):,} groups stand in more than one given part: {listing(torn)}")
     return Split(parts, tuple(notes))
@@ -171,9 +181,8 @@ def _complete(images: ImageSet, hashes: tuple[str, ...], validation: float, seed
 def _draw(
     images: ImageSet, hashes: Sequence[str], chosen: np.ndarray, shares: tuple[float, float, float], seed: int
 ) -> np.ndarray:
-    """Draw the parts of the chosen images, a boolean mask or indexes, as if there were no others."""
-    chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
-    return draw_parts(images.select(chosen), tuple(hashes[i] for i in chosen), shares, seed)
+    """Draw the parts of the images where a mask is True, as if there were no others."""
+    return draw_parts(images.select(chosen), tuple(hashes[i] for i in np.flatnonzero(chosen)), shares, seed)
 
 
 def _note_copies(kept: np.ndarray) -> tuple[str, ...]:
@@ -197,8 +206,8 @@ def _check_learned(images: ImageSet, parts: np.ndarray) -> None:
         raise DataError(f"no training images of {listing(unlearned)}; add some to train/ or leave these classes out")
 
 
-def _torn_groups(images: ImageSet, parts: np.ndarray) -> list[str]:
-    if images.groups is None:
+def _torn_groups(images: ImageSet, parts: np.ndarray | None) -> list[str]:
+    if images.groups is None or parts is None:
         return []
     pairs = {(group, part) for group, part in zip(images.groups, parts, strict=True) if part != LEFT_OUT}
     return sorted(str(group) for group, count in Counter(group for group, _ in pairs).items() if count > 1)
