@@ -98,7 +98,7 @@ def test_too_few(labels, hashes, message):
         split_images(images, hashes, seed=0)
 
 
-@pytest.mark.parametrize("shares", [(0.5, 0.5), (-0.1, 0.1), (1.0, 0.0)])
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (-0.1, 0.1), (1.0, 0.0), (np.nan, 0.1), (0.1, np.nan)])
 def test_impossible_shares(shares):
     images = fake([0, 1] * 5)
     with pytest.raises(UsageError, match="sum below 1"):

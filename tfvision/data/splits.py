@@ -57,7 +57,7 @@ def split_images(
         DataError: A class with fewer than 3 images, or too few to stand in every part.
         UsageError: Shares that leave nothing for training, or an unknown `given`.
     """
-    if min(validation, test) < 0 or validation + test >= 1:
+    if not (validation >= 0 and test >= 0 and validation + test < 1):  # so that NaN is refused
         raise UsageError(
             f"validation {validation} and test {test} of the images; expected shares from 0 with a sum below 1"
         )
