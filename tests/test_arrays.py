@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tfvision
+from tfvision.config import Source
 from tfvision.data import cache
 from tfvision.data.decoding import decode, scan
 from tfvision.data.hdf5 import Hdf5
@@ -276,6 +277,63 @@ def test_values_of_parts_count_together():
     assert (arrays["x_val"].read(0) == 0).all()
     with pytest.raises(DataError, match=r"different dtypes \(x_train uint16, x_val uint8\)"):
         pixel_arrays({"x_train": light, "x_val": IMAGES})
+
+
+RULES = {
+    "": (IMAGES, IMAGES > 99),
+    "float 0..1": (IMAGES / 255, IMAGES / 510),
+    "float 0..255": (IMAGES * 1.0,),
+    "integer 0..255": (IMAGES.astype(np.int64), IMAGES.astype(np.uint16)),
+    "uint16 high byte": (IMAGES.astype(np.uint16) * 256,),
+}
+
+
+@pytest.mark.parametrize(("rule", "values"), [(rule, values) for rule, many in RULES.items() for values in many])
+def test_pixel_rule_is_known_and_opens_other_data_alike(tmp_path, rule, values):
+    np.savez(tmp_path / "d.npz", images=values, labels=LABELS)
+    for images in (open_images(tmp_path / "d.npz"), tfvision.images_from_arrays(values, LABELS)):
+        assert images.pixel_rule == rule and images.columns["pixel_rule"] == (rule or None)
+        again = open_images(tmp_path / "d.npz", **Source(**images.columns).columns())
+        assert again.columns["pixel_rule"] == images.columns["pixel_rule"]
+        np.testing.assert_array_equal(read_all(again), read_all(images))
+
+
+def test_pixel_rule_decides_where_a_range_does_not_tell(tmp_path):
+    ones = np.ones((3, 8, 8, 3), np.float32)
+    assert read_all(tfvision.images_from_arrays(ones)).max() == 255
+    assert read_all(tfvision.images_from_arrays(ones, pixel_rule="float 0..255")).max() == 1
+    np.savez(tmp_path / "d.npz", images=IMAGES.astype(np.uint16))
+    assert not read_all(open_images(tmp_path / "d.npz", pixel_rule="uint16 high byte", labelled=False)).any()
+    for values in (IMAGES, IMAGES > 99):
+        images = tfvision.images_from_arrays(values, pixel_rule="float 0..1")
+        assert images.pixel_rule == "" and images.columns == {"pixel_rule": "float 0..1"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "values"),
+    [
+        ("float 0..1", IMAGES * 1.0),
+        ("float 0..1", IMAGES.astype(np.int64)),
+        ("float 0..255", IMAGES.astype(np.uint16)),
+        ("integer 0..255", IMAGES.astype(np.uint16) * 256),
+        ("integer 0..255", IMAGES / 255),
+        ("uint16 high byte", IMAGES.astype(np.int32)),
+    ],
+)
+def test_values_that_do_not_fit_the_pixel_rule(rule, values):
+    with pytest.raises(DataError, match=f"values within .* do not fit the pixel rule '{rule}'") as caught:
+        tfvision.images_from_arrays(values, pixel_rule=rule)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_pixel_rule(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), IMAGES[0])
+    for opened in (
+        lambda rule: open_images(tmp_path, labelled=False, pixel_rule=rule),
+        lambda rule: tfvision.images_from_arrays(IMAGES, pixel_rule=rule),
+    ):
+        with pytest.raises(UsageError, match=r"'float 0-1' \(did you mean float 0..1\?\)"):
+            opened("float 0-1")
 
 
 BAD_VALUES = {

@@ -30,6 +30,9 @@ class Source:
         None, "CSV column or array whose equal values never stand in two parts of the split"
     )
     positive_class: str | None = option(None, "the positive one of two classes; default '1' or 'true', else the second")
+    pixel_rule: str | None = option(
+        None, "how arrays that are no uint8 become 0..255, such as 'float 0..1'; found from their range if not given"
+    )
     on_bad: Literal["fail", "skip"] = option("fail", "what to do with unreadable images: list them and stop, or go on")
 
     def columns(self) -> dict[str, str | None]:

@@ -50,6 +50,7 @@ def images_from_arrays(
     class_names: Sequence[str] | None = None,
     groups: Any = None,
     ids: Sequence[str] | None = None,
+    pixel_rule: str | None = None,
 ) -> ImageSet:
     """Return NumPy arrays as images; the array is kept, not copied.
 
@@ -60,15 +61,18 @@ def images_from_arrays(
         class_names: The names that numbers count into; of two, the second is the positive one.
         groups: (n,), images of one group belong into one part of a split.
         ids: A unique name for each image; `00000`, `00001`, ... by default.
+        pixel_rule: How values that are no uint8 become 0..255, one of `PIXEL_RULES`, such as that of the images that a
+            model was trained on; found from their range when None.
 
     Raises:
-        DataError: Shapes, values or labels that are none of these.
+        DataError: Shapes, values or labels that are none of these, or values that do not fit the rule.
+        UsageError: An unknown rule.
     """
     try:
         rows = np.asanyarray(images)
     except ValueError as error:
         raise DataError(f"the images are no array: {error}; expected images of one size") from None
-    arrays, notes = pixel_arrays({"images": rows})
+    arrays, notes = pixel_arrays({"images": rows}, pixel_rule)
     storage = ArrayStorage(Path("arrays"), {"": arrays["images"]})
     count = len(storage.names)
     ids = storage.names if ids is None else tuple(map(str, ids))
@@ -78,7 +82,8 @@ def images_from_arrays(
     texts = [None] * count if labels is None else label_texts(np.asarray(labels), count, "labels", names)
     grouped = [None] * count if groups is None else group_texts(np.asarray(groups), count, "groups")
     entries = [Entry(*values) for values in zip(ids, storage.names, texts, grouped, strict=True)]
-    found = build_images(entries, storage, {}, labelled=labels is not None, class_names=names, notes=notes)
+    columns = {"pixel_rule": storage.pixel_rule or pixel_rule}
+    found = build_images(entries, storage, columns, labelled=labels is not None, class_names=names, notes=notes)
     return replace(found, source="arrays")
 
 
@@ -88,8 +93,11 @@ def open_arrays(container: Container, asked: Columns, columns: Mapping[str, str 
     Args:
         container: The arrays.
         asked: The names that were asked for.
-        columns: The options that the data was opened with.
+        columns: The options that the data was opened with, among them the rule of the pixels.
         labelled: False to take every image, without labels.
+
+    Returns:
+        The images; a rule that was found is in their `columns`, so that what is opened with these is read likewise.
 
     Raises:
         DataError: What is needed is missing, unclear, damaged or of another form.
@@ -99,8 +107,10 @@ def open_arrays(container: Container, asked: Columns, columns: Mapping[str, str 
     notes = [f"{names.images} has no labels and is left out" for names in found if names not in used]
     if len(used) == 1:
         used = [replace(used[0], part="")]
-    arrays, more = pixel_arrays({names.images: container.rows(names.images) for names in used})
+    rows = {names.images: container.rows(names.images) for names in used}
+    arrays, more = pixel_arrays(rows, columns.get("pixel_rule"))
     storage = ArrayStorage(container.path, {names.part: arrays[names.images] for names in used})
+    columns = {**columns, "pixel_rule": storage.pixel_rule or columns.get("pixel_rule")}
     class_names = _class_names(container, used) if labelled else None
     entries = []
     for names in used:

@@ -27,7 +27,7 @@ class ImageSet:
         groups: str (n,), images of one group belong into one part; None without groups.
         parts: str (n,), "train", "validation" or "test" where the data brings a split, else None.
         source: The path as it was given.
-        columns: The options it was opened with.
+        columns: The options it was opened with, and the pixel rule that was found, for data that is to be read alike.
         notes: What a person should know of how the images are read, one line each.
     """
 
@@ -49,6 +49,11 @@ class ImageSet:
     def in_arrays(self) -> bool:
         """Whether the images are pixels in arrays, not encoded files."""
         return isinstance(self.storage, ArrayStorage)
+
+    @property
+    def pixel_rule(self) -> str:
+        """How values in arrays become uint8, a key of `PIXEL_RULES`; "" for files, uint8 and booleans."""
+        return self.storage.pixel_rule if isinstance(self.storage, ArrayStorage) else ""
 
     def read_bytes(self, index: int) -> bytes:
         """Return the encoded bytes of an image, of one in an array as PNG."""

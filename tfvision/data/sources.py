@@ -13,6 +13,7 @@ from tfvision.data.entries import Entry, build_images
 from tfvision.data.imageset import ImageSet
 from tfvision.data.listing import listing
 from tfvision.data.naming import PART_NAMES
+from tfvision.data.pixels import check_pixel_rule
 from tfvision.data.storage import Directory, Storage, open_storage
 from tfvision.data.tables import TABLE_SUFFIXES, Columns, FileIndex, Table, find_columns, names_images, read_table
 from tfvision.errors import DataError
@@ -27,6 +28,7 @@ def open_images(
     label_column: str | None = None,
     group_column: str | None = None,
     positive_class: str | None = None,
+    pixel_rule: str | None = None,
     labelled: bool = True,
 ) -> ImageSet:
     """Find the images of a data set and their labels; no image is read yet, but compressed arrays are unpacked once.
@@ -41,18 +43,23 @@ def open_images(
         label_column: The column or array with the label; found likewise.
         group_column: The column or array whose equal values must stand in one part.
         positive_class: Of two classes the positive one; by default "1" or "true", else the second.
+        pixel_rule: How values in arrays that are no uint8 become 0..255, one of `PIXEL_RULES`; found from their range
+            when None.
         labelled: False to take every image, without labels.
 
     Raises:
-        DataError: No such data, no images, or labels that are missing, unclear or contradictory.
-        UsageError: An unknown positive class.
+        DataError: No such data, no images, or labels that are missing, unclear or contradictory, or values that do not
+            fit the rule.
+        UsageError: An unknown positive class or rule.
     """
+    check_pixel_rule(pixel_rule)
     asked = Columns(file_column, label_column, group_column)
     columns = {
         "file_column": file_column,
         "label_column": label_column,
         "group_column": group_column,
         "positive_class": positive_class,
+        "pixel_rule": pixel_rule,
     }
     path = Path(data).expanduser()
     if os.fspath(data) == "digits" and not path.exists():
