@@ -8,12 +8,13 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args, get_type_hints
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
+from tfvision.config import Source
 from tfvision.data.headers import Header, read_header
 from tfvision.errors import DataError, UsageError
 from tfvision.files import nearest
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
 MAX_PIXELS = 100_000_000
-ON_BAD = ("fail", "skip")
+ON_BAD = get_args(get_type_hints(Source)["on_bad"])
 
 _SCAN_CHUNK = 32
 
@@ -121,7 +122,7 @@ def scan(images: ImageSet, *, on_bad: str = "fail", progress: Callable[[int, int
         UsageError: An unknown `on_bad`.
     """
     if on_bad not in ON_BAD:
-        raise UsageError(f"unknown on_bad {on_bad!r}{nearest(on_bad, ON_BAD)}; expected fail or skip")
+        raise UsageError(f"unknown on_bad {on_bad!r}{nearest(on_bad, ON_BAD)}; expected {' or '.join(ON_BAD)}")
     found = list(_look_at_all(images, progress))
     unreadable = tuple((images.ids[i], look) for i, look in enumerate(found) if isinstance(look, str))
     if unreadable and (on_bad == "fail" or len(unreadable) == len(images)):

@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 
+from tfvision import config
 from tfvision.data.imageset import ImageSet
 from tfvision.data.listing import listing
 from tfvision.data.stratify import PARTS, draw_parts
@@ -17,7 +19,7 @@ from tfvision.files import nearest
 
 LEFT_OUT = ""
 MIN_IMAGES = 3
-GIVEN = ("keep", "ignore")
+GIVEN = get_args(get_type_hints(config.Split)["given"])
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def split_images(
             f"validation {validation} and test {test} of the images; expected shares from 0 with a sum below 1"
         )
     if given not in GIVEN:
-        raise UsageError(f"unknown split given {given!r}{nearest(given, GIVEN)}; expected keep or ignore")
+        raise UsageError(f"unknown split given {given!r}{nearest(given, GIVEN)}; expected {' or '.join(GIVEN)}")
     if images.parts is not None and given == "keep":
         return _complete(images, hashes, validation, seed)
     notes = () if images.parts is None else ("the parts that the data brings are ignored: the split is drawn from all",)
