@@ -13,12 +13,12 @@ import pytest
 import tfvision
 from tfvision.config import Source
 from tfvision.data import cache
+from tfvision.data.arrays.hdf5 import Hdf5
+from tfvision.data.arrays.naming import find_arrays, split_name
+from tfvision.data.arrays.npy import NpyFiles
+from tfvision.data.arrays.pixels import pixel_arrays
+from tfvision.data.arrays.rows import row_blocks
 from tfvision.data.decoding import decode, scan
-from tfvision.data.hdf5 import Hdf5
-from tfvision.data.naming import find_arrays, split_name
-from tfvision.data.npy import NpyFiles
-from tfvision.data.pixels import pixel_arrays
-from tfvision.data.rows import row_blocks
 from tfvision.data.sources import open_images
 from tfvision.data.splits import split_images
 from tfvision.data.storage import Directory, Zip
@@ -506,7 +506,7 @@ def test_only_what_is_needed_is_unpacked(tmp_path, monkeypatch):
     write_compressed(tmp_path / "packed.npz", PAIR | {"unlabelled": IMAGES})
     sizes = []
     real = cache.write_temporary
-    for module in ("storage", "hdf5", "npy"):
+    for module in ("storage", "arrays.hdf5", "arrays.npy"):
         monkeypatch.setattr(
             f"tfvision.data.{module}.write_temporary", lambda b, size, n: sizes.append(size) or real(b, size, n)
         )

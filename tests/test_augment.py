@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfvision.config import _AUGMENTATION_RANGES, Augmentation
-from tfvision.data.augment import Draws, augment_copy, augment_image, image_generator
+from tfvision.data.augmentation.augment import Draws, augment_copy, augment_image, image_generator
 from tfvision.errors import UsageError
 from tfvision.options import from_dict
 from tfvision.plan import _augment

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
-from tfvision.data.randaugment import OPERATIONS, rand_augment
+from tfvision.data.augmentation.randaugment import OPERATIONS, rand_augment
 
 GENERATOR = np.random.default_rng(0)
 SMOOTH = cv2.GaussianBlur(GENERATOR.integers(0, 256, (37, 53, 3), dtype=np.uint8), (0, 0), 2)

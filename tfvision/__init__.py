@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tfvision.config import Phase as Phase
-    from tfvision.data.arrays import images_from_arrays as images_from_arrays
+    from tfvision.data.arrays.containers import images_from_arrays as images_from_arrays
     from tfvision.data.sources import open_images as open_images
     from tfvision.experiment import train as train
     from tfvision.models.backbones import BACKBONES as BACKBONES
@@ -23,7 +23,7 @@ _PUBLIC = {
     "Phase": "tfvision.config",
     "build_classifier": "tfvision.models.classifier",
     "count_parameters": "tfvision.models.freezing",
-    "images_from_arrays": "tfvision.data.arrays",
+    "images_from_arrays": "tfvision.data.arrays.containers",
     "load_predictor": "tfvision.prediction",
     "open_images": "tfvision.data.sources",
     "open_run": "tfvision.runs",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from tfvision.data.augment import augment_image, image_generator
-from tfvision.data.augment_layers import rand_augment_layer
+from tfvision.data.augmentation.augment import augment_image, image_generator
+from tfvision.data.augmentation.augment_layers import rand_augment_layer
 from tfvision.data.imageset import ImageSet
 from tfvision.data.pipeline import evaluation_batches, load_image
 from tfvision.errors import RunError

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from tfvision.data.arrays.pixels import ArrayStorage
 from tfvision.data.decoding import decode
-from tfvision.data.pixels import ArrayStorage
 from tfvision.data.storage import Storage
 
 ImageStorage = Storage | ArrayStorage

@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfvision.config import Augmentation
-from tfvision.data.augment import augment_copy, augment_image, image_generator
-from tfvision.data.augment_layers import BatchChange, rand_augment_layer
+from tfvision.data.augmentation.augment import augment_copy, augment_image, image_generator
+from tfvision.data.augmentation.augment_layers import BatchChange, rand_augment_layer
 from tfvision.data.balance import oversample as plan_copies
 from tfvision.data.imageset import ImageSet
 from tfvision.data.resize import Resize, resize_images

@@ -5,15 +5,21 @@ import posixpath
 from dataclasses import replace
 from pathlib import Path
 
-from tfvision.data.arrays import ARRAY_SUFFIXES, find_container, names_image_arrays, open_arrays, open_container
+from tfvision.data.arrays.containers import (
+    ARRAY_SUFFIXES,
+    find_container,
+    names_image_arrays,
+    open_arrays,
+    open_container,
+)
+from tfvision.data.arrays.naming import PART_NAMES
+from tfvision.data.arrays.pixels import check_pixel_rule
 from tfvision.data.classes import plain_labels
 from tfvision.data.decoding import IMAGE_SUFFIXES
 from tfvision.data.digits import write_digits
 from tfvision.data.entries import Entry, build_images
 from tfvision.data.imageset import ImageSet
 from tfvision.data.listing import listing
-from tfvision.data.naming import PART_NAMES
-from tfvision.data.pixels import check_pixel_rule
 from tfvision.data.storage import Directory, Storage, open_storage
 from tfvision.data.tables import TABLE_SUFFIXES, Columns, FileIndex, Table, find_columns, names_images, read_table
 from tfvision.errors import DataError

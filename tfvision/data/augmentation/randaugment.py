@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from tfvision.data.colour import LUMA, has_colour, recolour, saturation_matrix
-from tfvision.data.warp import rotation_matrix, warp_image
+from tfvision.data.augmentation.colour import LUMA, has_colour, recolour, saturation_matrix
+from tfvision.data.augmentation.warp import rotation_matrix, warp_image
 
 _DEGREES = 30.0  # of rotate
 _SLOPE = 0.3  # of shear, sideways for each pixel
@@ -26,7 +26,7 @@ def rand_augment(image: np.ndarray, magnitude: float, draws: Sequence[float], fi
         image: uint8 (height, width) or (height, width, channels), RGB or one channel.
         magnitude: Strength of every operation, 0..1.
         draws: Two numbers from 0 to under 1 for each operation: which, and in which of two directions.
-        fill: What stands beyond the border, see `tfvision.data.warp.FILLS`.
+        fill: What stands beyond the border, see `tfvision.data.augmentation.warp.FILLS`.
 
     Returns:
         uint8 of the same height and width; OpenCV drops a channel axis of one.

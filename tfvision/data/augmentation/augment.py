@@ -9,9 +9,9 @@ import numpy as np
 from numpy.random.bit_generator import ISeedSequence
 
 from tfvision.config import Augmentation
-from tfvision.data.colour import has_colour, hue_matrix, recolour, saturation_matrix
-from tfvision.data.randaugment import rand_augment
-from tfvision.data.warp import rotation_matrix, warp_image
+from tfvision.data.augmentation.colour import has_colour, hue_matrix, recolour, saturation_matrix
+from tfvision.data.augmentation.randaugment import rand_augment
+from tfvision.data.augmentation.warp import rotation_matrix, warp_image
 
 _RAND_DRAWS = 20  # two for each of the most operations
 _QUARTERS = (cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)

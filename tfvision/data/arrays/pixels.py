@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tfvision.data.arrays.rows import Rows, row_blocks
 from tfvision.data.decoding import MAX_PIXELS
-from tfvision.data.rows import Rows, row_blocks
 from tfvision.errors import DataError, UsageError
 from tfvision.files import nearest
 

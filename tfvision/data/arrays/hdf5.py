@@ -7,8 +7,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from tfvision.data.arrays.rows import FileRows, row_blocks, row_bytes
 from tfvision.data.cache import write_temporary
-from tfvision.data.rows import FileRows, row_blocks, row_bytes
 from tfvision.data.spans import Span, open_span
 from tfvision.data.storage import MAX_FILE_BYTES
 from tfvision.errors import DataError, TfvisionError

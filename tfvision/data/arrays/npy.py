@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tfvision.data.arrays.rows import FileRows, row_bytes
 from tfvision.data.cache import write_temporary
-from tfvision.data.rows import FileRows, row_bytes
 from tfvision.data.spans import Span
 from tfvision.data.storage import MAX_FILE_BYTES, Storage
 from tfvision.errors import DataError

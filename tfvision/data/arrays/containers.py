@@ -8,14 +8,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tfvision.data.arrays.labels import class_texts, group_texts, label_texts
+from tfvision.data.arrays.naming import CLASS_ARRAYS, IMAGE_ARRAYS, ArrayNames, find_arrays, split_name
+from tfvision.data.arrays.npy import NpyFiles
+from tfvision.data.arrays.pixels import ArrayStorage, pixel_arrays
+from tfvision.data.arrays.rows import Rows
 from tfvision.data.entries import Entry, build_images
 from tfvision.data.imageset import ImageSet
-from tfvision.data.labels import class_texts, group_texts, label_texts
 from tfvision.data.listing import listing
-from tfvision.data.naming import CLASS_ARRAYS, IMAGE_ARRAYS, ArrayNames, find_arrays, split_name
-from tfvision.data.npy import NpyFiles
-from tfvision.data.pixels import ArrayStorage, pixel_arrays
-from tfvision.data.rows import Rows
 from tfvision.data.storage import Directory, Storage, Zip
 from tfvision.data.tables import Columns
 from tfvision.errors import DataError
@@ -138,7 +138,7 @@ def open_container(path: Path, asked: Columns) -> tuple[Container, Columns]:
     """
     suffix = path.suffix.lower()
     if suffix in HDF5_SUFFIXES:
-        from tfvision.data.hdf5 import Hdf5  # h5py takes a part of a second to import
+        from tfvision.data.arrays.hdf5 import Hdf5  # h5py takes a part of a second to import
 
         return Hdf5(path), asked
     if suffix == ".npz":

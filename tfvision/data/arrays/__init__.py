@@ -1,0 +1,1 @@
+"""Images in arrays: NumPy, `.npy`, `.npz` and HDF5."""
