@@ -8,6 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from conftest import small_config
@@ -137,6 +138,62 @@ def test_opening_what_is_no_run_says_so(tmp_path: Path, small_run: Path) -> None
         archive.writestr("config.json", "{}")
     with pytest.raises(DataError, match="class names"):
         read_facts(tmp_path / "other.keras")
+
+
+def rewritten(run: Path, folder: Path, member: str, content: bytes) -> Path:
+    """Copy the model of a run with other content in one member."""
+    path = folder / "model.keras"
+    with zipfile.ZipFile(run / "model.keras") as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, content if name == member else old.read(name))
+    return path
+
+
+RESIZE = {"height": 16, "width": 16}
+FACTS = {"class_names": ["a", "b"], "resize": RESIZE, "backbone": "small_cnn"}
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        [1, 2],
+        "text",
+        {**FACTS, "class_names": 3},
+        {**FACTS, "class_names": [1, 2]},
+        {**FACTS, "class_names": []},
+        {**FACTS, "resize": [16, 16]},
+        {**FACTS, "resize": {**RESIZE, "height": "16"}},
+        {**FACTS, "resize": {**RESIZE, "kernel": ["area"]}},
+        {**FACTS, "backbone": None},
+        {"class_names": ["a", "b"]},
+    ],
+)
+def test_facts_of_wrong_types_are_refused_in_a_line(facts: object, small_run: Path, tmp_path: Path) -> None:
+    path = rewritten(small_run, tmp_path, "tfvision.json", json.dumps(facts).encode())
+    with pytest.raises(DataError, match="does not say its class names") as error:
+        read_facts(path)
+    assert "\n" not in str(error.value)
+
+
+def test_huge_facts_are_refused_before_they_are_read(small_run: Path, tmp_path: Path) -> None:
+    path = rewritten(small_run, tmp_path, "tfvision.json", b" " * (4 * 2**20 + 1))
+    with pytest.raises(DataError, match="declares 4,194,305 bytes"):
+        read_facts(path)
+
+
+def test_a_model_that_declares_far_more_than_it_holds_is_never_loaded(small_run: Path, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "bomb.h5", "w") as file:
+        # 2 GiB that are never written: zeros on paper, all of them in memory once Keras reads the layer.
+        file.create_dataset("layers/dense/vars/0", (2**15, 2**14), "f4", chunks=(64, 2**14), compression="gzip")
+    path = rewritten(small_run, tmp_path, "model.weights.h5", (tmp_path / "bomb.h5").read_bytes())
+    with pytest.raises(DataError, match="declares 2,147,483,648 bytes"):
+        load_predictor(path)
+
+
+def test_a_model_with_other_outputs_than_class_names_is_refused(small_run: Path, tmp_path: Path) -> None:
+    path = rewritten(small_run, tmp_path, "tfvision.json", json.dumps(FACTS).encode())
+    with pytest.raises(DataError, match=r"outputs of shape \(None, 3\) and names 2 classes"):
+        load_predictor(path)
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

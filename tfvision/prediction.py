@@ -12,7 +12,7 @@ from tfvision.errors import DataError
 from tfvision.evaluation.inference import run_model
 from tfvision.evaluation.predictions import Predictions, class_probabilities
 from tfvision.progress import ProgressLine
-from tfvision.runs import MODEL, ModelFacts, load_model, open_run, read_facts
+from tfvision.runs import LARGEST_FACTS, MODEL, ModelFacts, load_model, open_run, read_facts
 
 FACTS_FILE = Path("assets.extra") / "tfvision.json"  # TF Serving leaves this folder of a SavedModel alone
 
@@ -67,14 +67,15 @@ def load_predictor(path: Path | str) -> Predictor:
     """Open a run folder, a `.keras` file of a run, or a SavedModel (or the folder of its versions: the newest).
 
     Raises:
-        DataError: Nothing of the kind is there.
+        DataError: Nothing of the kind is there, or it is damaged.
     """
     path = Path(path)
     if path.is_file() and path.suffix == ".keras":
-        return KerasPredictor(load_model(path), read_facts(path))
+        facts = read_facts(path)
+        return KerasPredictor(_fitting(load_model(path), facts, path), facts)
     if (path / MODEL).is_file():
         run = open_run(path)
-        return KerasPredictor(run.model(), run.facts, run.config.batch_size)
+        return KerasPredictor(_fitting(run.model(), run.facts, path), run.facts, run.config.batch_size)
     version = path if (path / "saved_model.pb").is_file() else newest_version(path)
     if version is None or not (version / FACTS_FILE).is_file():
         state = "does not exist" if not path.exists() else "is neither"
@@ -83,8 +84,29 @@ def load_predictor(path: Path | str) -> Predictor:
         )
     import tensorflow as tf
 
-    facts = ModelFacts.from_json((version / FACTS_FILE).read_text(encoding="utf-8"))
+    facts = _exported_facts(version / FACTS_FILE)
     return SavedModelPredictor(tf.saved_model.load(str(version)), facts)
+
+
+def _exported_facts(path: Path) -> ModelFacts:
+    """Read class names and resize beside a SavedModel."""
+    try:
+        if (size := path.stat().st_size) > LARGEST_FACTS:
+            raise ValueError(f"it has {size:,} bytes, more than {LARGEST_FACTS:,}")
+        return ModelFacts.from_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} does not say the class names ({error}); export the run again") from None
+
+
+def _fitting(model: Any, facts: ModelFacts, path: Path) -> Any:
+    """Return a model whose outputs are as many as its class names."""
+    names = len(facts.class_names)
+    if model.output_shape != (None, names) and (names, model.output_shape) != (2, (None, 1)):
+        raise DataError(
+            f"{path} gives outputs of shape {model.output_shape} and names {names} classes; "
+            "expected one output a class, train the run again"
+        )
+    return model
 
 
 def newest_version(folder: Path) -> Path | None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from tfvision.config import TrainConfig
 from tfvision.data.resize import Resize
 from tfvision.errors import DataError, RunError, UsageError
 from tfvision.files import replacing, write_text
+from tfvision.models.weights_file import check_weights_file
 from tfvision.options import from_dict, load_yaml
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ PLOTS = "plots"
 REPORT = "report.html"
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
+
+LARGEST_FACTS = 4 * 2**20  # bytes of class names and resize: enough for tens of thousands of classes
 
 _MEMBER = "tfvision.json"  # in the .keras archive, beside what Keras writes
 
@@ -68,9 +72,24 @@ class ModelFacts:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "ModelFacts":
-        """Read what `to_json` wrote."""
-        values = json.loads(text)
-        return cls(tuple(values["class_names"]), Resize.from_dict(values["resize"]), values["backbone"])
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: It is not what `to_json` writes.
+        """
+        try:
+            values = json.loads(text)
+            names, resize, backbone = values["class_names"], values["resize"], values["backbone"]
+        except (KeyError, TypeError, RecursionError) as error:
+            raise ValueError(f"{error} where class_names, resize and backbone are expected") from None
+        if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
+            raise ValueError("class_names are no list of names")
+        if not isinstance(resize, dict) or not isinstance(backbone, str):
+            raise ValueError("resize is no mapping, or backbone no name")
+        try:
+            return cls(tuple(names), Resize.from_dict(resize), backbone)
+        except (TypeError, UsageError) as error:
+            raise ValueError(str(error)) from None
 
 
 @dataclass(frozen=True)
@@ -216,8 +235,10 @@ def read_facts(path: Path) -> ModelFacts:
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            if (size := archive.getinfo(_MEMBER).file_size) > LARGEST_FACTS:
+                raise ValueError(f"{_MEMBER} declares {size:,} bytes, more than {LARGEST_FACTS:,}")
             return ModelFacts.from_json(archive.read(_MEMBER))
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # RuntimeError: encrypted, or so it says
         raise DataError(f"{path} cannot be read or is damaged ({error}); train the run again") from None
     except (KeyError, ValueError) as error:
         raise DataError(
@@ -229,10 +250,14 @@ def load_model(path: Path) -> "keras.Model":
     """Load a model file with plain Keras.
 
     Raises:
-        DataError: The file is damaged.
+        DataError: The file is damaged, or declares far more than it holds.
     """
     import keras
 
+    try:
+        check_weights_file(path)
+    except UsageError as error:
+        raise DataError(str(error)) from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
