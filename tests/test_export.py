@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import small_config
 
+import tfvision.export.run as export_run_module
 from tfvision.cli import main
 from tfvision.config import ResizeOptions
 from tfvision.data.sources import open_images
@@ -116,3 +117,31 @@ def test_export_says_when_the_data_is_gone(small_run: Path, tmp_path: Path, caps
     assert main(["export", str(moved), "--output", str(tmp_path / "s")]) == 3
     message = capsys.readouterr().err
     assert "--data" in message and message.count("\n") == 1
+
+
+def test_large_images_are_compared_only_as_far_as_their_pixels_fit(
+    small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """60 images of 768 bytes each: of 4,000 bytes five fit, of 100 none, and one is compared all the same."""
+    for number, (space, images) in enumerate([(4_000, 5), (100, 1)]):
+        monkeypatch.setattr(export_run_module, "_DECODED", space)
+        assert export_run(open_run(small_run), tmp_path / str(number))[1].images == images
+
+
+def test_images_that_fit_are_spread_over_all() -> None:
+    photos = np.full((400, 2), (3000, 4000))  # 36 MB each
+    assert export_run_module._fitting(photos).tolist() == [int(k * 399 / 13) for k in range(14)]
+    assert export_run_module._fitting(np.full((400, 2), 500)).tolist() == list(range(400))
+
+
+def test_a_full_temporary_folder_is_said_in_a_line(
+    small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(RunError, match=r"images to compare on into .*No space left on device; free") as error:
+        export_run(open_run(small_run), tmp_path / "name")
+    assert "\n" not in str(error.value)
+    assert not list((tmp_path / "name").iterdir())

@@ -41,14 +41,11 @@ def check_saved_model(saved_model: Path, images: ImageSet, expected: np.ndarray)
         expected: float (n, classes), what model.keras says of them.
 
     Raises:
-        RunError: They differ by more than `LARGEST_DIFFERENCE`, classes agree in fewer than `LEAST_AGREEMENT`, or the
-            SavedModel does not load.
+        RunError: They differ by more than `LARGEST_DIFFERENCE`, classes agree in fewer than `LEAST_AGREEMENT`, the
+            SavedModel does not load, or the images cannot be written for the fresh process.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        # Decoded images travel as files: the fresh process then needs nothing but TensorFlow and NumPy.
-        for index in range(len(images)):
-            np.save(Path(folder) / f"{index}.npy", images.read(index))
-            (Path(folder) / f"{index}.bytes").write_bytes(images.read_bytes(index))
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        _write(images, Path(folder))
         answers = _ask(saved_model, Path(folder), len(images))
     found = np.array(answers["probabilities"])
     difference = float(np.abs(found - expected).max())
@@ -64,6 +61,19 @@ def check_saved_model(saved_model: Path, images: ImageSet, expected: np.ndarray)
             f"serve_bytes gives the same class for {agreement:.1%} of images, less than {LEAST_AGREEMENT:.1%}; it was not kept"
         )
     return Agreement(len(images), difference, agreement)
+
+
+def _write(images: ImageSet, folder: Path) -> None:
+    """Write images decoded and encoded: the fresh process then needs nothing but TensorFlow and NumPy."""
+    try:
+        for index in range(len(images)):
+            np.save(folder / f"{index}.npy", images.read(index))
+            (folder / f"{index}.bytes").write_bytes(images.read_bytes(index))
+    except OSError as error:
+        raise RunError(
+            f"cannot write the images to compare on into {folder}: {error.strerror or error}; "
+            "free some space, or set TMPDIR to a folder that has it"
+        ) from error
 
 
 _SCRIPT = """

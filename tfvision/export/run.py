@@ -16,6 +16,7 @@ from tfvision.prediction import KerasPredictor
 from tfvision.runs import Run
 
 _COMPARED = 400  # images: enough that one disagreement of serve_bytes is no failure
+_DECODED = 512 * 2**20  # bytes of their pixels, which travel through the temporary folder
 
 
 def export_run(run: Run, output: Path, *, data: str | None = None) -> tuple[Path, Agreement]:
@@ -34,7 +35,8 @@ def export_run(run: Run, output: Path, *, data: str | None = None) -> tuple[Path
         RunError: Model and SavedModel disagree, or the disk is full; nothing is left behind.
     """
     model, facts = run.model(), run.facts
-    images = scan(_images(run, data), on_bad="fail" if data else "skip").images
+    found = scan(_images(run, data), on_bad="fail" if data else "skip")
+    images = found.images.select(_fitting(found.sizes))
     with keras.device("cpu:0"):
         expected = KerasPredictor(model, facts).probabilities(images)
     temporary = write_saved_model(model, facts, output)
@@ -59,6 +61,13 @@ def _images(run: Run, data: str | None) -> ImageSet:
     others = np.array([i for i, name in enumerate(images.ids) if parts.get(name) in ("train", "validation")], int)
     test = _spread(test, _COMPARED)
     return images.select(np.concatenate([test, _spread(others, _COMPARED - len(test))]))
+
+
+def _fitting(sizes: np.ndarray) -> np.ndarray:
+    """Return the indexes of as many images, spread over all, as decode to `_DECODED` bytes; at least one."""
+    pixels, every = 3 * sizes.prod(axis=1), np.arange(len(sizes))
+    chosen = (_spread(every, count) for count in range(len(sizes), 1, -1))
+    return next((indexes for indexes in chosen if pixels[indexes].sum() <= _DECODED), every[[pixels.argmin()]])
 
 
 def _spread(indexes: np.ndarray, count: int) -> np.ndarray:
