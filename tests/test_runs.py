@@ -18,11 +18,11 @@ from tfvision.data.sources import open_images
 from tfvision.errors import DataError, RunError, UsageError
 from tfvision.evaluation.predictions import read_predictions
 from tfvision.experiment import train_from_config
-from tfvision.files import write_text
+from tfvision.files import remove_leftovers, write_text
 from tfvision.options import from_dict, load_yaml
 from tfvision.prediction import load_predictor
 from tfvision.results import compute_part
-from tfvision.runs import open_run, read_facts
+from tfvision.runs import create_run, open_run, read_facts
 
 FILES = {
     "config.yaml", "splits.csv", "history.csv", "model.keras", "summary.txt", "predictions.csv", "metrics.json",
@@ -207,6 +207,39 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_rest(tmp_path: Path, monk
         write_text(tmp_path / "a.txt", "new")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
     assert (tmp_path / "a.txt").read_text() == "old"
+
+
+@pytest.fixture
+def dead() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+@pytest.mark.skipif(os.name == "nt", reason="processes cannot be asked there")
+def test_what_killed_processes_left_goes_when_the_same_is_written_anew(tmp_path: Path, dead: int) -> None:
+    alive, own = os.getppid(), os.getpid()
+    for name in (f".a.{dead}.txt", f".a.{alive}.txt", f".b.{dead}.txt", ".a.notes.txt"):
+        (tmp_path / name).write_text("half")
+    write_text(tmp_path / "a.txt", "new")
+    for number in (dead, alive, own):
+        (tmp_path / f".run.{number}" / "plots").mkdir(parents=True)
+    create_run(tmp_path / "run", {"config.yaml": "new"})
+    left = {f".a.{alive}.txt", f".b.{dead}.txt", ".a.notes.txt", f".run.{alive}"}
+    assert {path.name for path in tmp_path.iterdir()} == {"a.txt", "run", *left}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="processes cannot be asked there")
+def test_leftovers_go_from_a_run_folder_and_nothing_else_does(tmp_path: Path, dead: int) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    for name in (f".metrics.{dead}.json", f"checkpoints/.00003.{dead}.npz", f".splits.{os.getpid()}.csv"):
+        (tmp_path / name).write_text("half")
+    kept = {"metrics.json", "checkpoints", "checkpoints/00002.npz", f".model.{os.getppid()}.keras", ".gitignore"}
+    for name in kept - {"checkpoints"}:
+        (tmp_path / name).write_text("whole")
+    remove_leftovers(tmp_path)
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")} == kept
 
 
 def test_two_classes_have_scores_of_the_positive_one(two_colours: Path, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
-"""Files that are never half-written, and names as near as a typing slip."""
+"""Files that are never half-written, what killed processes left of them, and names as near as a typing slip."""
 
 import difflib
 import json
 import os
+import re
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,6 +31,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(path.parent, f".{path.stem}.", path.suffix)
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
@@ -38,6 +41,20 @@ def replacing(path: Path | str) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # what failed to be written must not hide why
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the half-written files that killed processes left in a run folder and the folders in it.
+
+    Nothing else may be writing there under this process's own number.
+    """
+    for place, _, _ in os.walk(folder):
+        _remove_ended(Path(place), re.compile(r"\..+\.(\d{1,7})(\.\w+)?"))
+
+
+def remove_abandoned(folder: Path, start: str, end: str = "") -> None:
+    """Remove the entries of `folder` called `start`, a process number and `end`, where that process has ended."""
+    _remove_ended(folder, re.compile(rf"{re.escape(start)}(\d{{1,7}}){re.escape(end)}"))
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -60,3 +77,31 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return `' (did you mean X?)'` for the known name nearest to `name`, or `''`."""
     matches = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.6)
     return f" (did you mean {matches[0]}?)" if matches else ""
+
+
+def _remove_ended(folder: Path, pattern: re.Pattern[str]) -> None:
+    """Remove what matches; its first group is the number of the process that wrote it."""
+    if os.name == "nt":  # there the signal 0 would end the process
+        return
+    with suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            match = pattern.fullmatch(entry.name)
+            if not match or _is_running(int(match[1])):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                os.unlink(entry.path)
+
+
+def _is_running(process: int) -> bool:
+    """Whether another process of this number runs; in containers a killed one often had our own."""
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is someone else's
+        return True
+    return True

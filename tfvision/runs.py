@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tfvision.config import TrainConfig
 from tfvision.data.resize import Resize
 from tfvision.errors import DataError, RunError, UsageError
-from tfvision.files import replacing, write_text
+from tfvision.files import remove_abandoned, replacing, write_text
 from tfvision.models.weights_file import check_weights_file
 from tfvision.options import from_dict, load_yaml
 
@@ -151,6 +151,7 @@ def create_run(folder: Path, files: Mapping[str, str]) -> Run:
     """
     refuse_existing(folder)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    remove_abandoned(folder.parent, f".{folder.name}.")
     try:
         (temporary / PLOTS).mkdir(parents=True)
         for name, text in files.items():

@@ -10,8 +10,11 @@ import tensorflow as tf
 
 from tfvision.data.resize import resize_images
 from tfvision.errors import RunError
+from tfvision.files import remove_abandoned
 from tfvision.prediction import FACTS_FILE, newest_version
 from tfvision.runs import ModelFacts
+
+_UNFINISHED = ".unfinished-"  # and the number of the process that writes it
 
 
 def write_saved_model(model: keras.Model, facts: ModelFacts, folder: Path) -> Path:
@@ -28,9 +31,10 @@ def write_saved_model(model: keras.Model, facts: ModelFacts, folder: Path) -> Pa
     Raises:
         RunError: The disk is full or the folder cannot be written.
     """
-    temporary = folder / f".unfinished-{os.getpid()}"
+    temporary = folder / f"{_UNFINISHED}{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(folder, _UNFINISHED)
         endpoints, signatures = _endpoints(model, facts)
         tf.saved_model.save(endpoints, str(temporary), signatures=signatures)
         (temporary / FACTS_FILE).parent.mkdir(exist_ok=True)
