@@ -11,6 +11,7 @@ from tfvision.cli import _parser, _train_config, main
 from tfvision.config import TrainConfig
 from tfvision.models.classifier import build_classifier
 from tfvision.options import from_dict, load_yaml
+from tfvision.recipes import find_recipe, recipes
 
 ROOT = Path(__file__).parent.parent
 RECIPES = sorted((ROOT / "configs").glob("*.yaml"))
@@ -75,3 +76,13 @@ def test_flags_beat_the_recipe() -> None:
     )
     assert (config.image_size, config.augment.zoom) == (64, 0.0)
     assert config.backbone == "mobilenet_v2" and config.augment.quarter_turns
+
+
+def test_a_folder_called_like_a_recipe_does_not_hide_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, path = next(iter(recipes().items()))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).mkdir()
+    assert find_recipe(name) == path
+    (tmp_path / "mine").write_text("epochs: 1\n")
+    assert find_recipe("mine") == Path("mine")
+    assert find_recipe(f"{name}/c") == Path(name) / "c"

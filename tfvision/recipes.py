@@ -23,7 +23,8 @@ def find_recipe(name: str) -> Path:
     """
     known = recipes()
     path = Path(name)
-    if path.exists() or path.suffix or len(path.parts) > 1:
+    # A folder is no configuration: one that is called like a recipe, such as its run, does not hide it.
+    if path.is_file() or path.suffix or len(path.parts) > 1:
         return path
     if name not in known:
         raise UsageError(f"no file and no recipe {name!r}{nearest(name, known)}; `tfvision list recipes` shows all")
