@@ -94,6 +94,12 @@ def test_cosine_schedule_warms_up_linearly() -> None:
     assert found[25] == pytest.approx(0.4)
 
 
+def test_a_warm_up_of_all_steps_reaches_the_rate() -> None:
+    """A warm-up of 0.9 of 1 epoch of 3 steps rounds to all of them."""
+    schedule = learning_rate(Phase(epochs=1, learning_rate=0.9, schedule="cosine", warmup=0.9), steps_per_epoch=3)
+    np.testing.assert_allclose([float(schedule(step)) for step in range(4)], [0, 0.3, 0.6, 0.9], rtol=1e-6)
+
+
 def test_step_schedule_holds_three_epochs_then_falls_by_the_factor() -> None:
     found = rates(Phase(epochs=6, learning_rate=1.0, schedule="step", hold=3, factor=0.4)).reshape(6, 10)
     np.testing.assert_allclose(found, np.repeat([[1, 1, 1, 0.4, 0.16, 0.064]], 10, axis=0).T, rtol=1e-5)

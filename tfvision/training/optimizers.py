@@ -60,7 +60,9 @@ def learning_rate(phase: Phase, steps_per_epoch: int) -> "float | keras.optimize
         warmup = round(phase.warmup * steps_per_epoch)
         if not warmup:
             return schedules.CosineDecay(rate, decay_steps=steps)
-        return schedules.CosineDecay(0.0, decay_steps=steps - warmup, warmup_target=rate, warmup_steps=warmup)
+        # A warm-up of all steps leaves none to fall over, which Keras refuses.
+        falling = max(1, steps - warmup)
+        return schedules.CosineDecay(0.0, decay_steps=falling, warmup_target=rate, warmup_steps=warmup)
     if phase.schedule == "exponential":
         return schedules.ExponentialDecay(rate, decay_steps=steps_per_epoch, decay_rate=phase.factor)
     if phase.schedule == "step" and phase.epochs > max(1, phase.hold):
