@@ -204,6 +204,22 @@ def test_predict_lists_unreadable_images(small_run: Path, tmp_path: Path, capsys
     assert "1 unreadable" in capsys.readouterr().out
 
 
+def test_predict_takes_the_column_of_files_that_an_error_asks_for(
+    small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    data = tmp_path / "data.npz"
+    pixels = np.full((2, 16, 16, 3), (210, 40, 50), np.uint8)
+    np.savez(data, first=pixels, second=pixels[:1])
+    status, message = fails(capsys, "predict", small_run, data)
+    assert status == 3 and "--file-column" in message
+    assert main(["predict", str(small_run), str(data), "--file-column", "second"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split()[1] == "red"
+    status, message = fails(capsys, "predict", small_run, data, "--label-column", "first")
+    assert status == 2 and "unknown argument --label-column" in message
+    status, message = fails(capsys, "predict", small_run, data, "--on-bad", "skp")
+    assert status == 2 and "did you mean skip" in message
+
+
 def test_predict_with_what_is_no_model(tmp_path: Path, colours: Path, capsys: pytest.CaptureFixture) -> None:
     status, message = fails(capsys, "predict", tmp_path, colours)
     assert status == 3 and "expected a run folder" in message

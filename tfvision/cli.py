@@ -117,10 +117,11 @@ def predict(args: argparse.Namespace) -> None:
     from tfvision.evaluation.predictions import write_unlabelled
     from tfvision.prediction import load_predictor, predict_images
 
-    images = open_images(args.images, labelled=False)
+    source = _source(args)
+    images = open_images(args.images, **source.columns(), labelled=False)
     predictor = load_predictor(args.model)
     with ProgressLine("reading images", len(images)) as line:
-        images = _say_unreadable(scan(images, on_bad=args.on_bad, progress=line.report))
+        images = _say_unreadable(scan(images, on_bad=source.on_bad, progress=line.report))
     found = predict_images(predictor, images)
     if args.output:
         write_unlabelled(args.output, found)
@@ -243,7 +244,7 @@ def _parser() -> Parser:
         "images", metavar="IMAGES", help="an image, a folder of images, a .zip, or a CSV that names them"
     )
     command.add_argument("--output", metavar="FILE", help="CSV file with id, predicted and p_<class>")
-    command.add_argument("--on-bad", choices=("fail", "skip"), default="fail", help="what to do with unreadable images")
+    add_flags(command, Source, (), only=("file_column", "on_bad"))  # the others are about labels
 
     command = _add_verb(verbs, "export", export)
     _add_running(command)

@@ -9,7 +9,7 @@ import dataclasses
 import io
 import shlex
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -112,17 +112,22 @@ def to_yaml(config: Any, *, comments: bool = False) -> str:
     return "".join(_yaml_lines(config, 0, comments))
 
 
-def add_flags(parser: argparse.ArgumentParser, kind: type, common: Sequence[str]) -> None:
+def add_flags(
+    parser: argparse.ArgumentParser, kind: type, common: Sequence[str], *, only: Collection[str] | None = None
+) -> None:
     """Add one flag for every option of `kind` to `parser`.
 
     Args:
         parser: Where the flags go; values arrive under the dotted key, only if given.
         kind: A dataclass of options.
         common: The keys listed first in `--help`.
+        only: The keys that get a flag; default all.
     """
     first = parser.add_argument_group("most used")
     rest = parser.add_argument_group("all other options (the keys of the YAML file)")
     for key, hint, item in sorted(leaves(kind), key=lambda leaf: leaf[0] not in common):
+        if only is not None and key not in only:
+            continue
         group = first if key in common else rest
         default = item.default if item.default is not dataclasses.MISSING else item.default_factory()
         text = f"{item.metadata['help']} (default {_dump(default)})".replace("%", "%%")
