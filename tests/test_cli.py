@@ -253,6 +253,30 @@ def test_a_fresh_process_is_quiet(colours: Path, tmp_path: Path) -> None:
     assert "WARNING" not in done.stdout and "report: " in done.stdout
 
 
+@pytest.mark.parametrize("words", [["list", "backbones"], ["train", "--print_config"], ["train", "--help"]])
+def test_a_reader_that_leaves_is_no_error(words: list[str]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tfvision", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait()) == ("", 0)
+    process.stderr.close()
+
+
+def test_work_goes_on_after_its_reader_left() -> None:
+    script = (
+        "import sys; from tfvision.progress import console, say_result\n"
+        "for _ in range(3): console.print('x'); say_result('y'); print('z', flush=True)\n"
+        "print('done', file=sys.stderr)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait()) == ("done\n", 0)
+    process.stderr.close()
+
+
 def test_quiet_prints_only_results_and_errors(small_run: Path, colours: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["evaluate", str(small_run), "--data", str(colours), "--quiet"]) == 0
     captured = capsys.readouterr()

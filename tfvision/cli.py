@@ -14,7 +14,7 @@ from tfvision.config import Source, TrainConfig
 from tfvision.device import use_device
 from tfvision.errors import TfvisionError, UsageError
 from tfvision.options import Parser, add_flags, flags_to_dict, from_dict, load_yaml, merge, to_yaml
-from tfvision.progress import ProgressLine, console, say_result
+from tfvision.progress import ProgressLine, console, drop_output, say_result
 from tfvision.recipes import find_recipe, header, recipes
 
 _TRAIN_FLAGS = [
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interruption:
         return _fail(str(interruption) or "interrupted", 143 if isinstance(interruption, Terminated) else 130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         return 0
     except Exception as error:
         if debug:
@@ -65,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"{type(error).__name__}: {reason} (--debug shows where)", 4)
     finally:
         console.quiet = False
+        _flush()
 
 
 def train(args: argparse.Namespace) -> None:
@@ -324,6 +325,14 @@ def _say_unreadable(found: Any) -> Any:
     if found.unreadable:
         console.print(f"{len(found.unreadable):,} unreadable")
     return found.images
+
+
+def _flush() -> None:
+    """Write what is left to say, here where a reader that left can still be borne; later it is an error."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        drop_output()
 
 
 def _fail(message: str, status: int) -> int:

@@ -1,16 +1,27 @@
 """One live line on a terminal (rich), plain lines elsewhere."""
 
+import os
+import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as LiveProgress
 
+
+class _Console(Console):
+    """A console whose reader may leave (`tfvision train ... | head`): the work goes on, and nobody is told."""
+
+    def on_broken_pipe(self) -> None:
+        drop_output()  # rich would end the process here
+
+
 _EVERY_SECONDS = 30.0  # between two plain lines of the same work
 
 # Soft wrapping and no highlighting: what is piped into a file or read by a test is the text itself.
-console = Console(highlight=False, soft_wrap=True, markup=False)
+console = _Console(highlight=False, soft_wrap=True, markup=False)
 
 
 def say_result(text: str) -> None:
@@ -18,6 +29,14 @@ def say_result(text: str) -> None:
     quiet, console.quiet = console.quiet, False
     console.print(text)
     console.quiet = quiet
+
+
+def drop_output() -> None:
+    """Turn standard output away for good, with what is still to be written, once nobody reads it."""
+    with suppress(OSError):  # a notebook's has no descriptor
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 class ProgressLine:
