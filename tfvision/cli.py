@@ -13,9 +13,10 @@ import tfvision
 from tfvision.config import Source, TrainConfig
 from tfvision.device import use_device
 from tfvision.errors import TfvisionError, UsageError
+from tfvision.listings import list_backbones, list_recipes
 from tfvision.options import Parser, add_flags, flags_to_dict, from_dict, load_yaml, merge, to_yaml
 from tfvision.progress import ProgressLine, console, drop_output, say_result
-from tfvision.recipes import find_recipe, header, recipes
+from tfvision.recipes import find_recipe
 
 _TRAIN_FLAGS = [
     "data",
@@ -152,63 +153,7 @@ def export(args: argparse.Namespace) -> None:
 
 def list_things(args: argparse.Namespace) -> None:
     """List what can be chosen."""
-    (_list_backbones if args.what == "backbones" else _list_recipes)()
-
-
-def _list_recipes() -> None:
-    for name, path in recipes().items():
-        what, figure = header(path)
-        console.print(f"{name}\n    {what}\n    {figure}")
-
-
-def _list_backbones() -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from tfvision.models.backbones import BACKBONES
-    from tfvision.models.weights import find_weights
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column, side in (
-        ("backbone", "left"),
-        ("parameters", "right"),
-        ("MB", "right"),
-        ("pixels", "right"),
-        ("scaling", "left"),
-        ("weights", "left"),
-        ("stages", "left"),
-    ):
-        table.add_column(column, justify=side, no_wrap=column != "stages")
-    family, stages = "", ()
-    for name, facts in BACKBONES.items():
-        if facts.family != family:
-            family, stages = facts.family, facts.stages
-            table.add_row(Text(family, style="bold"), *[""] * 5, _compact(stages))
-        here = ("yes" if find_weights(name, "imagenet") else "no") if facts.weights else "none exist"
-        table.add_row(
-            f"  {name}",
-            f"{facts.parameters:,}",
-            f"{facts.parameters * 4 / 1e6:,.1f}",
-            "-".join(str(size) for size in sorted({facts.sizes[0], facts.sizes[-1]})),
-            "built in" if facts.preprocessing == "none" else facts.preprocessing,
-            here,
-            _compact(facts.stages) if facts.stages != stages else "",
-        )
-    console.print(table)
-    console.print("MB: float32 weights without top; weights: of ImageNet, on this machine (no: Keras downloads them)")
-
-
-def _compact(stages: Sequence[str]) -> str:
-    """Write `block_1 block_2 ... block_16` as `block_1..16`."""
-    shown: list[list[str]] = []
-    for stage in stages:
-        if shown and shown[-1][-1].rstrip("0123456789") == stage.rstrip("0123456789") != stage:
-            shown[-1].append(stage)
-        else:
-            shown.append([stage])
-    return " ".join(
-        run[0] if len(run) == 1 else f"{run[0]}..{run[-1][len(run[-1].rstrip('0123456789')) :]}" for run in shown
-    )
+    (list_backbones if args.what == "backbones" else list_recipes)()
 
 
 def _parser() -> Parser:

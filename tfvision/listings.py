@@ -1,0 +1,61 @@
+"""What `tfvision list` prints: the backbones and the recipes that can be chosen."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from tfvision.models.backbones import BACKBONES
+from tfvision.models.weights import find_weights
+from tfvision.progress import console
+from tfvision.recipes import header, recipes
+
+
+def list_recipes() -> None:
+    """Print each recipe with its purpose and the figure it reached."""
+    for name, path in recipes().items():
+        what, figure = header(path)
+        console.print(f"{name}\n    {what}\n    {figure}")
+
+
+def list_backbones() -> None:
+    """Print the table of backbones, by family."""
+    table = _empty_table()
+    family, stages = "", ()
+    for name, facts in BACKBONES.items():
+        if facts.family != family:
+            family, stages = facts.family, facts.stages
+            table.add_row(Text(family, style="bold"), *[""] * 5, _compact(stages))
+        here = ("yes" if find_weights(name, "imagenet") else "no") if facts.weights else "none exist"
+        table.add_row(
+            f"  {name}",
+            f"{facts.parameters:,}",
+            f"{facts.parameters * 4 / 1e6:,.1f}",
+            "-".join(str(size) for size in sorted({facts.sizes[0], facts.sizes[-1]})),
+            "built in" if facts.preprocessing == "none" else facts.preprocessing,
+            here,
+            _compact(facts.stages) if facts.stages != stages else "",
+        )
+    console.print(table)
+    console.print("MB: float32 weights without top; weights: of ImageNet, on this machine (no: Keras downloads them)")
+
+
+def _empty_table() -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("backbone", "parameters", "MB", "pixels", "scaling", "weights", "stages"):
+        side = "right" if column in ("parameters", "MB", "pixels") else "left"
+        table.add_column(column, justify=side, no_wrap=column != "stages")
+    return table
+
+
+def _compact(stages: Sequence[str]) -> str:
+    """Write `block_1 block_2 ... block_16` as `block_1..16`."""
+    shown: list[list[str]] = []
+    for stage in stages:
+        if shown and shown[-1][-1].rstrip("0123456789") == stage.rstrip("0123456789") != stage:
+            shown[-1].append(stage)
+        else:
+            shown.append([stage])
+    return " ".join(
+        run[0] if len(run) == 1 else f"{run[0]}..{run[-1][len(run[-1].rstrip('0123456789')) :]}" for run in shown
+    )
