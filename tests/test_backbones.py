@@ -14,7 +14,7 @@ from keras.src.utils import file_utils
 from tfvision.data.resize import Resize
 from tfvision.errors import UsageError
 from tfvision.models.backbones import BACKBONES
-from tfvision.models.classifier import build_classifier
+from tfvision.models.classifier import build_classifier, computing_in
 from tfvision.models.families import Backbone
 from tfvision.models.freezing import backbone_layers, count_parameters, stage_layers, unfreeze
 from tfvision.models.weights import load_backbone_weights
@@ -234,6 +234,23 @@ def test_gray_images_are_seen_three_times(name: str) -> None:
 def test_channels_are_one_or_three() -> None:
     with pytest.raises(UsageError, match=r"1 channel \(gray\) or 3"):
         build_classifier("small_cnn", 3, image_size=32, channels=4, weights="none")
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b0", "efficientnet_v2_b0", "mobilenet_v3_small", "convnext_tiny"])
+def test_pixels_are_scaled_in_float32_under_a_mixed_policy(name: str) -> None:
+    """bfloat16 has 8 bits: of 256 values of a pixel many would be one."""
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3)).astype(np.uint8)
+    scaled = []
+    for precision in ("float32", "mixed_bfloat16"):
+        with computing_in(precision):
+            model = build_classifier(name, 3, image_size=32, weights="none")
+        layers = [
+            each for each in model.layers if isinstance(each, (keras.layers.Rescaling, keras.layers.Normalization))
+        ]
+        assert {layer.compute_dtype for layer in layers} == {"float32"}
+        scaled.append(keras.Model(model.input, layers[-1].output)(pixels))
+    np.testing.assert_array_equal(*scaled)
+    assert model.get_layer("head_probabilities").input.dtype == "bfloat16"
 
 
 def test_names_are_those_of_a_fresh_process_however_many_were_built() -> None:

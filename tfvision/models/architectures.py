@@ -55,6 +55,11 @@ def build_backbone(
         return convnext(pixels, facts)
     if facts.family == "EfficientNet":
         return _efficientnet(pixels, facts)
+    if facts.family in ("EfficientNetV2", "MobileNetV3"):
+        from tfvision.models.graph import copied, copy_onto
+
+        # They scale pixels in themselves, which the copy does in float32.
+        return copy_onto(stock_model(facts, input_shape=pixels.shape[1:], **options), pixels, copied)
     return stock_model(facts, input_tensor=pixels, **options).output
 
 
@@ -101,7 +106,7 @@ def _efficientnet(pixels: "keras.KerasTensor", facts: Backbone) -> "keras.KerasT
         if not isinstance(operation, keras.layers.Normalization):
             return copied(operation)
         normalize = copied(operation)
-        rescale = keras.layers.Rescaling([1 / math.sqrt(deviation) for deviation in _DEVIATION])
+        rescale = keras.layers.Rescaling([1 / math.sqrt(deviation) for deviation in _DEVIATION], dtype="float32")
         return lambda x: rescale(normalize(x))
 
     return copy_onto(stock_model(facts, input_shape=pixels.shape[1:]), pixels, copy)

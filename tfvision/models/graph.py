@@ -36,8 +36,16 @@ def copy_onto(
 
 
 def copied(operation: "keras.Operation") -> "keras.Operation":
-    """Return an operation of the same class, name and configuration, with weights of its own."""
-    return type(operation).from_config(operation.get_config())
+    """Return an operation of the same class, name and configuration, with weights of its own.
+
+    What scales pixels computes in float32 also where a mixed policy computes in 16 bits: bfloat16 would round them.
+    """
+    import keras
+
+    config = operation.get_config()
+    if isinstance(operation, (keras.layers.Rescaling, keras.layers.Normalization)):
+        config["dtype"] = "float32"
+    return type(operation).from_config(config)
 
 
 def _with_tensors(value: Any, made: dict[str, Any]) -> Any:
