@@ -302,3 +302,21 @@ def test_device_is_refused_by_name(small_run: Path, colours: Path, capsys: pytes
         assert main(["predict", str(small_run), str(colours), "--device", device]) == 2
         assert message in capsys.readouterr().err
     assert main(["predict", str(small_run), str(colours), "--device", "cpu", "--quiet"]) == 0
+
+
+def test_other_arrays_are_read_by_the_rule_of_the_training(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Four white images would read as 0..255 of almost black if their own range decided."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    pixels = (generator.random((60, 16, 16, 3)) * 0.5 + labels[:, None, None, None] / 6).astype(np.float32)
+    np.savez(tmp_path / "train.npz", images=pixels, labels=labels)
+    np.savez(tmp_path / "white.npz", images=np.ones((4, 16, 16, 3), np.float32))
+    np.savez(tmp_path / "large.npz", images=np.full((4, 16, 16, 3), 200, np.float32))
+    words = ["--backbone", "small_cnn", "--weights", "none", "--epochs", "1", "--output", str(tmp_path / "run")]
+    assert main(["train", "--data", str(tmp_path / "train.npz"), *words]) == 0
+    assert "pixel_rule: float 0..1" in (tmp_path / "run" / "config.yaml").read_text()
+    capsys.readouterr()
+    assert main(["predict", str(tmp_path / "run"), str(tmp_path / "white.npz")]) == 0
+    assert "multiplied by 255" in capsys.readouterr().out
+    assert main(["predict", str(tmp_path / "run"), str(tmp_path / "large.npz")]) == 3
+    assert "do not fit the pixel rule 'float 0..1'" in capsys.readouterr().err

@@ -85,8 +85,6 @@ def train(args: argparse.Namespace) -> None:
 def evaluate(args: argparse.Namespace) -> None:
     """Score a run or a SavedModel: on other images, or on the run's own test part."""
     _load_tensorflow(args)
-    from tfvision.data.decoding import scan
-    from tfvision.data.sources import open_images
     from tfvision.files import write_json
     from tfvision.prediction import load_predictor
     from tfvision.results import describe_scores, evaluate_images
@@ -96,11 +94,8 @@ def evaluate(args: argparse.Namespace) -> None:
         part = open_run(args.model).metrics
         name, scores = ("test", part["test"]) if "test" in part else ("validation", part["validation"])
     else:
-        source = _source(args)
-        images = open_images(args.data, **source.columns())
         predictor = load_predictor(args.model)
-        with ProgressLine("reading images", len(images)) as line:
-            images = _say_unreadable(scan(images, on_bad=source.on_bad, progress=line.report))
+        images = _read_images(args, args.data, predictor, labelled=True)
         name, scores = Path(args.data).name, evaluate_images(predictor, images)
         if scores["missing_classes"]:
             missing = ", ".join(scores["missing_classes"])
@@ -114,17 +109,11 @@ def evaluate(args: argparse.Namespace) -> None:
 def predict(args: argparse.Namespace) -> None:
     """Predict the class of images with a run or a SavedModel."""
     _load_tensorflow(args)
-    from tfvision.data.decoding import scan
-    from tfvision.data.sources import open_images
     from tfvision.evaluation.predictions import write_unlabelled
     from tfvision.prediction import load_predictor, predict_images
 
-    source = _source(args)
-    images = open_images(args.images, **source.columns(), labelled=False)
     predictor = load_predictor(args.model)
-    with ProgressLine("reading images", len(images)) as line:
-        images = _say_unreadable(scan(images, on_bad=source.on_bad, progress=line.report))
-    found = predict_images(predictor, images)
+    found = predict_images(predictor, _read_images(args, args.images, predictor, labelled=False))
     if args.output:
         write_unlabelled(args.output, found)
         console.print(f"{len(found):,} predictions: {args.output}")
@@ -260,11 +249,19 @@ def _train_config(args: argparse.Namespace) -> TrainConfig:
     return from_dict(TrainConfig, merge(in_file, flags))
 
 
-def _source(args: argparse.Namespace) -> Source:
-    return from_dict(Source, flags_to_dict(Source, vars(args)))
+def _read_images(args: argparse.Namespace, data: str, predictor: Any, *, labelled: bool) -> Any:
+    """Open and scan images for a model, by the rule its own images were read by; say what is left out."""
+    from tfvision.data.decoding import scan
+    from tfvision.data.sources import open_images
 
-
-def _say_unreadable(found: Any) -> Any:
+    source = from_dict(Source, flags_to_dict(Source, vars(args)))
+    columns = source.columns()
+    columns["pixel_rule"] = columns["pixel_rule"] or predictor.facts.pixel_rule
+    images = open_images(data, **columns, labelled=labelled)
+    for note in images.notes:
+        console.print(note)
+    with ProgressLine("reading images", len(images)) as line:
+        found = scan(images, on_bad=source.on_bad, progress=line.report)
     for image_id, reason in found.unreadable[:20]:
         console.print(f"left out: {image_id}: {reason}")
     if found.unreadable:

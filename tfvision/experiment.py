@@ -19,7 +19,7 @@ from tfvision.data.sources import open_images
 from tfvision.data.splits import describe_splits
 from tfvision.environment import describe_environment
 from tfvision.errors import UsageError
-from tfvision.files import to_json
+from tfvision.files import remove_leftovers, to_json
 from tfvision.models.backbones import backbone_facts, default_image_size
 from tfvision.models.weights import find_weights
 from tfvision.options import from_dict, to_yaml
@@ -86,7 +86,8 @@ class Experiment:
         """What is stored with the model."""
         height, width, channels = self.model.input_shape[1:]
         resize = Resize(height, width, **vars(self.config.resize), channels=channels)
-        return ModelFacts(self.data.images.class_names, resize, self.config.backbone)
+        rule = self.config.source.pixel_rule
+        return ModelFacts(self.data.images.class_names, resize, self.config.backbone, rule)
 
 
 def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Path | None = None) -> Run | None:
@@ -110,7 +111,10 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Pat
     output = _output_folder(config, resume)
     if resume and (run := finished(resume)):
         return run
-    data = prepare_images(open_images(config.data, **config.source.columns()), config)
+    images = open_images(config.data, **config.source.columns())
+    # Found by their range in the training data, fixed for all that this model will see.
+    config = replace(config, source=replace(config.source, pixel_rule=images.columns["pixel_rule"]))
+    data = prepare_images(images, config)
     image_size = config.image_size or default_image_size(config.backbone, int(np.median(data.sizes.max(axis=1))))
     gray = data.is_gray and config.weights == "none"
     config = replace(config, image_size=image_size, channels=config.channels or (1 if gray else 3), phases=phases)
@@ -265,6 +269,7 @@ def _run(experiment: Experiment, output: Path, *, resume: bool) -> Run:
     with locked(run.folder), resumable(run):
         if resume and finished(run.folder):  # by another process, while this one read the images
             return run
+        remove_leftovers(run.folder)
         plot_samples(run.folder, experiment.parts["train"], settings)
         console.print(f"run folder: {run.folder}\n")
         _fit(experiment, run, settings, checkpoints)

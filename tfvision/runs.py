@@ -57,18 +57,18 @@ class ModelFacts:
         class_names: Names of the classes in the order of the outputs; of two, the positive one stands second.
         resize: The resize of every image before the model.
         backbone: Key of BACKBONES, or the model's own name.
+        pixel_rule: How arrays that are no uint8 become 0..255, see `open_images`; None for files and uint8.
     """
 
     class_names: tuple[str, ...]
     resize: Resize
     backbone: str
+    pixel_rule: str | None = None
 
     def to_json(self) -> str:
         """Return the facts as JSON."""
-        return json.dumps(
-            {"class_names": list(self.class_names), "resize": self.resize.to_dict(), "backbone": self.backbone},
-            ensure_ascii=False,
-        )
+        facts = {"class_names": list(self.class_names), "resize": self.resize.to_dict(), "backbone": self.backbone}
+        return json.dumps({**facts, "pixel_rule": self.pixel_rule}, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "ModelFacts":
@@ -80,14 +80,15 @@ class ModelFacts:
         try:
             values = json.loads(text)
             names, resize, backbone = values["class_names"], values["resize"], values["backbone"]
-        except (KeyError, TypeError, RecursionError) as error:
+            rule = values.get("pixel_rule")
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{error} where class_names, resize and backbone are expected") from None
         if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
             raise ValueError("class_names are no list of names")
         if not isinstance(resize, dict) or not isinstance(backbone, str):
             raise ValueError("resize is no mapping, or backbone no name")
         try:
-            return cls(tuple(names), Resize.from_dict(resize), backbone)
+            return cls(tuple(names), Resize.from_dict(resize), backbone, None if rule is None else str(rule))
         except (TypeError, UsageError) as error:
             raise ValueError(str(error)) from None
 
