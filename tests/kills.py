@@ -82,7 +82,10 @@ def kill_and_resume(folder: Path, reference: Path, *, kills: int, seed: int, exp
         run = folder / f"run {runs} ü"
         for _ in range(min(3, kills - found.kills.total())):
             command = ["train", "--resume", run] if run.exists() else [*TRAIN, PHASES, "--output", run]
-            _kill(command, run, generator.uniform(0.0, 2.5), found.kills)
+            # One in five dies on its way to the first epoch, the others in the epochs, saves and results after it.
+            early = generator.random() < 0.2
+            delay = generator.uniform(0.0, 2.0 if early else 4.0)
+            _kill(command, run if early else run / "history.csv", delay, found.kills)
         if error := _finish(run, [*TRAIN, PHASES, "--output", run]):
             found.lost.append(error)
         elif difference := _difference(reference, run):
@@ -119,8 +122,9 @@ def _difference(reference: Path, run: Path) -> str | None:
 
 
 def _kill(command: list, watched: Path, delay: float, kills: Counter) -> None:
-    """Start a command, and kill it some seconds after it has begun to write below `watched`."""
-    before = _newest(watched)
+    """Start a command, and kill it some seconds after it has begun to write what is watched."""
+    history = watched.with_name("history.csv") if watched.name == "history.csv" else watched / "history.csv"
+    before, epochs_before = _newest(watched), _newest(history)
     process = subprocess.Popen(
         _words(*command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment()
     )
@@ -129,16 +133,15 @@ def _kill(command: list, watched: Path, delay: float, kills: Counter) -> None:
     time.sleep(delay)
     if process.poll() is None:
         process.kill()
-        kills[_doing(command, watched)] += 1
+        doing = "training or saving"
+        if command[0] == "export":
+            doing = "exporting"
+        elif _newest(history) == epochs_before:
+            doing = "before its first epoch"
+        elif (history.parent / "predictions.csv").exists():
+            doing = "writing the results"
+        kills[doing] += 1
     process.wait()
-
-
-def _doing(command: list, run: Path) -> str:
-    if command[0] == "export":
-        return "exporting"
-    if not (run / "history.csv").exists():
-        return "before the first epoch"
-    return "writing the results" if (run / "predictions.csv").exists() else "training or saving"
 
 
 def _finish(run: Path, command: list) -> str | None:

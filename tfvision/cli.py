@@ -151,7 +151,6 @@ def _parser() -> Parser:
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB", parser_class=Parser)
 
     command = _add_verb(verbs, "train", train)
-    _add_running(command)
     command.add_argument("--config", metavar="FILE", help="YAML file of options, or the name of a recipe")
     command.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted, with its own options")
     command.add_argument(
@@ -164,28 +163,31 @@ def _parser() -> Parser:
         help="print all options as YAML with their help, and stop",
     )
     add_flags(command, TrainConfig, _TRAIN_FLAGS)
+    _add_running(command)
 
     command = _add_verb(verbs, "evaluate", evaluate)
-    _add_running(command)
     command.add_argument("model", metavar="RUN", help="run folder or SavedModel")
     command.add_argument("--data", help="labelled images; default the scores of the run's own test part")
     command.add_argument("--output", metavar="FILE", help="JSON file for the scores")
     add_flags(command, Source, ())
+    _add_running(command)
 
     command = _add_verb(verbs, "predict", predict)
-    _add_running(command)
     command.add_argument("model", metavar="RUN", help="run folder or SavedModel")
     command.add_argument(
-        "images", metavar="IMAGES", help="an image, a folder of images, a .zip, or a CSV that names them"
+        "images",
+        metavar="IMAGES",
+        help="an image, a folder or .zip of images, a CSV that names them, or arrays (.npy, .npz, .h5)",
     )
     command.add_argument("--output", metavar="FILE", help="CSV file with id, predicted and p_<class>")
-    add_flags(command, Source, (), only=("file_column", "on_bad"))  # the others are about labels
+    add_flags(command, Source, (), only=("file_column", "pixel_rule", "on_bad"))  # the others are about labels
+    _add_running(command)
 
     command = _add_verb(verbs, "export", export)
-    _add_running(command)
     command.add_argument("run", metavar="RUN", help="run folder")
     command.add_argument("--output", metavar="FOLDER", help="default saved_models/<run>; the version is a folder in it")
     command.add_argument("--data", help="images to compare model and SavedModel on; default the run's test images")
+    _add_running(command)
 
     command = _add_verb(verbs, "list", list_things)
     command.add_argument("what", choices=("backbones", "recipes"), help="what to list")
@@ -225,7 +227,9 @@ def _add_running(command: Parser) -> None:
 
 
 def _add_verb(verbs: Any, name: str, function: Any) -> Parser:
-    command = verbs.add_parser(name, help=function.__doc__, description=function.__doc__)
+    # The usage that argparse writes of a hundred flags hides the list of them.
+    usage = "%(prog)s [--config FILE] [--data DATA] [options]" if name == "train" else None
+    command = verbs.add_parser(name, help=function.__doc__, description=function.__doc__, usage=usage)
     command.set_defaults(verb=function, parser=command)
     return command
 

@@ -198,7 +198,9 @@ class Phase:
 class TrainConfig:
     """Options of `tfvision train`."""
 
-    data: str = option("digits", "folder, zip or CSV of labelled images; digits: scikit-learn's, as an example")
+    data: str = option(
+        "digits", "folder, zip, CSV, .npy, .npz or .h5 of labelled images; digits: scikit-learn's, as an example"
+    )
     backbone: str = option("mobilenet_v2", "architecture, see `tfvision list backbones`")
     weights: str = option("imagenet", "imagenet, none, a weights file without top, or an earlier run of the backbone")
     image_size: int | None = option(None, "side in pixels that the backbone sees; default by the size of the images")
