@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import small_config
 
-from tfvision.config import Phase, TrainConfig
+from tfvision.config import Augmentation, Phase, TrainConfig
 from tfvision.data.sources import open_images
 from tfvision.data.stratify import draw_some
 from tfvision.errors import RunError, UsageError
@@ -137,3 +137,12 @@ def test_weights_that_are_nan_before_training_are_named(colours: Path, tmp_path:
 def test_values_out_of_range_are_refused_by_name(option: str, value: float) -> None:
     with pytest.raises(UsageError, match=option):
         replace(TrainConfig(), **{option: value})
+
+
+def test_an_engine_that_cannot_take_the_images_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    augment = Augmentation(rand_magnitude=0.3, engine="keras_cv")
+    config = TrainConfig(backbone="small_cnn", weights="none", augment=augment, limit=50, output=str(tmp_path / "run"))
+    pytest.importorskip("keras_cv")
+    with pytest.raises(UsageError, match="takes no gray images"):
+        train_from_config(config)
+    assert not (tmp_path / "run").exists()

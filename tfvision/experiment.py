@@ -247,10 +247,12 @@ def _dry_run(experiment: Experiment, output: Path) -> None:
 
 def _run(experiment: Experiment, output: Path, *, resume: bool) -> Run:
     """Train from the beginning or from the last checkpoint, then write the results."""
+    from tfvision.data.augmentation.augment_layers import check_engine
     from tfvision.results import plot_samples, write_results
 
     start = time.monotonic()
     settings, plan = _settings(experiment), _plan(experiment)
+    check_engine(settings.augmentation, settings.resize.channels)
     if resume:
         run = open_unfinished(output)
         check_config(run, experiment.config)

@@ -1,6 +1,7 @@
 """RandAugment by the layers of keras_cv and keras, for those who want the original's; the only importer of keras_cv."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import tensorflow as tf
 
@@ -64,14 +65,33 @@ def _keras(augmentation: Augmentation, seed: int) -> BatchChange:
     return change
 
 
-def _keras_cv(augmentation: Augmentation, seed: int) -> BatchChange:
+def check_engine(augmentation: Augmentation, channels: int) -> None:
+    """Refuse, before anything is written, a library that is not there or does not take the images.
+
+    Raises:
+        UsageError: keras_cv is not installed, or was asked to augment gray images of one channel.
+    """
+    if not augmentation.rand_magnitude or augmentation.engine != "keras_cv":
+        return
     try:
-        import keras_cv
-    except ImportError:
+        found = find_spec("keras_cv")
+    except ValueError:  # a module without a specification, or None in its place
+        found = None
+    if found is None:
         raise UsageError(
             "augment.engine keras_cv: keras-cv is not installed; "
             "run `pip install 'tfvision[keras_cv]'`, or leave the engine at opencv"
-        ) from None
+        )
+    if channels == 1:
+        raise UsageError(
+            "augment.engine keras_cv takes no gray images; set --channels 3, or leave the engine at opencv"
+        )
+
+
+def _keras_cv(augmentation: Augmentation, seed: int) -> BatchChange:
+    check_engine(augmentation, channels=3)
+    import keras_cv
+
     # Some of its operations take the global generator whatever the seed; op determinism refuses to make one.
     tf.random.set_global_generator(tf.random.Generator.from_seed(seed))
     layer = keras_cv.layers.RandAugment(
