@@ -27,7 +27,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(PHASE_KEYS), inner, max_size=3),
     max_leaves=6,
 )
-QUIET = settings(max_examples=300, deadline=None, derandomize=True)
+QUIET = settings(max_examples=120, deadline=None, derandomize=True)
 
 
 def nested(values: dict[str, object]) -> dict[str, object]:
