@@ -20,7 +20,7 @@ def real_weights(real_data: Path, monkeypatch: pytest.MonkeyPatch, caches: None)
     monkeypatch.setenv("TFVISION_WEIGHTS", str(real_data / "weights"))
 
 
-def test_a_tenth_of_eurosat_with_real_weights(real_data: Path, tmp_path: Path) -> None:
+def test_a_twentieth_of_eurosat_with_real_weights(real_data: Path, tmp_path: Path) -> None:
     images = tfvision.open_images(real_data / "eurosat.zip")
     assert len(images) == 21_600 and len(images.class_names) == 9
     keras.utils.set_random_seed(1)
@@ -31,11 +31,11 @@ def test_a_tenth_of_eurosat_with_real_weights(real_data: Path, tmp_path: Path) -
     ]
     augment = {"vertical_flip": True, "quarter_turns": True}
     run = tfvision.train(
-        model, images.select(np.arange(0, 21_600, 10)), phases=phases, output=tmp_path / "run", augment=augment, seed=1
+        model, images.select(np.arange(0, 21_600, 20)), phases=phases, output=tmp_path / "run", augment=augment, seed=1
     )
-    assert 210 <= run.metrics["test"]["n"] <= 220
-    # 0.87 when written; 218 images scatter by 0.024, and chance is 0.12.
-    assert run.metrics["test"]["accuracy"] >= 0.78
+    assert 105 <= run.metrics["test"]["n"] <= 112
+    # 0.87 when written; 109 images scatter by 0.03, and chance is 0.12.
+    assert run.metrics["test"]["accuracy"] >= 0.75
     # Frozen pretrained statistics: what the file holds is what the run ends with.
     stock = tfvision.build_classifier("mobilenet_v2", num_classes=9, image_size=96)
     name = "block_16_project_BN"
