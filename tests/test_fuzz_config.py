@@ -62,7 +62,7 @@ def test_values_are_taken_or_refused_with_one_line(values: dict[str, object]) ->
 )
 def test_text_is_yaml_or_refused(text: str) -> None:
     with contextlib.suppress(UsageError):
-        from_dict(TrainConfig, parse_yaml(text, "config.yaml"))
+        assert isinstance(from_dict(TrainConfig, parse_yaml(text, "config.yaml")), TrainConfig)
 
 
 @QUIET
@@ -71,4 +71,4 @@ def test_flags_are_taken_or_refused(words: list[str]) -> None:
     if {"-h", "--help", "--version"} & set(words):
         return
     with contextlib.suppress(UsageError):
-        _train_config(_parser().parse_args(["train", *words]))
+        assert isinstance(_train_config(_parser().parse_args(["train", *words])), TrainConfig)
