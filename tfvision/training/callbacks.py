@@ -87,14 +87,12 @@ class EpochRecorder(keras.callbacks.Callback):
             self._keep_best()
         self.state.epochs = epoch + 1
         self._stop_or_slow_down(better)
-        if self.training.checkpoints:
-            self.training.checkpoints.save(self.model, history, self.state)
+        self.training.leave_checkpoint(self.state)
 
     def _keep_best(self) -> None:
         if self.training.settings.ema:
             swap_average(self.model)
-        self.training.history.best_weights = self.model.get_weights()
-        self.training.save()
+        self.training.keep_best()
         if self.training.settings.ema:
             swap_average(self.model)
 

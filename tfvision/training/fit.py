@@ -1,7 +1,6 @@
 """The trainer: phases of gradient steps or a closed fit, best weights kept, gone on with after a kill."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import keras
 import numpy as np
@@ -17,7 +16,7 @@ from tfvision.progress import console
 from tfvision.training.callbacks import EpochRecorder
 from tfvision.training.checkpoints import Checkpoint, PhaseState, digest, other_model, restore
 from tfvision.training.logistic import fit_closed
-from tfvision.training.optimizers import build_loss, build_metrics, build_optimizer
+from tfvision.training.optimizers import build_metrics, build_optimizer
 from tfvision.training.settings import Training, TrainingSettings
 
 
@@ -42,20 +41,18 @@ def fit_phases(training: Training, phases: Sequence[Phase]) -> None:
     found = training.checkpoints.newest() if training.checkpoints else None
     if found:
         _take_over(training, found, phases)
-    for number, phase in enumerate(phases):
-        if found and number < found.state.phase:
-            continue
-        resumed = found is not None and number == found.state.phase
-        state = replace(found.state) if resumed else PhaseState(phase=number)
+    state, optimizer = (found.state, found.optimizer) if found else (PhaseState(), [])
+    for phase in phases[state.phase :]:
         if not state.done:
             unfreeze(model, phase.unfreeze, batch_norm=batch_norm)
             with one_line_errors(batch_size=training.settings.batch_size):
                 if phase.solver == "logistic_regression":
                     fit_closed(training, phase, state)
                 else:
-                    _fit_gradient(training, phase, state, found.optimizer if resumed else [])
+                    _fit_gradient(training, phase, state, optimizer)
         # A worse end of a phase is neither kept nor built upon.
         model.set_weights(history.best_weights)
+        state, optimizer = PhaseState(phase=state.phase + 1), []
     if found:
         # What lies there may be of an epoch that was killed before its checkpoint, and now came out otherwise.
         training.save()
@@ -65,14 +62,14 @@ def _fit_gradient(training: Training, phase: Phase, state: PhaseState, optimizer
     """Train a phase by epochs, from `state` on and with the variables of the optimizer as they were then."""
     model, settings, images = training.model, training.settings, training.train
     num_classes = len(images.class_names)
-    first = len(training.history.rows) - state.epochs  # epoch of the run in which the phase began
+    done = len(training.history.rows)  # epochs of the whole run
     batches = training_batches(
         images,
         resize=settings.resize,
         batch_size=settings.batch_size,
         seed=settings.seed,
-        first_epoch=first + state.epochs,
-        epochs=first + phase.epochs,
+        first_epoch=done,
+        epochs=done - state.epochs + phase.epochs,
         augmentation=settings.augmentation,
         oversample=settings.balance == "oversample",
     )
@@ -129,12 +126,7 @@ def compile_model(
             clip_norm=settings.clip_norm,
             ema=settings.ema,
         ),
-        loss=build_loss(
-            num_classes,
-            kind=settings.loss,
-            focal_gamma=settings.focal_gamma,
-            label_smoothing=settings.label_smoothing,
-        ),
+        loss=settings.build_loss(num_classes),
         metrics=build_metrics(num_classes),
         # XLA is 3 to 8 times slower than TensorFlow's own kernels on a CPU.
         jit_compile=bool(keras.distribution.list_devices("gpu")),

@@ -16,7 +16,7 @@ from tfvision.models.heads import HEAD
 from tfvision.progress import console
 from tfvision.training.checkpoints import PhaseState
 from tfvision.training.epochs import epoch_row, record_epoch
-from tfvision.training.optimizers import build_loss, build_metrics
+from tfvision.training.optimizers import build_metrics
 from tfvision.training.settings import Training, TrainingSettings
 
 if TYPE_CHECKING:
@@ -83,11 +83,9 @@ def fit_closed(training: Training, phase: Phase, state: PhaseState) -> None:
         images_per_second=(len(train) + len(training.validation)) / feature_seconds,
     )
     if record_epoch(training, row):
-        training.history.best_weights = model.get_weights()
-        training.save()
+        training.keep_best()
     state.epochs, state.done = 1, True
-    if training.checkpoints:
-        training.checkpoints.save(model, training.history, state)
+    training.leave_checkpoint(state)
 
 
 def fit_logistic_head(
@@ -127,10 +125,7 @@ def _scores(
     num_classes = len(images.class_names)
     targets = encode_labels(images)
     probabilities = model.layers[-1](features)
-    loss = build_loss(
-        num_classes, kind=settings.loss, focal_gamma=settings.focal_gamma, label_smoothing=settings.label_smoothing
-    )
-    scores = {"loss": float(loss(targets, probabilities))}
+    scores = {"loss": float(settings.build_loss(num_classes)(targets, probabilities))}
     for metric in build_metrics(num_classes):
         metric.update_state(targets, probabilities)
         scores[metric.name] = float(metric.result())

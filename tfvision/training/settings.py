@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from tfvision.config import Augmentation, TrainConfig
 from tfvision.data.imageset import ImageSet
 from tfvision.data.resize import Resize
-from tfvision.training.checkpoints import Checkpoints
+from tfvision.training.checkpoints import Checkpoints, PhaseState
 from tfvision.training.history import History
+from tfvision.training.optimizers import build_loss
 
 if TYPE_CHECKING:
     import keras
@@ -53,6 +54,11 @@ class TrainingSettings:
         names = [name for name in cls.__dataclass_fields__ if name not in ("resize", "augmentation")]
         return cls(resize=resize, augmentation=config.augment, **{name: getattr(config, name) for name in names})
 
+    def build_loss(self, num_classes: int) -> "keras.losses.Loss":
+        """Return the loss, as training and scores of stored features take it."""
+        options = {"focal_gamma": self.focal_gamma, "label_smoothing": self.label_smoothing}
+        return build_loss(num_classes, kind=self.loss, **options)
+
 
 @dataclass(frozen=True)
 class Training:
@@ -77,3 +83,13 @@ class Training:
     save: Callable[[], None] = lambda: None
     checkpoints: Checkpoints | None = None
     tensorboard: Path | None = None
+
+    def keep_best(self) -> None:
+        """Keep the weights the model has now, in memory and on disk."""
+        self.history.best_weights = self.model.get_weights()
+        self.save()
+
+    def leave_checkpoint(self, state: PhaseState) -> None:
+        """Write a checkpoint of the present moment, where checkpoints are wanted."""
+        if self.checkpoints:
+            self.checkpoints.save(self.model, self.history, state)
