@@ -19,7 +19,7 @@ from tfvision.data.sources import open_images
 from tfvision.errors import DataError, RunError, UsageError
 from tfvision.experiment import set_seed, train, train_from_config
 from tfvision.models.classifier import build_classifier
-from tfvision.runs import Run, create_run, locked, open_run
+from tfvision.runs import Run, create_run, open_run, training_alone
 from tfvision.training.callbacks import EpochRecorder
 from tfvision.training.checkpoints import Checkpoints, digest
 from tfvision.training.fit import fit_phases
@@ -63,10 +63,10 @@ def kill_in_epoch(monkeypatch: pytest.MonkeyPatch, rows: int, *, saved: bool = T
     """Let the checkpoint of epoch `rows` be the last thing that happens, or not happen at all."""
     real = Checkpoints.save
 
-    def save(self: Checkpoints, model: object, history: History, state: object) -> None:
+    def save(self: Checkpoints, model: object, history: History, *moment: object) -> None:
         if len(history.rows) == rows and not saved:
             raise Killed
-        real(self, model, history, state)
+        real(self, model, history, *moment)
         if len(history.rows) == rows:
             raise Killed
 
@@ -273,7 +273,7 @@ def test_what_is_no_run_cannot_be_resumed(colours: Path, tmp_path: Path) -> None
 
 def test_two_processes_never_train_in_one_folder(half: tuple[Path, TrainConfig]) -> None:
     run, config = half
-    with locked(run), pytest.raises(UsageError, match="another process is training"):
+    with training_alone(run), pytest.raises(UsageError, match="another process is training"):
         train_from_config(config, resume=run)
     train_from_config(config, resume=run)  # the lock is gone with its owner
 

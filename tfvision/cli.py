@@ -13,7 +13,7 @@ import tfvision
 from tfvision.config import Source, TrainConfig
 from tfvision.device import use_device
 from tfvision.errors import TfvisionError, UsageError
-from tfvision.listings import list_backbones, list_recipes
+from tfvision.listings import clear_cache, list_backbones, list_cache, list_recipes
 from tfvision.options import Parser, add_flags, flags_to_dict, from_dict, load_yaml, merge, to_yaml
 from tfvision.progress import ProgressLine, console, drop_output, say_result
 from tfvision.recipes import find_recipe
@@ -140,6 +140,11 @@ def export(args: argparse.Namespace) -> None:
         console.print(f"serve_bytes (another JPEG decoder, no EXIF): same class for {agreement.bytes_agreement:.1%}")
 
 
+def cache(args: argparse.Namespace) -> None:
+    """List or clear what is stored of frozen backbones, in the folder $TFVISION_CACHE."""
+    (list_cache if args.what == "list" else clear_cache)()
+
+
 def list_things(args: argparse.Namespace) -> None:
     """List what can be chosen."""
     (list_backbones if args.what == "backbones" else list_recipes)()
@@ -161,6 +166,14 @@ def _parser() -> Parser:
         "--print-config",
         action="store_true",
         help="print all options as YAML with their help, and stop",
+    )
+    command.add_argument(
+        "--no-cache",
+        dest="cache",
+        action="store_const",
+        const="none",
+        default=argparse.SUPPRESS,
+        help="compute features of the frozen part anew in each epoch, the same as --cache none",
     )
     add_flags(command, TrainConfig, _TRAIN_FLAGS)
     _add_running(command)
@@ -188,6 +201,9 @@ def _parser() -> Parser:
     command.add_argument("--output", metavar="FOLDER", help="default saved_models/<run>; the version is a folder in it")
     command.add_argument("--data", help="images to compare model and SavedModel on; default the run's test images")
     _add_running(command)
+
+    command = _add_verb(verbs, "cache", cache)
+    command.add_argument("what", choices=("list", "clear"), help="list the stores, or remove them all")
 
     command = _add_verb(verbs, "list", list_things)
     command.add_argument("what", choices=("backbones", "recipes"), help="what to list")

@@ -192,6 +192,20 @@ class Phase:
         "all", "open layers of the backbone: none, all, a count (15), a share (30%) or names (block4,block5)"
     )
     patience: int | None = option(None, "stop after so many epochs without a better validation score; null for never")
+    views: str | None = option(
+        None,
+        "which augmented views of an image epochs show: fresh, endless; exact, all that flips and turns can make; or a "
+        "number of fixed ones; of a frozen part the last two are computed once; default by a rule",
+    )
+
+    def __post_init__(self) -> None:
+        check_views(self.views, "views")
+
+
+def check_views(views: str | None, where: str) -> None:
+    """Refuse what is neither `fresh`, `exact` nor a number of views."""
+    if views not in (None, "fresh", "exact") and not (views.isdecimal() and int(views) >= 1):
+        raise UsageError(f"{where}: expected fresh, exact or a number of views, 1 or more, got {views!r}")
 
 
 @dataclass
@@ -236,6 +250,13 @@ class TrainConfig:
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = option(
         "float32", "numbers the layers compute in; bfloat16 speeds small CNNs up, and slows MobileNetV2 down, on a CPU"
     )
+    views: str | None = option(
+        None, "views of every phase that names none: fresh, exact, or a number of fixed augmentations of each image"
+    )
+    cache: Literal["float16", "float32", "none"] = option(
+        "float16",
+        "how features of the frozen part are stored in the cache folder; none (--no-cache) computes them anew",
+    )
     limit: int | None = option(None, "use so many images only, of every class alike; for a quick look")
     tensorboard: bool = option(False, "write scalars for TensorBoard into the run folder")
     source: Source = option(Source, "how the data is read")
@@ -249,6 +270,7 @@ class TrainConfig:
     )
 
     def __post_init__(self) -> None:
+        check_views(self.views, "views")
         ranges = (
             ("image_size", self.image_size is None or self.image_size >= 1, "1 or more"),
             ("channels", self.channels in (None, 1, 3), "1 or 3"),

@@ -39,13 +39,14 @@ from tfvision.runs import (
     ModelFacts,
     Run,
     create_run,
-    locked,
     refuse_existing,
     save_model,
+    training_alone,
 )
 from tfvision.training.checkpoints import Checkpoints
 from tfvision.training.history import History
 from tfvision.training.phases import resolve_phases
+from tfvision.training.views import resolve_views
 
 if TYPE_CHECKING:
     import keras
@@ -121,6 +122,7 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Pat
     config = replace(config, epochs=None, learning_rate=None, unfreeze=None, output=None)
     set_seed(config.seed)
     model = _build(config, len(data.images.class_names), _input_size(data.sizes, image_size))
+    config = replace(config, phases=resolve_views(phases, model, config), views=None)
     experiment = Experiment(model, data, config)
     if dry_run:
         _dry_run(experiment, output)
@@ -181,6 +183,7 @@ def train(
     )
     if config.train_batch_norm is not None:
         unfreeze(model, "all", batch_norm=config.train_batch_norm)
+    config = replace(config, phases=resolve_views(config.phases, model, config), views=None)
     classes = len(images.class_names)
     if model.output_shape[-1] != (1 if classes == 2 else classes):
         raise UsageError(
@@ -268,7 +271,7 @@ def _run(experiment: Experiment, output: Path, *, resume: bool) -> Run:
         }
         run = create_run(output, files)
     checkpoints = Checkpoints(run.folder / CHECKPOINTS)
-    with locked(run.folder), resumable(run):
+    with training_alone(run.folder), resumable(run):
         if resume and finished(run.folder):  # by another process, while this one read the images
             return run
         remove_leftovers(run.folder)

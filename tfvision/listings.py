@@ -1,14 +1,16 @@
-"""What `tfvision list` prints: the backbones and the recipes that can be chosen."""
+"""What `tfvision list` and `tfvision cache` print: backbones and recipes to choose from, stores of features."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from rich.table import Table
 from rich.text import Text
 
 from tfvision.models.backbones import BACKBONES
 from tfvision.models.weights import find_weights
-from tfvision.progress import console
+from tfvision.progress import console, say_result, size_text
 from tfvision.recipes import header, recipes
+from tfvision.training.feature_store import clear_stores, list_stores, stores_folder
 
 
 def list_recipes() -> None:
@@ -20,7 +22,7 @@ def list_recipes() -> None:
 
 def list_backbones() -> None:
     """Print the table of backbones, by family."""
-    table = _empty_table()
+    table = _empty_table("backbone", "parameters", "MB", "pixels", "scaling", "weights", "stages")
     family, stages = "", ()
     for name, facts in BACKBONES.items():
         if facts.family != family:
@@ -40,10 +42,29 @@ def list_backbones() -> None:
     console.print("MB: float32 weights without top; weights: of ImageNet, on this machine (no: Keras downloads them)")
 
 
-def _empty_table() -> Table:
+def list_cache() -> None:
+    """Print what is stored of which trunk."""
+    stores = list_stores()
+    table = _empty_table("store", "images", "size", "last written", "trunk")
+    for facts in stores:
+        when = f"{datetime.fromtimestamp(facts.written):%Y-%m-%d %H:%M}"
+        table.add_row(facts.name[:8], f"{facts.rows:,}", size_text(facts.size), when, facts.what)
+    if stores:
+        say_result(table)
+    total = size_text(sum(facts.size for facts in stores))
+    say_result(f"{len(stores)} stores of features, {total}, in {stores_folder()}")
+
+
+def clear_cache() -> None:
+    """Remove all stores."""
+    count, size = clear_stores()
+    say_result(f"{count} stores of features removed from {stores_folder()}, {size_text(size)}")
+
+
+def _empty_table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("backbone", "parameters", "MB", "pixels", "scaling", "weights", "stages"):
-        side = "right" if column in ("parameters", "MB", "pixels") else "left"
+    for column in columns:
+        side = "right" if column in ("parameters", "MB", "pixels", "images", "size") else "left"
         table.add_column(column, justify=side, no_wrap=column != "stages")
     return table
 

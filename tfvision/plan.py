@@ -84,6 +84,7 @@ def describe_phase(phase: Phase, optimizer: str) -> str:
 
 
 def _phases(model: "keras.Model", config: TrainConfig) -> list[tuple[str, str]]:
+    from tfvision.models.cut import cut_model, describe_cut
     from tfvision.models.freezing import count_parameters, trains_batch_norm, unfreeze
 
     batch_norm = trains_batch_norm(model)
@@ -93,9 +94,21 @@ def _phases(model: "keras.Model", config: TrainConfig) -> list[tuple[str, str]]:
         unfreeze(model, phase.unfreeze, batch_norm=batch_norm)
         trainable = count_parameters(model).trainable
         lines.append((f"phase {number}", f"{describe_phase(phase, config.optimizer)} ({trainable:,} trainable)"))
+        if cut := cut_model(model):
+            lines.append(("", f"{describe_cut(cut)}, {_describe_views(phase, config)}"))
     for layer, trainable in zip(model.layers, was, strict=True):
         layer.trainable = trainable
     return lines
+
+
+def _describe_views(phase: Phase, config: TrainConfig) -> str:
+    """Say what of a frozen trunk is computed once."""
+    if phase.views == "fresh":
+        return "computed in each epoch, for new augmentation (views: fresh)"
+    if config.cache == "none":
+        return "computed in each epoch (cache: none)"
+    views = "" if phase.views == "exact" else f" for {phase.views} fixed views of each image"
+    return f"features computed once{views}"
 
 
 def _classes(images: ImageSet) -> str:

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as LiveProgress
 
@@ -24,7 +24,7 @@ _EVERY_SECONDS = 30.0  # between two plain lines of the same work
 console = _Console(highlight=False, soft_wrap=True, markup=False)
 
 
-def say_result(text: str) -> None:
+def say_result(text: RenderableType) -> None:
     """Print what was asked for, also with `--quiet`."""
     quiet, console.quiet = console.quiet, False
     console.print(text)
@@ -90,3 +90,12 @@ def duration(seconds: float) -> str:
     if seconds < 3600:
         return f"{seconds // 60}:{seconds % 60:02} min"
     return f"{seconds // 3600}:{seconds % 3600 // 60:02} h"
+
+
+def size_text(size: int) -> str:
+    """Write bytes as `740 kB`, `52 MB` or `6.9 GB`."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if size >= unit:
+            number = size / unit
+            return f"{number:.1f} {name}" if number < 10 else f"{number:,.0f} {name}"
+    return f"{size / 1e3:,.0f} kB"

@@ -12,24 +12,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tfvision.config import TrainConfig
 from tfvision.data.resize import Resize
 from tfvision.errors import DataError, RunError, UsageError
 from tfvision.files import remove_abandoned, replacing, write_text
+from tfvision.locks import locked
 from tfvision.models.weights_file import check_weights_file
 from tfvision.options import from_dict, load_yaml
 
 if TYPE_CHECKING:
     import keras
-
-fcntl: ModuleType | None
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 CONFIG = "config.yaml"
 SPLITS = "splits.csv"
@@ -167,27 +161,18 @@ def create_run(folder: Path, files: Mapping[str, str]) -> Run:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes from training in a run folder; the lock ends with the process, however that ends.
+def training_alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in a run folder.
 
     Raises:
         UsageError: Another process trains there.
     """
-    if fcntl is None:
+
+    def refuse() -> None:
+        raise UsageError(f"another process is training in {folder}; wait for it, or choose another --output")
+
+    with locked(folder, refuse):
         yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise UsageError(f"another process is training in {folder}; wait for it, or choose another --output") from None
-    except OSError:
-        pass  # a file system without locks
-    try:
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def refuse_existing(folder: Path) -> None:

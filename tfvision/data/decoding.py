@@ -7,7 +7,7 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, get_args, get_type_hints
 
 import cv2
@@ -131,7 +131,17 @@ def scan(images: ImageSet, *, on_bad: str = "fail", progress: Callable[[int, int
     sizes = np.array([found[i].size for i in good], np.int64).reshape(-1, 2)
     hashes = tuple(found[i].hash for i in good)
     is_gray = bool(good) and all(found[i].is_gray for i in good)
-    return Scan(images.select(good) if unreadable else images, sizes, hashes, unreadable, is_gray)
+    readable = replace(images.select(good) if unreadable else images, hashes=hashes)
+    return Scan(readable, sizes, hashes, unreadable, is_gray)
+
+
+def content_hash(images: ImageSet, index: int) -> str:
+    """Return the content hash of an image as it lies there now, as `scan` gives it.
+
+    Raises:
+        DataError: The image cannot be read any more.
+    """
+    return _hash_pixels(images.read(index)) if images.in_arrays else _hash_file(images.read_bytes(index))
 
 
 def _report(unreadable: tuple[tuple[str, str], ...], total: int) -> str:
@@ -187,15 +197,24 @@ def _look_at(images: ImageSet, index: int) -> _Look | str:
     try:
         if images.in_arrays:
             pixels = images.read(index)
-            content = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
-            content.update(pixels)
+            content = _hash_pixels(pixels)
         else:
             data = images.read_bytes(index)
             pixels = decode(data, images.ids[index])
-            content = hashlib.blake2b(data, digest_size=16)
+            content = _hash_file(data)
     except DataError as error:
         return getattr(error, "reason", str(error))
-    return _Look(pixels.shape[:2], content.hexdigest(), _is_gray(pixels))
+    return _Look(pixels.shape[:2], content, _is_gray(pixels))
+
+
+def _hash_file(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def _hash_pixels(pixels: np.ndarray) -> str:
+    content = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
+    content.update(np.ascontiguousarray(pixels))
+    return content.hexdigest()
 
 
 def _is_gray(pixels: np.ndarray) -> bool:

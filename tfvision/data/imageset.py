@@ -28,6 +28,7 @@ class ImageSet:
         parts: str (n,), "train", "validation" or "test" where the data brings a split, else None.
         source: The path as it was given.
         columns: The options it was opened with, and the pixel rule that was found, for data that is to be read alike.
+        hashes: Content hash of each image, of its file, or of its pixels where it lies in an array; None before a scan.
         notes: What a person should know of how the images are read, one line each.
     """
 
@@ -40,6 +41,7 @@ class ImageSet:
     parts: np.ndarray | None = None
     source: str = ""
     columns: Mapping[str, str | None] = field(default_factory=dict)
+    hashes: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -80,4 +82,5 @@ class ImageSet:
             labels=self.labels[indexes],
             groups=None if self.groups is None else self.groups[indexes],
             parts=None if self.parts is None else self.parts[indexes],
+            hashes=None if self.hashes is None else tuple(self.hashes[i] for i in indexes),
         )

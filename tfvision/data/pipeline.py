@@ -4,21 +4,22 @@ So batches can be made side by side in any order, with the same pixels, and trai
 any step. What a library's layer adds to them is made one batch after the other, see `augment_layers`.
 """
 
-import functools
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfvision.config import Augmentation
-from tfvision.data.augmentation.augment import augment_copy, augment_image, image_generator
 from tfvision.data.augmentation.augment_layers import BatchChange, rand_augment_layer
-from tfvision.data.balance import oversample as plan_copies
+from tfvision.data.decoding import content_hash
+from tfvision.data.epochs import Epochs
 from tfvision.data.imageset import ImageSet
 from tfvision.data.resize import Resize, resize_images
+from tfvision.data.views import Item, Selection, draw_view, show
 from tfvision.errors import DataError, UsageError
 
 _PREFETCHED = 2
@@ -51,6 +52,7 @@ def training_batches(
     augmentation: Augmentation | None = None,
     oversample: bool = False,
     first_epoch: int = 0,
+    views: int | None = None,
 ) -> TrainingBatches:
     """Return shuffled and augmented batches for the epochs from `first_epoch` up to `epochs`.
 
@@ -63,38 +65,34 @@ def training_batches(
         augmentation: What may be done to the images; nothing when None.
         oversample: Add augmented copies until the classes are equal.
         first_epoch: The epoch to start with, when training goes on.
+        views: Number of fixed augmentations of each image that epochs choose among; None for endless ones.
 
     Raises:
         UsageError: A batch size or number of epochs below 1, or an engine that is not installed.
         DataError: No images, or one without a label.
     """
-    _check(images, batch_size, labelled=True)
+    check_images(images, batch_size, labelled=True)
     if epochs <= first_epoch:
         raise UsageError(f"{epochs} epochs starting with epoch {first_epoch}; expected at least one")
     augmentation = augmentation or Augmentation(horizontal_flip=False)
     labels = encode_labels(images)
-    plan = plan_copies(images.labels, seed) if oversample else np.stack([np.arange(len(images)), [0] * len(images)], 1)
-    steps = -(-len(plan) // batch_size)
-
-    @functools.lru_cache(maxsize=4)
-    def order_of(epoch: int) -> np.ndarray:
-        return np.random.default_rng((seed, epoch)).permutation(len(plan))
+    order = Epochs.of(images.labels, batch_size=batch_size, seed=seed, oversample=oversample)
 
     def load_batch(step: int) -> tuple[np.ndarray, np.ndarray]:
-        epoch, place = divmod(step, steps)
-        chosen = plan[order_of(epoch)[place * batch_size : (place + 1) * batch_size]]
+        epoch, entries = order.batch(step)
+        chosen = order.entries[entries]
         pixels = load_images(images, chosen[:, 0], resize)
-        for row, (index, copy) in enumerate(chosen):
+        for row, (index, copy) in enumerate(chosen.tolist()):
             if copy or not augmentation.is_empty:
-                generator = image_generator(seed, epoch, images.ids[index], int(copy))
-                change = augment_copy if copy else augment_image
-                pixels[row] = change(pixels[row], augmentation, generator)
+                image_id = images.ids[index]
+                drawn = epoch if views is None else draw_view(views, seed, epoch, image_id, copy)
+                pixels[row] = show(pixels[row], Item(index, drawn, copy), image_id, augmentation, seed)
         return pixels, labels[chosen[:, 0]]
 
     shapes = ((None, resize.height, resize.width, resize.channels), (None, labels.shape[1]))
     change = rand_augment_layer(augmentation, seed)
-    dataset = _dataset(load_batch, range(first_epoch * steps, epochs * steps), shapes, change)
-    return TrainingBatches(dataset, steps, len(plan))
+    dataset = step_dataset(load_batch, range(first_epoch * order.steps, epochs * order.steps), shapes, change=change)
+    return TrainingBatches(dataset, order.steps, len(order))
 
 
 def evaluation_batches(images: ImageSet, *, resize: Resize, batch_size: int, labelled: bool = True) -> tf.data.Dataset:
@@ -113,7 +111,7 @@ def evaluation_batches(images: ImageSet, *, resize: Resize, batch_size: int, lab
         UsageError: A batch size below 1.
         DataError: No images, or one without a label.
     """
-    _check(images, batch_size, labelled=labelled)
+    check_images(images, batch_size, labelled=labelled)
     labels = encode_labels(images) if labelled else None
 
     def load_batch(step: int) -> tuple[np.ndarray, ...]:
@@ -122,7 +120,35 @@ def evaluation_batches(images: ImageSet, *, resize: Resize, batch_size: int, lab
         return (pixels, labels[chosen]) if labelled else (pixels,)
 
     shapes = ((None, resize.height, resize.width, resize.channels), *([(None, labels.shape[1])] if labelled else []))
-    return _dataset(load_batch, range(-(-len(images) // batch_size)), shapes)
+    return step_dataset(load_batch, range(-(-len(images) // batch_size)), shapes)
+
+
+def selection_batches(selection: Selection, *, resize: Resize, batch_size: int) -> tf.data.Dataset:
+    """Return the images of a selection once, in order, each seen as its item says.
+
+    Args:
+        selection: Of scanned images.
+        resize: The size and channels of the batches.
+        batch_size: Images in a batch.
+
+    Returns:
+        Batches of uint8 (b, height, width, channels). Making one raises a DataError where an image is no longer what
+        its hash says: what is computed from it would be kept under another image's name.
+    """
+    images, items = selection.images, selection.items
+
+    def load_batch(step: int) -> tuple[np.ndarray]:
+        chosen = items[step * batch_size : (step + 1) * batch_size]
+        for index in {item.index for item in chosen}:
+            if images.hashes and content_hash(images, index) != images.hashes[index]:
+                raise DataError(f"image {images.ids[index]} has changed since it was scanned; begin again")
+        pixels = load_images(images, np.array([item.index for item in chosen]), resize)
+        for row, item in enumerate(chosen):
+            pixels[row] = selection.show(pixels[row], item)
+        return (pixels,)
+
+    shape = (None, resize.height, resize.width, resize.channels)
+    return step_dataset(load_batch, range(-(-len(items) // batch_size)), [shape])
 
 
 def encode_labels(images: ImageSet) -> np.ndarray:
@@ -170,24 +196,24 @@ def load_images(images: ImageSet, indexes: np.ndarray, resize: Resize) -> np.nda
     return result
 
 
-def data_error(error: BaseException) -> DataError | None:
-    """Return the DataError that TensorFlow wrapped into its own when a batch failed, or None."""
-    found = re.search(r"(?:UnreadableImage|DataError): (.+)", str(error))
-    return DataError(found[1].strip()) if found else None
-
-
-def _resize_into(result: np.ndarray, pending: dict, resize: Resize) -> None:
-    """Resize images of one shape together: one call costs more than the pixels of a small image."""
-    with tf.device("/CPU:0"):
-        for group in pending.values():
-            rows = [row for row, _ in group]
-            result[rows] = resize_images(np.stack([image for _, image in group]), resize).numpy()
-
-
-def _dataset(
-    load_batch: Callable[[int], tuple], steps: range, shapes: tuple, change: BatchChange | None = None
+def step_dataset(
+    load_batch: Callable[[int], tuple[np.ndarray, ...]],
+    steps: range,
+    shapes: Sequence[tuple[int | None, ...]],
+    *,
+    types: Sequence[Any] = (tf.uint8, tf.float32),
+    change: BatchChange | None = None,
 ) -> tf.data.Dataset:
-    types = (tf.uint8, tf.float32)[: len(shapes)]
+    """Make a dataset of what a function returns for each step, several steps ahead and side by side.
+
+    Args:
+        load_batch: From the number of a step to its arrays; a pure function, called in threads.
+        steps: The steps.
+        shapes: Shape of each array, None for the batch.
+        types: Their TensorFlow types; more than shapes are ignored.
+        change: What a library's layer does to the first array, one batch after the other.
+    """
+    types = tuple(types[: len(shapes)])
 
     def load(step):
         # Declared stateless, which it is: else op determinism would run one batch after the other.
@@ -202,7 +228,13 @@ def _dataset(
     return dataset.prefetch(_PREFETCHED)
 
 
-def _check(images: ImageSet, batch_size: int, *, labelled: bool) -> None:
+def check_images(images: ImageSet, batch_size: int, *, labelled: bool) -> None:
+    """Refuse what no batches can be made of.
+
+    Raises:
+        UsageError: A batch size below 1.
+        DataError: No images, or one without a label.
+    """
     if batch_size < 1:
         raise UsageError(f"batch size {batch_size}; expected 1 or more")
     if not len(images):
@@ -210,3 +242,17 @@ def _check(images: ImageSet, batch_size: int, *, labelled: bool) -> None:
     if labelled and images.labels.min() < 0:
         missing = images.ids[int(np.argmin(images.labels))]
         raise DataError(f"image {missing} has no label; expected labels for all images, or use labelled=False")
+
+
+def data_error(error: BaseException) -> DataError | None:
+    """Return the DataError that TensorFlow wrapped into its own when a batch failed, or None."""
+    found = re.search(r"(?:UnreadableImage|DataError): (.+)", str(error))
+    return DataError(found[1].strip()) if found else None
+
+
+def _resize_into(result: np.ndarray, pending: dict, resize: Resize) -> None:
+    """Resize images of one shape together: one call costs more than the pixels of a small image."""
+    with tf.device("/CPU:0"):
+        for group in pending.values():
+            rows = [row for row, _ in group]
+            result[rows] = resize_images(np.stack([image for _, image in group]), resize).numpy()

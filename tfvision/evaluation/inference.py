@@ -14,16 +14,29 @@ if TYPE_CHECKING:
 
 
 def run_model(model: "keras.Model", batches: Any, *, what: str, total: int) -> np.ndarray:
-    """Return the outputs of `model` for all batches, in order.
+    """Return the outputs of a model of one output for all batches, in order.
 
     Args:
         model: A Keras model; it need not be compiled.
-        batches: A `tf.data.Dataset` of uint8 image batches, with or without labels.
+        batches: A `tf.data.Dataset` of uint8 image batches.
         what: Name of the work for the progress line.
         total: Number of images.
 
     Returns:
         float32 `(total, ...)`.
+    """
+    with one_line_errors():
+        return np.concatenate([outputs[0] for outputs in run_batches(model, batches, what=what, total=total)])
+
+
+def run_batches(model: "keras.Model", batches: Any, *, what: str, total: int) -> Iterator[list[np.ndarray]]:
+    """Yield the outputs of a model for each batch, so that they need not all be kept in memory.
+
+    Args:
+        model: A Keras model; it need not be compiled. It runs in inference mode.
+        batches: A `tf.data.Dataset` of image batches.
+        what: Name of the work for the progress line.
+        total: Number of images.
     """
     import keras
 
@@ -31,16 +44,12 @@ def run_model(model: "keras.Model", batches: Any, *, what: str, total: int) -> n
         model.jit_compile = bool(keras.distribution.list_devices("gpu"))  # XLA is several times slower on CPU
     with ProgressLine(what, total) as line:
         done = 0
-
-        def advance(batch: int, logs: dict[str, Any]) -> None:
-            nonlocal done
-            done = min(total, done + len(logs["outputs"]))
+        for batch in batches:
+            outputs = model.predict_on_batch(batch)
+            outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+            done += len(outputs[0])
             line.report(done)
-
-        callback = keras.callbacks.LambdaCallback()
-        callback.on_predict_batch_end = advance
-        with one_line_errors():
-            return model.predict(batches, verbose=0, callbacks=[callback])
+            yield outputs
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfvision.errors import UsageError
 from tfvision.models.architectures import build_backbone
@@ -14,6 +14,22 @@ from tfvision.models.weights import load_backbone_weights
 
 if TYPE_CHECKING:
     import keras
+
+
+class OpenBackbone(NamedTuple):
+    """A backbone without a head.
+
+    Attributes:
+        name: A key of BACKBONES.
+        pixels: `(batch, input_size, input_size, channels)`, values 0..255.
+        features: Feature maps `(batch, h, w, channels)`.
+        weights: Where its weights are from, as `build_classifier` takes it.
+    """
+
+    name: str
+    pixels: "keras.KerasTensor"
+    features: "keras.KerasTensor"
+    weights: str
 
 
 def build_classifier(
@@ -63,6 +79,36 @@ def build_classifier(
         UsageError: Unknown backbone (the nearest is named), weights that are missing or do not fit, a bad head,
             another number of channels.
     """
+    built = build_open_backbone(
+        backbone,
+        image_size=image_size,
+        input_size=input_size,
+        channels=channels,
+        weights=weights,
+        backbone_options=backbone_options,
+    )
+    return attach_head(
+        built,
+        num_classes,
+        head_pooling=head_pooling,
+        head_units=head_units,
+        head_activation=head_activation,
+        head_batch_norm=head_batch_norm,
+        head_pool_batch_norm=head_pool_batch_norm,
+        head_dropout=head_dropout,
+    )
+
+
+def build_open_backbone(
+    backbone: str,
+    *,
+    image_size: int = 224,
+    input_size: int | None = None,
+    channels: int = 3,
+    weights: str = "imagenet",
+    backbone_options: Mapping[str, Any] | None = None,
+) -> OpenBackbone:
+    """Build a backbone with its weights, to which heads can be attached; see `build_classifier`."""
     import keras
 
     backbone_facts(backbone)
@@ -84,8 +130,28 @@ def build_classifier(
     trunk = keras.Model(pixels, features)
     _number_from_zero(trunk)
     load_backbone_weights(trunk, backbone, weights)
+    return OpenBackbone(backbone, pixels, features, weights)
+
+
+def attach_head(
+    backbone: OpenBackbone,
+    num_classes: int,
+    *,
+    head_pooling: str = "avg",
+    head_units: Sequence[int] = (),
+    head_activation: str = "relu",
+    head_batch_norm: bool = False,
+    head_pool_batch_norm: bool = False,
+    head_dropout: float | Sequence[float] = 0.2,
+) -> "keras.Model":
+    """Put a new head on a backbone; see `build_classifier`.
+
+    Several heads share the backbone's layers: what is trainable and what was trained of it they have in common.
+    """
+    import keras
+
     probabilities = build_head(
-        features,
+        backbone.features,
         num_classes,
         pooling=head_pooling,
         units=head_units,
@@ -94,9 +160,9 @@ def build_classifier(
         pool_batch_norm=head_pool_batch_norm,
         dropout=head_dropout,
     )
-    model = keras.Model(pixels, probabilities, name=backbone)
-    from_scratch = weights == "none"
-    model.tfvision_weights = weights
+    model = keras.Model(backbone.pixels, probabilities, name=backbone.name)
+    from_scratch = backbone.weights == "none"
+    model.tfvision_weights = backbone.weights
     unfreeze(model, "all" if from_scratch else "none", batch_norm=from_scratch)
     return model
 

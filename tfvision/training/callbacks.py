@@ -87,7 +87,7 @@ class EpochRecorder(keras.callbacks.Callback):
             self._keep_best()
         self.state.epochs = epoch + 1
         self._stop_or_slow_down(better)
-        self.training.leave_checkpoint(self.state)
+        self.training.leave_checkpoint(self.state, self.model.optimizer)
 
     def _keep_best(self) -> None:
         if self.training.settings.ema:

@@ -82,13 +82,24 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def save(self, model: "keras.Model", history: History, state: PhaseState) -> None:
+    def save(
+        self,
+        model: "keras.Model",
+        history: History,
+        state: PhaseState,
+        optimizer: "keras.Optimizer | None" = None,
+    ) -> None:
         """Write the present moment, whole or not at all.
+
+        Args:
+            model: The whole model.
+            history: The epochs so far, and the best weights.
+            state: How far the phase has come.
+            optimizer: That of the phase, if it has one.
 
         Raises:
             RunError: The file cannot be written.
         """
-        optimizer = getattr(model, "optimizer", None)
         variables = [np.array(variable) for variable in model.variables]
         weights = model.get_weights()
         # The best weights of an epoch that was just the best stand in the model; with an averaged copy they do not.

@@ -8,13 +8,15 @@ import numpy as np
 from tfvision.config import Phase
 from tfvision.data.balance import class_weights
 from tfvision.data.imageset import ImageSet
-from tfvision.data.pipeline import evaluation_batches, training_batches
+from tfvision.data.pipeline import training_batches
 from tfvision.errors import RunError
 from tfvision.evaluation.inference import one_line_errors
+from tfvision.models.cut import cut_model
 from tfvision.models.freezing import trains_batch_norm, unfreeze
 from tfvision.progress import console
 from tfvision.training.callbacks import EpochRecorder
 from tfvision.training.checkpoints import Checkpoint, PhaseState, digest, other_model, restore
+from tfvision.training.feeding import feed_phase
 from tfvision.training.logistic import fit_closed
 from tfvision.training.optimizers import build_metrics, build_optimizer
 from tfvision.training.settings import Training, TrainingSettings
@@ -60,19 +62,11 @@ def fit_phases(training: Training, phases: Sequence[Phase]) -> None:
 
 def _fit_gradient(training: Training, phase: Phase, state: PhaseState, optimizer: list[np.ndarray]) -> None:
     """Train a phase by epochs, from `state` on and with the variables of the optimizer as they were then."""
-    model, settings, images = training.model, training.settings, training.train
+    settings, images = training.settings, training.train
     num_classes = len(images.class_names)
     done = len(training.history.rows)  # epochs of the whole run
-    batches = training_batches(
-        images,
-        resize=settings.resize,
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        first_epoch=done,
-        epochs=done - state.epochs + phase.epochs,
-        augmentation=settings.augmentation,
-        oversample=settings.balance == "oversample",
-    )
+    feed = feed_phase(training, phase, first_epoch=done, epochs=done - state.epochs + phase.epochs)
+    model, batches = feed.model, feed.batches
     compile_model(model, phase, settings, num_classes=num_classes, steps_per_epoch=batches.steps_per_epoch)
     if optimizer:
         model.optimizer.build(model.trainable_variables)
@@ -84,9 +78,7 @@ def _fit_gradient(training: Training, phase: Phase, state: PhaseState, optimizer
             initial_epoch=state.epochs,
             epochs=phase.epochs,
             steps_per_epoch=batches.steps_per_epoch,
-            validation_data=evaluation_batches(
-                training.validation, resize=settings.resize, batch_size=settings.batch_size
-            ),
+            validation_data=feed.validation,
             class_weight=class_weights(images.labels, num_classes) if settings.balance == "class_weights" else None,
             callbacks=[recorder],
             shuffle=False,  # the dataset draws its own order, from the seed
@@ -107,10 +99,12 @@ def try_one_batch(model: keras.Model, train: ImageSet, phase: Phase, settings: T
         epochs=1,
         augmentation=settings.augmentation,
     )
-    compile_model(model, phase, settings, num_classes=len(train.class_names), steps_per_epoch=batches.steps_per_epoch)
+    cut = cut_model(model)
+    fitted = cut.joined if cut else model
+    compile_model(fitted, phase, settings, num_classes=len(train.class_names), steps_per_epoch=batches.steps_per_epoch)
     with one_line_errors(batch_size=settings.batch_size):
         images, labels = next(iter(batches.dataset))
-        return float(model.train_on_batch(images, labels, return_dict=True)["loss"])
+        return float(fitted.train_on_batch(images, labels, return_dict=True)["loss"])
 
 
 def compile_model(

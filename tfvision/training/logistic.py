@@ -9,13 +9,13 @@ import numpy as np
 from tfvision.config import Phase
 from tfvision.data.balance import class_weights
 from tfvision.data.imageset import ImageSet
-from tfvision.data.pipeline import encode_labels, evaluation_batches
+from tfvision.data.pipeline import encode_labels
 from tfvision.errors import UsageError
-from tfvision.evaluation.inference import run_model
 from tfvision.models.heads import HEAD
 from tfvision.progress import console
 from tfvision.training.checkpoints import PhaseState
 from tfvision.training.epochs import epoch_row, record_epoch
+from tfvision.training.feeding import plain_features
 from tfvision.training.optimizers import build_metrics
 from tfvision.training.settings import Training, TrainingSettings
 
@@ -61,11 +61,9 @@ def fit_closed(training: Training, phase: Phase, state: PhaseState) -> None:
     """
     model, train, settings = training.model, training.train, training.settings
     start = time.monotonic()
-    features = feature_model(model)
-    found = {}
-    for name, part in (("train", train), ("validation", training.validation)):
-        batches = evaluation_batches(part, resize=settings.resize, batch_size=settings.batch_size)
-        found[name] = run_model(features, batches, what=f"{phase.name}: features of {name}", total=len(part))
+    what = f"{phase.name}: features"
+    stored = plain_features(feature_model(model), (train, training.validation), settings, name=model.name, what=what)
+    found = dict(zip(("train", "validation"), (each.matrix() for each in stored), strict=True))
     feature_seconds = time.monotonic() - start
     console.print(f"{phase.name}: fitting the logistic regression on {found['train'].shape[1]:,} features")
     weights = None

@@ -33,6 +33,7 @@ class TrainingSettings:
         focal_gamma: 0 or more.
         label_smoothing: 0..1.
         balance: `none`, `oversample` or `class_weights`.
+        cache: How features of a frozen trunk are stored: `float16`, `float32` or `none`.
     """
 
     resize: Resize
@@ -47,6 +48,7 @@ class TrainingSettings:
     focal_gamma: float = 2.0
     label_smoothing: float = 0.0
     balance: str = "none"
+    cache: str = "float16"
 
     @classmethod
     def from_config(cls, config: TrainConfig, resize: Resize) -> "TrainingSettings":
@@ -89,7 +91,12 @@ class Training:
         self.history.best_weights = self.model.get_weights()
         self.save()
 
-    def leave_checkpoint(self, state: PhaseState) -> None:
-        """Write a checkpoint of the present moment, where checkpoints are wanted."""
+    def leave_checkpoint(self, state: PhaseState, optimizer: "keras.Optimizer | None" = None) -> None:
+        """Write a checkpoint of the present moment, where checkpoints are wanted.
+
+        Args:
+            state: How far the phase has come.
+            optimizer: That of the model being fitted, which may be a part of the whole.
+        """
         if self.checkpoints:
-            self.checkpoints.save(self.model, self.history, state)
+            self.checkpoints.save(self.model, self.history, state, optimizer)

@@ -15,6 +15,7 @@ from tfvision.data.augmentation.warp import rotation_matrix, warp_image
 
 _RAND_DRAWS = 20  # two for each of the most operations
 _QUARTERS = (cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
+_EXACT = ("horizontal_flip", "vertical_flip", "quarter_turns")  # change places of pixels, never their values
 _LEVELS = np.arange(256)
 _ERASED = (0.02, 0.33)  # share of the image
 _ASPECT = 0.3  # of an erased rectangle, to 1 / 0.3
@@ -51,6 +52,16 @@ class Draws(NamedTuple):
     erase_y: float
 
 
+class Turn(NamedTuple):
+    """One of the eight ways a square can lie: mirrored left and right or not, then turned by quarters to the left."""
+
+    mirrored: bool = False
+    quarters: int = 0
+
+
+_COPY_TURNS = (Turn(True, 2), Turn(True), Turn(False, 2))  # top and bottom, left and right, both
+
+
 def image_generator(seed: int, epoch: int, image_id: str, copy: int = 0) -> np.random.Generator:
     """Return the generator of one image in one epoch, whoever asks for it and when.
 
@@ -81,7 +92,9 @@ def augment_image(image: np.ndarray, augmentation: Augmentation, generator: np.r
     """
     numbers = generator.random(len(Draws._fields) + _RAND_DRAWS).tolist()
     draws, rest = Draws(*numbers[:-_RAND_DRAWS]), numbers[-_RAND_DRAWS:]
-    result = _turn(np.ascontiguousarray(image), augmentation, draws)
+    square = image.shape[0] == image.shape[1]
+    turn = _drawn_turn(square, augmentation, draws.flip_x, draws.flip_y, draws.turns)
+    result = turn_image(np.ascontiguousarray(image), turn)
     result = _warp(result, augmentation, draws)
     result = _tone(result, augmentation, draws)
     result = _recolour(result, augmentation, draws)
@@ -105,8 +118,43 @@ def augment_copy(image: np.ndarray, augmentation: Augmentation, generator: np.ra
     """
     if not augmentation.is_empty:
         return augment_image(image, augmentation, generator)
-    axes = ((0,), (1,), (0, 1))[generator.integers(3)]
-    return np.ascontiguousarray(np.flip(image, axes))
+    return turn_image(image, _COPY_TURNS[generator.integers(3)])
+
+
+def possible_turns(augmentation: Augmentation, height: int, width: int) -> list[Turn] | None:
+    """Return all that an augmentation of flips and quarter turns alone can make of an image, as it is being first.
+
+    Args:
+        augmentation: What may be done.
+        height: Of the images, in pixels.
+        width: A side that is not square is turned by halves only.
+
+    Returns:
+        1 to 8 turns, or None where other changes may be done, which are endless.
+    """
+    if any(name not in _EXACT for name in augmentation.active):
+        return None
+    draws = [(x, y, t) for x in (0.0, 0.9) for y in (0.0, 0.9) for t in (0.0, 0.25, 0.5, 0.75)]
+    found = {_drawn_turn(height == width, augmentation, *numbers) for numbers in draws}
+    return sorted(found, key=lambda turn: (turn != Turn(), turn))
+
+
+def drawn_turn(augmentation: Augmentation, generator: np.random.Generator, *, square: bool, copy: bool = False) -> Turn:
+    """Return the turn that `augment_image`, or `augment_copy`, would do with this generator."""
+    if copy and augmentation.is_empty:
+        return _COPY_TURNS[generator.integers(3)]
+    return _drawn_turn(square, augmentation, *generator.random(3))
+
+
+def turn_image(image: np.ndarray, turn: Turn) -> np.ndarray:
+    """Mirror and turn an image `(height, width, channels)`; the image itself where nothing is to be done."""
+    if turn.mirrored:
+        image = cv2.flip(image, 1).reshape(image.shape)
+    if turn.quarters:
+        channels = image.shape[2]
+        image = cv2.rotate(image, _QUARTERS[turn.quarters - 1])
+        image = image.reshape(*image.shape[:2], channels)
+    return image
 
 
 class _Key(ISeedSequence):
@@ -119,16 +167,14 @@ class _Key(ISeedSequence):
         return self.key
 
 
-def _turn(image: np.ndarray, options: Augmentation, draws: Draws) -> np.ndarray:
-    mirror_x = options.horizontal_flip and draws.flip_x < 0.5
-    mirror_y = options.vertical_flip and draws.flip_y < 0.5
-    if mirror_x or mirror_y:
-        image = cv2.flip(image, -1 if mirror_x and mirror_y else int(mirror_x))
+def _drawn_turn(square: bool, options: Augmentation, flip_x: float, flip_y: float, turns: float) -> Turn:
+    mirror_x = options.horizontal_flip and flip_x < 0.5
+    mirror_y = options.vertical_flip and flip_y < 0.5
+    quarters = 0
     if options.quarter_turns:
-        quarters = int(draws.turns * 4) if image.shape[0] == image.shape[1] else 2 * int(draws.turns * 2)
-        if quarters:
-            image = cv2.rotate(image, _QUARTERS[quarters - 1])
-    return image
+        quarters = int(turns * 4) if square else 2 * int(turns * 2)
+    # Top and bottom mirrored is left and right mirrored and half a turn.
+    return Turn(bool(mirror_x) != bool(mirror_y), (quarters + 2 * bool(mirror_y)) % 4)
 
 
 def _warp(image: np.ndarray, options: Augmentation, draws: Draws) -> np.ndarray:

@@ -1,0 +1,240 @@
+"""Feature stores: what a frozen trunk gives for an image, on disk, found again by content.
+
+A store is a folder of two files that only grow: `features.bin`, a row of numbers an image, and `index.bin`, an entry a
+row with the image's key and checksums. A row counts once its entry is there, so whatever a kill or a full disk leaves
+behind is at worst computed again. Rows are read through a memory map, and their checksums decide whether they count.
+"""
+
+import functools
+import json
+import mmap
+import os
+import shutil
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfvision.data.cache import cache_folder
+from tfvision.errors import WriteError
+from tfvision.files import write_json
+from tfvision.locks import locked
+from tfvision.progress import console
+
+FORMAT = 1  # a part of every key: a store of another format is another store
+KEY_BYTES = 16
+
+_FEATURES, _INDEX, _FACTS = "features.bin", "index.bin", "store.json"
+_ENTRY = np.dtype([("key", f"V{KEY_BYTES}"), ("checksum", "<u4")])  # the checksum is of key and row
+_WAY_OUT = (
+    "free some space, set TFVISION_CACHE to a folder on a larger disk, or compute without a store with --no-cache"
+)
+
+
+class FeatureStore:
+    """The rows of one trunk.
+
+    Args:
+        folder: Where it lies; made when the first row is written.
+        values: Numbers in a row.
+        dtype: `float16` or `float32`, as they lie on disk.
+        facts: What `tfvision cache list` shows.
+    """
+
+    def __init__(self, folder: Path, values: int, dtype: str, facts: Mapping[str, Any]) -> None:
+        self.folder, self.values, self.dtype, self.facts = folder, values, np.dtype(dtype), facts
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row."""
+        return self.values * self.dtype.itemsize
+
+    def find(self, keys: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
+        """Find rows by their keys, and check that they are what was written.
+
+        Args:
+            keys: `KEY_BYTES` each.
+
+        Returns:
+            `(rows, values)`, all rows of the store as a read-only memory map, and int64 `(len(keys),)`, the row of
+            each key, -1 where there is none or where it is damaged.
+        """
+        entries, table = self._read()
+        known = entries["key"].tobytes()
+        # Of two rows of a key the later one was written because the earlier one was damaged.
+        places = {known[start : start + KEY_BYTES]: start // KEY_BYTES for start in range(0, len(known), KEY_BYTES)}
+        rows = np.array([places.get(key, -1) for key in keys], np.int64)
+        for key, row in {key: places[key] for key in keys if key in places}.items():
+            if _checksum(key, table[row]) != entries["checksum"][row]:
+                rows[rows == row] = -1
+        return table, rows
+
+    def require_space(self, count: int) -> None:
+        """Refuse to begin what the disk cannot hold.
+
+        Raises:
+            WriteError: With the bytes of `count` rows and what is free.
+        """
+        needed = count * (self.row_bytes + _ENTRY.itemsize)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(self.folder).free
+        except OSError as error:
+            raise self._not_written(error) from error
+        if needed > free:
+            raise WriteError(
+                f"storing features takes {needed:,} bytes in {self.folder}, which has {free:,} free; {_WAY_OUT}"
+            )
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keep other processes from writing to this store; they wait.
+
+        Raises:
+            WriteError: The folder cannot be written.
+        """
+        with ExitStack() as held:
+            try:
+                self._hold(held)
+            except OSError as error:
+                raise self._not_written(error) from error
+            yield
+
+    def append(self, keys: Sequence[bytes], rows: np.ndarray) -> None:
+        """Add rows; to be called inside `writing`.
+
+        Args:
+            keys: One a row.
+            rows: `(len(keys), values)` of the store's dtype.
+
+        Raises:
+            WriteError: The disk is full, or the folder cannot be written.
+        """
+        rows = np.ascontiguousarray(rows, self.dtype)
+        entries = np.zeros(len(keys), _ENTRY)
+        entries["key"] = np.frombuffer(b"".join(keys), _ENTRY["key"])
+        entries["checksum"] = [_checksum(key, row) for key, row in zip(keys, rows, strict=True)]
+        try:
+            # In this order: an entry stands for a row that is there.
+            for name, block in ((_FEATURES, rows), (_INDEX, entries)):
+                with open(self.folder / name, "ab") as file:
+                    file.write(memoryview(block).cast("B"))
+        except OSError as error:
+            raise self._not_written(error) from error
+
+    def _hold(self, held: ExitStack) -> None:
+        """Make the folder, lock it, and cut off what a killed writer left."""
+        waiting = "another process is computing the same features; waiting for it"
+        while True:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            place = self.folder.stat().st_ino
+            held.enter_context(locked(self.folder, lambda: console.print(waiting)))
+            if self.folder.is_dir() and self.folder.stat().st_ino == place:
+                break
+            held.close()  # it was cleared while this waited
+        if not (self.folder / _FACTS).is_file():
+            write_json(self.folder / _FACTS, dict(self.facts))
+        self._drop_unfinished()
+
+    def _read(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the entries that count, and the rows behind them as a memory map."""
+        nothing = np.zeros(0, _ENTRY), np.zeros((0, self.values), self.dtype)
+        try:
+            data = (self.folder / _INDEX).read_bytes()
+            size = (self.folder / _FEATURES).stat().st_size
+        except OSError:
+            return nothing
+        entries = np.frombuffer(data[: len(data) // _ENTRY.itemsize * _ENTRY.itemsize], _ENTRY)
+        entries = entries[: size // self.row_bytes]
+        if not len(entries):
+            return nothing
+        with open(self.folder / _FEATURES, "rb") as file:
+            mapped = mmap.mmap(file.fileno(), len(entries) * self.row_bytes, access=mmap.ACCESS_READ)
+        return entries, np.frombuffer(mapped, self.dtype).reshape(len(entries), self.values)
+
+    def _drop_unfinished(self) -> None:
+        """Cut off what a killed writer left: rows without an entry, half an entry, entries without a row."""
+        with suppress(FileNotFoundError):
+            entries = (self.folder / _INDEX).stat().st_size // _ENTRY.itemsize
+            rows = min(entries, (self.folder / _FEATURES).stat().st_size // self.row_bytes)
+            os.truncate(self.folder / _INDEX, rows * _ENTRY.itemsize)
+            os.truncate(self.folder / _FEATURES, rows * self.row_bytes)
+            return
+        for name in (_INDEX, _FEATURES):  # one without the other says nothing
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _not_written(self, error: OSError) -> WriteError:
+        return WriteError(f"cannot store features in {self.folder}: {error.strerror or error}; {_WAY_OUT}")
+
+
+@dataclass(frozen=True)
+class StoreFacts:
+    """What a store says of itself.
+
+    Attributes:
+        name: Its folder's name, the beginning of its key.
+        what: Backbone and where it is cut.
+        rows: Images, views counted each.
+        size: Bytes on disk.
+        written: When it was last written, in seconds since 1970.
+    """
+
+    name: str
+    what: str
+    rows: int
+    size: int
+    written: float
+
+
+def stores_folder() -> Path:
+    """Return the folder of all stores; it may not exist yet."""
+    return cache_folder() / "features"
+
+
+def list_stores() -> list[StoreFacts]:
+    """Return what is known of each store, the latest first."""
+    folder = stores_folder()
+    found = [_facts_of(each) for each in folder.iterdir() if each.is_dir()] if folder.is_dir() else []
+    return sorted(found, key=lambda facts: facts.written, reverse=True)
+
+
+def clear_stores() -> tuple[int, int]:
+    """Remove all stores; one that is being written is waited for.
+
+    Returns:
+        How many, and their bytes.
+
+    Raises:
+        WriteError: One cannot be removed.
+    """
+    found = list_stores()
+    for facts in found:
+        folder = stores_folder() / facts.name
+        try:
+            with locked(
+                folder, functools.partial(console.print, f"{facts.what} is being written; waiting for its end")
+            ):
+                shutil.rmtree(folder)
+        except OSError as error:
+            raise WriteError(f"cannot remove {folder}: {error.strerror or error}; remove it by hand") from error
+    return len(found), sum(facts.size for facts in found)
+
+
+def _facts_of(folder: Path) -> StoreFacts:
+    sizes = {path.name: path.stat() for path in folder.iterdir() if path.is_file()}
+    rows = sizes[_INDEX].st_size // _ENTRY.itemsize if _INDEX in sizes else 0
+    try:
+        facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+        what = f"{facts['backbone']} up to {facts['last']}, {facts['image_size']} px, {facts['dtype']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        what = "not readable"
+    written = max((stat.st_mtime for stat in sizes.values()), default=0.0)
+    return StoreFacts(folder.name, what, rows, sum(stat.st_size for stat in sizes.values()), written)
+
+
+def _checksum(key: bytes, row: np.ndarray) -> int:
+    return zlib.crc32(row, zlib.crc32(key))

@@ -1,0 +1,212 @@
+"""What a frozen trunk gives for images: computed once, kept in a store, read by whatever trains on top."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from tfvision.data.pipeline import selection_batches
+from tfvision.data.resize import Resize
+from tfvision.data.views import Selection
+from tfvision.errors import RunError
+from tfvision.evaluation.inference import one_line_errors, run_batches
+from tfvision.progress import console
+from tfvision.training.feature_store import FORMAT, FeatureStore, stores_folder
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class Features:
+    """Outputs of a trunk for a list of items.
+
+    Attributes:
+        table: float16 or float32 `(n, values)`, rows of a store or an array in memory.
+        rows: int64 `(items,)`, the row of each item.
+        shapes: Shape of each of the trunk's outputs for one image; together they have `values` numbers.
+    """
+
+    table: np.ndarray
+    rows: np.ndarray
+    shapes: tuple[tuple[int, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, items: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return the outputs for some items, `(len(items), *shape)` each, as they are stored."""
+        values = self.table[self.rows[items]]
+        sizes = np.cumsum([int(np.prod(shape)) for shape in self.shapes])[:-1]
+        parts = np.split(values, sizes, axis=1)
+        return tuple(part.reshape(len(items), *shape) for part, shape in zip(parts, self.shapes, strict=True))
+
+    def matrix(self) -> np.ndarray:
+        """Return all as float32 `(items, values)`, in memory."""
+        return self.table[self.rows].astype(np.float32)
+
+
+@dataclass(frozen=True)
+class TrunkFeatures:
+    """Computes what a trunk gives, or finds it in the store of equal trunks.
+
+    A store's key is made of all that decides the numbers: the trunk's layers, how they are connected and set, their
+    weights; the resize; the versions of what decodes and computes; the kind of device; the type that is stored. A
+    row's key is made of the image's own content and its view. So nothing stale can be found, and every run, fold
+    and trial with the same trunk shares one store.
+
+    Attributes:
+        trunk: A frozen model, pixels in; see `Cut.trunk`.
+        resize: The one resize.
+        batch_size: Images a step.
+        dtype: `float16` or `float32`, as features are stored; `none` keeps them in memory only, as float32.
+        name: The backbone, for `tfvision cache list`.
+    """
+
+    trunk: "keras.Model"
+    resize: Resize
+    batch_size: int
+    dtype: str = "float16"
+    name: str = ""
+
+    def of(self, selection: Selection, *, what: str) -> Features:
+        """Return the features of a selection.
+
+        Args:
+            selection: Of scanned images.
+            what: Name of the work, for the progress line.
+
+        Raises:
+            DataError: An image is unreadable, or has changed since it was scanned.
+            WriteError: The disk cannot hold the store.
+            RunError: The trunk gives NaN or infinite numbers.
+        """
+        if self.dtype == "none":
+            table = np.empty((len(selection), self.values), np.float32)
+            done = 0
+            for block in self._compute(selection, what):
+                table[done : done + len(block)] = block
+                done += len(block)
+            return Features(table, np.arange(len(selection)), self.shapes)
+        try:
+            return self._stored(selection, what)
+        except OverflowError:
+            console.print(f"{what}: numbers beyond 65,504, where float16 ends: stored as float32")
+            return replace(self, dtype="float32")._stored(selection, what)
+
+    def missing(self, selection: Selection) -> int:
+        """Return how many items are not stored yet."""
+        if self.dtype == "none":
+            return len(selection)
+        return int((self._store.find(selection.keys())[1] < 0).sum())
+
+    @cached_property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shape of each output for one image."""
+        return tuple(tuple(output.shape[1:]) for output in self.trunk.outputs)
+
+    @property
+    def values(self) -> int:
+        """Numbers for one image."""
+        return sum(int(np.prod(shape)) for shape in self.shapes)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes that an item takes."""
+        return self.values * (2 if self.dtype == "float16" else 4)
+
+    @cached_property
+    def _store(self) -> FeatureStore:
+        facts = {
+            "backbone": self.name or self.trunk.name,
+            "last": self.trunk.operations[-1].name,
+            "image_size": self.resize.width,
+            "dtype": self.dtype,
+            "values": self.values,
+        }
+        folder = stores_folder() / trunk_key(self.trunk, self.resize, self.dtype)
+        return FeatureStore(folder, self.values, self.dtype, facts)
+
+    def _stored(self, selection: Selection, what: str) -> Features:
+        store, keys = self._store, selection.keys()
+        table, rows = store.find(keys)
+        if (rows < 0).any():
+            with store.writing():
+                # Another process may have written some while this one waited.
+                _, rows = store.find(keys)
+                missing = _first_of_each(keys, np.flatnonzero(rows < 0))
+                store.require_space(len(missing))
+                done = 0
+                for block in self._compute(selection.at(missing), what):
+                    store.append([keys[place] for place in missing[done : done + len(block)]], self._rounded(block))
+                    done += len(block)
+            table, rows = store.find(keys)
+            if (rows < 0).any():
+                raise RunError(f"{store.folder} does not keep what is written there; compute without it: --no-cache")
+        return Features(table, rows, self.shapes)
+
+    def _compute(self, selection: Selection, what: str) -> Iterator[np.ndarray]:
+        """Yield float32 rows `(b, values)`, batch by batch."""
+        if not len(selection):
+            return
+        batches = selection_batches(selection, resize=self.resize, batch_size=self.batch_size)
+        with one_line_errors(self.batch_size):
+            for outputs in run_batches(self.trunk, batches, what=what, total=len(selection)):
+                flat = [np.asarray(output, np.float32).reshape(len(output), -1) for output in outputs]
+                block = np.concatenate(flat, axis=1)
+                if not np.isfinite(block).all():
+                    raise RunError(f"{what}: the frozen layers give NaN or infinite numbers; use other --weights")
+                yield block
+
+    def _rounded(self, block: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            rounded = block.astype(self.dtype)
+        if not np.isfinite(rounded).all():
+            raise OverflowError
+        return rounded
+
+
+def trunk_key(trunk: "keras.Model", resize: Resize, dtype: str) -> str:
+    """Return a name for all that decides what a trunk gives for an image: 32 hexadecimal digits."""
+    import keras
+    import tensorflow as tf
+
+    facts = {
+        "format": FORMAT,
+        "layers": _canonical(trunk),
+        "resize": resize.to_dict(),
+        "dtype": dtype,
+        "versions": [tf.__version__, keras.__version__, cv2.__version__],
+        "device": "gpu" if keras.distribution.list_devices("gpu") else "cpu",
+    }
+    key = hashlib.blake2b(json.dumps(facts, sort_keys=True, default=str).encode(), digest_size=16)
+    for weight in trunk.weights:
+        key.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)))
+    return key.hexdigest()
+
+
+def _first_of_each(keys: Sequence[bytes], places: np.ndarray) -> np.ndarray:
+    """Return the places whose key did not stand at one before: copies of an image are computed once."""
+    return np.array(list({keys[place]: place for place in places[::-1]}.values())[::-1], np.int64)
+
+
+def _canonical(trunk: "keras.Model") -> Any:
+    """Return a model's configuration with its operations called by their place; names count on in a process."""
+    config = trunk.get_config()
+    names = {entry["name"]: f"#{place}" for place, entry in enumerate(config["layers"])}
+    return _renamed({key: value for key, value in config.items() if key != "name"}, names)
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        # What is trainable does not matter to a trunk, which only infers.
+        left_out = ("trainable", "build_config", "shared_object_id")
+        return {key: _renamed(each, names) for key, each in value.items() if key not in left_out}
+    if isinstance(value, (list, tuple)):
+        return [_renamed(each, names) for each in value]
+    return names.get(value, value) if isinstance(value, str) else value

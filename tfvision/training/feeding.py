@@ -1,0 +1,134 @@
+"""What a phase is fitted on: images through the whole model, or stored features through its trainable tail."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+
+from tfvision.config import Phase
+from tfvision.data.decoding import scan
+from tfvision.data.epochs import Epochs
+from tfvision.data.imageset import ImageSet
+from tfvision.data.pipeline import TrainingBatches, check_images, encode_labels, evaluation_batches, step_dataset
+from tfvision.data.pipeline import training_batches as image_batches
+from tfvision.data.views import Selection, Views
+from tfvision.models.cut import Cut, cut_model
+from tfvision.progress import console, size_text
+from tfvision.training.features import Features, TrunkFeatures
+from tfvision.training.settings import Training, TrainingSettings
+from tfvision.training.views import view_count
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A model to fit and what to fit it on.
+
+    Attributes:
+        model: The whole, or its tail, which shares the whole's variables.
+        batches: Of images, or of what the trunk gives for them, in the same order.
+        validation: The same of the validation part, once, in order.
+    """
+
+    model: "keras.Model"
+    batches: TrainingBatches
+    validation: tf.data.Dataset
+
+
+def feed_phase(training: Training, phase: Phase, *, first_epoch: int, epochs: int) -> Feed:
+    """Prepare the epochs of a phase, with features computed or found where the phase has fixed views.
+
+    Args:
+        training: Its model stands with the phase's layers open.
+        phase: Which views of the images it takes.
+        first_epoch: Number of its next epoch in the whole run, from 0.
+        epochs: Number of the epoch after its last one.
+    """
+    settings, cut = training.settings, cut_model(training.model)
+    if cut and phase.views != "fresh" and settings.cache != "none":
+        return _feed_features(training, phase, cut, range(first_epoch, epochs))
+    batches = image_batches(
+        training.train,
+        resize=settings.resize,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        first_epoch=first_epoch,
+        epochs=epochs,
+        augmentation=settings.augmentation,
+        oversample=settings.balance == "oversample",
+        views=view_count(phase.views),
+    )
+    validation = evaluation_batches(training.validation, resize=settings.resize, batch_size=settings.batch_size)
+    return Feed(cut.joined if cut else training.model, batches, validation)
+
+
+def plain_features(
+    trunk: "keras.Model", parts: Sequence[ImageSet], settings: TrainingSettings, *, name: str, what: str
+) -> list[Features]:
+    """Return what a trunk gives for images as they are.
+
+    Args:
+        trunk: A frozen model, pixels in.
+        parts: The images.
+        settings: Resize, batch size, and how features are stored.
+        name: The backbone, for `tfvision cache list`.
+        what: Name of the work.
+    """
+    features = TrunkFeatures(trunk, settings.resize, settings.batch_size, settings.cache, name)
+    selections = [Selection.plain(_hashed(part)) for part in parts]
+    _say_size(features, selections, what)
+    return [features.of(selection, what=what) for selection in selections]
+
+
+def _feed_features(training: Training, phase: Phase, cut: Cut, epochs: range) -> Feed:
+    settings, images, validation = training.settings, _hashed(training.train), _hashed(training.validation)
+    check_images(images, settings.batch_size, labelled=True)
+    check_images(validation, settings.batch_size, labelled=True)
+    order = Epochs.of(
+        images.labels, batch_size=settings.batch_size, seed=settings.seed, oversample=settings.balance == "oversample"
+    )
+    views = Views(images, order, settings.augmentation, settings.resize, settings.seed, view_count(phase.views))
+    features = TrunkFeatures(cut.trunk, settings.resize, settings.batch_size, settings.cache, training.model.name)
+    selections = [views.selection, Selection.plain(validation)]
+    what = f"{phase.name}: features"
+    _say_size(features, selections, what)
+    learned, held_out = (features.of(selection, what=what) for selection in selections)
+    labels = encode_labels(images)
+
+    def load_batch(step: int) -> tuple[np.ndarray, ...]:
+        epoch, entries = order.batch(step)
+        return *learned.read(views.chosen(epoch, entries)), labels[order.entries[entries, 0]]
+
+    steps = range(epochs.start * order.steps, epochs.stop * order.steps)
+    batches = TrainingBatches(_dataset(load_batch, steps, learned, labels.shape[1]), order.steps, len(order))
+    return Feed(cut.tail, batches, _in_order(held_out, encode_labels(validation), settings.batch_size))
+
+
+def _in_order(features: Features, labels: np.ndarray, batch_size: int) -> tf.data.Dataset:
+    def load_batch(step: int) -> tuple[np.ndarray, ...]:
+        places = np.arange(step * batch_size, min((step + 1) * batch_size, len(features)))
+        return *features.read(places), labels[places]
+
+    return _dataset(load_batch, range(-(-len(features) // batch_size)), features, labels.shape[1])
+
+
+def _dataset(load_batch, steps: range, features: Features, outputs: int) -> tf.data.Dataset:
+    shapes = [(None, *shape) for shape in features.shapes]
+    types = [tf.as_dtype(features.table.dtype)] * len(shapes)
+    dataset = step_dataset(load_batch, steps, [*shapes, (None, outputs)], types=[*types, tf.float32])
+    return dataset.map(lambda *batch: (batch[:-1] if len(batch) > 2 else batch[0], batch[-1]))
+
+
+def _say_size(features: TrunkFeatures, selections: Sequence[Selection], what: str) -> None:
+    missing, total = sum(features.missing(each) for each in selections), sum(map(len, selections))
+    size = size_text(total * features.row_bytes)
+    state = "to be computed once" if missing == total else f"{total - missing:,} of them stored already"
+    console.print(f"{what} of {total:,} images and views, {size}, {state}")
+
+
+def _hashed(images: ImageSet) -> ImageSet:
+    return images if images.hashes is not None else scan(images).images

@@ -1,0 +1,64 @@
+"""Which views of the training images a phase takes: a static rule, so that one seed gives one result."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tfvision.config import Phase, TrainConfig
+from tfvision.data.augmentation.augment import possible_turns
+from tfvision.errors import UsageError
+
+if TYPE_CHECKING:
+    import keras
+
+# Epochs for each view that a fixed set of views takes at least, to be chosen unasked: with fewer, computing all
+# views costs about what it saves.
+_EPOCHS_PER_VIEW = 2
+
+
+def resolve_views(phases: list[Phase], model: "keras.Model", config: TrainConfig) -> list[Phase]:
+    """Fill in the views of each phase that names none.
+
+    `exact` where that changes nothing but the time: a part with weights is frozen, augmentation is off or can only
+    flip and turn, and the phase has two epochs or more for each of the pictures that makes of an image. Else `fresh`:
+    new augmentation in each epoch, nothing stored of the training part. `K` views are never chosen unasked, since
+    fewer pictures are less augmentation.
+
+    Args:
+        phases: In order.
+        model: The built model; what is trainable is changed and put back.
+        config: Augmentation, and the views asked for by `--views`.
+
+    Raises:
+        UsageError: `exact` with an augmentation that has no end, or fixed views of a library's RandAugment.
+    """
+    from tfvision.models.cut import cut_model
+    from tfvision.models.freezing import trains_batch_norm, unfreeze
+
+    turns = possible_turns(config.augment, *model.input_shape[1:3])
+    batch_norm, was = trains_batch_norm(model), [layer.trainable for layer in model.layers]
+    resolved = []
+    for number, phase in enumerate(phases):
+        views = phase.views or config.views
+        if views is None:
+            unfreeze(model, phase.unfreeze, batch_norm=batch_norm)
+            pays = turns is not None and (len(turns) == 1 or phase.epochs >= _EPOCHS_PER_VIEW * len(turns))
+            views = "exact" if phase.solver != "gradient" or (pays and cut_model(model)) else "fresh"
+        _check(views, f"phases[{number}].views", turns is not None or phase.solver != "gradient", config)
+        resolved.append(replace(phase, views=views))
+    for layer, trainable in zip(model.layers, was, strict=True):
+        layer.trainable = trainable
+    return resolved
+
+
+def view_count(views: str | None) -> int | None:
+    """Return the number of fixed views, or None for `exact` and `fresh`."""
+    return int(views) if views is not None and views.isdigit() else None
+
+
+def _check(views: str, where: str, finite: bool, config: TrainConfig) -> None:
+    if views == "exact" and not finite:
+        raise UsageError(
+            f"{where}: exact needs an augmentation of flips and quarter turns alone; use a number of views, or fresh"
+        )
+    if view_count(views) and config.augment.rand_magnitude and config.augment.engine != "opencv":
+        raise UsageError(f"{where}: fixed views need augment.engine opencv, got {config.augment.engine}; use fresh")
