@@ -82,6 +82,17 @@ def train(args: argparse.Namespace) -> None:
     train_from_config(config, dry_run=args.dry_run, resume=resume)
 
 
+def crossval(args: argparse.Namespace) -> None:
+    """Train a run for each of several folds: mean and spread of every score, and each image predicted unseen."""
+    # In full precision what the trained part says of stored features is what the whole model says.
+    config = _train_config(args, cache="float32")
+    backbones = [name.strip() for name in config.backbone.split(",")]
+    _load_tensorflow(args)
+    from tfvision.crossval import cross_validate
+
+    cross_validate(config, backbones=backbones, folds=args.folds, resume=args.go_on)
+
+
 def evaluate(args: argparse.Namespace) -> None:
     """Score a run or a SavedModel: on other images, or on the run's own test part."""
     _load_tensorflow(args)
@@ -167,15 +178,16 @@ def _parser() -> Parser:
         action="store_true",
         help="print all options as YAML with their help, and stop",
     )
+    _add_training(command)
+    _add_running(command)
+
+    command = _add_verb(verbs, "crossval", crossval)
+    command.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default 5)")
+    command.add_argument("--config", metavar="FILE", help="YAML file of options, or the name of a recipe")
     command.add_argument(
-        "--no-cache",
-        dest="cache",
-        action="store_const",
-        const="none",
-        default=argparse.SUPPRESS,
-        help="compute features of the frozen part anew in each epoch, the same as --cache none",
+        "--resume", dest="go_on", action="store_true", help="go on in the folder --output, where folds are finished"
     )
-    add_flags(command, TrainConfig, _TRAIN_FLAGS)
+    _add_training(command)
     _add_running(command)
 
     command = _add_verb(verbs, "evaluate", evaluate)
@@ -242,17 +254,30 @@ def _add_running(command: Parser) -> None:
     group.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
+def _add_training(command: Parser) -> None:
+    """Add the options of a training."""
+    command.add_argument(
+        "--no-cache",
+        dest="cache",
+        action="store_const",
+        const="none",
+        default=argparse.SUPPRESS,
+        help="compute features of the frozen part anew in each epoch, the same as --cache none",
+    )
+    add_flags(command, TrainConfig, _TRAIN_FLAGS)
+
+
 def _add_verb(verbs: Any, name: str, function: Any) -> Parser:
     # The usage that argparse writes of a hundred flags hides the list of them.
-    usage = "%(prog)s [--config FILE] [--data DATA] [options]" if name == "train" else None
+    usage = "%(prog)s [--config FILE] [--data DATA] [options]" if name in ("train", "crossval") else None
     command = verbs.add_parser(name, help=function.__doc__, description=function.__doc__, usage=usage)
     command.set_defaults(verb=function, parser=command)
     return command
 
 
-def _train_config(args: argparse.Namespace) -> TrainConfig:
+def _train_config(args: argparse.Namespace, **defaults: Any) -> TrainConfig:
     path = find_recipe(args.config) if args.config else None
-    if args.resume and not path:
+    if getattr(args, "resume", None) and not path:
         from tfvision.resume import open_unfinished
         from tfvision.runs import CONFIG
 
@@ -266,7 +291,7 @@ def _train_config(args: argparse.Namespace) -> TrainConfig:
     flags = flags_to_dict(TrainConfig, vars(args))
     if "phases" in flags:
         in_file = {key: value for key, value in in_file.items() if key not in _PHASE_FLAGS}
-    return from_dict(TrainConfig, merge(in_file, flags))
+    return from_dict(TrainConfig, merge(merge(defaults, in_file), flags))
 
 
 def _read_images(args: argparse.Namespace, data: str, predictor: Any, *, labelled: bool) -> Any:

@@ -50,6 +50,16 @@ class Split:
     given: Literal["keep", "ignore"] = option(
         "keep", "keep the train, validation and test parts that the data brings, or draw anew from all images"
     )
+    folds: int | None = option(None, "divide all images into so many folds, one of which is the test; see `crossval`")
+    fold: int | None = option(None, "which fold is the test, from 1 on")
+
+    def __post_init__(self) -> None:
+        if (self.folds is None) != (self.fold is None):
+            raise UsageError("split.folds and split.fold belong together: how many, and which one is the test")
+        if self.folds is not None and not (self.folds >= 2 and 1 <= self.fold <= self.folds):
+            raise UsageError(f"split.fold: expected 1 to split.folds, 2 or more, got fold {self.fold} of {self.folds}")
+        if self.folds is not None and self.file:
+            raise UsageError("split.folds draws a split, and split.file gives one; keep one of them")
 
 
 @dataclass

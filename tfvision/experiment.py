@@ -278,7 +278,9 @@ def _run(experiment: Experiment, output: Path, *, resume: bool) -> Run:
         plot_samples(run.folder, experiment.parts["train"], settings)
         console.print(f"run folder: {run.folder}\n")
         _fit(experiment, run, settings, checkpoints)
-        write_results(run, experiment.model, experiment.parts, settings)
+        # Half precision is enough to train on, but what is predicted is to be what the saved model says.
+        stored = experiment.config.cache == "float32" and experiment.config.phases[-1].views != "fresh"
+        write_results(run, experiment.model, experiment.parts, settings, stored=stored)
         checkpoints.remove()
     console.print(f"done in {duration(time.monotonic() - start)}")
     return run

@@ -7,7 +7,7 @@ import numpy as np
 from tfvision.config import TrainConfig
 from tfvision.data.decoding import scan
 from tfvision.data.imageset import ImageSet
-from tfvision.data.splits import Split, read_splits, split_images
+from tfvision.data.splits import Split, read_splits, split_by_fold, split_images
 from tfvision.data.stratify import draw_some
 from tfvision.errors import DataError, UsageError
 from tfvision.progress import ProgressLine
@@ -64,5 +64,8 @@ def _split(images: ImageSet, hashes: tuple[str, ...], config: TrainConfig) -> Sp
     options = config.split
     if options.file:
         return Split(read_splits(options.file, images, hashes), (f"split as in {options.file}",))
+    if options.folds is not None:
+        drawn = {"folds": options.folds, "fold": options.fold, "validation": options.validation}
+        return split_by_fold(images, hashes, **drawn, seed=config.seed)
     shares = {"validation": options.validation, "test": options.test}
     return split_images(images, hashes, **shares, given=options.given, seed=config.seed)

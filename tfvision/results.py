@@ -36,7 +36,12 @@ _THUMBNAIL = 300  # px, the longer side of an image in a picture
 
 
 def write_results(
-    run: Run, model: "keras.Model", parts: Mapping[str, ImageSet], settings: "TrainingSettings"
+    run: Run,
+    model: "keras.Model",
+    parts: Mapping[str, ImageSet],
+    settings: "TrainingSettings",
+    *,
+    stored: bool = False,
 ) -> dict[str, Any]:
     """Predict validation and test once, and write everything that follows from it into the run folder.
 
@@ -45,12 +50,14 @@ def write_results(
         model: The best model.
         parts: Images of each part.
         settings: Resize and batch size.
+        stored: Whether the frozen part's features are in the store, in full precision, so that only what was trained
+            has to be computed.
 
     Returns:
         What stands in metrics.json.
     """
     scored = {part: parts[part] for part in ("validation", "test") if len(parts[part])}
-    predictions = _predict(model, scored, settings)
+    predictions = _predict(model, scored, settings, stored=stored)
     if not np.isfinite(predictions.probabilities).all():
         raise RunError(f"the model of {run.folder} predicts NaN; training diverged, try a lower --learning-rate")
     write_predictions(run.folder / PREDICTIONS, predictions)
@@ -123,11 +130,20 @@ def plot_samples(run_folder: Any, train: ImageSet, settings: "TrainingSettings")
     plot_image_grid(images, captions, "What augmentation makes of training images", path, columns=6)
 
 
-def _predict(model: "keras.Model", scored: Mapping[str, ImageSet], settings: "TrainingSettings") -> Predictions:
+def _predict(
+    model: "keras.Model", scored: Mapping[str, ImageSet], settings: "TrainingSettings", *, stored: bool
+) -> Predictions:
+    from tfvision.models.cut import cut_model
+    from tfvision.training.feeding import predict_stored
+
     outputs, ids, parts, labels = [], [], [], []
+    cut = cut_model(model) if stored else None
     for part, images in scored.items():
-        batches = evaluation_batches(images, resize=settings.resize, batch_size=settings.batch_size, labelled=False)
-        outputs.append(run_model(model, batches, what=f"predicting {part}", total=len(images)))
+        if cut:
+            outputs.append(predict_stored(cut, images, settings, what=f"predicting {part}"))
+        else:
+            batches = evaluation_batches(images, resize=settings.resize, batch_size=settings.batch_size, labelled=False)
+            outputs.append(run_model(model, batches, what=f"predicting {part}", total=len(images)))
         ids += images.ids
         parts += [part] * len(images)
         labels.append(images.labels)

@@ -11,6 +11,7 @@ from typing import get_args, get_type_hints
 import numpy as np
 
 from tfvision import config
+from tfvision.data.folds import draw_folds
 from tfvision.data.imageset import ImageSet
 from tfvision.data.listing import listing
 from tfvision.data.stratify import PARTS, draw_parts
@@ -80,6 +81,38 @@ def split_images(
     parts[kept] = _draw(images, hashes, kept, (1 - validation - test, validation, test), seed)
     _check_learned(images, parts)
     return Split(parts, (*notes, *_note_copies(kept)))
+
+
+def split_by_fold(
+    images: ImageSet, hashes: tuple[str, ...], *, folds: int, fold: int, validation: float, seed: int
+) -> Split:
+    """Take one of several folds as the test, and draw validation from the others.
+
+    Args:
+        images: Labelled images; parts that they bring are ignored.
+        hashes: Content hash of each image; images with equal ones stay together, as groups do.
+        folds: How many; each image is the test in one of them.
+        fold: Which, from 1 on.
+        validation: Share of all images for validation.
+        seed: Seed of the draw.
+
+    Raises:
+        DataError: A class with fewer images than folds, or fewer groups than folds.
+        UsageError: Validation that leaves nothing for training.
+    """
+    share = validation / (1 - 1 / folds)
+    if not 0 <= share < 1:
+        raise UsageError(f"validation {validation} of the images leaves none for training beside {folds} folds")
+    notes = () if images.parts is None else ("the parts that the data brings are ignored: folds are drawn from all",)
+    kept = _one_group_each(images, hashes)
+    parts = np.full(len(images), LEFT_OUT, "U10")
+    fold_of = np.full(len(images), -1)
+    fold_of[kept] = draw_folds(images.select(kept), tuple(hashes[i] for i in np.flatnonzero(kept)), folds, seed) + 1
+    others = kept & (fold_of != fold)
+    parts[others] = _draw(images, hashes, others, (1 - share, share, 0.0), seed)
+    parts[fold_of == fold] = "test"
+    _check_learned(images, parts)
+    return Split(parts, (*notes, *_note_copies(kept), f"fold {fold} of {folds} is the test"))
 
 
 def describe_splits(images: ImageSet, parts: np.ndarray, hashes: Sequence[str]) -> str:

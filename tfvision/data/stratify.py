@@ -25,7 +25,7 @@ def draw_parts(images: ImageSet, hashes: tuple[str, ...], shares: tuple[float, f
     """
     order = np.array(sorted(range(len(images)), key=images.ids.__getitem__), np.int64)
     groups = None if images.groups is None else images.groups[order]
-    unit = _units([hashes[i] for i in order], groups)
+    unit = tied_units([hashes[i] for i in order], groups)
     labels = images.labels[order]
     num_classes = len(images.class_names)
     members = np.zeros((unit.max() + 1, num_classes), np.int64)
@@ -58,8 +58,16 @@ def draw_some(images: ImageSet, count: int, seed: int) -> np.ndarray:
     return np.sort(np.concatenate(chosen))
 
 
-def _units(hashes: list[str], groups: np.ndarray | None) -> np.ndarray:
-    """Number what must stay together: images that share a hash or a group, directly or through others."""
+def tied_units(hashes: list[str], groups: np.ndarray | None) -> np.ndarray:
+    """Number what must stay together: images that share a hash or a group, directly or through others.
+
+    Args:
+        hashes: Content hash of each of n images.
+        groups: str (n,), or None without groups.
+
+    Returns:
+        int64 (n,), from 0 on.
+    """
     parent = list(range(len(hashes)))
 
     def root(i: int) -> int:

@@ -14,6 +14,7 @@ from tfvision.data.imageset import ImageSet
 from tfvision.data.pipeline import TrainingBatches, check_images, encode_labels, evaluation_batches, step_dataset
 from tfvision.data.pipeline import training_batches as image_batches
 from tfvision.data.views import Selection, Views
+from tfvision.evaluation.inference import run_model
 from tfvision.models.cut import Cut, cut_model
 from tfvision.progress import console, size_text
 from tfvision.training.features import Features, TrunkFeatures
@@ -82,6 +83,14 @@ def plain_features(
     selections = [Selection.plain(_hashed(part)) for part in parts]
     _say_size(features, selections, what)
     return [features.of(selection, what=what) for selection in selections]
+
+
+def predict_stored(cut: Cut, images: ImageSet, settings: TrainingSettings, *, what: str) -> np.ndarray:
+    """Return the outputs of a model, float32 `(n, ...)`, from what its trunk gives for images as they are."""
+    features = TrunkFeatures(cut.trunk, settings.resize, settings.batch_size, settings.cache, cut.model.name)
+    found = features.of(Selection.plain(_hashed(images)), what=what)
+    batches = _in_order(found, np.zeros((len(found), 1), np.float32), settings.batch_size)
+    return run_model(cut.tail, batches.map(lambda inputs, _: inputs), what=what, total=len(found))
 
 
 def _feed_features(training: Training, phase: Phase, cut: Cut, epochs: range) -> Feed:

@@ -1,0 +1,158 @@
+"""Folds, and cross-validation on shared features."""
+
+import csv
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from conftest import write_tree
+
+from tfvision.cli import main
+from tfvision.config import Split, TrainConfig
+from tfvision.crossval import FoldScores, cross_validate, describe
+from tfvision.data.folds import draw_folds
+from tfvision.data.imageset import ImageSet
+from tfvision.data.splits import split_by_fold
+from tfvision.errors import DataError, UsageError
+from tfvision.runs import open_run
+
+
+def fake(labels: list[int], groups: list[str] | None = None) -> ImageSet:
+    ids = tuple(f"{number:03}" for number in range(len(labels)))
+    groups = None if groups is None else np.array(groups)
+    return ImageSet(ids, ids, np.array(labels), ("a", "b", "c")[: max(labels) + 1], None, groups)
+
+
+def test_folds_are_stratified_and_do_not_depend_on_the_order() -> None:
+    images = fake([0] * 20 + [1] * 10 + [2] * 5)
+    hashes = images.ids
+    fold = draw_folds(images, hashes, 5, seed=3)
+    for k, count in enumerate((4, 2, 1)):
+        assert np.bincount(fold[images.labels == k]).tolist() == [count] * 5
+    turned = images.select(np.arange(35)[::-1])
+    assert np.array_equal(draw_folds(turned, hashes[::-1], 5, seed=3)[::-1], fold)
+    assert not np.array_equal(draw_folds(images, hashes, 5, seed=4), fold)
+
+
+def test_copies_and_groups_stay_in_one_fold() -> None:
+    generator = np.random.default_rng(0)
+    groups = [f"g{number // 4}" for number in range(60)]
+    images = fake(generator.integers(0, 3, 60).tolist(), groups)
+    hashes = list(images.ids)
+    hashes[0], hashes[59] = "same", "same"  # ties the first group to the last
+    fold = draw_folds(images, tuple(hashes), 5, seed=0)
+    for group in set(groups):
+        assert len(set(fold[images.groups == group].tolist())) == 1
+    assert fold[0] == fold[59] and set(fold.tolist()) == set(range(5))
+
+
+def test_what_makes_no_folds_is_one_line() -> None:
+    with pytest.raises(DataError, match=r"b \(3\); use fewer folds"):
+        draw_folds(fake([0] * 9 + [1] * 3), fake([0] * 12).ids, 5, seed=0)
+    with pytest.raises(DataError, match="2 groups cannot make 3 folds"):
+        draw_folds(fake([0, 1] * 6, ["x", "y"] * 6), fake([0] * 12).ids, 3, seed=0)
+    with pytest.raises(UsageError, match="belong together"):
+        Split(folds=5)
+    with pytest.raises(UsageError, match="got fold 6 of 5"):
+        Split(folds=5, fold=6)
+    with pytest.raises(UsageError, match="expected 2 or more"):
+        cross_validate(TrainConfig(backbone="small_cnn"), backbones=["small_cnn"], folds=1)
+    with pytest.raises(UsageError, match="did you mean small_cnn"):
+        cross_validate(TrainConfig(), backbones=["small_cn"], folds=2)
+
+
+def test_each_image_is_the_test_of_one_fold_and_validation_has_its_share() -> None:
+    images = fake([0] * 40 + [1] * 20)
+    tested = []
+    for number in range(1, 6):
+        parts = split_by_fold(images, images.ids, folds=5, fold=number, validation=0.1, seed=0).parts
+        assert np.unique(parts, return_counts=True)[1].tolist() == [12, 42, 6]  # test, train, validation
+        tested += np.flatnonzero(parts == "test").tolist()
+    assert sorted(tested) == list(range(60))
+
+
+def test_spread_is_that_of_a_sample() -> None:
+    folds = tuple(
+        {name: value for name in ("accuracy", "precision_macro", "recall_macro", "f1_macro", "log_loss")}
+        for value in (0.5, 0.7)
+    )
+    found = FoldScores("vgg16", folds, {})
+    assert found.spread("accuracy") == pytest.approx((0.6, 0.1414214))
+    assert "0.6000 ± 0.1414" in describe([found])
+
+
+@pytest.fixture(scope="module")
+def frozen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a small CNN, as a file: a backbone that is frozen."""
+    from tfvision.models.classifier import build_classifier
+
+    path = tmp_path_factory.mktemp("weights") / "small.weights.h5"
+    keras.utils.set_random_seed(0)
+    model = build_classifier(
+        "small_cnn", 3, image_size=16, weights="none", backbone_options={"filters": [4, 4], "kernel_size": 3}
+    )
+    keras.Model(model.input, model.get_layer("head_pool").input).save_weights(path)
+    return path
+
+
+def test_each_image_passes_the_frozen_part_once(
+    frozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """Three folds of a frozen backbone, interrupted and gone on with; all models together saw each image once."""
+    import tfvision.training.features as features
+    from tfvision.models.cut import Cut
+
+    monkeypatch.setenv("TFVISION_CACHE", str(tmp_path / "cache"))
+    data = write_tree(tmp_path / "data", 6)
+    passed: list[int] = []
+    real = features.run_batches
+
+    def counted(model: keras.Model, batches: object, **work: object):
+        for outputs in real(model, batches, **work):
+            passed.append(len(outputs[0]))
+            yield outputs
+
+    monkeypatch.setattr(features, "run_batches", counted)
+    monkeypatch.setattr(Cut, "joined", property(lambda self: pytest.fail("images went through the whole model")))
+    words = ["--data", str(data), "--backbone", "small_cnn", "--weights", str(frozen), "--unfreeze", "none"]
+    words += ["--epochs", "2", "--learning-rate", "1e-2", "--augment.horizontal-flip", "false", "--image-size", "16"]
+    words += ["--small-cnn.filters", "[4, 4]", "--small-cnn.kernel-size", "3", "--output", str(tmp_path / "cv")]
+    assert main(["crossval", "--folds", "3", *words]) == 0
+    assert sum(passed) == 18
+    table = list(csv.DictReader((tmp_path / "cv" / "crossval.csv").open()))
+    assert [row["fold"] for row in table] == ["1", "2", "3", "all", "mean", "std"]
+    accuracies = [float(row["accuracy"]) for row in table]
+    assert accuracies[4] == pytest.approx(np.mean(accuracies[:3])) and table[3]["n"] == "18"
+    assert json.loads((tmp_path / "cv" / "metrics.json").read_text())["small_cnn"]["out_of_fold"]["n"] == 18
+    # A fold is a run like any other, and its model says what its predictions say.
+    run = open_run(tmp_path / "cv" / "fold_2")
+    assert run.config.split.fold == 2 and run.config.cache == "float32"
+    from tfvision.data.sources import open_images
+    from tfvision.evaluation.predictions import read_predictions
+    from tfvision.prediction import load_predictor, predict_images
+
+    told = read_predictions(run.folder / "predictions.csv").part("test")
+    images = open_images(data)
+    chosen = images.select([images.ids.index(image_id) for image_id in told.ids])
+    said = predict_images(load_predictor(run.folder), chosen)
+    np.testing.assert_allclose(told.probabilities, said.probabilities, atol=1e-6)
+    # Again into the same folder: refused; to go on: nothing is done twice.
+    capsys.readouterr()
+    assert main(["crossval", "--folds", "3", *words]) == 2 and "exists already" in capsys.readouterr().err
+    assert main(["crossval", "--folds", "3", "--resume", *words]) == 0
+    assert sum(passed) == 18 and "finished already" in capsys.readouterr().out
+
+
+def test_several_backbones_make_one_table(small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tfvision.crossval as crossval
+
+    monkeypatch.setattr(crossval, "train_from_config", lambda config, resume: open_run(small_run))
+    names = ["vgg16", "resnet50", "vgg16"]
+    found = cross_validate(TrainConfig(output=str(tmp_path / "cv")), backbones=names, folds=2)
+    assert [each.backbone for each in found] == ["vgg16", "resnet50"]  # named twice, trained once
+    rows = list(csv.DictReader((tmp_path / "cv" / "crossval.csv").open()))
+    assert [row["backbone"] for row in rows] == ["vgg16"] * 5 + ["resnet50"] * 5
+    assert (tmp_path / "cv" / "resnet50" / "predictions.csv").is_file()
+    assert [line.split()[0] for line in describe(found).splitlines()] == ["backbone", "vgg16", "resnet50"]
