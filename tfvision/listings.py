@@ -65,7 +65,7 @@ def _empty_table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         side = "right" if column in ("parameters", "MB", "pixels", "images", "size") else "left"
-        table.add_column(column, justify=side, no_wrap=column != "stages")
+        table.add_column(column, justify=side, no_wrap=column not in ("stages", "trunk"))
     return table
 
 
