@@ -157,7 +157,7 @@ def plot_importance(found: Mapping[str, Mapping[str, float]], objective: str, pa
     bars = [(stage, key, share) for stage, shares in found.items() for key, share in shares.items()]
     figure, (axes,) = new_figure(8, 0.42 * len(bars) + 1.5)
     shares = [share for _, _, share in bars]
-    labels = [f"{key}  ({shorten(stage, 24)})" if len(found) > 1 else key for stage, key, _ in bars]
+    labels = [f"{key}\n({shorten(stage, 30)})" if len(found) > 1 else key for stage, key, _ in bars]
     axes.barh(range(len(bars)), shares, color=VALIDATION, height=0.62)
     for place, share in enumerate(shares):
         axes.text(share, place, f" {share:.0%}", va="center", fontsize=9, color=INK)
@@ -166,7 +166,7 @@ def plot_importance(found: Mapping[str, Mapping[str, float]], objective: str, pa
     axes.grid(False, axis="y")
     axes.set_xlim(0, max(1e-9, *shares) * 1.12)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    set_title(axes, f"What decided {objective}: permutation importance in a random forest of the trials", width=80)
+    set_title(axes, f"What decided {objective}:\npermutation importance in a random forest of the trials", width=56)
     save(figure, path)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from tfvision import __version__
 from tfvision.config import TrainConfig
 from tfvision.files import write_text
-from tfvision.options import to_yaml
+from tfvision.options import flatten, to_yaml
 from tfvision.report.page import page_template
 from tfvision.report.tables import duration
 from tfvision.runs import ENVIRONMENT, PLOTS, REPORT
@@ -77,15 +77,15 @@ def _tiles(outcome: Outcome) -> list[tuple[str, str]]:
 
 def _searched(outcome: Outcome, config: TrainConfig) -> dict[str, Any]:
     """Return the value that each searched option has in the best configuration."""
-    from tfvision.options import flatten
-
     flat = flatten(config)
+    last = f"phases[{len(config.phases) - 1}]"
     found: dict[str, Any] = {}
     for key in dict.fromkeys(key for trial in outcome.trials for key in trial.values):
-        name = key.rsplit("[", 1)[0] if key.endswith("]") else key
-        last = f"phases[{len(config.phases) - 1}].{key}"
-        if name in flat or last in flat:
-            found[name if name in flat and flat[name] is not None else last] = flat.get(name) or flat.get(last)
+        # Of a list all values belong together; the short options of a phase stand in the last one.
+        names = (key, key.rsplit("[", 1)[0], f"{last}.{key}")
+        name = next((name for name in names if flat.get(name) is not None), None)
+        if name:
+            found[name] = flat[name]
     return found
 
 
