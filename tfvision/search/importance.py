@@ -36,8 +36,8 @@ def importances(trials: list[Trial], objective: str) -> dict[str, float]:
     from sklearn.inspection import permutation_importance
 
     features = np.stack(list(table.values()), axis=1)
-    forest = RandomForestRegressor(200, random_state=0).fit(features, scores)
-    found = permutation_importance(forest, features, scores, n_repeats=20, random_state=0)
+    forest = RandomForestRegressor(100, random_state=0).fit(features, scores)
+    found = permutation_importance(forest, features, scores, n_repeats=10, random_state=0)
     worse = np.maximum(found.importances_mean, 0)
     shares = worse / worse.sum() if worse.sum() > 0 else worse
     return dict(sorted(zip(table, shares.tolist(), strict=True), key=lambda pair: -pair[1]))

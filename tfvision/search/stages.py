@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from tfvision.config import TrainConfig
 from tfvision.errors import DataError, RunError, TfvisionError, UsageError, WriteError
-from tfvision.options import to_yaml
 from tfvision.search.log import Trial, TrialLog
 from tfvision.search.models import BestModels
 from tfvision.search.proposals import Proposal, Proposer
@@ -136,12 +135,12 @@ class SearchLoop:
         self.trials.append(trial)
         if config is not None:
             self._configs[number] = config
-            self._done.setdefault(to_yaml(config), trial)
+            self._done.setdefault(repr(config), trial)
         self.on_trial(trial, trial is not logged)
         return trial
 
     def _train(self, begun: Trial, config: TrainConfig) -> Trial:
-        same = self._done.get(to_yaml(config))
+        same = self._done.get(repr(config))
         if same:
             return replace(begun, **_result(same), reason=same.reason or f"as trial {same.number}", same_as=same.number)
         start = time.monotonic()
