@@ -20,7 +20,7 @@ from tfvision.options import dump_yaml, load_yaml
 from tfvision.preparation import Prepared
 from tfvision.progress import console, duration, say_result
 from tfvision.resume import check_data
-from tfvision.runs import ENVIRONMENT, SPLITS, Run, create_run, locked, refuse_existing
+from tfvision.runs import ENVIRONMENT, SPLITS, Run, create_run, refuse_existing, training_alone
 from tfvision.search.log import TrialLog
 from tfvision.search.models import BestModels
 from tfvision.search.progress import TrialLines, describe_search
@@ -94,7 +94,7 @@ def _run(search: Search, folder: Path, config: TrainConfig, data: Prepared, obje
     from tfvision.search.trials import TrialRunner, full_config
 
     start = time.monotonic()
-    with locked(folder), _resumable(folder):
+    with training_alone(folder), _resumable(folder):
         remove_leftovers(folder)
         log = TrialLog(folder / TRIALS)
         console.print(f"search folder: {folder}\n")
