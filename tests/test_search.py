@@ -129,7 +129,10 @@ def test_a_finished_search_takes_more_trials(tmp_path: Path) -> None:
 
 def test_each_stage_fixes_what_the_one_before_it_found(tmp_path: Path) -> None:
     stages = [
-        {"name": "a", "ranges": {"small_cnn.kernel_size": {"choice": [3, 5, 7]}, "head.dropout": {"choice": [0.1, 0.5]}}},
+        {
+            "name": "a",
+            "ranges": {"small_cnn.kernel_size": {"choice": [3, 5, 7]}, "head.dropout": {"choice": [0.1, 0.5]}},
+        },
         {"name": "b", "ranges": {"learning_rate": {"choice": [1e-2, 1e-3]}, "batch_size": {"choice": [32, 64]}}},
         {"name": "c", "ranges": {"weight_decay": {"choice": [1e-3, 1e-4, 1e-5]}}},
     ]
@@ -147,7 +150,9 @@ def test_each_stage_fixes_what_the_one_before_it_found(tmp_path: Path) -> None:
     assert outcome.best == max(outcome.trials, key=lambda trial: (trial.scores["val_f1"], -trial.number))
     # Stage b holds the winner of stage a again (rate 1e-3 and batches of 64 are the defaults).
     (same,) = [trial for trial in outcome.trials if trial.same_as]
-    assert same.same_as == best[0].number and same.scores == best[0].scores and same.reason == f"as trial {same.same_as}"
+    assert (
+        same.same_as == best[0].number and same.scores == best[0].scores and same.reason == f"as trial {same.same_as}"
+    )
     assert len(fake.configs) == 12
 
 
@@ -212,7 +217,15 @@ def test_heat_map_holds_every_trial_in_its_cell() -> None:
 
 def test_heat_map_of_more_than_two_options_is_the_best_over_the_others() -> None:
     trials = [
-        Trial(t.number, 0, {**t.values, "optimizer": name}, None, t.status, "", {k: v + bonus for k, v in t.scores.items()})
+        Trial(
+            t.number,
+            0,
+            {**t.values, "optimizer": name},
+            None,
+            t.status,
+            "",
+            {k: v + bonus for k, v in t.scores.items()},
+        )
         for name, bonus in (("adam", 0.0), ("lion", 0.1))
         for t in grid_trials()
     ]

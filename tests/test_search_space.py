@@ -65,8 +65,12 @@ def test_what_is_drawn_is_a_configuration(options: dict, seed: int) -> None:
 
 GARBAGE = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-3, 9), st.floats(), st.sampled_from(["float", "x", "adam"])),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["float", "int", "choice", "boolean", "step", "log", "flaot"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["float", "int", "choice", "boolean", "step", "log", "flaot"]), inner, max_size=3
+        )
+    ),
     max_leaves=6,
 )
 

@@ -14,6 +14,7 @@ from tfvision.training.optimizers import build_loss
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -93,13 +94,15 @@ class Training:
 
     def _weights(self) -> "list[np.ndarray]":
         """Return the model's weights; of frozen layers, which have not changed since, the arrays kept before."""
+        import keras
+
         kept = self.history.best_weights
         if kept is None:
             return self.model.get_weights()
         layers = [layer for layer in self.model.layers if layer.trainable or layer.trainable_weights]
         changing = {id(weight) for layer in layers for weight in layer.weights}
         return [
-            weight.numpy() if id(weight) in changing else before
+            keras.ops.convert_to_numpy(weight) if id(weight) in changing else before
             for weight, before in zip(self.model.weights, kept, strict=True)
         ]
 
