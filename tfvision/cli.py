@@ -17,6 +17,7 @@ from tfvision.listings import clear_cache, list_backbones, list_cache, list_reci
 from tfvision.options import Parser, add_flags, flags_to_dict, from_dict, load_yaml, merge, to_yaml
 from tfvision.progress import ProgressLine, console, drop_output, say_result
 from tfvision.recipes import find_recipe
+from tfvision.search.settings import SECTION, SearchOptions
 
 _TRAIN_FLAGS = [
     "data",
@@ -30,6 +31,7 @@ _TRAIN_FLAGS = [
     "seed",
     "output",
 ]
+_SEARCH_FLAGS = ["algorithm", "trials", "objective", "keep", "epochs_scale", "factor"]
 _PHASE_FLAGS = ("epochs", "learning_rate", "unfreeze")
 
 
@@ -91,6 +93,18 @@ def crossval(args: argparse.Namespace) -> None:
     from tfvision.crossval import cross_validate
 
     cross_validate(config, backbones=backbones, folds=args.folds, resume=args.go_on)
+
+
+def search(args: argparse.Namespace) -> None:
+    """Search for the best options on the validation part, and write a search folder."""
+    from tfvision.search.options import read_options
+
+    options = read_options(args)
+    resume = Path(args.resume) if args.resume else None
+    _load_tensorflow(args)
+    from tfvision.search.command import search_from_options
+
+    search_from_options(options, dry_run=args.dry_run, resume=resume)
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -190,6 +204,16 @@ def _parser() -> Parser:
     _add_training(command)
     _add_running(command)
 
+    command = _add_verb(verbs, "search", search)
+    command.add_argument("--config", metavar="FILE", help="YAML file of options with ranges, or the name of a recipe")
+    command.add_argument("--resume", metavar="FOLDER", help="go on with a search that was interrupted")
+    command.add_argument(
+        "--dry-run", action="store_true", help="check all, print the stages and their trials, and stop"
+    )
+    add_flags(command, SearchOptions, _SEARCH_FLAGS, only=_SEARCH_FLAGS, title="searching")
+    _add_training(command)
+    _add_running(command)
+
     command = _add_verb(verbs, "evaluate", evaluate)
     command.add_argument("model", metavar="RUN", help="run folder or SavedModel")
     command.add_argument("--data", help="labelled images; default the scores of the run's own test part")
@@ -269,7 +293,7 @@ def _add_training(command: Parser) -> None:
 
 def _add_verb(verbs: Any, name: str, function: Any) -> Parser:
     # The usage that argparse writes of a hundred flags hides the list of them.
-    usage = "%(prog)s [--config FILE] [--data DATA] [options]" if name in ("train", "crossval") else None
+    usage = "%(prog)s [--config FILE] [--data DATA] [options]" if name in ("train", "crossval", "search") else None
     command = verbs.add_parser(name, help=function.__doc__, description=function.__doc__, usage=usage)
     command.set_defaults(verb=function, parser=command)
     return command
@@ -283,6 +307,8 @@ def _train_config(args: argparse.Namespace, **defaults: Any) -> TrainConfig:
 
         path = open_unfinished(Path(args.resume)).folder / CONFIG
     in_file = load_yaml(path) if path else {}
+    if SECTION in in_file:
+        raise UsageError(f"{args.config} describes a search; run it with `tfvision search --config {args.config}`")
     from_dict(TrainConfig, in_file)  # refuses what is wrong in the file by its own name, not by a flag's
     if in_file.get("phases") and any(in_file.get(key) is not None for key in _PHASE_FLAGS):
         raise UsageError(

@@ -51,6 +51,7 @@ from tfvision.training.views import resolve_views
 if TYPE_CHECKING:
     import keras
 
+    from tfvision.models.classifier import OpenBackbone
     from tfvision.training.settings import TrainingSettings
 
 PARTS = ("train", "validation", "test")
@@ -112,16 +113,11 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Pat
     output = _output_folder(config, resume)
     if resume and (run := finished(resume)):
         return run
-    images = open_images(config.data, **config.source.columns())
-    # Found by their range in the training data, fixed for all that this model will see.
-    config = replace(config, source=replace(config.source, pixel_rule=images.columns["pixel_rule"]))
-    data = prepare_images(images, config)
-    image_size = config.image_size or default_image_size(config.backbone, int(np.median(data.sizes.max(axis=1))))
-    gray = data.is_gray and config.weights == "none"
-    config = replace(config, image_size=image_size, channels=config.channels or (1 if gray else 3), phases=phases)
+    config, data = read_images(config)
+    config = replace(suit_images(config, data), phases=phases)
     config = replace(config, epochs=None, learning_rate=None, unfreeze=None, output=None)
     set_seed(config.seed)
-    model = _build(config, len(data.images.class_names), _input_size(data.sizes, image_size))
+    model = build_model(config, data)
     config = replace(config, phases=resolve_views(phases, model, config), views=None)
     experiment = Experiment(model, data, config)
     if dry_run:
@@ -202,6 +198,21 @@ def train(
     return _run(Experiment(model, data, config), folder, resume=resume)
 
 
+def read_images(config: TrainConfig) -> tuple[TrainConfig, Prepared]:
+    """Open, scan and split the images of a configuration; return it with the rule by which they are read."""
+    images = open_images(config.data, **config.source.columns())
+    # Found by their range in the training data, fixed for all that this model will see.
+    config = replace(config, source=replace(config.source, pixel_rule=images.columns["pixel_rule"]))
+    return config, prepare_images(images, config)
+
+
+def suit_images(config: TrainConfig, data: Prepared) -> TrainConfig:
+    """Return a configuration with the image size and the channels that suit its images, where it names none."""
+    image_size = config.image_size or default_image_size(config.backbone, int(np.median(data.sizes.max(axis=1))))
+    gray = data.is_gray and config.weights == "none"
+    return replace(config, image_size=image_size, channels=config.channels or (1 if gray else 3))
+
+
 def set_seed(seed: int) -> None:
     """Seed Python, NumPy and Keras, and make TensorFlow's kernels deterministic on a CPU."""
     import keras
@@ -212,24 +223,39 @@ def set_seed(seed: int) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def _build(config: TrainConfig, num_classes: int, input_size: int) -> "keras.Model":
-    from tfvision.models.classifier import build_classifier, computing_in
+def build_model(config: TrainConfig, data: Prepared, backbone: "OpenBackbone | None" = None) -> "keras.Model":
+    """Build the classifier of a configuration that suits its images.
+
+    Args:
+        config: The options, with image size and channels filled in.
+        data: The images.
+        backbone: What `build_backbone` returned for the same backbone, to be given a new head; default a new one.
+    """
+    from tfvision.models.classifier import attach_head, computing_in
     from tfvision.models.freezing import unfreeze
 
+    backbone = backbone or build_backbone(config, data)
     with computing_in(config.precision):
-        model = build_classifier(
-            config.backbone,
-            num_classes,
-            image_size=config.image_size,
-            input_size=min(input_size, config.image_size),
-            channels=config.channels or 3,
-            weights=config.weights,
-            backbone_options=vars(config.small_cnn) if config.backbone == "small_cnn" else None,
-            **{f"head_{key}": value for key, value in vars(config.head).items()},
-        )
+        head = {f"head_{key}": value for key, value in vars(config.head).items()}
+        model = attach_head(backbone, len(data.images.class_names), **head)
     if config.train_batch_norm is not None:
         unfreeze(model, "all", batch_norm=config.train_batch_norm)
     return model
+
+
+def build_backbone(config: TrainConfig, data: Prepared) -> "OpenBackbone":
+    """Build the backbone of a configuration that suits its images."""
+    from tfvision.models.classifier import build_open_backbone, computing_in
+
+    with computing_in(config.precision):
+        return build_open_backbone(
+            config.backbone,
+            image_size=config.image_size,
+            input_size=_input_size(data.sizes, config.image_size),
+            channels=config.channels or 3,
+            weights=config.weights,
+            backbone_options=vars(config.small_cnn) if config.backbone == "small_cnn" else None,
+        )
 
 
 def _input_size(sizes: np.ndarray, image_size: int) -> int:

@@ -1,11 +1,10 @@
 """The report: one self-contained page that tells what a run did, how well, and how to use it."""
 
 import shlex
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from tfvision import __version__
 from tfvision.files import write_text
@@ -33,8 +32,7 @@ def write_report(folder: Path | str) -> Path:
 
 def render(files: RunFiles) -> str:
     """Return the page as HTML; every text of the run is escaped."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(resources.files("tfvision.report").joinpath("page.html").read_text("utf-8"))
+    template = page_template("page.html")
     config = files.config
     subject = [Path(plain(config[name])).name for name in ("backbone", "data") if config.get(name) is not None]
     part = headline_part(files.metrics)
@@ -58,6 +56,15 @@ def render(files: RunFiles) -> str:
         version=__version__,
         percent=percent,
     )
+
+
+def page_template(name: str) -> Template:
+    """Return a page of this folder; what is written into it is escaped, and what is missing is an error."""
+    loader = PackageLoader("tfvision.report", "")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template(name)
 
 
 def _usage(files: RunFiles) -> dict[str, str]:

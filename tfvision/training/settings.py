@@ -14,6 +14,7 @@ from tfvision.training.optimizers import build_loss
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,22 @@ class Training:
 
     def keep_best(self) -> None:
         """Keep the weights the model has now, in memory and on disk."""
-        self.history.best_weights = self.model.get_weights()
+        self.history.best_weights = self._weights()
         self.save()
+
+    def _weights(self) -> "list[np.ndarray]":
+        """Return the model's weights; of frozen layers, which have not changed since, the arrays kept before."""
+        import keras
+
+        kept = self.history.best_weights
+        if kept is None:
+            return self.model.get_weights()
+        layers = [layer for layer in self.model.layers if layer.trainable or layer.trainable_weights]
+        changing = {id(weight) for layer in layers for weight in layer.weights}
+        return [
+            keras.ops.convert_to_numpy(weight) if id(weight) in changing else before
+            for weight, before in zip(self.model.weights, kept, strict=True)
+        ]
 
     def leave_checkpoint(self, state: PhaseState, optimizer: "keras.Optimizer | None" = None) -> None:
         """Write a checkpoint of the present moment, where checkpoints are wanted.
