@@ -18,8 +18,10 @@ from tfvision.options import Parser, add_flags, flags_to_dict, from_dict, load_y
 from tfvision.progress import ProgressLine, console, drop_output, say_result
 from tfvision.recipes import find_recipe
 from tfvision.search.settings import SECTION, SearchOptions
+from tfvision.tasks import has_boxes
 
 _TRAIN_FLAGS = [
+    "task",
     "data",
     "backbone",
     "weights",
@@ -72,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def train(args: argparse.Namespace) -> None:
-    """Train a classifier and write a run folder."""
+    """Train a model and write a run folder."""
     config = _train_config(args)
     resume = Path(args.resume) if args.resume else None
     if args.print_config:
@@ -132,12 +134,17 @@ def evaluate(args: argparse.Namespace) -> None:
 
 
 def predict(args: argparse.Namespace) -> None:
-    """Predict the class of images with a run or a SavedModel."""
+    """Predict the class of images, or the box in them, with a run or a SavedModel."""
     _load_tensorflow(args)
     from tfvision.evaluation.predictions import write_unlabelled
     from tfvision.prediction import load_predictor, predict_images
 
     predictor = load_predictor(args.model)
+    if has_boxes(predictor.facts.task):
+        _predict_boxes(args, predictor)
+        return
+    if args.draw:
+        raise UsageError(f"--draw draws boxes, and {args.model} finds none; leave it out")
     found = predict_images(predictor, _read_images(args, args.images, predictor, labelled=False))
     if args.output:
         write_unlabelled(args.output, found)
@@ -145,6 +152,26 @@ def predict(args: argparse.Namespace) -> None:
         return
     for image_id, label, row in zip(found.ids, found.predicted, found.probabilities, strict=True):
         say_result(f"{image_id}  {found.class_names[label]}  {row[label]:.4f}")
+
+
+def _predict_boxes(args: argparse.Namespace, predictor: Any) -> None:
+    from tfvision.evaluation.box_drawing import draw_predictions
+    from tfvision.evaluation.box_predictions import write_box_predictions
+    from tfvision.prediction import predict_boxes
+
+    images = _read_images(args, args.images, predictor, labelled=False)
+    found = predict_boxes(predictor, images)
+    if args.draw:
+        draw_predictions(found, images, Path(args.draw))
+        console.print(f"{len(found):,} images with their boxes: {args.draw}")
+    if args.output:
+        write_box_predictions(args.output, found)
+        console.print(f"{len(found):,} predictions: {args.output}")
+    if args.output or args.draw:
+        return
+    names = found.classes.predicted_names if found.classes else [""] * len(found)
+    for image_id, box, name in zip(found.ids, found.predicted, names, strict=True):
+        say_result(f"{image_id}  {' '.join(f'{side:.1f}' for side in box)}  {name}".rstrip())
 
 
 def export(args: argparse.Namespace) -> None:
@@ -159,10 +186,10 @@ def export(args: argparse.Namespace) -> None:
     say_result(f"SavedModel: {folder}")
     console.print(
         f"compared with model.keras in a fresh process on {agreement.images} images: "
-        f"largest difference of a probability {agreement.difference:.1e}"
+        f"largest difference {agreement.difference:.1e}"
     )
     if agreement.bytes_agreement is not None:
-        console.print(f"serve_bytes (another JPEG decoder, no EXIF): same class for {agreement.bytes_agreement:.1%}")
+        console.print(f"serve_bytes (another JPEG decoder, no EXIF): same answer for {agreement.bytes_agreement:.1%}")
 
 
 def cache(args: argparse.Namespace) -> None:
@@ -228,7 +255,8 @@ def _parser() -> Parser:
         metavar="IMAGES",
         help="an image, a folder or .zip of images, a CSV that names them, or arrays (.npy, .npz, .h5)",
     )
-    command.add_argument("--output", metavar="FILE", help="CSV file with id, predicted and p_<class>")
+    command.add_argument("--output", metavar="FILE", help="CSV file with id, predicted and p_<class>, or the box")
+    command.add_argument("--draw", metavar="FOLDER", help="write the images with their boxes there")
     add_flags(command, Source, (), only=("file_column", "pixel_rule", "on_bad"))  # the others are about labels
     _add_running(command)
 
@@ -328,15 +356,16 @@ def _read_images(args: argparse.Namespace, data: str, predictor: Any, *, labelle
     source = from_dict(Source, flags_to_dict(Source, vars(args)))
     columns = source.columns()
     columns["pixel_rule"] = columns["pixel_rule"] or predictor.facts.pixel_rule
-    images = open_images(data, **columns, labelled=labelled)
+    boxes = has_boxes(predictor.facts.task)
+    images = open_images(data, **columns, labelled=labelled, boxes=boxes)
     for note in images.notes:
         console.print(note)
     with ProgressLine("reading images", len(images)) as line:
-        found = scan(images, on_bad=source.on_bad, progress=line.report)
+        found = scan(images, on_bad=source.on_bad, progress=line.report, frames=boxes)
     for image_id, reason in found.unreadable[:20]:
         console.print(f"left out: {image_id}: {reason}")
     if found.unreadable:
-        console.print(f"{len(found.unreadable):,} unreadable")
+        console.print(f"{len(found.unreadable):,} left out")
     return found.images
 
 

@@ -21,6 +21,7 @@ from tfvision.files import remove_abandoned, replacing, write_text
 from tfvision.locks import locked
 from tfvision.models.weights_file import check_weights_file
 from tfvision.options import from_dict, load_yaml
+from tfvision.tasks import CLASSIFY, TASKS, has_boxes, has_classes
 
 if TYPE_CHECKING:
     import keras
@@ -38,6 +39,7 @@ REPORT = "report.html"
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
 
+MOST_TRAINING_BOXES = 1000
 LARGEST_FACTS = 4 * 2**20  # bytes of class names and resize: enough for tens of thousands of classes
 
 _MEMBER = "tfvision.json"  # in the .keras archive, beside what Keras writes
@@ -52,17 +54,25 @@ class ModelFacts:
         resize: The resize of every image before the model.
         backbone: Key of BACKBONES, or the model's own name.
         pixel_rule: How arrays that are no uint8 become 0..255, see `open_images`; None for files and uint8.
+        task: What the outputs are, see `tfvision.tasks`. Without classes there are no class names.
+        training_boxes: xmin, ymin, xmax, ymax of training boxes as shares of their images, at most
+            `MOST_TRAINING_BOXES` of them: what baselines answer that see no image.
     """
 
     class_names: tuple[str, ...]
     resize: Resize
     backbone: str
     pixel_rule: str | None = None
+    task: str = CLASSIFY
+    training_boxes: tuple[tuple[float, ...], ...] = ()
 
     def to_json(self) -> str:
         """Return the facts as JSON."""
         facts = {"class_names": list(self.class_names), "resize": self.resize.to_dict(), "backbone": self.backbone}
-        return json.dumps({**facts, "pixel_rule": self.pixel_rule}, ensure_ascii=False)
+        facts |= {"pixel_rule": self.pixel_rule}
+        if has_boxes(self.task):
+            facts |= {"task": self.task, "training_boxes": self.training_boxes}
+        return json.dumps(facts, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "ModelFacts":
@@ -74,15 +84,21 @@ class ModelFacts:
         try:
             values = json.loads(text)
             names, resize, backbone = values["class_names"], values["resize"], values["backbone"]
-            rule = values.get("pixel_rule")
+            rule, task = values.get("pixel_rule"), values.get("task", CLASSIFY)
+            boxes = tuple(tuple(float(side) for side in box) for box in values.get("training_boxes", ()))
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{error} where class_names, resize and backbone are expected") from None
-        if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
+        if task not in TASKS or (has_boxes(task) and not boxes) or any(len(box) != 4 for box in boxes):
+            raise ValueError("task is none, or training_boxes are no boxes")
+        needed = names or not has_classes(task)
+        if not (isinstance(names, list) and needed and all(isinstance(name, str) for name in names)):
             raise ValueError("class_names are no list of names")
         if not isinstance(resize, dict) or not isinstance(backbone, str):
             raise ValueError("resize is no mapping, or backbone no name")
         try:
-            return cls(tuple(names), Resize.from_dict(resize), backbone, None if rule is None else str(rule))
+            return cls(
+                tuple(names), Resize.from_dict(resize), backbone, None if rule is None else str(rule), task, boxes
+            )
         except (TypeError, UsageError) as error:
             raise ValueError(str(error)) from None
 
@@ -129,7 +145,7 @@ class Run:
         return {row["id"]: row["part"] for row in self.splits}
 
     def model(self) -> "keras.Model":
-        """Load the best model; raw pixels in, probabilities out."""
+        """Load the best model; raw pixels in, probabilities, boxes or both out."""
         return load_model(self.folder / MODEL)
 
 

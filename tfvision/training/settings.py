@@ -1,13 +1,14 @@
 """What stays the same through all phases of a training."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfvision.config import Augmentation, TrainConfig
+from tfvision.config import Augmentation, BoxOptions, TrainConfig
 from tfvision.data.imageset import ImageSet
 from tfvision.data.resize import Resize
+from tfvision.tasks import CLASSIFY
 from tfvision.training.checkpoints import Checkpoints, PhaseState
 from tfvision.training.history import History
 from tfvision.training.optimizers import build_loss
@@ -35,6 +36,8 @@ class TrainingSettings:
         label_smoothing: 0..1.
         balance: `none`, `oversample` or `class_weights`.
         cache: How features of a frozen trunk are stored: `float16`, `float32` or `none`.
+        task: See `tfvision.tasks`.
+        box: Head and loss of the box.
     """
 
     resize: Resize
@@ -50,6 +53,8 @@ class TrainingSettings:
     label_smoothing: float = 0.0
     balance: str = "none"
     cache: str = "float16"
+    task: str = CLASSIFY
+    box: BoxOptions = field(default_factory=BoxOptions)
 
     @classmethod
     def from_config(cls, config: TrainConfig, resize: Resize) -> "TrainingSettings":
@@ -68,7 +73,7 @@ class Training:
     """A model, its images, and where what comes out of the training goes.
 
     Attributes:
-        model: A classifier; raw pixels in, probabilities out.
+        model: Raw pixels in; probabilities, boxes or both out.
         train: Training images.
         validation: Images that choose the best epoch.
         settings: The options.
