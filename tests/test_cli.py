@@ -201,7 +201,7 @@ def test_predict_lists_unreadable_images(small_run: Path, tmp_path: Path, capsys
     status, message = fails(capsys, "predict", small_run, data)
     assert status == 3 and "red/red_001.png" in message
     assert main(["predict", str(small_run), str(data), "--on-bad", "skip"]) == 0
-    assert "1 unreadable" in capsys.readouterr().out
+    assert "1 left out" in capsys.readouterr().out
 
 
 def test_predict_takes_the_column_of_files_that_an_error_asks_for(

@@ -78,7 +78,7 @@ def test_spread_is_that_of_a_sample() -> None:
         {name: value for name in ("accuracy", "precision_macro", "recall_macro", "f1_macro", "log_loss")}
         for value in (0.5, 0.7)
     )
-    found = FoldScores("vgg16", folds, {})
+    found = FoldScores("vgg16", folds, {"accuracy": 0.6})
     assert found.spread("accuracy") == pytest.approx((0.6, 0.1414214))
     assert "0.6000 ± 0.1414" in describe([found])
 
@@ -126,6 +126,8 @@ def test_each_image_passes_the_frozen_part_once(
     accuracies = [float(row["accuracy"]) for row in table]
     assert accuracies[4] == pytest.approx(np.mean(accuracies[:3])) and table[3]["n"] == "18"
     assert json.loads((tmp_path / "cv" / "metrics.json").read_text())["small_cnn"]["out_of_fold"]["n"] == 18
+    page = (tmp_path / "cv" / "report.html").read_text()
+    assert "over 3 folds" in page and 'href="fold_2/report.html"' in page and "data:image/png" in page
     # A fold is a run like any other, and its model says what its predictions say.
     run = open_run(tmp_path / "cv" / "fold_2")
     assert run.config.split.fold == 2 and run.config.cache == "float32"
@@ -155,4 +157,5 @@ def test_several_backbones_make_one_table(small_run: Path, tmp_path: Path, monke
     rows = list(csv.DictReader((tmp_path / "cv" / "crossval.csv").open()))
     assert [row["backbone"] for row in rows] == ["vgg16"] * 5 + ["resnet50"] * 5
     assert (tmp_path / "cv" / "resnet50" / "predictions.csv").is_file()
+    assert 'href="resnet50/fold_2/report.html"' in (tmp_path / "cv" / "report.html").read_text()
     assert [line.split()[0] for line in describe(found).splitlines()] == ["backbone", "vgg16", "resnet50"]

@@ -22,6 +22,7 @@ from tfvision.experiment import train_from_config
 from tfvision.files import write_json, write_text
 from tfvision.models.backbones import backbone_facts
 from tfvision.progress import console, say_result
+from tfvision.report.crossval import write_crossval_report
 from tfvision.runs import CONFIG, METRICS, PREDICTIONS, Run, refuse_existing
 from tfvision.tasks import has_boxes
 
@@ -56,9 +57,14 @@ class FoldScores:
         boxes, classes = "mean_iou" in self.together, "accuracy" in self.together or "classes" in self.together
         return {**(BOX_SCORES if boxes else {}), **(SCORES if classes else {})}
 
+    @staticmethod
+    def score_of(scores: Mapping[str, Any], name: str) -> float:
+        """Return a score of a part of metrics.json; beside boxes those of classes stand one level deeper."""
+        return float(scores[name] if name in scores else scores["classes"][name])
+
     def spread(self, score: str) -> tuple[float, float]:
         """Return mean and standard deviation (of a sample, n - 1) of a score over the folds."""
-        values = [score_of(fold, score) for fold in self.folds]
+        values = [self.score_of(fold, score) for fold in self.folds]
         return mean(values), stdev(values)
 
 
@@ -91,13 +97,16 @@ def cross_validate(
     output = Path(config.output or Path("runs") / f"{name}-crossval-{datetime.now():%Y%m%d-%H%M%S}")
     if not resume:
         refuse_existing(output)
-    found = []
+    found: list[FoldScores] = []
+    first: TrainConfig | None = None
     for backbone in backbones:
         folder = output / backbone if len(backbones) > 1 else output
         runs = [_fold(replace(config, backbone=backbone), folder, k, folds, resume) for k in range(1, folds + 1)]
         found.append(_collect(backbone, folder, runs))
+        first = first or runs[0].config
     _write(output, found)
-    say_result(f"\n{describe(found)}\nfolder: {output}")
+    report = write_crossval_report(output, found, first)
+    say_result(f"\n{describe(found)}\nreport: {report}")
     return found
 
 
@@ -110,11 +119,6 @@ def describe(found: Sequence[FoldScores]) -> str:
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     boxes = [each for each in found if "mean_iou" in each.together]
     return "\n".join([*lines, *(describe_box_scores(each.backbone, each.together) for each in boxes)])
-
-
-def score_of(scores: Mapping[str, Any], name: str) -> float:
-    """Return a score of a part of metrics.json; beside boxes those of classes stand one level deeper."""
-    return float(scores[name] if name in scores else scores["classes"][name])
 
 
 def _fold(config: TrainConfig, folder: Path, number: int, folds: int, resume: bool) -> Run:
@@ -166,7 +170,9 @@ def _write(output: Path, found: Sequence[FoldScores]) -> None:
     for each in found:
         rows = [(str(number), fold) for number, fold in enumerate(each.folds, start=1)]
         for label, scores in (*rows, ("all", each.together)):
-            writer.writerow((each.backbone, label, scores["n"], *(f"{score_of(scores, score):.6g}" for score in names)))
+            writer.writerow(
+                (each.backbone, label, scores["n"], *(f"{each.score_of(scores, score):.6g}" for score in names))
+            )
         for label, place in (("mean", 0), ("std", 1)):
             writer.writerow((each.backbone, label, "", *(f"{each.spread(score)[place]:.6g}" for score in names)))
     write_text(output / TABLE, text.getvalue())

@@ -1,0 +1,90 @@
+"""The report of a cross-validation: backbones compared, and every fold."""
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfvision import __version__
+from tfvision.environment import describe_environment
+from tfvision.evaluation.plots import plot_confusion_matrix
+from tfvision.files import write_text
+from tfvision.options import to_yaml
+from tfvision.report.page import page_template
+from tfvision.runs import PLOTS, PREDICTIONS, REPORT
+
+if TYPE_CHECKING:
+    from tfvision.config import TrainConfig
+    from tfvision.crossval import FoldScores
+
+
+def write_crossval_report(output: Path, found: "Sequence[FoldScores]", config: "TrainConfig") -> Path:
+    """Write `report.html` and the confusion matrices it shows into the folder of a cross-validation.
+
+    Args:
+        output: The folder.
+        found: The scores of each backbone.
+        config: The options of a fold.
+
+    Returns:
+        The path of the page. It links to the reports of the folds, and needs no network.
+    """
+    names, main = found[0].names, next(iter(found[0].names))
+    folds, best = len(found[0].folds), max(found, key=lambda each: each.spread(main)[0])
+    page = page_template("crossval.html").render(
+        title=f"Cross-validation on {Path(config.data).name}",
+        figure=f"{best.spread(main)[0]:.4f}",
+        headline=f"is the mean {names[main]} of {best.backbone} over {folds} folds, ± {best.spread(main)[1]:.4f}.",
+        remarks=_remarks(found, best),
+        folds=folds,
+        names=list(names.values()),
+        backbones=[_backbone(output, each, several=len(found) > 1) for each in found],
+        command=describe_environment().get("command") or "",
+        config_text=to_yaml(config),
+        folder=output.as_posix(),
+        version=__version__,
+    )
+    write_text(output / REPORT, page)
+    return output / REPORT
+
+
+def _remarks(found: "Sequence[FoldScores]", best: "FoldScores") -> list[str]:
+    remarks = [
+        "Each image was the test of one fold: its prediction comes from the model that had not seen it.",
+        "The deviation is that of the folds, whose training images overlap: it is no interval of the score.",
+    ]
+    if len(found) > 1:
+        remarks.append(f"{best.backbone} was chosen among {len(found)} by these very scores: expect a little less.")
+    return remarks
+
+
+def _backbone(output: Path, found: "FoldScores", *, several: bool) -> dict[str, Any]:
+    folder = Path(found.backbone) if several else Path()
+    rows = [
+        {"number": number, **_cells(found, scores), "report": (folder / f"fold_{number}" / REPORT).as_posix()}
+        for number, scores in enumerate(found.folds, start=1)
+    ]
+    return {
+        "name": found.backbone,
+        "spread": ["{:.4f} ± {:.4f}".format(*found.spread(score)) for score in found.names],
+        "folds": rows,
+        "together": _cells(found, found.together),
+        "predictions": (folder / PREDICTIONS).as_posix(),
+        "confusion": _confusion(output / folder / PLOTS / "confusion_matrix.png", found),
+    }
+
+
+def _cells(found: "FoldScores", scores: Any) -> dict[str, Any]:
+    return {"n": f"{scores['n']:,}", "scores": [f"{found.score_of(scores, score):.4f}" for score in found.names]}
+
+
+def _confusion(path: Path, found: "FoldScores") -> str:
+    """Draw the confusion matrix of all folds together; return it as a data URI, or "" where there are no classes."""
+    scores = found.together.get("classes", found.together)
+    if "confusion_matrix" not in scores:
+        return ""
+    title = f"Confusion matrix of {found.backbone}, all folds"
+    plot_confusion_matrix(np.array(scores["confusion_matrix"]), scores["class_names"], path, title)
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
