@@ -67,6 +67,10 @@ def test_columns_can_be_named(tmp_path):
     with pytest.raises(DataError, match="--box-columns"):
         read(folder)
     np.testing.assert_allclose(read(folder, box_columns=["a", "b", "c", "d"]).images.boxes, [[10, 5, 40, 25]])
+    (folder / "boxes.csv").write_text("file,left,top,the width,the height,row\na.png,10,5,40,25,1\n")
+    found = read(folder, box_columns=["left", "top", "the width", "the height"]).images.boxes
+    np.testing.assert_allclose(found, [[10, 5, 50, 30]])
+    (folder / "boxes.csv").write_text("file,a,b,c,d\na.png,10,5,40,25\n")
     with pytest.raises(DataError, match="no column 'e'"):
         read(folder, box_columns=["a", "b", "c", "e"])
     with pytest.raises(UsageError, match="expected four"):

@@ -16,14 +16,16 @@ from tfvision.cli import main
 from tfvision.config import Augmentation, BoxOptions, HeadOptions, Phase, ResizeOptions, SmallCnnOptions, Split
 from tfvision.data.boxes.geometry import box_ious
 from tfvision.data.decoding import scan
+from tfvision.data.imageset import ImageSet
 from tfvision.data.pipeline import evaluation_batches, training_batches
 from tfvision.data.resize import Resize
 from tfvision.data.sources import open_images
+from tfvision.data.targets import targets_of
 from tfvision.errors import DataError, UsageError
 from tfvision.evaluation.box_predictions import SIDES, read_box_predictions
 from tfvision.experiment import train_from_config
-from tfvision.prediction import load_predictor, predict_boxes
-from tfvision.runs import open_run
+from tfvision.prediction import KerasPredictor, load_predictor, predict_boxes
+from tfvision.runs import ModelFacts, open_run
 
 
 def write_shapes(folder: Path, count: int = 60) -> Path:
@@ -125,6 +127,23 @@ def test_predictions_are_in_stored_pixels(box_run, shapes):
     assert len(turned) >= 3
     # The model would be blind to the turn if its boxes were not turned back: then these would be far worse.
     assert found.ious[turned].mean() > 0.6 * found.ious.mean()
+
+
+@pytest.mark.parametrize("mode", ["stretch", "pad"])
+def test_boxes_survive_from_the_source_to_the_prediction(shapes, mode):
+    """What a perfect model says at its size comes back as the numbers of the CSV: odd sizes, files turned by EXIF."""
+    with (shapes / "boxes.csv").open() as file:
+        given = {row["file"]: [float(row[side]) for side in SIDES] for row in csv.DictReader(file)}
+    images, resize = scan(open_images(shapes, boxes=True)).images, Resize(47, 32, mode=mode)
+    assert (images.frames[:, 2] == 6).sum() == 15
+
+    def perfect(of: ImageSet, what: str) -> np.ndarray:
+        boxes, _ = targets_of(of, "localize", resize).numbers(np.arange(len(of)))
+        return boxes  # float32, as a model gives them
+
+    facts = ModelFacts((), resize, "perfect", task="localize", training_boxes=((0.0, 0.0, 1.0, 1.0),))
+    found = predict_boxes(KerasPredictor(None, facts, run=perfect), images)
+    np.testing.assert_allclose(found.predicted, [given[image_id] for image_id in found.ids], atol=0.01)
 
 
 def test_the_report_tells_of_boxes(box_run, both_run):
@@ -318,8 +337,6 @@ def test_a_model_from_python(shapes, tmp_path):
 
 def test_facts_without_boxes_are_refused(box_run):
     text = json.loads(open_run(box_run).facts.to_json())
-    from tfvision.runs import ModelFacts
-
     assert ModelFacts.from_json(json.dumps(text)) == open_run(box_run).facts
     with pytest.raises(ValueError, match="training_boxes"):
         ModelFacts.from_json(json.dumps({**text, "training_boxes": []}))

@@ -66,7 +66,7 @@ def find_box_columns(table: Table, asked: Sequence[str] | None) -> BoxColumns | 
                 f"{table.name} has no column {missing[0]!r}{nearest(missing[0], table.columns)}; its columns are "
                 f"{listing(table.columns, 20)}; give four of them as --box-columns"
             )
-        by_size = bool(re.search(r"(width|w)[^a-z]*$", asked[2].lower()))
+        by_size = bool(re.search(r"(width|(^|[^a-z])w)[^a-z]*$", asked[2].lower()))
         return BoxColumns(tuple(asked), by_size, () if by_size else _image_size(plain, asked))
     for known, by_size in ((CORNERS, False), (SIZES, True)):
         for prefix in _PREFIXES:
