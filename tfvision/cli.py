@@ -96,25 +96,32 @@ def crossval(args: argparse.Namespace) -> None:
 def evaluate(args: argparse.Namespace) -> None:
     """Score a run or a SavedModel: on other images, or on the run's own test part."""
     _load_tensorflow(args)
+    from tfvision.evaluation.predictions import write_predictions
     from tfvision.files import write_json
-    from tfvision.prediction import load_predictor
-    from tfvision.results import describe_scores, evaluate_images
+    from tfvision.prediction import load_predictor, predict_labelled
+    from tfvision.results import compute_part, describe_scores
     from tfvision.runs import open_run
 
     if args.data is None:
-        part = open_run(args.model).metrics
-        name, scores = ("test", part["test"]) if "test" in part else ("validation", part["validation"])
+        run = open_run(args.model)
+        name = "test" if "test" in run.metrics else "validation"
+        found = run.predictions.part(name)
+        scores = compute_part(found) if run.facts.decision else run.metrics[name]
     else:
         predictor = load_predictor(args.model)
         images = _read_images(args, args.data, predictor, labelled=True)
-        name, scores = Path(args.data).name, evaluate_images(predictor, images)
-        if scores["missing_classes"]:
-            missing = ", ".join(scores["missing_classes"])
+        found, missing_classes = predict_labelled(predictor, images)
+        name, scores = Path(args.data).name, {**compute_part(found), "missing_classes": missing_classes}
+        if missing_classes:
+            missing = ", ".join(missing_classes)
             console.print(f"no images of {missing}; in macro scores such a class counts 0 where it is predicted")
     say_result(describe_scores({name: scores}))
     if args.output:
         write_json(args.output, scores)
         console.print(f"written: {args.output}")
+    if args.predictions:
+        write_predictions(args.predictions, found)
+        console.print(f"written: {args.predictions}")
 
 
 def predict(args: argparse.Namespace) -> None:
@@ -133,6 +140,34 @@ def predict(args: argparse.Namespace) -> None:
         say_result(f"{image_id}  {found.class_names[label]}  {row[label]:.4f}")
 
 
+def compare(args: argparse.Namespace) -> None:
+    """Compare runs on the same test images, each with the first, by a paired bootstrap."""
+    from tfvision.comparison import compare_runs, describe_comparison, write_comparison
+
+    found = compare_runs(args.runs, common=args.common)
+    say_result(describe_comparison(args.runs[0], found))
+    for path in write_comparison(args.output, args.runs[0], found) if args.output else ():
+        console.print(f"written: {path}")
+
+
+def threshold(args: argparse.Namespace) -> None:
+    """Choose on validation when an image is of a class, and store it in a run."""
+    from tfvision.decisions import choose_threshold, describe_decision
+    from tfvision.runs import open_run
+
+    run = open_run(args.run)
+    say_result(describe_decision(run, choose_threshold(run, args.objective)))
+
+
+def calibrate(args: argparse.Namespace) -> None:
+    """Make the probabilities of a run mean what they say, by a temperature fitted on validation."""
+    from tfvision.decisions import choose_temperature, describe_decision
+    from tfvision.runs import open_run
+
+    run = open_run(args.run)
+    say_result(describe_decision(run, choose_temperature(run, off=args.off)))
+
+
 def export(args: argparse.Namespace) -> None:
     """Export a run as a SavedModel that takes raw images, and check it in a fresh process."""
     _load_tensorflow(args)
@@ -145,7 +180,7 @@ def export(args: argparse.Namespace) -> None:
     say_result(f"SavedModel: {folder}")
     console.print(
         f"compared with model.keras in a fresh process on {agreement.images} images: "
-        f"largest difference of a probability {agreement.difference:.1e}"
+        f"largest difference of a probability {agreement.difference:.1e}, same class for {agreement.classes}"
     )
     if agreement.bytes_agreement is not None:
         console.print(f"serve_bytes (another JPEG decoder, no EXIF): same class for {agreement.bytes_agreement:.1%}")
@@ -194,6 +229,7 @@ def _parser() -> Parser:
     command.add_argument("model", metavar="RUN", help="run folder or SavedModel")
     command.add_argument("--data", help="labelled images; default the scores of the run's own test part")
     command.add_argument("--output", metavar="FILE", help="JSON file for the scores")
+    command.add_argument("--predictions", metavar="FILE", help="CSV file for the class and p_<class> of each image")
     add_flags(command, Source, ())
     _add_running(command)
 
@@ -207,6 +243,35 @@ def _parser() -> Parser:
     command.add_argument("--output", metavar="FILE", help="CSV file with id, predicted and p_<class>")
     add_flags(command, Source, (), only=("file_column", "pixel_rule", "on_bad"))  # the others are about labels
     _add_running(command)
+
+    command = _add_verb(verbs, "compare", compare)
+    command.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="run folders, or CSV files of `evaluate --predictions`; the first is what the others are compared with",
+    )
+    command.add_argument(
+        "--common", action="store_true", help="where tests differ, compare on the images in all of them"
+    )
+    command.add_argument("--output", metavar="FOLDER", help="where to write comparison.csv and comparison.png")
+    _add_running(command, computes=False)
+
+    command = _add_verb(verbs, "threshold", threshold)
+    command.add_argument("run", metavar="RUN", help="run folder; its classes are decided so from now on")
+    command.add_argument(
+        "--objective",
+        default="f1",
+        metavar="TEXT",
+        help="f1 (of several classes macro-F1), f1_macro, precision=0.9 (highest recall at it), cost=FP:1,FN:5, or none "
+        "to take the choice back (default f1)",
+    )
+    _add_running(command, computes=False)
+
+    command = _add_verb(verbs, "calibrate", calibrate)
+    command.add_argument("run", metavar="RUN", help="run folder; its probabilities are scaled so from now on")
+    command.add_argument("--off", action="store_true", help="take the temperature back")
+    _add_running(command, computes=False)
 
     command = _add_verb(verbs, "export", export)
     command.add_argument("run", metavar="RUN", help="run folder")
@@ -246,10 +311,11 @@ def _terminate(signal_number: int, frame: Any) -> None:
     raise Terminated
 
 
-def _add_running(command: Parser) -> None:
-    """Add the flags of how to run, which no result depends on."""
+def _add_running(command: Parser, *, computes: bool = True) -> None:
+    """Add the flags of how to run, which no result depends on; the device where a model computes."""
     group = command.add_argument_group("running")
-    group.add_argument("--device", metavar="NAME", help="cpu, gpu or gpu:1; default the first GPU, else the CPU")
+    if computes:
+        group.add_argument("--device", metavar="NAME", help="cpu, gpu or gpu:1; default the first GPU, else the CPU")
     group.add_argument("--quiet", action="store_true", help="print only results and errors")
     group.add_argument("--debug", action="store_true", help="show the traceback of an error")
 

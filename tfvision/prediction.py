@@ -1,6 +1,6 @@
 """One way to predict, whether with a run, a model file or a SavedModel."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ class Predictor(Protocol):
     facts: ModelFacts
 
     def probabilities(self, images: ImageSet) -> np.ndarray:
-        """Return float64 (n, classes)."""
+        """Return float64 (n, classes), by the temperature of the facts."""
         ...
 
 
@@ -39,12 +39,13 @@ class KerasPredictor:
         """Return float64 (n, classes)."""
         batches = evaluation_batches(images, resize=self.facts.resize, batch_size=self.batch_size, labelled=False)
         outputs = run_model(self.model, batches, what="predicting", total=len(images))
-        return class_probabilities(outputs, len(self.facts.class_names))
+        probabilities = class_probabilities(outputs, len(self.facts.class_names))
+        return self.facts.decision.calibrate(probabilities) if self.facts.decision else probabilities
 
 
 @dataclass(frozen=True)
 class SavedModelPredictor:
-    """Predicts with a SavedModel: decoded images of their own size go in, the resize is inside."""
+    """Predicts with a SavedModel: decoded images of their own size go in, resize and temperature are inside."""
 
     loaded: Any
     facts: ModelFacts
@@ -117,9 +118,23 @@ def newest_version(folder: Path) -> Path | None:
 
 def predict_images(predictor: Predictor, images: ImageSet) -> Predictions:
     """Predict images, labelled or not; the labels of `images` must count in the predictor's classes."""
-    count = len(images)
-    parts = np.full(count, "")
-    return Predictions(images.ids, parts, images.labels, predictor.probabilities(images), predictor.facts.class_names)
+    parts = np.full(len(images), "")
+    probabilities, facts = predictor.probabilities(images), predictor.facts
+    decided = facts.decision.decide(probabilities) if facts.decision else None
+    return Predictions(images.ids, parts, images.labels, probabilities, facts.class_names, decided)
+
+
+def predict_labelled(predictor: Predictor, images: ImageSet) -> tuple[Predictions, list[str]]:
+    """Predict labelled images whose classes are matched with the model's by name.
+
+    Returns:
+        Predictions with labels in the model's classes, and the classes of the model that the data lacks.
+
+    Raises:
+        DataError: A class the model does not know, or unreadable images.
+    """
+    labels, missing = map_labels(images, predictor.facts.class_names)
+    return predict_images(predictor, replace(images, labels=labels)), missing
 
 
 def map_labels(images: ImageSet, class_names: tuple[str, ...]) -> tuple[np.ndarray, list[str]]:

@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -21,7 +20,6 @@ from tfvision.evaluation.mistakes import worst_mistakes
 from tfvision.evaluation.plots import plot_calibration, plot_confusion_matrix, plot_precision_recall, plot_roc
 from tfvision.evaluation.predictions import Predictions, class_probabilities, read_predictions, write_predictions
 from tfvision.files import write_json
-from tfvision.prediction import Predictor, map_labels, predict_images
 from tfvision.progress import say_result
 from tfvision.report.page import write_report
 from tfvision.runs import HISTORY, METRICS, PLOTS, PREDICTIONS, Run
@@ -70,27 +68,10 @@ def write_results(
     return metrics
 
 
-def evaluate_images(predictor: Predictor, images: ImageSet) -> dict[str, Any]:
-    """Score a model on other labelled images.
-
-    Args:
-        predictor: See `load_predictor`.
-        images: Their classes are matched with the model's by name.
-
-    Returns:
-        One part of metrics.json, and `missing_classes`: those of the model that the images lack.
-
-    Raises:
-        DataError: A class the model does not know, or unreadable images.
-    """
-    labels, missing = map_labels(images, predictor.facts.class_names)
-    found = predict_images(predictor, replace(images, labels=labels))
-    return {**compute_part(found), "missing_classes": missing}
-
-
 def compute_part(predictions: Predictions) -> dict[str, Any]:
     """Return the metrics of one part, as they stand in metrics.json."""
-    return compute_metrics(predictions.labels, predictions.probabilities, predictions.class_names)
+    names, decided = predictions.class_names, predictions.decided
+    return compute_metrics(predictions.labels, predictions.probabilities, names, predicted=decided)
 
 
 def describe_scores(metrics: Mapping[str, Mapping[str, Any]]) -> str:

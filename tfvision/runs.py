@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from tfvision.config import TrainConfig
 from tfvision.data.resize import Resize
 from tfvision.errors import DataError, RunError, UsageError
+from tfvision.evaluation.decision import Decision
+from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.files import remove_abandoned, replacing, write_text
 from tfvision.locks import locked
 from tfvision.models.weights_file import check_weights_file
@@ -35,6 +37,7 @@ METRICS = "metrics.json"
 ENVIRONMENT = "environment.json"
 PLOTS = "plots"
 REPORT = "report.html"
+DECISION = "decision.json"
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
 
@@ -52,16 +55,20 @@ class ModelFacts:
         resize: The resize of every image before the model.
         backbone: Key of BACKBONES, or the model's own name.
         pixel_rule: How arrays that are no uint8 become 0..255, see `open_images`; None for files and uint8.
+        decision: The temperature and thresholds that were chosen after training; None for none.
     """
 
     class_names: tuple[str, ...]
     resize: Resize
     backbone: str
     pixel_rule: str | None = None
+    decision: Decision | None = None
 
     def to_json(self) -> str:
         """Return the facts as JSON."""
         facts = {"class_names": list(self.class_names), "resize": self.resize.to_dict(), "backbone": self.backbone}
+        if self.decision:
+            facts["decision"] = self.decision.to_dict()
         return json.dumps({**facts, "pixel_rule": self.pixel_rule}, ensure_ascii=False)
 
     @classmethod
@@ -74,7 +81,7 @@ class ModelFacts:
         try:
             values = json.loads(text)
             names, resize, backbone = values["class_names"], values["resize"], values["backbone"]
-            rule = values.get("pixel_rule")
+            rule, decision = values.get("pixel_rule"), values.get("decision")  # neither stands in older files
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{error} where class_names, resize and backbone are expected") from None
         if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
@@ -82,9 +89,14 @@ class ModelFacts:
         if not isinstance(resize, dict) or not isinstance(backbone, str):
             raise ValueError("resize is no mapping, or backbone no name")
         try:
-            return cls(tuple(names), Resize.from_dict(resize), backbone, None if rule is None else str(rule))
+            decided = None if decision is None else Decision.from_dict(decision)
+            rule = None if rule is None else str(rule)
+            facts = cls(tuple(names), Resize.from_dict(resize), backbone, rule, decided)
         except (TypeError, UsageError) as error:
             raise ValueError(str(error)) from None
+        if decided and decided.offsets and len(decided.offsets) != len(names):
+            raise ValueError(f"{len(decided.offsets)} offsets for {len(names)} classes")
+        return facts
 
 
 @dataclass(frozen=True)
@@ -116,6 +128,11 @@ class Run:
                 f"{self.folder} has no {METRICS}: the run did not finish; go on with `tfvision train --resume {self.folder}`"
             )
         return json.loads(path.read_text(encoding="utf-8"))
+
+    @property
+    def predictions(self) -> Predictions:
+        """What the run answers on validation and test: predictions.csv, with its decision applied."""
+        return read_predictions(self.folder / PREDICTIONS).decide(self.facts.decision)
 
     @cached_property
     def splits(self) -> list[dict[str, str]]:
@@ -212,6 +229,21 @@ def save_model(model: "keras.Model", path: Path, facts: ModelFacts) -> None:
         bare.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(_MEMBER, facts.to_json())
+
+
+def replace_facts(path: Path, facts: ModelFacts) -> None:
+    """Give a model file other facts; all else in it stays byte for byte, and it is whole at any time.
+
+    Raises:
+        RunError: The file cannot be written.
+    """
+    with replacing(path) as temporary, zipfile.ZipFile(path) as old, zipfile.ZipFile(temporary, "w") as new:
+        for member in old.infolist():
+            if member.filename == _MEMBER:
+                continue
+            with old.open(member) as source, new.open(member, "w", force_zip64=True) as target:
+                shutil.copyfileobj(source, target, 2**20)
+        new.writestr(_MEMBER, facts.to_json())
 
 
 def read_facts(path: Path) -> ModelFacts:

@@ -12,8 +12,11 @@ import numpy as np
 
 from tfvision.data.imageset import ImageSet
 from tfvision.errors import RunError
+from tfvision.evaluation.decision import Decision
+from tfvision.evaluation.predictions import Predictions
 
 LARGEST_DIFFERENCE = 1e-5  # of any probability, decoded images in
+LARGEST_TIE = 1e-3  # lead of a class over the next, in log-probability, that rounding may turn round
 LEAST_AGREEMENT = 0.995  # of predicted classes, encoded images in (another JPEG decoder, no EXIF)
 
 
@@ -24,43 +27,52 @@ class Agreement:
     Attributes:
         images: Number of images compared.
         difference: Largest difference of any probability through `serving_default`.
+        classes: Number of images of the same class through `serving_default`.
         bytes_agreement: Share of images with the same class through `serve_bytes`; None without JPEG or PNG.
     """
 
     images: int
     difference: float
+    classes: int
     bytes_agreement: float | None
 
 
-def check_saved_model(saved_model: Path, images: ImageSet, expected: np.ndarray) -> Agreement:
+def check_saved_model(saved_model: Path, images: ImageSet, expected: Predictions, decision: Decision) -> Agreement:
     """Compare a SavedModel, loaded in a fresh process without Keras or tfvision's models, with known probabilities.
 
     Args:
         saved_model: Its folder.
         images: Real images at their original sizes.
-        expected: float (n, classes), what model.keras says of them.
+        expected: What model.keras says of them, decided by `decision`.
+        decision: The run's.
 
     Raises:
-        RunError: They differ by more than `LARGEST_DIFFERENCE`, classes agree in fewer than `LEAST_AGREEMENT`, the
+        RunError: They differ by more than `LARGEST_DIFFERENCE` or in a class that is no tie, `serve_bytes` agrees in fewer than `LEAST_AGREEMENT`, the
             SavedModel does not load, or the images cannot be written for the fresh process.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         _write(images, Path(folder))
         answers = _ask(saved_model, Path(folder), len(images))
     found = np.array(answers["probabilities"])
-    difference = float(np.abs(found - expected).max())
-    classes = expected.argmax(axis=1)
+    difference = float(np.abs(found - expected.probabilities).max())
+    classes = expected.predicted
+    same = np.array(answers["classes"]) == classes
     by_bytes = [(k, answer) for k, answer in enumerate(answers["from_bytes"]) if answer is not None]
     agreement = float(np.mean([answer == classes[k] for k, answer in by_bytes])) if by_bytes else None
     if not difference <= LARGEST_DIFFERENCE:
         raise RunError(
             f"the SavedModel differs from model.keras by {difference:.2e}, more than {LARGEST_DIFFERENCE:.0e}; it was not kept"
         )
+    if wrong := np.sum(~same & (decision.margins(expected.probabilities) > LARGEST_TIE)):
+        raise RunError(
+            f"the SavedModel gives {wrong:,} of {len(images):,} images another class than model.keras, "
+            "although its probabilities agree; it was not kept"
+        )
     if agreement is not None and agreement < LEAST_AGREEMENT:
         raise RunError(
             f"serve_bytes gives the same class for {agreement:.1%} of images, less than {LEAST_AGREEMENT:.1%}; it was not kept"
         )
-    return Agreement(len(images), difference, agreement)
+    return Agreement(len(images), difference, int(same.sum()), agreement)
 
 
 def _write(images: ImageSet, folder: Path) -> None:
@@ -82,10 +94,12 @@ import numpy as np
 import tensorflow as tf
 folder, count, model = sys.argv[1], int(sys.argv[2]), tf.saved_model.load(sys.argv[3])
 pixels, encoded = model.signatures["serving_default"], model.signatures["serve_bytes"]
-answers = {"probabilities": [], "from_bytes": []}
+answers = {"probabilities": [], "classes": [], "from_bytes": []}
 for k in range(count):
     image = np.load(f"{folder}/{k}.npy")
-    answers["probabilities"].append(pixels(images=tf.constant(image[None]))["probabilities"].numpy()[0].tolist())
+    answer = pixels(images=tf.constant(image[None]))
+    answers["probabilities"].append(answer["probabilities"].numpy()[0].tolist())
+    answers["classes"].append(int(answer["class"].numpy()[0]))
     data = open(f"{folder}/{k}.bytes", "rb").read()
     if data[:2] == b"\\xff\\xd8" or data[:4] == b"\\x89PNG":
         answers["from_bytes"].append(int(encoded(encoded=tf.constant([data]))["class"].numpy()[0]))

@@ -10,9 +10,10 @@ from tfvision.data.decoding import scan
 from tfvision.data.imageset import ImageSet
 from tfvision.data.sources import open_images
 from tfvision.errors import DataError
+from tfvision.evaluation.decision import Decision
 from tfvision.export.check import Agreement, check_saved_model
 from tfvision.export.savedmodel import publish, write_saved_model
-from tfvision.prediction import KerasPredictor
+from tfvision.prediction import KerasPredictor, predict_images
 from tfvision.runs import Run
 
 _COMPARED = 400  # images: enough that one disagreement of serve_bytes is no failure
@@ -38,10 +39,10 @@ def export_run(run: Run, output: Path, *, data: str | None = None) -> tuple[Path
     found = scan(_images(run, data), on_bad="fail" if data else "skip")
     images = found.images.select(_fitting(found.sizes))
     with keras.device("cpu:0"):
-        expected = KerasPredictor(model, facts).probabilities(images)
+        expected = predict_images(KerasPredictor(model, facts), images)
     temporary = write_saved_model(model, facts, output)
     try:
-        agreement = check_saved_model(temporary, images, expected)
+        agreement = check_saved_model(temporary, images, expected, facts.decision or Decision())
         return publish(temporary, output), agreement
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
