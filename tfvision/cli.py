@@ -30,6 +30,7 @@ _TRAIN_FLAGS = [
     "seed",
     "output",
 ]
+_TTA_HELP = "test-time augmentation: the mean over the flips that training used, or over N draws of its augmentation"
 _PHASE_FLAGS = ("epochs", "learning_rate", "unfreeze")
 
 
@@ -98,23 +99,20 @@ def evaluate(args: argparse.Namespace) -> None:
     _load_tensorflow(args)
     from tfvision.evaluation.predictions import write_predictions
     from tfvision.files import write_json
-    from tfvision.prediction import load_predictor, predict_labelled
     from tfvision.results import compute_part, describe_scores
     from tfvision.runs import open_run
 
-    if args.data is None:
+    if args.corrupt:
+        _evaluate_corrupted(args)
+        return
+    if args.data is None and args.tta is None:
         run = open_run(args.model)
         name = "test" if "test" in run.metrics else "validation"
         found = run.predictions.part(name)
         scores = compute_part(found) if run.facts.decision else run.metrics[name]
     else:
-        predictor = load_predictor(args.model)
-        images = _read_images(args, args.data, predictor, labelled=True)
-        found, missing_classes = predict_labelled(predictor, images)
-        name, scores = Path(args.data).name, {**compute_part(found), "missing_classes": missing_classes}
-        if missing_classes:
-            missing = ", ".join(missing_classes)
-            console.print(f"no images of {missing}; in macro scores such a class counts 0 where it is predicted")
+        name, found, missing = _predict_labelled(args)
+        scores = {**compute_part(found), "missing_classes": missing}
     say_result(describe_scores({name: scores}))
     if args.output:
         write_json(args.output, scores)
@@ -131,6 +129,12 @@ def predict(args: argparse.Namespace) -> None:
     from tfvision.prediction import load_predictor, predict_images
 
     predictor = load_predictor(args.model)
+    if args.tta:
+        from tfvision.runs import open_run
+        from tfvision.tta import with_tta
+
+        predictor = with_tta(predictor, open_run(args.model), args.tta)
+        console.print(f"mean of {len(predictor.views)} views of each image")
     found = predict_images(predictor, _read_images(args, args.images, predictor, labelled=False))
     if args.output:
         write_unlabelled(args.output, found)
@@ -230,6 +234,14 @@ def _parser() -> Parser:
     command.add_argument("--data", help="labelled images; default the scores of the run's own test part")
     command.add_argument("--output", metavar="FILE", help="JSON file for the scores")
     command.add_argument("--predictions", metavar="FILE", help="CSV file for the class and p_<class> of each image")
+    command.add_argument("--tta", metavar="flips|N", help=_TTA_HELP)
+    command.add_argument(
+        "--corrupt",
+        metavar="NAMES",
+        help="score the images under corruption, 5 severities each: all, or some of noise,blur,contrast,jpeg,brightness,"
+        "pixelate,occlusion,rotation,blend",
+    )
+    command.add_argument("--seed", type=int, default=0, help="of what is drawn for --corrupt (default 0)")
     add_flags(command, Source, ())
     _add_running(command)
 
@@ -241,6 +253,7 @@ def _parser() -> Parser:
         help="an image, a folder or .zip of images, a CSV that names them, or arrays (.npy, .npz, .h5)",
     )
     command.add_argument("--output", metavar="FILE", help="CSV file with id, predicted and p_<class>")
+    command.add_argument("--tta", metavar="flips|N", help=_TTA_HELP)
     add_flags(command, Source, (), only=("file_column", "pixel_rule", "on_bad"))  # the others are about labels
     _add_running(command)
 
@@ -358,6 +371,66 @@ def _train_config(args: argparse.Namespace, **defaults: Any) -> TrainConfig:
     if "phases" in flags:
         in_file = {key: value for key, value in in_file.items() if key not in _PHASE_FLAGS}
     return from_dict(TrainConfig, merge(merge(defaults, in_file), flags))
+
+
+def _predict_labelled(args: argparse.Namespace) -> tuple[str, Any, list[str]]:
+    """Predict the labelled images that `evaluate` is asked for; return their name, predictions and missing classes."""
+    from tfvision.prediction import load_predictor, predict_labelled
+    from tfvision.runs import open_run
+    from tfvision.tta import compare_tta, describe_gain, with_tta
+
+    predictor = load_predictor(args.model)
+    tta = with_tta(predictor, open_run(args.model), args.tta) if args.tta else None
+    name, images = _images_to_score(args, predictor)
+    missing = [name for name in predictor.facts.class_names if name not in images.class_names]
+    if missing:
+        console.print(f"no images of {', '.join(missing)}; in macro scores such a class counts 0 where it is predicted")
+    if tta is None:
+        return name, predict_labelled(predictor, images)[0], missing
+    plain, found, ratio = compare_tta(tta, images)
+    say_result(describe_gain(plain, found, ratio, len(tta.views)))
+    return name, found, missing
+
+
+def _evaluate_corrupted(args: argparse.Namespace) -> None:
+    """Score under corruption; of a run's own test part the files go into the run, else beside --output."""
+    from tfvision.corrupted import score_corrupted, write_corrupted
+    from tfvision.data.corruptions import parse_corruptions
+    from tfvision.files import write_json
+    from tfvision.prediction import load_predictor
+    from tfvision.report.page import write_report
+    from tfvision.runs import PLOTS
+
+    if args.tta or args.predictions:
+        raise UsageError("--corrupt scores many sets of images; leave --tta and --predictions out")
+    names = parse_corruptions(args.corrupt)
+    predictor = load_predictor(args.model)
+    _, images = _images_to_score(args, predictor)
+    scores = score_corrupted(predictor, images, names, seed=args.seed)
+    say_result(scores.describe())
+    if args.output:
+        write_json(args.output, scores.to_dict())
+        table = Path(args.output).with_suffix(".csv")
+        written = write_corrupted(scores, images, table, table.parent, seed=args.seed)
+    elif args.data is None:
+        table, plots = Path(args.model) / "corruptions.csv", Path(args.model) / PLOTS
+        written = [*write_corrupted(scores, images, table, plots, seed=args.seed), write_report(args.model)]
+    else:
+        return
+    for path in written:
+        console.print(f"written: {path}")
+
+
+def _images_to_score(args: argparse.Namespace, predictor: Any) -> tuple[str, Any]:
+    """Return the name and images of --data, else of the run's test part, or of its validation part without one."""
+    if args.data is not None:
+        return Path(args.data).name, _read_images(args, args.data, predictor, labelled=True)
+    from tfvision.run_images import open_part
+    from tfvision.runs import open_run
+
+    run = open_run(args.model)
+    name = "test" if "test" in run.metrics else "validation"
+    return name, open_part(run, name)
 
 
 def _read_images(args: argparse.Namespace, data: str, predictor: Any, *, labelled: bool) -> Any:

@@ -16,7 +16,7 @@ PLOTS = (
     "learning_curves", "confusion_matrix", "precision_recall", "roc", "calibration",
     "class_samples", "augmented_samples", "worst_mistakes",
 )  # fmt: skip
-_LATER_PLOTS = ("calibration_after",)  # of a choice after training
+_LATER_PLOTS = ("calibration_after", "corruptions", "corruptions_samples")  # of what may be asked after training
 
 
 @dataclass(frozen=True)
