@@ -13,7 +13,7 @@ from tfvision.evaluation.temperature import fit_temperature
 from tfvision.evaluation.thresholds import choose_offsets
 from tfvision.files import read_json, write_json
 from tfvision.report.page import write_report
-from tfvision.runs import DECISION, MODEL, PLOTS, PREDICTIONS, Run, locked, replace_facts
+from tfvision.runs import DECISION, MODEL, PLOTS, PREDICTIONS, Run, replace_facts, training_alone
 
 CALIBRATION = "calibration_after.png"
 _NAMES = {
@@ -104,7 +104,7 @@ def _validation(run: Run) -> Predictions:
 
 def _store(run: Run, decision: Decision) -> Decision:
     """Write a decision into the model file, its scores beside it, and both into the report."""
-    with locked(run.folder):
+    with training_alone(run.folder):
         facts = replace(run.facts, decision=None if decision.is_neutral else decision)
         replace_facts(run.folder / MODEL, facts)
         run.__dict__["facts"] = facts  # the cached one is of before
