@@ -20,6 +20,11 @@ class ChangedImages(ImageSet):
 
     change: Change = lambda pixels, image_id: pixels
 
+    @property
+    def in_arrays(self) -> bool:
+        """True: what a scan looks at are the changed pixels, not the file."""
+        return True
+
     def read(self, index: int) -> np.ndarray:
         """Return a changed image, uint8.
 
@@ -32,4 +37,4 @@ class ChangedImages(ImageSet):
 def change_images(images: ImageSet, change: Change) -> ChangedImages:
     """Return the images, each changed when it is read."""
     values = {field.name: getattr(images, field.name) for field in fields(ImageSet)}
-    return ChangedImages(**values, change=change)
+    return ChangedImages(**{**values, "hashes": None}, change=change)  # the content is another
