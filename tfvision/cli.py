@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import tfvision
-from tfvision.config import Source, TrainConfig
+from tfvision.config import PseudoLabelOptions, Source, TrainConfig
 from tfvision.device import use_device
 from tfvision.errors import TfvisionError, UsageError
 from tfvision.listings import clear_cache, list_backbones, list_cache, list_recipes
@@ -172,6 +172,18 @@ def calibrate(args: argparse.Namespace) -> None:
     say_result(describe_decision(run, choose_temperature(run, off=args.off)))
 
 
+def pseudo_label(args: argparse.Namespace) -> None:
+    """Go on with a finished run as a new one that labels images itself where it is sure, and learns from them."""
+    _load_tensorflow(args)
+    from tfvision.pseudo_label import Rounds, pseudo_label
+    from tfvision.runs import open_run
+
+    run = open_run(args.run)
+    options = from_dict(PseudoLabelOptions, flags_to_dict(PseudoLabelOptions, vars(args)))
+    output = Path(args.output) if args.output else run.folder.with_name(f"{run.folder.resolve().name}_pseudo")
+    pseudo_label(run, options, Rounds(args.rounds, restart=not args.go_on), output)
+
+
 def export(args: argparse.Namespace) -> None:
     """Export a run as a SavedModel that takes raw images, and check it in a fresh process."""
     _load_tensorflow(args)
@@ -285,6 +297,18 @@ def _parser() -> Parser:
     command.add_argument("run", metavar="RUN", help="run folder; its probabilities are scaled so from now on")
     command.add_argument("--off", action="store_true", help="take the temperature back")
     _add_running(command, computes=False)
+
+    command = _add_verb(verbs, "pseudo-label", pseudo_label)
+    command.add_argument("run", metavar="RUN", help="run folder, which stays as it is")
+    command.add_argument("--output", metavar="FOLDER", help="the new run folder; default RUN_pseudo")
+    command.add_argument(
+        "--rounds", type=int, default=1, metavar="N", help="how often images are labelled and learned from (default 1)"
+    )
+    command.add_argument(
+        "--go-on", action="store_true", help="train on from the best weights; default each round begins afresh"
+    )
+    add_flags(command, PseudoLabelOptions, ("data",))
+    _add_running(command)
 
     command = _add_verb(verbs, "export", export)
     command.add_argument("run", metavar="RUN", help="run folder")

@@ -21,6 +21,7 @@ from tfvision.evaluation.plots import plot_calibration, plot_confusion_matrix, p
 from tfvision.evaluation.predictions import Predictions, class_probabilities, read_predictions, write_predictions
 from tfvision.files import write_json
 from tfvision.progress import say_result
+from tfvision.pseudo_label import write_pseudo_results
 from tfvision.report.page import write_report
 from tfvision.runs import HISTORY, METRICS, PLOTS, PREDICTIONS, Run
 
@@ -54,18 +55,50 @@ def write_results(
     Returns:
         What stands in metrics.json.
     """
-    scored = {part: parts[part] for part in ("validation", "test") if len(parts[part])}
-    predictions = _predict(model, scored, settings, stored=stored)
+    predictions = predict_parts(model, parts, settings, stored=stored)
     if not np.isfinite(predictions.probabilities).all():
         raise RunError(f"the model of {run.folder} predicts NaN; training diverged, try a lower --learning-rate")
     write_predictions(run.folder / PREDICTIONS, predictions)
     # Every figure comes from the file, as anyone can repeat it.
     predictions = read_predictions(run.folder / PREDICTIONS)
+    scored = dict.fromkeys(predictions.parts.tolist())
     metrics = {part: compute_part(predictions.part(part)) for part in scored}
     write_json(run.folder / METRICS, metrics)
+    write_pseudo_results(run, predictions, parts, settings)
     _plot_results(run, predictions, metrics, parts)
     say_result(f"\n{describe_scores(metrics)}\nreport: {write_report(run.folder)}")
     return metrics
+
+
+def predict_parts(
+    model: "keras.Model", parts: Mapping[str, ImageSet], settings: "TrainingSettings", *, stored: bool = False
+) -> Predictions:
+    """Predict the validation and test images of a run, in this order.
+
+    Args:
+        model: Any.
+        parts: Images of each part.
+        settings: Resize and batch size.
+        stored: See `write_results`.
+    """
+    from tfvision.models.cut import cut_model
+    from tfvision.training.feeding import predict_stored
+
+    scored = {part: parts[part] for part in ("validation", "test") if len(parts[part])}
+    outputs, ids, names, labels = [], [], [], []
+    cut = cut_model(model) if stored else None
+    for part, images in scored.items():
+        if cut:
+            outputs.append(predict_stored(cut, images, settings, what=f"predicting {part}"))
+        else:
+            batches = evaluation_batches(images, resize=settings.resize, batch_size=settings.batch_size, labelled=False)
+            outputs.append(run_model(model, batches, what=f"predicting {part}", total=len(images)))
+        ids += images.ids
+        names += [part] * len(images)
+        labels.append(images.labels)
+    class_names = next(iter(scored.values())).class_names
+    probabilities = class_probabilities(np.concatenate(outputs), len(class_names))
+    return Predictions(tuple(ids), np.array(names), np.concatenate(labels), probabilities, class_names)
 
 
 def compute_part(predictions: Predictions) -> dict[str, Any]:
@@ -109,28 +142,6 @@ def plot_samples(run_folder: Any, train: ImageSet, settings: "TrainingSettings")
         captions += [f"{train.class_names[train.labels[index]]}, as it is", *(f"in epoch {k + 1}" for k in range(5))]
     path = run_folder / PLOTS / "augmented_samples.png"
     plot_image_grid(images, captions, "What augmentation makes of training images", path, columns=6)
-
-
-def _predict(
-    model: "keras.Model", scored: Mapping[str, ImageSet], settings: "TrainingSettings", *, stored: bool
-) -> Predictions:
-    from tfvision.models.cut import cut_model
-    from tfvision.training.feeding import predict_stored
-
-    outputs, ids, parts, labels = [], [], [], []
-    cut = cut_model(model) if stored else None
-    for part, images in scored.items():
-        if cut:
-            outputs.append(predict_stored(cut, images, settings, what=f"predicting {part}"))
-        else:
-            batches = evaluation_batches(images, resize=settings.resize, batch_size=settings.batch_size, labelled=False)
-            outputs.append(run_model(model, batches, what=f"predicting {part}", total=len(images)))
-        ids += images.ids
-        parts += [part] * len(images)
-        labels.append(images.labels)
-    class_names = next(iter(scored.values())).class_names
-    probabilities = class_probabilities(np.concatenate(outputs), len(class_names))
-    return Predictions(tuple(ids), np.array(parts), np.concatenate(labels), probabilities, class_names)
 
 
 def _plot_results(

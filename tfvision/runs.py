@@ -38,6 +38,9 @@ ENVIRONMENT = "environment.json"
 PLOTS = "plots"
 REPORT = "report.html"
 DECISION = "decision.json"
+PSEUDO_LABELS = "pseudo_labels.csv"
+PSEUDO_RESULTS = "pseudo_labels.json"
+SUPERVISED = "model_before.keras"  # the best model without pseudo-labels
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
 

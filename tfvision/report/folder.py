@@ -32,6 +32,7 @@ class RunFiles:
         plots: Name of a plot to its PNG as a data URI.
         missing: Names of the files that are not there or cannot be read.
         decision: Parsed `decision.json`, which a run has after `tfvision threshold` or `calibrate`.
+        pseudo_labels: Parsed `pseudo_labels.json` of a run that labelled images itself.
     """
 
     folder: Path
@@ -45,6 +46,7 @@ class RunFiles:
     plots: dict[str, str]
     missing: list[str] = field(default_factory=list)
     decision: dict[str, Any] = field(default_factory=dict)
+    pseudo_labels: dict[str, Any] = field(default_factory=dict)
 
 
 def read_run_files(folder: Path | str) -> RunFiles:
@@ -73,6 +75,7 @@ def read_run_files(folder: Path | str) -> RunFiles:
         plots={name: uri for name in (*PLOTS, *_LATER_PLOTS) if (uri := _data_uri(folder / "plots" / f"{name}.png"))},
         missing=missing,
         decision=read("decision.json", json.loads, {}) if (folder / "decision.json").exists() else {},
+        pseudo_labels=read("pseudo_labels.json", json.loads, {}) if (folder / "pseudo_labels.json").exists() else {},
     )
 
 

@@ -11,6 +11,7 @@ from tfvision import __version__
 from tfvision.files import write_text
 from tfvision.report.decision import decision_section
 from tfvision.report.folder import RunFiles, read_run_files
+from tfvision.report.pseudo_labels import pseudo_label_section
 from tfvision.report.story import headline_part, percent, tell
 from tfvision.report.tables import class_table, fact_rows, image_table, phase_table, plain, score_table, tiles
 
@@ -50,6 +51,7 @@ def render(files: RunFiles) -> str:
         scores=score_table(files.metrics),
         classes=class_table(files.metrics),
         decision=decision_section(files.decision),
+        pseudo_labels=pseudo_label_section(files.pseudo_labels),
         plots=files.plots,
         flawless=part is not None and files.metrics[part]["accuracy"] == 1,
         usage=_usage(files),

@@ -11,6 +11,7 @@ from tfvision.data.resize import Resize
 from tfvision.training.checkpoints import Checkpoints, PhaseState
 from tfvision.training.history import History
 from tfvision.training.optimizers import build_loss
+from tfvision.training.pseudo_labels import PseudoLabels
 
 if TYPE_CHECKING:
     import keras
@@ -75,6 +76,7 @@ class Training:
         save: Called whenever an epoch was the best so far; the model then has its weights.
         checkpoints: Where to leave a checkpoint after each epoch, or None.
         tensorboard: Folder for TensorBoard's scalars, or None.
+        pseudo: What phases with pseudo-labels label, or None.
     """
 
     model: "keras.Model"
@@ -85,6 +87,7 @@ class Training:
     save: Callable[[], None] = lambda: None
     checkpoints: Checkpoints | None = None
     tensorboard: Path | None = None
+    pseudo: PseudoLabels | None = None
 
     def keep_best(self) -> None:
         """Keep the weights the model has now, in memory and on disk."""
