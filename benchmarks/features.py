@@ -18,6 +18,7 @@ os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
 
 import keras
 import numpy as np
+from epochs import EpochTimes
 from measure import Row, print_table
 
 from tfvision.config import Augmentation, Phase
@@ -46,20 +47,6 @@ def random_images(count: int, seed: int) -> ImageSet:
     generator = np.random.default_rng(seed)
     pixels = generator.integers(0, 256, (count, SIDE, SIDE, 3), dtype=np.uint8)
     return scan(images_from_arrays(pixels, np.arange(count) % CLASSES)).images
-
-
-class EpochTimes(keras.callbacks.Callback):
-    """Seconds of each epoch, validation included."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seconds: list[float] = []
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._start = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        self.seconds.append(time.perf_counter() - self._start)
 
 
 def train_ours(model: keras.Model, parts: tuple[ImageSet, ImageSet], phase: Phase) -> list[float]:

@@ -17,8 +17,8 @@ from pathlib import Path
 
 os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
 
-import keras
 import numpy as np
+from epochs import EpochTimes
 from folder import CLASSES, SIDE, write_folder
 from measure import Row, print_table
 
@@ -38,20 +38,6 @@ from tfvision.training.settings import Training, TrainingSettings
 
 BACKBONE, EPOCHS = "mobilenet_v2_035", 3
 SETTINGS = TrainingSettings(Resize(SIDE, SIDE), Augmentation(horizontal_flip=False), batch_size=64, seed=0)
-
-
-class EpochTimes(keras.callbacks.Callback):
-    """Seconds of each epoch, validation included."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seconds: list[float] = []
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._start = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        self.seconds.append(time.perf_counter() - self._start)
 
 
 def train_ours(train: ImageSet, validation: ImageSet) -> list[float]:

@@ -228,3 +228,27 @@ def test_words():
         "–", "yes", "96", "14,848,329", "1e-05", "1, 2", "none",
     ]  # fmt: skip
     assert describe({"a_b": True, "off": False, "c": 0.5, "none": None, "in": {"d": 1}}) == "a b, c 0.5, in (d 1)"
+
+
+def test_boxes_are_told_beside_their_baselines(tmp_path):
+    scores = {
+        "n": 40, "mean_iou": 0.512, "median_iou": 0.55, "share_50": 0.625, "share_75": 0.2, "share_90": 0.0,
+        "ci95": {"mean_iou": [0.45, 0.57], "share_50": [0.48, 0.77]},
+        "by_size": [
+            {"name": "small", "n": 10, "mean_iou": 0.3, "median_iou": 0.3, "share_50": 0.1, "share_75": 0, "share_90": 0},
+            {"name": "large", "n": 30, "mean_iou": 0.6, "median_iou": 0.6, "share_50": 0.8, "share_75": 0, "share_90": 0},
+        ],
+        "per_class": [],
+        "baselines": {
+            "mean_box": {"mean_iou": 0.35, "median_iou": 0.3, "share_50": 0.18, "share_75": 0.0, "share_90": 0.0},
+            "whole_image": {"mean_iou": 0.28, "median_iou": 0.3, "share_50": 0.1, "share_75": 0.0, "share_90": 0.0},
+        },
+    }  # fmt: skip
+    folder = make_run(tmp_path / "run")
+    write_json(folder / "metrics.json", {"validation": scores, "test": scores})
+    text = " ".join(re.sub(r"<[^>]+>", " ", write_report(folder).read_text()).split())
+    assert "0.512 is the mean overlap (IoU) of predicted and true boxes on the 40 test images" in text
+    assert "(95 % interval 0.450 to 0.570)" in text.replace("\xa0", " ")
+    assert "(mean box of training) reaches 0.350, and 18.0 % above one half" in text.replace("\xa0", " ")
+    assert "The small boxes are the hardest: 0.300 on 10 images" in text
+    assert "Confusion matrix" not in text and "Class by class" not in text

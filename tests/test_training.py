@@ -224,7 +224,7 @@ def test_training_does_not_touch_the_test_part(colours: Path, tmp_path: Path, mo
 def test_train_batch_norm_is_obeyed(
     colours: Path, tmp_path: Path, asked: bool | None, pretrained: bool, trains: bool
 ) -> None:
-    from tfvision.experiment import _build
+    from tfvision.experiment import build_model, read_images
 
     weights = "none"
     if pretrained:
@@ -232,7 +232,8 @@ def test_train_batch_norm_is_obeyed(
         weights = str(tmp_path / "stand_in.weights.h5")
         stock.save_weights(weights)
     changes = {"backbone": "mobilenet_v2_035", "image_size": 32, "weights": weights, "train_batch_norm": asked}
-    assert trains_batch_norm(_build(small_config(colours, tmp_path / "run", **changes), 3, 32)) == trains
+    config, data = read_images(small_config(colours, tmp_path / "run", **changes))
+    assert trains_batch_norm(build_model(config, data)) == trains
 
 
 def test_without_validation_images_nothing_could_be_chosen(colours: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tfvision.experiment import train as train
     from tfvision.models.backbones import BACKBONES as BACKBONES
     from tfvision.models.classifier import build_classifier as build_classifier
+    from tfvision.models.classifier import build_localizer as build_localizer
     from tfvision.models.freezing import count_parameters as count_parameters
     from tfvision.models.freezing import unfreeze as unfreeze
     from tfvision.prediction import load_predictor as load_predictor
@@ -22,6 +23,7 @@ _PUBLIC = {
     "BACKBONES": "tfvision.models.backbones",
     "Phase": "tfvision.config",
     "build_classifier": "tfvision.models.classifier",
+    "build_localizer": "tfvision.models.classifier",
     "count_parameters": "tfvision.models.freezing",
     "images_from_arrays": "tfvision.data.arrays.containers",
     "load_predictor": "tfvision.prediction",

@@ -17,8 +17,11 @@ from tfvision.listings import clear_cache, list_backbones, list_cache, list_reci
 from tfvision.options import Parser, add_flags, flags_to_dict, from_dict, load_yaml, merge, to_yaml
 from tfvision.progress import ProgressLine, console, drop_output, say_result
 from tfvision.recipes import find_recipe
+from tfvision.search.settings import SECTION, SearchOptions
+from tfvision.tasks import has_boxes
 
 _TRAIN_FLAGS = [
+    "task",
     "data",
     "backbone",
     "weights",
@@ -31,6 +34,7 @@ _TRAIN_FLAGS = [
     "output",
 ]
 _TTA_HELP = "test-time augmentation: the mean over the flips that training used, or over N draws of its augmentation"
+_SEARCH_FLAGS = ["algorithm", "trials", "objective", "keep", "epochs_scale", "factor"]
 _PHASE_FLAGS = ("epochs", "learning_rate", "unfreeze")
 
 
@@ -71,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def train(args: argparse.Namespace) -> None:
-    """Train a classifier and write a run folder."""
+    """Train a model and write a run folder."""
     config = _train_config(args)
     resume = Path(args.resume) if args.resume else None
     if args.print_config:
@@ -94,9 +98,22 @@ def crossval(args: argparse.Namespace) -> None:
     cross_validate(config, backbones=backbones, folds=args.folds, resume=args.go_on)
 
 
+def search(args: argparse.Namespace) -> None:
+    """Search for the best options on the validation part, and write a search folder."""
+    from tfvision.search.options import read_options
+
+    options = read_options(args)
+    resume = Path(args.resume) if args.resume else None
+    _load_tensorflow(args)
+    from tfvision.search.command import search_from_options
+
+    search_from_options(options, dry_run=args.dry_run, resume=resume)
+
+
 def evaluate(args: argparse.Namespace) -> None:
     """Score a run or a SavedModel: on other images, or on the run's own test part."""
     _load_tensorflow(args)
+    from tfvision.evaluation.box_predictions import write_box_predictions
     from tfvision.evaluation.predictions import write_predictions
     from tfvision.files import write_json
     from tfvision.results import compute_part, describe_scores
@@ -107,28 +124,33 @@ def evaluate(args: argparse.Namespace) -> None:
         return
     if args.data is None and args.tta is None:
         run = open_run(args.model)
-        name = "test" if "test" in run.metrics else "validation"
+        name, facts = "test" if "test" in run.metrics else "validation", run.facts
         found = run.predictions.part(name)
-        scores = compute_part(found) if run.facts.decision else run.metrics[name]
+        scores = compute_part(found, facts) if facts.decision else run.metrics[name]
     else:
-        name, found, missing = _predict_labelled(args)
-        scores = {**compute_part(found), "missing_classes": missing}
+        name, found, facts, missing = _predict_labelled(args)
+        scores = {**compute_part(found, facts), "missing_classes": missing}
     say_result(describe_scores({name: scores}))
     if args.output:
         write_json(args.output, scores)
         console.print(f"written: {args.output}")
     if args.predictions:
-        write_predictions(args.predictions, found)
+        (write_box_predictions if has_boxes(facts.task) else write_predictions)(args.predictions, found)
         console.print(f"written: {args.predictions}")
 
 
 def predict(args: argparse.Namespace) -> None:
-    """Predict the class of images with a run or a SavedModel."""
+    """Predict the class of images, or the box in them, with a run or a SavedModel."""
     _load_tensorflow(args)
     from tfvision.evaluation.predictions import write_unlabelled
     from tfvision.prediction import load_predictor, predict_images
 
     predictor = load_predictor(args.model)
+    if has_boxes(predictor.facts.task):
+        _predict_boxes(args, predictor)
+        return
+    if args.draw:
+        raise UsageError(f"--draw draws boxes, and {args.model} finds none; leave it out")
     if args.tta:
         from tfvision.runs import open_run
         from tfvision.tta import with_tta
@@ -184,6 +206,26 @@ def pseudo_label(args: argparse.Namespace) -> None:
     pseudo_label(run, options, Rounds(args.rounds, restart=not args.go_on), output)
 
 
+def _predict_boxes(args: argparse.Namespace, predictor: Any) -> None:
+    from tfvision.evaluation.box_drawing import draw_predictions
+    from tfvision.evaluation.box_predictions import write_box_predictions
+    from tfvision.prediction import predict_boxes
+
+    images = _read_images(args, args.images, predictor, labelled=False)
+    found = predict_boxes(predictor, images)
+    if args.draw:
+        draw_predictions(found, images, Path(args.draw))
+        console.print(f"{len(found):,} images with their boxes: {args.draw}")
+    if args.output:
+        write_box_predictions(args.output, found)
+        console.print(f"{len(found):,} predictions: {args.output}")
+    if args.output or args.draw:
+        return
+    names = found.classes.predicted_names if found.classes else [""] * len(found)
+    for image_id, box, name in zip(found.ids, found.predicted, names, strict=True):
+        say_result(f"{image_id}  {' '.join(f'{side:.1f}' for side in box)}  {name}".rstrip())
+
+
 def export(args: argparse.Namespace) -> None:
     """Export a run as a SavedModel that takes raw images, and check it in a fresh process."""
     _load_tensorflow(args)
@@ -194,12 +236,13 @@ def export(args: argparse.Namespace) -> None:
     output = Path(args.output) if args.output else Path("saved_models") / run.folder.resolve().name
     folder, agreement = export_run(run, output, data=args.data)
     say_result(f"SavedModel: {folder}")
+    same = "" if agreement.classes is None else f", same class for {agreement.classes}"
     console.print(
         f"compared with model.keras in a fresh process on {agreement.images} images: "
-        f"largest difference of a probability {agreement.difference:.1e}, same class for {agreement.classes}"
+        f"largest difference {agreement.difference:.1e}{same}"
     )
     if agreement.bytes_agreement is not None:
-        console.print(f"serve_bytes (another JPEG decoder, no EXIF): same class for {agreement.bytes_agreement:.1%}")
+        console.print(f"serve_bytes (another JPEG decoder, no EXIF): same answer for {agreement.bytes_agreement:.1%}")
 
 
 def cache(args: argparse.Namespace) -> None:
@@ -241,6 +284,16 @@ def _parser() -> Parser:
     _add_training(command)
     _add_running(command)
 
+    command = _add_verb(verbs, "search", search)
+    command.add_argument("--config", metavar="FILE", help="YAML file of options with ranges, or the name of a recipe")
+    command.add_argument("--resume", metavar="FOLDER", help="go on with a search that was interrupted")
+    command.add_argument(
+        "--dry-run", action="store_true", help="check all, print the stages and their trials, and stop"
+    )
+    add_flags(command, SearchOptions, _SEARCH_FLAGS, only=_SEARCH_FLAGS, title="searching")
+    _add_training(command)
+    _add_running(command)
+
     command = _add_verb(verbs, "evaluate", evaluate)
     command.add_argument("model", metavar="RUN", help="run folder or SavedModel")
     command.add_argument("--data", help="labelled images; default the scores of the run's own test part")
@@ -264,7 +317,8 @@ def _parser() -> Parser:
         metavar="IMAGES",
         help="an image, a folder or .zip of images, a CSV that names them, or arrays (.npy, .npz, .h5)",
     )
-    command.add_argument("--output", metavar="FILE", help="CSV file with id, predicted and p_<class>")
+    command.add_argument("--output", metavar="FILE", help="CSV file with id, predicted and p_<class>, or the box")
+    command.add_argument("--draw", metavar="FOLDER", help="write the images with their boxes there")
     command.add_argument("--tta", metavar="flips|N", help=_TTA_HELP)
     add_flags(command, Source, (), only=("file_column", "pixel_rule", "on_bad"))  # the others are about labels
     _add_running(command)
@@ -372,7 +426,7 @@ def _add_training(command: Parser) -> None:
 
 def _add_verb(verbs: Any, name: str, function: Any) -> Parser:
     # The usage that argparse writes of a hundred flags hides the list of them.
-    usage = "%(prog)s [--config FILE] [--data DATA] [options]" if name in ("train", "crossval") else None
+    usage = "%(prog)s [--config FILE] [--data DATA] [options]" if name in ("train", "crossval", "search") else None
     command = verbs.add_parser(name, help=function.__doc__, description=function.__doc__, usage=usage)
     command.set_defaults(verb=function, parser=command)
     return command
@@ -386,6 +440,8 @@ def _train_config(args: argparse.Namespace, **defaults: Any) -> TrainConfig:
 
         path = open_unfinished(Path(args.resume)).folder / CONFIG
     in_file = load_yaml(path) if path else {}
+    if SECTION in in_file:
+        raise UsageError(f"{args.config} describes a search; run it with `tfvision search --config {args.config}`")
     from_dict(TrainConfig, in_file)  # refuses what is wrong in the file by its own name, not by a flag's
     if in_file.get("phases") and any(in_file.get(key) is not None for key in _PHASE_FLAGS):
         raise UsageError(
@@ -397,8 +453,8 @@ def _train_config(args: argparse.Namespace, **defaults: Any) -> TrainConfig:
     return from_dict(TrainConfig, merge(merge(defaults, in_file), flags))
 
 
-def _predict_labelled(args: argparse.Namespace) -> tuple[str, Any, list[str]]:
-    """Predict the labelled images that `evaluate` is asked for; return their name, predictions and missing classes."""
+def _predict_labelled(args: argparse.Namespace) -> tuple[str, Any, Any, list[str]]:
+    """Predict the images that `evaluate` is asked for: their name, predictions, the model's facts, missing classes."""
     from tfvision.prediction import load_predictor, predict_labelled
     from tfvision.runs import open_run
     from tfvision.tta import compare_tta, describe_gain, with_tta
@@ -406,14 +462,13 @@ def _predict_labelled(args: argparse.Namespace) -> tuple[str, Any, list[str]]:
     predictor = load_predictor(args.model)
     tta = with_tta(predictor, open_run(args.model), args.tta) if args.tta else None
     name, images = _images_to_score(args, predictor)
-    missing = [name for name in predictor.facts.class_names if name not in images.class_names]
+    found, missing = predict_labelled(predictor, images) if tta is None else (None, [])
     if missing:
         console.print(f"no images of {', '.join(missing)}; in macro scores such a class counts 0 where it is predicted")
-    if tta is None:
-        return name, predict_labelled(predictor, images)[0], missing
-    plain, found, ratio = compare_tta(tta, images)
-    say_result(describe_gain(plain, found, ratio, len(tta.views)))
-    return name, found, missing
+    if tta is not None:
+        plain, found, ratio = compare_tta(tta, images)
+        say_result(describe_gain(plain, found, ratio, len(tta.views)))
+    return name, found, predictor.facts, missing
 
 
 def _evaluate_corrupted(args: argparse.Namespace) -> None:
@@ -429,6 +484,8 @@ def _evaluate_corrupted(args: argparse.Namespace) -> None:
         raise UsageError("--corrupt scores many sets of images; leave --tta and --predictions out")
     names = parse_corruptions(args.corrupt)
     predictor = load_predictor(args.model)
+    if has_boxes(predictor.facts.task):
+        raise UsageError("--corrupt scores classes, and this model finds boxes; leave it out")
     _, images = _images_to_score(args, predictor)
     scores = score_corrupted(predictor, images, names, seed=args.seed)
     say_result(scores.describe())
@@ -465,15 +522,16 @@ def _read_images(args: argparse.Namespace, data: str, predictor: Any, *, labelle
     source = from_dict(Source, flags_to_dict(Source, vars(args)))
     columns = source.columns()
     columns["pixel_rule"] = columns["pixel_rule"] or predictor.facts.pixel_rule
-    images = open_images(data, **columns, labelled=labelled)
+    boxes = has_boxes(predictor.facts.task)
+    images = open_images(data, **columns, labelled=labelled, boxes=boxes)
     for note in images.notes:
         console.print(note)
     with ProgressLine("reading images", len(images)) as line:
-        found = scan(images, on_bad=source.on_bad, progress=line.report)
+        found = scan(images, on_bad=source.on_bad, progress=line.report, frames=boxes)
     for image_id, reason in found.unreadable[:20]:
         console.print(f"left out: {image_id}: {reason}")
     if found.unreadable:
-        console.print(f"{len(found.unreadable):,} unreadable")
+        console.print(f"{len(found.unreadable):,} left out")
     return found.images
 
 

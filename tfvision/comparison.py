@@ -14,6 +14,7 @@ from tfvision.evaluation.paired import Difference, paired_differences
 from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.files import replacing
 from tfvision.runs import open_run
+from tfvision.tasks import has_boxes
 
 SCORES = {"accuracy": "accuracy", "f1_macro": "macro-F1", "log_loss": "log loss"}
 LOWER_IS_BETTER = ("log_loss",)
@@ -66,6 +67,8 @@ def read_answers(path: str) -> Answers:
         found = found.part("test") if (found.parts == "test").any() else found
     else:
         run = open_run(path)
+        if has_boxes(run.facts.task):
+            raise UsageError(f"{path} finds boxes; compare is of runs that tell classes alone")
         found, hashes = run.predictions.part("test"), {row["id"]: row.get("hash", "") for row in run.splits}
     found = found.select(np.flatnonzero(found.labels >= 0))
     if not len(found):

@@ -33,9 +33,20 @@ class Source:
     pixel_rule: str | None = option(
         None, "how arrays that are no uint8 become 0..255, such as 'float 0..1'; found from their range if not given"
     )
-    on_bad: Literal["fail", "skip"] = option("fail", "what to do with unreadable images: list them and stop, or go on")
+    box_columns: list[str] | None = option(
+        None, "four CSV columns of the box: xmin,ymin,xmax,ymax or x,y,width,height; found by name if not given"
+    )
+    box_unit: Literal["pixels", "relative"] | None = option(
+        None, "unit of the boxes in a CSV; found from the numbers if not given"
+    )
+    several_boxes: Literal["largest", "first", "refuse"] = option(
+        "largest", "which box counts where an image has several"
+    )
+    on_bad: Literal["fail", "skip"] = option(
+        "fail", "what to do with unreadable images and wrong boxes: list them and stop, or go on"
+    )
 
-    def columns(self) -> dict[str, str | None]:
+    def columns(self) -> dict[str, Any]:
         """Return what `open_images` asks for."""
         return {key: value for key, value in vars(self).items() if key != "on_bad"}
 
@@ -97,14 +108,14 @@ class Augmentation:
     scale_alpha: float = option(1.5, "factor of scale_abs, 0..10")
     scale_beta: float = option(0.0, "what scale_abs adds, -255..255")
     erasing: float = option(0.0, "probability that a rectangle of 2 to 33 % of the image becomes noise, 0..1")
-    rand_magnitude: float = option(0.0, "strength of RandAugment, 0..1; 0 is off")
+    rand_magnitude: float = option(0.0, "strength of RandAugment, 0..1; 0 is off; with boxes only its colours")
     rand_operations: int = option(2, "operations of RandAugment on each image, 1..10")
     engine: Literal["opencv", "keras_cv", "keras"] = option(
         "opencv",
         "who does RandAugment: tfvision on OpenCV, or the slower layer of a library; keras_cv ignores the seed",
     )
     fill: Literal["reflect", "constant", "nearest"] = option(
-        "reflect", "what stands beyond the border; constant is black"
+        "reflect", "what stands beyond the border; constant is black, and always taken where there are boxes"
     )
 
     def __post_init__(self) -> None:
@@ -166,6 +177,20 @@ class HeadOptions:
     batch_norm: bool = option(False, "batch normalization after each hidden dense layer")
     pool_batch_norm: bool = option(False, "batch normalization between pooling and the first dense layer")
     dropout: float | list[float] = option(0.2, "dropout before the output, or one rate for each hidden layer")
+
+
+@dataclass
+class BoxOptions:
+    """The box of the tasks localize and localize+classify."""
+
+    head: Literal["pooled", "grid", "spatial"] = option(
+        "grid", "box from the pooled features and hidden layers, averages over a grid, or a map a side (soft-argmax)"
+    )
+    grid: int = option(3, "grid head: cells down and across")
+    filters: int = option(128, "spatial head: filters of its convolution")
+    loss: Literal["smooth_l1", "giou", "smooth_l1+giou"] = option("smooth_l1", "loss of the box")
+    beta: float = option(0.1, "Smooth L1: where the parabola becomes a line, as a share of the image's side")
+    weight: float = option(1.0, "localize+classify: weight of the box's loss beside the class's")
 
 
 @dataclass
@@ -257,6 +282,9 @@ class PseudoLabelOptions:
 class TrainConfig:
     """Options of `tfvision train`."""
 
+    task: Literal["classify", "localize", "localize+classify"] = option(
+        "classify", "what the model is to say: the class of an image, one box in it, or both"
+    )
     data: str = option(
         "digits", "folder, zip, CSV, .npy, .npz or .h5 of labelled images; digits: scikit-learn's, as an example"
     )
@@ -283,8 +311,8 @@ class TrainConfig:
     loss: Literal["cross_entropy", "focal"] = option("cross_entropy", "what is minimized; focal for rare classes")
     focal_gamma: float = option(2.0, "focal loss: how little an easy image counts, 0 or more")
     label_smoothing: float = option(0.0, "share of each label spread over all classes, 0..1")
-    monitor: Literal["val_loss", "val_accuracy", "val_f1"] = option(
-        "val_loss", "validation score that chooses the best epoch"
+    monitor: Literal["val_loss", "val_accuracy", "val_f1", "val_iou"] = option(
+        "val_loss", "validation score that chooses the best epoch; val_iou is the mean overlap of boxes"
     )
     balance: Literal["none", "oversample", "class_weights"] = option(
         "none", "what is done about unequal classes, in training only"
@@ -309,6 +337,7 @@ class TrainConfig:
     resize: ResizeOptions = option(ResizeOptions, "the one resize")
     augment: Augmentation = option(Augmentation, "random changes of training images")
     head: HeadOptions = option(HeadOptions, "what stands on top of the backbone")
+    box: BoxOptions = option(BoxOptions, "the box of the tasks that ask for one")
     small_cnn: SmallCnnOptions = option(SmallCnnOptions, "the small CNN")
     pseudo: PseudoLabelOptions = option(PseudoLabelOptions, "images without labels, for phases with pseudo_labels")
     phases: list[Phase] | None = option(
@@ -328,6 +357,10 @@ class TrainConfig:
             ("focal_gamma", self.focal_gamma >= 0, "0 or more"),
             ("limit", self.limit is None or self.limit >= 1, "1 or more, or null"),
             ("label_smoothing", 0 <= self.label_smoothing < 1, "0 to under 1"),
+            ("box.grid", self.box.grid >= 1, "1 or more"),
+            ("box.filters", self.box.filters >= 1, "1 or more"),
+            ("box.beta", self.box.beta > 0, "more than 0"),
+            ("box.weight", self.box.weight > 0, "more than 0"),
             ("small_cnn.kernel_size", self.small_cnn.kernel_size >= 1, "1 or more"),
             ("small_cnn.filters", bool(self.small_cnn.filters) and min(self.small_cnn.filters) >= 1, "1 or more each"),
             (
@@ -339,5 +372,6 @@ class TrainConfig:
         )
         for key, holds, expected in ranges:
             if not holds:
-                value = getattr(self.small_cnn, key[10:]) if "." in key else getattr(self, key)
+                section, _, name = key.rpartition(".")
+                value = getattr(getattr(self, section) if section else self, name)
                 raise UsageError(f"{key}: expected {expected}, got {value}")

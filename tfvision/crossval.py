@@ -1,6 +1,7 @@
 """Cross-validation: a run for each fold, each image predicted by the one model that did not see it."""
 
 import csv
+import functools
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from tfvision.box_results import compute_box_part, describe_box_scores
 from tfvision.config import TrainConfig
 from tfvision.errors import UsageError
+from tfvision.evaluation.box_predictions import read_box_predictions, write_box_predictions
 from tfvision.evaluation.metrics import compute_metrics
 from tfvision.evaluation.predictions import Predictions, read_predictions, write_predictions
 from tfvision.experiment import train_from_config
@@ -20,6 +23,7 @@ from tfvision.files import write_json, write_text
 from tfvision.models.backbones import backbone_facts
 from tfvision.progress import console, say_result
 from tfvision.runs import CONFIG, METRICS, PREDICTIONS, Run, refuse_existing
+from tfvision.tasks import has_boxes
 
 TABLE = "crossval.csv"
 SCORES = {
@@ -29,6 +33,7 @@ SCORES = {
     "f1_macro": "macro-F1",
     "log_loss": "log loss",
 }
+BOX_SCORES = {"mean_iou": "mean IoU", "median_iou": "median IoU", "share_50": "IoU > 0.5", "share_75": "IoU > 0.75"}
 
 
 @dataclass(frozen=True)
@@ -45,9 +50,15 @@ class FoldScores:
     folds: tuple[Mapping[str, Any], ...]
     together: Mapping[str, Any]
 
+    @property
+    def names(self) -> dict[str, str]:
+        """What is scored, and how it is called."""
+        boxes, classes = "mean_iou" in self.together, "accuracy" in self.together or "classes" in self.together
+        return {**(BOX_SCORES if boxes else {}), **(SCORES if classes else {})}
+
     def spread(self, score: str) -> tuple[float, float]:
         """Return mean and standard deviation (of a sample, n - 1) of a score over the folds."""
-        values = [float(fold[score]) for fold in self.folds]
+        values = [score_of(fold, score) for fold in self.folds]
         return mean(values), stdev(values)
 
 
@@ -92,10 +103,18 @@ def cross_validate(
 
 def describe(found: Sequence[FoldScores]) -> str:
     """Return a table of mean and standard deviation over the folds, a line a backbone."""
-    rows = [("backbone", *SCORES.values())]
-    rows += [(each.backbone, *("{:.4f} ± {:.4f}".format(*each.spread(score)) for score in SCORES)) for each in found]
+    names = found[0].names
+    rows = [("backbone", *names.values())]
+    rows += [(each.backbone, *("{:.4f} ± {:.4f}".format(*each.spread(score)) for score in names)) for each in found]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    boxes = [each for each in found if "mean_iou" in each.together]
+    return "\n".join([*lines, *(describe_box_scores(each.backbone, each.together) for each in boxes)])
+
+
+def score_of(scores: Mapping[str, Any], name: str) -> float:
+    """Return a score of a part of metrics.json; beside boxes those of classes stand one level deeper."""
+    return float(scores[name] if name in scores else scores["classes"][name])
 
 
 def _fold(config: TrainConfig, folder: Path, number: int, folds: int, resume: bool) -> Run:
@@ -108,6 +127,8 @@ def _fold(config: TrainConfig, folder: Path, number: int, folds: int, resume: bo
 
 def _collect(backbone: str, folder: Path, runs: Sequence[Run]) -> FoldScores:
     """Write the out-of-fold predictions of all images, and score them."""
+    if has_boxes(runs[0].config.task):
+        return _collect_boxes(backbone, folder, runs)
     parts = [read_predictions(run.folder / PREDICTIONS).part("test") for run in runs]
     names = {part.class_names for part in parts}
     if len(names) > 1:
@@ -124,20 +145,34 @@ def _collect(backbone: str, folder: Path, runs: Sequence[Run]) -> FoldScores:
     return FoldScores(backbone, tuple(run.metrics["test"] for run in runs), scores)
 
 
+def _collect_boxes(backbone: str, folder: Path, runs: Sequence[Run]) -> FoldScores:
+    """Do the same for boxes; baselines know the training boxes of all folds."""
+    parts = []
+    for number, run in enumerate(runs, start=1):
+        part = read_box_predictions(run.folder / PREDICTIONS).part("test")
+        parts.append(part.called(f"fold_{number}"))
+    together = functools.reduce(lambda first, second: first.joined(second), parts)
+    write_box_predictions(folder / PREDICTIONS, together)
+    boxes = tuple(box for run in runs for box in run.facts.training_boxes)
+    scores = compute_box_part(together, replace(runs[0].facts, training_boxes=boxes))
+    return FoldScores(backbone, tuple(run.metrics["test"] for run in runs), scores)
+
+
 def _write(output: Path, found: Sequence[FoldScores]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("backbone", "fold", "n", *SCORES))
+    names = found[0].names
+    writer.writerow(("backbone", "fold", "n", *names))
     for each in found:
         rows = [(str(number), fold) for number, fold in enumerate(each.folds, start=1)]
         for label, scores in (*rows, ("all", each.together)):
-            writer.writerow((each.backbone, label, scores["n"], *(f"{scores[score]:.6g}" for score in SCORES)))
+            writer.writerow((each.backbone, label, scores["n"], *(f"{score_of(scores, score):.6g}" for score in names)))
         for label, place in (("mean", 0), ("std", 1)):
-            writer.writerow((each.backbone, label, "", *(f"{each.spread(score)[place]:.6g}" for score in SCORES)))
+            writer.writerow((each.backbone, label, "", *(f"{each.spread(score)[place]:.6g}" for score in names)))
     write_text(output / TABLE, text.getvalue())
     spread = {
         each.backbone: {
-            "folds": {score: dict(zip(("mean", "std"), each.spread(score), strict=True)) for score in SCORES},
+            "folds": {score: dict(zip(("mean", "std"), each.spread(score), strict=True)) for score in names},
             "out_of_fold": each.together,
         }
         for each in found

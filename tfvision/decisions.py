@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from tfvision.errors import DataError
+from tfvision.errors import DataError, UsageError
 from tfvision.evaluation.decision import Decision
 from tfvision.evaluation.objectives import parse_objective
 from tfvision.evaluation.paired import Difference, paired_differences
@@ -14,6 +14,7 @@ from tfvision.evaluation.thresholds import choose_offsets
 from tfvision.files import read_json, write_json
 from tfvision.report.page import write_report
 from tfvision.runs import DECISION, MODEL, PLOTS, PREDICTIONS, Run, replace_facts, training_alone
+from tfvision.tasks import has_boxes
 
 CALIBRATION = "calibration_after.png"
 _NAMES = {
@@ -38,7 +39,7 @@ def choose_threshold(run: Run, objective: str) -> Decision:
         The decision the run has now; its temperature is as it was.
 
     Raises:
-        UsageError: An unknown objective.
+        UsageError: An unknown objective, or a run that finds boxes.
         DataError: The run has no predictions of labelled validation images.
         RunError: No threshold reaches the precision.
     """
@@ -96,6 +97,8 @@ def score_name(key: str, class_names: tuple[str, ...]) -> str:
 def _validation(run: Run) -> Predictions:
     """Return what the model itself says of the labelled validation images."""
     _ = run.metrics  # says how to finish a run that is not
+    if has_boxes(run.facts.task):
+        raise UsageError(f"{run.folder} finds boxes; thresholds and temperatures are of runs that tell classes alone")
     found = read_predictions(run.folder / PREDICTIONS).part("validation")
     if not len(found) or (found.labels < 0).any():
         raise DataError(f"{run.folder / PREDICTIONS} has no labelled validation images, which a choice is made on")

@@ -33,6 +33,7 @@ from tfvision.runs import (
     ENVIRONMENT,
     HISTORY,
     MODEL,
+    MOST_TRAINING_BOXES,
     SPLITS,
     SUMMARY,
     TENSORBOARD,
@@ -43,6 +44,7 @@ from tfvision.runs import (
     save_model,
     training_alone,
 )
+from tfvision.tasks import PROBABILITIES, check_task, has_boxes, has_classes
 from tfvision.training.checkpoints import Checkpoints
 from tfvision.training.history import History
 from tfvision.training.phases import resolve_phases
@@ -52,6 +54,7 @@ from tfvision.unlabelled import open_unlabelled, with_labels
 if TYPE_CHECKING:
     import keras
 
+    from tfvision.models.classifier import OpenBackbone
     from tfvision.training.settings import TrainingSettings
 
 PARTS = ("train", "validation", "test")
@@ -64,7 +67,7 @@ class Experiment:
     """A model, the images with their split, and the resolved options.
 
     Attributes:
-        model: Raw pixels in, probabilities out.
+        model: Raw pixels in; probabilities, boxes or both out.
         data: Images, split, hashes, notes.
         config: Resolved: phases and image size are filled in.
     """
@@ -89,8 +92,10 @@ class Experiment:
         """What is stored with the model."""
         height, width, channels = self.model.input_shape[1:]
         resize = Resize(height, width, **vars(self.config.resize), channels=channels)
-        rule = self.config.source.pixel_rule
-        return ModelFacts(self.data.images.class_names, resize, self.config.backbone, rule)
+        rule, task = self.config.source.pixel_rule, self.config.task
+        names = self.data.images.class_names if has_classes(task) else ()
+        boxes = training_boxes(self.parts["train"], self.config.seed) if has_boxes(task) else ()
+        return ModelFacts(names, resize, self.config.backbone, rule, task, boxes)
 
 
 def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Path | None = None) -> Run | None:
@@ -108,22 +113,19 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Pat
         UsageError, DataError, RunError: One clear line each.
     """
     # What can be refused at once is refused before any image is read.
-    phases = resolve_phases(config, pretrained=config.weights != "none", linear_head=not config.head.units)
+    check_task(config)
+    linear_head = not config.head.units and not has_boxes(config.task)
+    phases = resolve_phases(config, pretrained=config.weights != "none", linear_head=linear_head)
     backbone_facts(config.backbone)
     find_weights(config.backbone, config.weights)
     output = _output_folder(config, resume)
     if resume and (run := finished(resume)):
         return run
-    images = open_images(config.data, **config.source.columns())
-    # Found by their range in the training data, fixed for all that this model will see.
-    config = replace(config, source=replace(config.source, pixel_rule=images.columns["pixel_rule"]))
-    data = prepare_images(images, config)
-    image_size = config.image_size or default_image_size(config.backbone, int(np.median(data.sizes.max(axis=1))))
-    gray = data.is_gray and config.weights == "none"
-    config = replace(config, image_size=image_size, channels=config.channels or (1 if gray else 3), phases=phases)
+    config, data = read_images(config)
+    config = replace(suit_images(config, data), phases=phases)
     config = replace(config, epochs=None, learning_rate=None, unfreeze=None, output=None)
     set_seed(config.seed)
-    model = _build(config, len(data.images.class_names), _input_size(data.sizes, image_size))
+    model = build_model(config, data)
     config = replace(config, phases=resolve_views(phases, model, config), views=None)
     experiment = Experiment(model, data, config)
     if dry_run:
@@ -141,11 +143,12 @@ def train(
     resume: bool = False,
     **options: Any,
 ) -> Run:
-    """Train a classifier on images and write a run folder: the notebook's `tfvision train`.
+    """Train a model on images and write a run folder: the notebook's `tfvision train`.
 
     Args:
-        model: From `build_classifier`, or a functional Keras model with raw pixels in and probabilities out.
-        images: From `open_images`.
+        model: From `build_classifier` or `build_localizer`, or a functional Keras model with raw pixels in and
+            probabilities out.
+        images: From `open_images`, with boxes for a model that finds them.
         phases: `Phase` objects or dictionaries with their fields; default by whether the backbone is pretrained.
         output: The run folder; default `runs/<data>-<backbone>-<time>`.
         resume: Go on with the run in `output`, which was interrupted; with the same model, images and options.
@@ -160,38 +163,35 @@ def train(
         DataError: Unreadable images, a class with fewer than 3 images.
         RunError: NaN loss, no memory, full disk.
     """
-    from tfvision.models.classifier import is_pretrained
+    from tfvision.models.classifier import is_pretrained, task_of
     from tfvision.models.freezing import unfreeze
     from tfvision.training.logistic import has_linear_head
 
     if built := [name for name in _BUILT if name in options]:
         raise UsageError(f"{built[0]}: the model is built already; give it to build_classifier, not to train")
     enlarged = [layer.output.shape[1] for layer in model.layers if layer.name == "enlarge"]
-    values = {"data": images.source, "backbone": model.name, "source": dict(images.columns), **options}
+    values = {"data": images.source, "backbone": model.name, "source": dict(images.columns), "task": task_of(model)}
+    values |= options
     if phases is not None:
         values["phases"] = [vars(phase) if isinstance(phase, Phase) else phase for phase in phases]
     config = from_dict(TrainConfig, values)
-    pretrained = is_pretrained(model)
+    check_task(config)
+    pretrained, linear_head = is_pretrained(model), has_linear_head(model) and not has_boxes(config.task)
     config = replace(
         config,
         weights=getattr(model, "tfvision_weights", "imagenet" if pretrained else "none"),
         precision=model.dtype_policy.name,
         image_size=int([*enlarged, model.input_shape[1]][0]),
         channels=model.input_shape[-1],
-        phases=resolve_phases(config, pretrained=pretrained, linear_head=has_linear_head(model)),
+        phases=resolve_phases(config, pretrained=pretrained, linear_head=linear_head),
         epochs=None,
         learning_rate=None,
         unfreeze=None,
     )
     if config.train_batch_norm is not None:
         unfreeze(model, "all", batch_norm=config.train_batch_norm)
+    _check_outputs(model, images, config.task)
     config = replace(config, phases=resolve_views(config.phases, model, config), views=None)
-    classes = len(images.class_names)
-    if model.output_shape[-1] != (1 if classes == 2 else classes):
-        raise UsageError(
-            f"the model has {model.output_shape[-1]} outputs, the images have {classes} classes; "
-            f"build it with num_classes={classes}"
-        )
     if resume and output is None:
         raise UsageError("resume=True needs output=, the folder of the run to go on with")
     folder = _output_folder(replace(config, output=str(output) if output else None), Path(output) if resume else None)
@@ -204,6 +204,45 @@ def train(
     return _run(Experiment(model, data, config), folder, resume=resume)
 
 
+def read_images(config: TrainConfig) -> tuple[TrainConfig, Prepared]:
+    """Open, scan and split the images of a configuration; return it with the rule by which they are read."""
+    images = open_images(config.data, **config.source.columns(), boxes=has_boxes(config.task))
+    # Found by their range in the training data, fixed for all that this model will see.
+    config = replace(config, source=replace(config.source, pixel_rule=images.columns["pixel_rule"]))
+    return config, prepare_images(images, config)
+
+
+def suit_images(config: TrainConfig, data: Prepared) -> TrainConfig:
+    """Return a configuration with the image size and the channels that suit its images, where it names none."""
+    image_size = config.image_size or default_image_size(config.backbone, int(np.median(data.sizes.max(axis=1))))
+    gray = data.is_gray and config.weights == "none"
+    return replace(config, image_size=image_size, channels=config.channels or (1 if gray else 3))
+
+
+def training_boxes(train: ImageSet, seed: int) -> tuple[tuple[float, ...], ...]:
+    """Return boxes of training images as shares of the sides, `MOST_TRAINING_BOXES` at most, drawn from the seed."""
+    shares = train.boxes / np.tile(train.frames[:, :2], 2)
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(shares))[:MOST_TRAINING_BOXES])
+    return tuple(tuple(round(float(side), 6) for side in box) for box in shares[chosen])
+
+
+def _check_outputs(model: "keras.Model", images: ImageSet, task: str) -> None:
+    """Refuse a model from Python whose outputs are not of the task or not as many as the classes."""
+    from tfvision.models.classifier import task_of
+
+    if task_of(model) != task:
+        raise UsageError(f"task {task}: the model was built for {task_of(model)}; leave task out, or build another")
+    if has_boxes(task) and images.given is None:
+        raise UsageError("the model finds boxes, the images have none; open them with open_images(..., boxes=True)")
+    outputs = model.output[PROBABILITIES] if isinstance(model.output, dict) else model.output
+    classes = len(images.class_names)
+    if has_classes(task) and outputs.shape[-1] != (1 if classes == 2 else classes):
+        raise UsageError(
+            f"the model has {outputs.shape[-1]} outputs, the images have {classes} classes; "
+            f"build it with num_classes={classes}"
+        )
+
+
 def set_seed(seed: int) -> None:
     """Seed Python, NumPy and Keras, and make TensorFlow's kernels deterministic on a CPU."""
     import keras
@@ -214,24 +253,44 @@ def set_seed(seed: int) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def _build(config: TrainConfig, num_classes: int, input_size: int) -> "keras.Model":
-    from tfvision.models.classifier import build_classifier, computing_in
+def build_model(config: TrainConfig, data: Prepared, backbone: "OpenBackbone | None" = None) -> "keras.Model":
+    """Build the model of a configuration that suits its task and its images.
+
+    Args:
+        config: The options, with image size and channels filled in.
+        data: The images.
+        backbone: What `build_backbone` returned for the same backbone, to be given a new head; default a new one.
+    """
+    from tfvision.models.classifier import attach_box_head, attach_head, computing_in
     from tfvision.models.freezing import unfreeze
 
+    backbone = backbone or build_backbone(config, data)
+    head = {f"head_{key}": value for key, value in vars(config.head).items()}
+    num_classes = len(data.images.class_names) if has_classes(config.task) else None
     with computing_in(config.precision):
-        model = build_classifier(
-            config.backbone,
-            num_classes,
-            image_size=config.image_size,
-            input_size=min(input_size, config.image_size),
-            channels=config.channels or 3,
-            weights=config.weights,
-            backbone_options=vars(config.small_cnn) if config.backbone == "small_cnn" else None,
-            **{f"head_{key}": value for key, value in vars(config.head).items()},
-        )
+        if has_boxes(config.task):
+            box = {"box_head": config.box.head, "box_grid": config.box.grid, "box_filters": config.box.filters}
+            model = attach_box_head(backbone, num_classes, **box, **head)
+        else:
+            model = attach_head(backbone, num_classes, **head)
     if config.train_batch_norm is not None:
         unfreeze(model, "all", batch_norm=config.train_batch_norm)
     return model
+
+
+def build_backbone(config: TrainConfig, data: Prepared) -> "OpenBackbone":
+    """Build the backbone of a configuration that suits its images."""
+    from tfvision.models.classifier import build_open_backbone, computing_in
+
+    with computing_in(config.precision):
+        return build_open_backbone(
+            config.backbone,
+            image_size=config.image_size,
+            input_size=_input_size(data.sizes, config.image_size),
+            channels=config.channels or 3,
+            weights=config.weights,
+            backbone_options=vars(config.small_cnn) if config.backbone == "small_cnn" else None,
+        )
 
 
 def _input_size(sizes: np.ndarray, image_size: int) -> int:
@@ -257,7 +316,7 @@ def _run(experiment: Experiment, output: Path, *, resume: bool) -> Run:
 
     start = time.monotonic()
     settings, plan = _settings(experiment), _plan(experiment)
-    check_engine(settings.augmentation, settings.resize.channels)
+    check_engine(settings.augmentation, settings.resize.channels, boxes=has_boxes(settings.task))
     if resume:
         run = open_unfinished(output)
         check_config(run, experiment.config)
@@ -282,7 +341,7 @@ def _run(experiment: Experiment, output: Path, *, resume: bool) -> Run:
         _fit(experiment, run, settings, checkpoints)
         # Half precision is enough to train on, but what is predicted is to be what the saved model says.
         stored = experiment.config.cache == "float32" and experiment.config.phases[-1].views != "fresh"
-        write_results(run, experiment.model, experiment.parts, settings, stored=stored)
+        write_results(run, experiment.model, experiment.facts, experiment.parts, settings, stored=stored)
         checkpoints.remove()
     console.print(f"done in {duration(time.monotonic() - start)}")
     return run

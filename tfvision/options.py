@@ -21,7 +21,14 @@ from tfvision.files import nearest
 
 Config = TypeVar("Config")
 
-_WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "a word", type(None): "null"}
+_WORDS = {
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+    str: "a word",
+    dict: "keys and values",
+    type(None): "null",
+}
 
 
 def from_dict(kind: type[Config], values: dict[str, Any], where: str = "") -> Config:
@@ -112,8 +119,22 @@ def to_yaml(config: Any, *, comments: bool = False) -> str:
     return "".join(_yaml_lines(config, 0, comments))
 
 
+def dump_yaml(values: dict[str, Any]) -> str:
+    """Write nested plain values as YAML."""
+    stream = io.StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style, yaml.width, yaml.sort_base_mapping_type_on_output = False, 10_000, False
+    yaml.dump(values, stream)
+    return stream.getvalue()
+
+
 def add_flags(
-    parser: argparse.ArgumentParser, kind: type, common: Sequence[str], *, only: Collection[str] | None = None
+    parser: argparse.ArgumentParser,
+    kind: type,
+    common: Sequence[str],
+    *,
+    only: Collection[str] | None = None,
+    title: str = "most used",
 ) -> None:
     """Add one flag for every option of `kind` to `parser`.
 
@@ -122,8 +143,9 @@ def add_flags(
         kind: A dataclass of options.
         common: The keys listed first in `--help`.
         only: The keys that get a flag; default all.
+        title: Above the keys listed first.
     """
-    first = parser.add_argument_group("most used")
+    first = parser.add_argument_group(title)
     rest = parser.add_argument_group("all other options (the keys of the YAML file)")
     for key, hint, item in sorted(leaves(kind), key=lambda leaf: leaf[0] not in common):
         if only is not None and key not in only:

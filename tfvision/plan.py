@@ -7,6 +7,7 @@ import numpy as np
 
 from tfvision.config import Augmentation, Phase, TrainConfig
 from tfvision.data.imageset import ImageSet
+from tfvision.tasks import has_boxes, has_classes
 
 if TYPE_CHECKING:
     import keras
@@ -38,17 +39,38 @@ def describe_plan(
     """
     lines = [
         ("data", f"{config.data}: {', '.join(f'{len(images):,} {part}' for part, images in parts.items())}"),
-        ("classes", _classes(parts["train"])),
+        ("classes", _classes(parts["train"], config.task)),
+        *([("box", _boxes(config))] if has_boxes(config.task) else []),
         *(("", note) for note in notes),
         ("images", _images(model, config, facts)),
         ("augment", _augment(config.augment)),
         *([("", note)] if (note := engine_note(config.augment)) else []),
+        *([("", note) for note in _box_notes(config)]),
         *([("balance", config.balance)] if config.balance != "none" else []),
         ("model", f"{config.backbone}, weights {config.weights}, {model.count_params():,} parameters"),
         *_phases(model, config),
         ("best by", f"{config.monitor}; seed {config.seed}, batches of {config.batch_size}"),
     ]
     return "\n".join(f"{name:<9} {text}" for name, text in lines)
+
+
+def _boxes(config: TrainConfig) -> str:
+    cells = f"from averages over {config.box.grid}x{config.box.grid} cells"
+    head = {"pooled": "from the pooled features", "grid": cells, "spatial": "from a map for each side"}[config.box.head]
+    loss = (
+        f"{config.box.loss.replace('_', ' ')}, beta {config.box.beta:g}" if "l1" in config.box.loss else config.box.loss
+    )
+    return f"one in each image, {head}; loss {loss}"
+
+
+def _box_notes(config: TrainConfig) -> list[str]:
+    """Say what boxes change of the augmentation that was asked for."""
+    if not has_boxes(config.task):
+        return []
+    options = config.augment
+    moved = any((options.rotation, options.shift, options.zoom, options.shear, options.crop))
+    notes = ["beyond the border stands black: a mirrored object would lie outside of its box"] if moved else []
+    return notes + (["of RandAugment only the colours: boxes stay where they are"] if options.rand_magnitude else [])
 
 
 def engine_note(augmentation: Augmentation) -> str | None:
@@ -113,10 +135,12 @@ def _describe_views(phase: Phase, config: TrainConfig) -> str:
     return f"features computed once{views}"
 
 
-def _classes(images: ImageSet) -> str:
+def _classes(images: ImageSet, task: str) -> str:
     counts = np.bincount(images.labels, minlength=len(images.class_names))
     shown = [f"{name} {count:,}" for name, count in zip(images.class_names, counts, strict=True)]
     text = f"{len(shown)} ({', '.join(shown[:12])}{', ...' if len(shown) > 12 else ''} for training)"
+    if not has_classes(task):
+        return f"{text}; to divide by, not learned"
     return text + (f"; positive: {images.class_names[1]}" if len(shown) == 2 else "")
 
 

@@ -1,18 +1,24 @@
 """One way to predict, whether with a run, a model file or a SavedModel."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from tfvision.data.boxes.orientation import swaps_sides, to_stored
+from tfvision.data.boxes.resizing import predicted_boxes
 from tfvision.data.imageset import ImageSet
+from tfvision.data.listing import listing
 from tfvision.data.pipeline import evaluation_batches
 from tfvision.errors import DataError
+from tfvision.evaluation.box_predictions import BoxPredictions
 from tfvision.evaluation.inference import run_model
 from tfvision.evaluation.predictions import Predictions, class_probabilities
 from tfvision.progress import ProgressLine
 from tfvision.runs import LARGEST_FACTS, MODEL, ModelFacts, load_model, open_run, read_facts
+from tfvision.tasks import BOX, PROBABILITIES, has_boxes, has_classes, outputs_of
 
 FACTS_FILE = Path("assets.extra") / "tfvision.json"  # TF Serving leaves this folder of a SavedModel alone
 
@@ -23,24 +29,52 @@ class Predictor(Protocol):
     facts: ModelFacts
 
     def probabilities(self, images: ImageSet) -> np.ndarray:
-        """Return float64 (n, classes), by the temperature of the facts."""
+        """Return float64 (n, classes), for a model that tells classes, by the temperature of the facts."""
+        ...
+
+    def outputs(self, images: ImageSet) -> dict[str, np.ndarray]:
+        """Return `probabilities`, float64 (n, classes), where the model tells classes.
+
+        Where it finds boxes also `box`, float64 (n, 4), in pixels of the upright images, which `scan` has measured.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class KerasPredictor:
-    """Predicts with a `.keras` model: decode, the one resize, batches."""
+    """Predicts with a `.keras` model: decode, the one resize, batches.
+
+    Attributes:
+        model: The model.
+        facts: What is stored with it.
+        batch_size: Images a step.
+        run: Called with images and a name of the work in place of running the model, for the same outputs.
+    """
 
     model: Any
     facts: ModelFacts
     batch_size: int = 64
+    run: Callable[[ImageSet, str], Any] | None = None
 
     def probabilities(self, images: ImageSet) -> np.ndarray:
         """Return float64 (n, classes)."""
+        return self.outputs(images)[PROBABILITIES]
+
+    def outputs(self, images: ImageSet, what: str = "predicting") -> dict[str, np.ndarray]:
+        """Return probabilities, boxes or both."""
+        given = self.run(images, what) if self.run else self._run_model(images, what)
+        found = given if isinstance(given, dict) else {outputs_of(self.facts.task)[0]: given}
+        if PROBABILITIES in found:
+            probabilities = class_probabilities(found[PROBABILITIES], len(self.facts.class_names))
+            decision = self.facts.decision
+            found[PROBABILITIES] = decision.calibrate(probabilities) if decision else probabilities
+        if BOX in found:
+            found[BOX] = predicted_boxes(found[BOX], _sizes(images), self.facts.resize).numpy()
+        return found
+
+    def _run_model(self, images: ImageSet, what: str) -> Any:
         batches = evaluation_batches(images, resize=self.facts.resize, batch_size=self.batch_size, labelled=False)
-        outputs = run_model(self.model, batches, what="predicting", total=len(images))
-        probabilities = class_probabilities(outputs, len(self.facts.class_names))
-        return self.facts.decision.calibrate(probabilities) if self.facts.decision else probabilities
+        return run_model(self.model, batches, what=what, total=len(images))
 
 
 @dataclass(frozen=True)
@@ -52,16 +86,21 @@ class SavedModelPredictor:
 
     def probabilities(self, images: ImageSet) -> np.ndarray:
         """Return float64 (n, classes)."""
+        return self.outputs(images)[PROBABILITIES]
+
+    def outputs(self, images: ImageSet) -> dict[str, np.ndarray]:
+        """Return probabilities, boxes or both."""
         import tensorflow as tf
 
         serve = self.loaded.signatures["serving_default"]
-        outputs = []
+        found: dict[str, list[np.ndarray]] = {name: [] for name in outputs_of(self.facts.task)}
         with ProgressLine("predicting", len(images)) as line:
             for index in range(len(images)):
                 answer = serve(images=tf.constant(images.read(index)[None]))
-                outputs.append(answer["probabilities"].numpy()[0])
+                for name, rows in found.items():
+                    rows.append(answer[name].numpy()[0])
                 line.report(index + 1)
-        return np.array(outputs, np.float64)
+        return {name: np.array(rows, np.float64) for name, rows in found.items()}
 
 
 def load_predictor(path: Path | str) -> Predictor:
@@ -100,12 +139,16 @@ def _exported_facts(path: Path) -> ModelFacts:
 
 
 def _fitting(model: Any, facts: ModelFacts, path: Path) -> Any:
-    """Return a model whose outputs are as many as its class names."""
+    """Return a model whose outputs are as many as its class names, and four for a box."""
     names = len(facts.class_names)
-    if model.output_shape != (None, names) and (names, model.output_shape) != (2, (None, 1)):
+    given = model.output if isinstance(model.output, dict) else {outputs_of(facts.task)[0]: model.output}
+    shapes = {name: tuple(output.shape) for name, output in given.items()}
+    classes = shapes.get(PROBABILITIES, (None, names))
+    fits = classes == (None, names) or (names, classes) == (2, (None, 1))
+    if not fits or shapes.get(BOX, (None, 4)) != (None, 4) or set(shapes) != set(outputs_of(facts.task)):
         raise DataError(
-            f"{path} gives outputs of shape {model.output_shape} and names {names} classes; "
-            "expected one output a class, train the run again"
+            f"{path} gives outputs of shape {listing(list(shapes.values()))} and names {names} classes; "
+            "expected one output a class, and four for a box; train the run again"
         )
     return model
 
@@ -124,8 +167,8 @@ def predict_images(predictor: Predictor, images: ImageSet) -> Predictions:
     return Predictions(images.ids, parts, images.labels, probabilities, facts.class_names, decided)
 
 
-def predict_labelled(predictor: Predictor, images: ImageSet) -> tuple[Predictions, list[str]]:
-    """Predict labelled images whose classes are matched with the model's by name.
+def predict_labelled(predictor: Predictor, images: ImageSet) -> tuple[Predictions | BoxPredictions, list[str]]:
+    """Predict labelled images whose classes are matched with the model's by name; with boxes for a model of boxes.
 
     Returns:
         Predictions with labels in the model's classes, and the classes of the model that the data lacks.
@@ -133,8 +176,58 @@ def predict_labelled(predictor: Predictor, images: ImageSet) -> tuple[Prediction
     Raises:
         DataError: A class the model does not know, or unreadable images.
     """
-    labels, missing = map_labels(images, predictor.facts.class_names)
-    return predict_images(predictor, replace(images, labels=labels)), missing
+    facts, missing = predictor.facts, []
+    if has_classes(facts.task):
+        labels, missing = map_labels(images, facts.class_names)
+        images = replace(images, labels=labels, class_names=facts.class_names)
+    return (predict_boxes if has_boxes(facts.task) else predict_images)(predictor, images), missing
+
+
+def predict_boxes(
+    predictor: Predictor, images: ImageSet, *, parts: np.ndarray | None = None, what: str | None = None
+) -> BoxPredictions:
+    """Predict the box in each image, and its class where the model tells it.
+
+    Args:
+        predictor: Of a model that finds boxes.
+        images: Scanned with `frames=True`, or with boxes. Where their labels count in the predictor's classes, they
+            are compared.
+        parts: str (n,), the part of the split of each image.
+        what: Name of the work for the progress line.
+
+    Returns:
+        Boxes in the pixels that the files store.
+    """
+    found = predictor.outputs(images, what) if what else predictor.outputs(images)
+    parts = np.full(len(images), "") if parts is None else parts
+    classes = None
+    if PROBABILITIES in found:
+        classes = Predictions(images.ids, parts, images.labels, found[PROBABILITIES], predictor.facts.class_names)
+    known = images.boxes is not None
+    swapped = [swaps_sides(int(turn)) for turn in images.frames[:, 2]]
+    named = [images.class_names[label] if label >= 0 and images.class_names else "" for label in images.labels]
+    return BoxPredictions(
+        images.ids,
+        parts,
+        np.where(np.array(swapped)[:, None], images.frames[:, 1::-1], images.frames[:, :2]),
+        _stored(found[BOX], images.frames),
+        _stored(images.boxes, images.frames) if known else np.full((len(images), 4), np.nan),
+        np.array(named if known else [""] * len(images)),
+        classes,
+    )
+
+
+def _stored(boxes: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Move boxes from upright images into the pixels that their files store."""
+    pairs = zip(boxes, frames.tolist(), strict=True)
+    return np.array([to_stored(box, turn, width, height) for box, (width, height, turn) in pairs]).reshape(-1, 4)
+
+
+def _sizes(images: ImageSet) -> np.ndarray:
+    """Return height and width of the upright images."""
+    if images.frames is None:
+        raise DataError("the sizes of the images are not known; scan them with frames=True before boxes are predicted")
+    return images.frames[:, 1::-1]
 
 
 def map_labels(images: ImageSet, class_names: tuple[str, ...]) -> tuple[np.ndarray, list[str]]:

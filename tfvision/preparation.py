@@ -1,16 +1,19 @@
 """Before a model is built: images scanned, limited and split."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tfvision.config import TrainConfig
 from tfvision.data.decoding import scan
+from tfvision.data.entries import THING
 from tfvision.data.imageset import ImageSet
-from tfvision.data.splits import Split, read_splits, split_by_fold, split_images
+from tfvision.data.listing import listing
+from tfvision.data.splits import MIN_IMAGES, Split, read_splits, split_by_fold, split_images
 from tfvision.data.stratify import draw_some
 from tfvision.errors import DataError, UsageError
 from tfvision.progress import ProgressLine
+from tfvision.tasks import has_classes
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def prepare_images(images: ImageSet, config: TrainConfig) -> Prepared:
         DataError: One class only, unreadable images, a class with fewer than 3 images.
         UsageError: A split without validation images.
     """
-    if len(images.class_names) < 2:
+    if has_classes(config.task) and len(images.class_names) < 2:
         raise DataError(
             f"{config.data} has the one class {images.class_names[0]}; expected two or more, one folder each"
         )
@@ -53,11 +56,25 @@ def prepare_images(images: ImageSet, config: TrainConfig) -> Prepared:
         found = scan(images, on_bad=config.source.on_bad, progress=line.report)
     if found.unreadable:
         names = ", ".join(f"{name} ({reason})" for name, reason in found.unreadable[:5])
-        notes.append(f"{len(found.unreadable):,} unreadable left out: {names}{' ...' * (len(found.unreadable) > 5)}")
-    split = _split(found.images, found.hashes, config)
+        what = "wrong or unreadable" if images.given is not None else "unreadable"
+        notes.append(f"{len(found.unreadable):,} {what} left out: {names}{' ...' * (len(found.unreadable) > 5)}")
+    images, note = _stratifiable(found.images, config)
+    notes += note
+    split = _split(images, found.hashes, config)
     if not (split.parts == "validation").any():
         raise UsageError("no images for validation, which chooses the best epoch; set split.validation above 0")
-    return Prepared(found.images, split.parts, found.hashes, found.sizes, found.is_gray, (*notes, *split.notes))
+    return Prepared(images, split.parts, found.hashes, found.sizes, found.is_gray, (*notes, *split.notes))
+
+
+def _stratifiable(images: ImageSet, config: TrainConfig) -> tuple[ImageSet, list[str]]:
+    """Return images of one class where the task needs none and some are too rare to be divided by."""
+    counts = np.bincount(images.labels, minlength=len(images.class_names))
+    fewest = max(MIN_IMAGES, config.split.folds or 0)
+    if has_classes(config.task) or len(images.class_names) < 2 or counts.min() >= fewest:
+        return images, []
+    rare = [f"{name} ({count})" for name, count in zip(images.class_names, counts, strict=True) if count < fewest]
+    note = f"labels are left aside: too few images of {listing(rare)} to divide by class"
+    return replace(images, labels=np.zeros(len(images), np.int64), class_names=(THING,)), [note]
 
 
 def _split(images: ImageSet, hashes: tuple[str, ...], config: TrainConfig) -> Split:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfvision.config import PseudoLabelOptions
-from tfvision.data.imageset import ImageSet
 from tfvision.errors import UsageError
 from tfvision.evaluation.paired import paired_differences
 from tfvision.evaluation.predictions import Predictions
@@ -27,16 +26,14 @@ from tfvision.runs import (
     PSEUDO_RESULTS,
     SPLITS,
     SUMMARY,
-    SUPERVISED,
     Run,
     create_run,
-    load_model,
 )
 from tfvision.training.phases import pseudo_label_phases
 from tfvision.training.pseudo_labels import read_pseudo_labels
 
 if TYPE_CHECKING:
-    from tfvision.training.settings import TrainingSettings
+    pass
 
 
 @dataclass(frozen=True)
@@ -89,23 +86,15 @@ def pseudo_label(run: Run, options: PseudoLabelOptions, rounds: Rounds, output: 
     return train_from_config(config, resume=created.folder)
 
 
-def write_pseudo_results(
-    run: Run, after: Predictions, parts: Mapping[str, ImageSet], settings: "TrainingSettings"
-) -> None:
-    """Write into a run with pseudo-labels how many were added and what they brought; nothing into one without.
+def write_pseudo_results(run: Run, before: Predictions, after: Predictions) -> None:
+    """Write into a run with pseudo-labels how many were added and what they brought.
 
     Args:
         run: The run, its final predictions not yet reported.
-        after: Predictions of its validation and test images by the final model.
-        parts: Images of each part.
-        settings: Resize and batch size.
+        before: Predictions of its validation and test images by the best model without pseudo-labels.
+        after: By the final model.
     """
-    from tfvision.results import predict_parts
-
-    if not (run.folder / SUPERVISED).is_file():
-        return
-    before = predict_parts(load_model(run.folder / SUPERVISED), parts, settings)
-    content: dict[str, Any] = {"added": _added(run, parts["train"].class_names)}
+    content: dict[str, Any] = {"added": _added(run, after.class_names)}
     for part in ("validation", "test"):
         first, second = before.part(part), after.part(part)
         if len(first):

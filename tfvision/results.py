@@ -1,29 +1,34 @@
 """What a finished model is worth: predictions, and from them metrics, pictures and the report."""
 
 import csv
+import functools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
+from tfvision.box_results import compute_box_part, describe_box_scores, plot_box_results, plot_box_samples
 from tfvision.data.augmentation.augment import augment_image, image_generator
 from tfvision.data.augmentation.augment_layers import rand_augment_layer
 from tfvision.data.imageset import ImageSet
-from tfvision.data.pipeline import evaluation_batches, load_image
+from tfvision.data.pipeline import load_image
 from tfvision.errors import RunError
+from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions, write_box_predictions
 from tfvision.evaluation.image_grid import plot_image_grid
-from tfvision.evaluation.inference import run_model
 from tfvision.evaluation.learning_curves import plot_learning_curves
 from tfvision.evaluation.metrics import compute_metrics
 from tfvision.evaluation.mistakes import worst_mistakes
 from tfvision.evaluation.plots import plot_calibration, plot_confusion_matrix, plot_precision_recall, plot_roc
-from tfvision.evaluation.predictions import Predictions, class_probabilities, read_predictions, write_predictions
+from tfvision.evaluation.predictions import Predictions, read_predictions, write_predictions
+from tfvision.evaluation.thumbnails import thumbnail
 from tfvision.files import write_json
+from tfvision.prediction import KerasPredictor, Predictor, predict_boxes, predict_labelled
 from tfvision.progress import say_result
 from tfvision.pseudo_label import write_pseudo_results
 from tfvision.report.page import write_report
-from tfvision.runs import HISTORY, METRICS, PLOTS, PREDICTIONS, Run
+from tfvision.runs import HISTORY, METRICS, PLOTS, PREDICTIONS, SUPERVISED, ModelFacts, Run, load_model
+from tfvision.tasks import PROBABILITIES, has_boxes
 
 if TYPE_CHECKING:
     import keras
@@ -31,12 +36,12 @@ if TYPE_CHECKING:
     from tfvision.training.settings import TrainingSettings
 
 _SAMPLES = 24  # images in a picture of samples
-_THUMBNAIL = 300  # px, the longer side of an image in a picture
 
 
 def write_results(
     run: Run,
     model: "keras.Model",
+    facts: ModelFacts,
     parts: Mapping[str, ImageSet],
     settings: "TrainingSettings",
     *,
@@ -47,6 +52,7 @@ def write_results(
     Args:
         run: The run; its history is there.
         model: The best model.
+        facts: What is stored with it.
         parts: Images of each part.
         settings: Resize and batch size.
         stored: Whether the frozen part's features are in the store, in full precision, so that only what was trained
@@ -55,62 +61,74 @@ def write_results(
     Returns:
         What stands in metrics.json.
     """
-    predictions = predict_parts(model, parts, settings, stored=stored)
-    if not np.isfinite(predictions.probabilities).all():
+    predictions = predict_parts(_predictor(model, facts, settings, stored=stored), parts)
+    if not np.isfinite(predictions.predicted if has_boxes(facts.task) else predictions.probabilities).all():
         raise RunError(f"the model of {run.folder} predicts NaN; training diverged, try a lower --learning-rate")
-    write_predictions(run.folder / PREDICTIONS, predictions)
     # Every figure comes from the file, as anyone can repeat it.
-    predictions = read_predictions(run.folder / PREDICTIONS)
+    if has_boxes(facts.task):
+        write_box_predictions(run.folder / PREDICTIONS, predictions)
+        predictions = read_box_predictions(run.folder / PREDICTIONS)
+    else:
+        write_predictions(run.folder / PREDICTIONS, predictions)
+        predictions = read_predictions(run.folder / PREDICTIONS)
     scored = dict.fromkeys(predictions.parts.tolist())
-    metrics = {part: compute_part(predictions.part(part)) for part in scored}
+    metrics = {part: compute_part(predictions.part(part), facts) for part in scored}
     write_json(run.folder / METRICS, metrics)
-    write_pseudo_results(run, predictions, parts, settings)
+    if (run.folder / SUPERVISED).is_file():
+        before = predict_parts(_predictor(load_model(run.folder / SUPERVISED), facts, settings, stored=False), parts)
+        write_pseudo_results(run, before, predictions)
     _plot_results(run, predictions, metrics, parts)
     say_result(f"\n{describe_scores(metrics)}\nreport: {write_report(run.folder)}")
     return metrics
 
 
-def predict_parts(
-    model: "keras.Model", parts: Mapping[str, ImageSet], settings: "TrainingSettings", *, stored: bool = False
-) -> Predictions:
-    """Predict the validation and test images of a run, in this order.
+def evaluate_images(predictor: Predictor, images: ImageSet) -> dict[str, Any]:
+    """Score a model on other labelled images.
 
     Args:
-        model: Any.
-        parts: Images of each part.
-        settings: Resize and batch size.
-        stored: See `write_results`.
+        predictor: See `load_predictor`.
+        images: Their classes are matched with the model's by name; with boxes for a model that finds them.
+
+    Returns:
+        One part of metrics.json, and `missing_classes`: those of the model that the images lack.
+
+    Raises:
+        DataError: A class the model does not know, or unreadable images.
     """
-    from tfvision.models.cut import cut_model
-    from tfvision.training.feeding import predict_stored
+    found, missing = predict_labelled(predictor, images)
+    return {**compute_part(found, predictor.facts), "missing_classes": missing}
 
-    scored = {part: parts[part] for part in ("validation", "test") if len(parts[part])}
-    outputs, ids, names, labels = [], [], [], []
-    cut = cut_model(model) if stored else None
-    for part, images in scored.items():
-        if cut:
-            outputs.append(predict_stored(cut, images, settings, what=f"predicting {part}"))
+
+def predict_parts(predictor: KerasPredictor, given: Mapping[str, ImageSet]) -> Predictions | BoxPredictions:
+    """Predict the validation and the test images of a run, in this order."""
+    found = []
+    for part, images in ((part, given[part]) for part in ("validation", "test") if len(given[part])):
+        parts, what = np.full(len(images), part), f"predicting {part}"
+        if has_boxes(predictor.facts.task):
+            found.append(predict_boxes(predictor, images, parts=parts, what=what))
         else:
-            batches = evaluation_batches(images, resize=settings.resize, batch_size=settings.batch_size, labelled=False)
-            outputs.append(run_model(model, batches, what=f"predicting {part}", total=len(images)))
-        ids += images.ids
-        names += [part] * len(images)
-        labels.append(images.labels)
-    class_names = next(iter(scored.values())).class_names
-    probabilities = class_probabilities(np.concatenate(outputs), len(class_names))
-    return Predictions(tuple(ids), np.array(names), np.concatenate(labels), probabilities, class_names)
+            probabilities = predictor.outputs(images, what)[PROBABILITIES]
+            found.append(Predictions(images.ids, parts, images.labels, probabilities, images.class_names))
+    return functools.reduce(lambda first, second: first.joined(second), found)
 
 
-def compute_part(predictions: Predictions) -> dict[str, Any]:
+def compute_part(predictions: Predictions | BoxPredictions, facts: ModelFacts) -> dict[str, Any]:
     """Return the metrics of one part, as they stand in metrics.json."""
+    if isinstance(predictions, BoxPredictions):
+        return compute_box_part(predictions, facts)
     names, decided = predictions.class_names, predictions.decided
     return compute_metrics(predictions.labels, predictions.probabilities, names, predicted=decided)
 
 
 def describe_scores(metrics: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return a line for each part: accuracy and F1 with their intervals."""
+    """Return a line for each part: accuracy and F1 with their intervals; for boxes IoU, beside the baselines."""
     lines = []
     for part, scores in metrics.items():
+        if "mean_iou" in scores:
+            lines.append(describe_box_scores(part, scores))
+            scores = scores.get("classes")
+            if scores is None:
+                continue
         f1, name = ("f1", f"F1 of {scores['positive_class']}") if "f1" in scores else ("f1_macro", "macro-F1")
         shown = "  ".join(
             f"{label} {scores[key]:.4f} {_interval(scores['ci95'][key])}"
@@ -123,9 +141,12 @@ def describe_scores(metrics: Mapping[str, Mapping[str, Any]]) -> str:
 def plot_samples(run_folder: Any, train: ImageSet, settings: "TrainingSettings") -> None:
     """Draw training images of each class, and what augmentation makes of some."""
     chosen = _samples(train.labels, len(train.class_names))
+    if has_boxes(settings.task):
+        plot_box_samples(run_folder, train, chosen, settings)
+        return
     names = [train.class_names[train.labels[i]] for i in chosen]
     plot_image_grid(
-        [_thumbnail(train, i) for i in chosen],
+        [thumbnail(train.read(i))[0] for i in chosen],
         names,
         "Training images of each class",
         run_folder / PLOTS / "class_samples.png",
@@ -144,16 +165,39 @@ def plot_samples(run_folder: Any, train: ImageSet, settings: "TrainingSettings")
     plot_image_grid(images, captions, "What augmentation makes of training images", path, columns=6)
 
 
+def _predictor(
+    model: "keras.Model", facts: ModelFacts, settings: "TrainingSettings", *, stored: bool
+) -> KerasPredictor:
+    """Return what predicts with the model, or with its trained part on stored features."""
+    from tfvision.models.cut import cut_model
+    from tfvision.training.feeding import predict_stored
+
+    cut = cut_model(model) if stored else None
+    run = functools.partial(predict_stored, cut, settings) if cut else None
+    return KerasPredictor(model, facts, settings.batch_size, run)
+
+
 def _plot_results(
-    run: Run, predictions: Predictions, metrics: Mapping[str, Any], parts: Mapping[str, ImageSet]
+    run: Run, predictions: Predictions | BoxPredictions, metrics: Mapping[str, Any], parts: Mapping[str, ImageSet]
 ) -> None:
     plots = run.folder / PLOTS
     with open(run.folder / HISTORY, newline="", encoding="utf-8") as file:
         plot_learning_curves(list(csv.DictReader(file)), plots / "learning_curves.png", monitor=run.config.monitor)
     part = "test" if "test" in metrics else "validation"
-    found, names = predictions.part(part), predictions.class_names
+    found, scores = predictions.part(part), metrics[part]
+    if isinstance(found, BoxPredictions):
+        plot_box_results(plots, found, scores, parts[part], part)
+        found, scores = found.classes, scores.get("classes")
+    if found:
+        _plot_classes(plots, found, scores, parts[part], part)
+
+
+def _plot_classes(
+    plots: Path, found: Predictions, scores: Mapping[str, Any], images_of_part: ImageSet, part: str
+) -> None:
+    names = found.class_names
     plot_confusion_matrix(
-        np.array(metrics[part]["confusion_matrix"]), names, plots / "confusion_matrix.png", f"Confusion matrix, {part}"
+        np.array(scores["confusion_matrix"]), names, plots / "confusion_matrix.png", f"Confusion matrix, {part}"
     )
     for plot, file in (
         (plot_precision_recall, "precision_recall"),
@@ -162,20 +206,13 @@ def _plot_results(
     ):
         plot(found.labels, found.probabilities, names, plots / f"{file}.png")
     worst = worst_mistakes(found)
-    places = {image_id: index for index, image_id in enumerate(parts[part].ids)}
+    places = {image_id: index for index, image_id in enumerate(images_of_part.ids)}
     captions = [
         f"{names[found.labels[i]]}, taken for {names[found.predicted[i]]} ({found.probabilities[i].max():.0%})"
         for i in worst
     ]
-    images = [_thumbnail(parts[part], places[found.ids[i]]) for i in worst]
+    images = [thumbnail(images_of_part.read(places[found.ids[i]]))[0] for i in worst]
     plot_image_grid(images, captions, f"Worst mistakes, {part}", plots / "worst_mistakes.png")
-
-
-def _thumbnail(images: ImageSet, index: int) -> np.ndarray:
-    """Return an image small enough to keep many of them, for a picture."""
-    pixels = images.read(index)
-    scale = _THUMBNAIL / max(pixels.shape[:2])
-    return pixels if scale >= 1 else cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 def _samples(labels: np.ndarray, num_classes: int) -> list[int]:

@@ -16,6 +16,7 @@ from tfvision.training.checkpoints import Checkpoints
 
 # Where data and results lie does not decide what they are: the data is compared by its content.
 _FREE = ("data", "output", "tensorboard")
+_COMPARED = (("hash", "content"), ("label", "label"), ("part", "part of the split"))
 
 
 def open_unfinished(folder: Path) -> Run:
@@ -67,7 +68,7 @@ def check_data(run: Run, splits: Sequence[Mapping[str, Any]]) -> None:
     for verb, ids in (("gone", [i for i in was if i not in now]), ("new", [i for i in now if i not in was])):
         if ids:
             differences.append(f"{len(ids):,} images are {verb}: {listing(ids)}")
-    for column, what in (("hash", "content"), ("label", "label"), ("part", "part of the split")):
+    for column, what in (*_COMPARED, *([("box", "box")] if any("box" in row for row in now.values()) else [])):
         if ids := [i for i in was if i in now and was[i].get(column) != now[i][column]]:
             shown = ids if column == "hash" else [f"{i} ({was[i].get(column)} -> {now[i][column]})" for i in ids]
             differences.append(f"{len(ids):,} images have another {what}: {listing(shown)}")

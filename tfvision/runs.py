@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 from tfvision.config import TrainConfig
 from tfvision.data.resize import Resize
 from tfvision.errors import DataError, RunError, UsageError
+from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions
 from tfvision.evaluation.decision import Decision
 from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.files import remove_abandoned, replacing, write_text
 from tfvision.locks import locked
 from tfvision.models.weights_file import check_weights_file
 from tfvision.options import from_dict, load_yaml
+from tfvision.tasks import CLASSIFY, TASKS, has_boxes, has_classes
 
 if TYPE_CHECKING:
     import keras
@@ -44,6 +46,7 @@ SUPERVISED = "model_before.keras"  # the best model without pseudo-labels
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
 
+MOST_TRAINING_BOXES = 1000
 LARGEST_FACTS = 4 * 2**20  # bytes of class names and resize: enough for tens of thousands of classes
 
 _MEMBER = "tfvision.json"  # in the .keras archive, beside what Keras writes
@@ -58,6 +61,9 @@ class ModelFacts:
         resize: The resize of every image before the model.
         backbone: Key of BACKBONES, or the model's own name.
         pixel_rule: How arrays that are no uint8 become 0..255, see `open_images`; None for files and uint8.
+        task: What the outputs are, see `tfvision.tasks`. Without classes there are no class names.
+        training_boxes: xmin, ymin, xmax, ymax of training boxes as shares of their images, at most
+            `MOST_TRAINING_BOXES` of them: what baselines answer that see no image.
         decision: The temperature and thresholds that were chosen after training; None for none.
     """
 
@@ -65,14 +71,19 @@ class ModelFacts:
     resize: Resize
     backbone: str
     pixel_rule: str | None = None
+    task: str = CLASSIFY
+    training_boxes: tuple[tuple[float, ...], ...] = ()
     decision: Decision | None = None
 
     def to_json(self) -> str:
         """Return the facts as JSON."""
         facts = {"class_names": list(self.class_names), "resize": self.resize.to_dict(), "backbone": self.backbone}
+        facts |= {"pixel_rule": self.pixel_rule}
+        if has_boxes(self.task):
+            facts |= {"task": self.task, "training_boxes": self.training_boxes}
         if self.decision:
             facts["decision"] = self.decision.to_dict()
-        return json.dumps({**facts, "pixel_rule": self.pixel_rule}, ensure_ascii=False)
+        return json.dumps(facts, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "ModelFacts":
@@ -84,17 +95,22 @@ class ModelFacts:
         try:
             values = json.loads(text)
             names, resize, backbone = values["class_names"], values["resize"], values["backbone"]
-            rule, decision = values.get("pixel_rule"), values.get("decision")  # neither stands in older files
+            rule, task = values.get("pixel_rule"), values.get("task", CLASSIFY)  # none of these stands in older files
+            decision = values.get("decision")
+            boxes = tuple(tuple(float(side) for side in box) for box in values.get("training_boxes", ()))
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{error} where class_names, resize and backbone are expected") from None
-        if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
+        if task not in TASKS or (has_boxes(task) and not boxes) or any(len(box) != 4 for box in boxes):
+            raise ValueError("task is none, or training_boxes are no boxes")
+        needed = names or not has_classes(task)
+        if not (isinstance(names, list) and needed and all(isinstance(name, str) for name in names)):
             raise ValueError("class_names are no list of names")
         if not isinstance(resize, dict) or not isinstance(backbone, str):
             raise ValueError("resize is no mapping, or backbone no name")
         try:
             decided = None if decision is None else Decision.from_dict(decision)
             rule = None if rule is None else str(rule)
-            facts = cls(tuple(names), Resize.from_dict(resize), backbone, rule, decided)
+            facts = cls(tuple(names), Resize.from_dict(resize), backbone, rule, task, boxes, decided)
         except (TypeError, UsageError) as error:
             raise ValueError(str(error)) from None
         if decided and decided.offsets and len(decided.offsets) != len(names):
@@ -133,8 +149,10 @@ class Run:
         return json.loads(path.read_text(encoding="utf-8"))
 
     @property
-    def predictions(self) -> Predictions:
+    def predictions(self) -> Predictions | BoxPredictions:
         """What the run answers on validation and test: predictions.csv, with its decision applied."""
+        if has_boxes(self.facts.task):
+            return read_box_predictions(self.folder / PREDICTIONS)
         return read_predictions(self.folder / PREDICTIONS).decide(self.facts.decision)
 
     @cached_property
@@ -149,7 +167,7 @@ class Run:
         return {row["id"]: row["part"] for row in self.splits}
 
     def model(self) -> "keras.Model":
-        """Load the best model; raw pixels in, probabilities out."""
+        """Load the best model; raw pixels in, probabilities, boxes or both out."""
         return load_model(self.folder / MODEL)
 
 

@@ -18,6 +18,7 @@ from tfvision.evaluation.paired import paired_differences
 from tfvision.evaluation.predictions import Predictions
 from tfvision.prediction import KerasPredictor, Predictor, predict_labelled
 from tfvision.runs import ModelFacts, Run
+from tfvision.tasks import has_boxes
 
 _MOST_DRAWS = 1000
 _FLIPS = {"horizontal_flip": 1, "vertical_flip": 0}  # OpenCV's numbers
@@ -64,6 +65,8 @@ def with_tta(predictor: Predictor, run: Run, kind: str) -> TtaPredictor:
     """
     if not isinstance(predictor, KerasPredictor):
         raise UsageError("--tta needs a run folder, whose training says which changes leave the class alone")
+    if has_boxes(run.facts.task):
+        raise UsageError("--tta is the mean of probabilities, and this run finds boxes; leave it out")
     options = run.config.augment
     views = flip_views(options) if kind == "flips" else draw_views(options, kind, run.config.seed)
     return TtaPredictor(predictor, views)

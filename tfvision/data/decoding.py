@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from tfvision.config import Source
+from tfvision.data.boxes.orientation import UPRIGHT, read_orientation
 from tfvision.data.headers import Header, read_header
 from tfvision.errors import DataError, UsageError
 from tfvision.files import nearest
@@ -53,10 +54,11 @@ class Scan:
     """What one pass over all images found.
 
     Attributes:
-        images: The readable images, in their order.
+        images: The readable images, in their order; where they came with boxes, these are now pixels of the upright
+            images.
         sizes: int64 (n, 2), height and width after the EXIF orientation.
         hashes: Content hash of each image: of its file, or of its pixels where it lies in an array.
-        unreadable: Pairs (id, reason) of the images that were dropped.
+        unreadable: Pairs (id, reason) of the images that were dropped, and (row, reason) of wrong boxes.
         is_gray: Whether the three channels of every image are equal.
     """
 
@@ -72,6 +74,7 @@ class _Look:
     size: tuple[int, int]
     hash: str
     is_gray: bool
+    orientation: int
 
 
 def decode(data: bytes, name: str) -> np.ndarray:
@@ -109,30 +112,45 @@ def decode(data: bytes, name: str) -> np.ndarray:
     return cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)
 
 
-def scan(images: ImageSet, *, on_bad: str = "fail", progress: Callable[[int, int], None] | None = None) -> Scan:
+def scan(
+    images: ImageSet,
+    *,
+    on_bad: str = "fail",
+    progress: Callable[[int, int], None] | None = None,
+    frames: bool = False,
+) -> Scan:
     """Read and decode every image once, in threads, keeping only sizes and hashes.
 
     Args:
         images: The images to look at.
-        on_bad: `fail` refuses unreadable images, `skip` drops them.
+        on_bad: `fail` refuses unreadable images and wrong boxes, `skip` drops them.
         progress: Called with (done, total) as the scan goes on.
+        frames: Whether to fill in the images' `frames`; it is done for images with boxes anyway.
 
     Raises:
-        DataError: Unreadable images with `fail` (all are listed), or nothing readable.
+        DataError: Unreadable images or wrong boxes with `fail` (all are listed), or nothing that can be used.
         UsageError: An unknown `on_bad`.
     """
     if on_bad not in ON_BAD:
         raise UsageError(f"unknown on_bad {on_bad!r}{nearest(on_bad, ON_BAD)}; expected {' or '.join(ON_BAD)}")
-    found = list(_look_at_all(images, progress))
-    unreadable = tuple((images.ids[i], look) for i, look in enumerate(found) if isinstance(look, str))
-    if unreadable and (on_bad == "fail" or len(unreadable) == len(images)):
-        raise DataError(_report(unreadable, len(images)))
+    found: list[_Look | str] = list(_look_at_all(images, progress, oriented=frames or images.given is not None))
+    unreadable = [(images.ids[i], look) for i, look in enumerate(found) if isinstance(look, str)]
+    rows: list[tuple[str, str]] = []
+    if images.given is not None:
+        images, wrong = _place_boxes(images, found)
+        found = [wrong.get(images.given.rows[i], look) for i, look in enumerate(found)]
+        rows = [*images.bad, *wrong.items()]
     good = [i for i, look in enumerate(found) if not isinstance(look, str)]
-    sizes = np.array([found[i].size for i in good], np.int64).reshape(-1, 2)
-    hashes = tuple(found[i].hash for i in good)
-    is_gray = bool(good) and all(found[i].is_gray for i in good)
-    readable = replace(images.select(good) if unreadable else images, hashes=hashes)
-    return Scan(readable, sizes, hashes, unreadable, is_gray)
+    if (unreadable or rows) and (on_bad == "fail" or not good):
+        raise DataError(_report(unreadable, rows, len(images), left=bool(good)))
+    looks = [found[i] for i in good]
+    sizes = np.array([look.size for look in looks], np.int64).reshape(-1, 2)
+    images = images.select(good) if len(good) < len(images) else images
+    if frames or images.given is not None:
+        images = replace(images, frames=np.c_[sizes[:, ::-1], [look.orientation for look in looks]])
+    is_gray = bool(good) and all(look.is_gray for look in looks)
+    hashes = tuple(look.hash for look in looks)
+    return Scan(replace(images, hashes=hashes), sizes, hashes, (*unreadable, *rows), is_gray)
 
 
 def content_hash(images: ImageSet, index: int) -> str:
@@ -144,13 +162,30 @@ def content_hash(images: ImageSet, index: int) -> str:
     return _hash_pixels(images.read(index)) if images.in_arrays else _hash_file(images.read_bytes(index))
 
 
-def _report(unreadable: tuple[tuple[str, str], ...], total: int) -> str:
+def _place_boxes(images: ImageSet, looks: list[_Look | str]) -> tuple[ImageSet, dict[str, str]]:
+    """Move the given boxes into the upright images; return also, by row, what is wrong with those that do not fit."""
+    boxes, wrong = np.zeros((len(images), 4)), {}
+    for index, look in enumerate(looks):
+        if isinstance(look, str):
+            continue
+        height, width = look.size
+        box = images.given.upright(index, look.orientation, width, height)
+        if isinstance(box, str):
+            wrong[images.given.rows[index]] = box
+        else:
+            boxes[index] = box
+    return replace(images, boxes=boxes), wrong
+
+
+def _report(unreadable: list[tuple[str, str]], rows: list[tuple[str, str]], total: int, *, left: bool) -> str:
     """Say on the first line how many and what to do, then one line for each, so that all can be mended at once."""
-    way_out = ", or go on without them with --on-bad skip" if len(unreadable) < total else ""
-    lines = [f"{image_id}: {reason}" for image_id, reason in unreadable]
+    way_out = ", or go on without them with --on-bad skip" if left else ""
+    lines = [f"{name}: {reason}" for name, reason in (*unreadable, *rows)]
     if len(lines) == 1:
-        return f"unreadable image {lines[0]}; repair or remove it{way_out}"
-    return "\n  ".join([f"{len(unreadable):,} unreadable of {total:,} images; repair or remove them{way_out}:", *lines])
+        return f"{'unreadable image' if unreadable else 'wrong box:'} {lines[0]}; repair or remove it{way_out}"
+    counts = [f"{len(unreadable):,} unreadable of {total:,} images"] if unreadable else []
+    counts += [f"{len(rows):,} boxes that are wrong or missing"] if rows else []
+    return "\n  ".join([f"{' and '.join(counts)}; repair or remove them{way_out}:", *lines])
 
 
 def _check_header(data: bytes, name: str) -> Header:
@@ -178,12 +213,12 @@ def _decode_by_pillow(data: bytes, name: str) -> np.ndarray:
         raise UnreadableImage(name, "its pixels are damaged") from None
 
 
-def _look_at_all(images: ImageSet, progress: Callable | None) -> Iterator[_Look | str]:
+def _look_at_all(images: ImageSet, progress: Callable | None, *, oriented: bool) -> Iterator[_Look | str]:
     chunks = [range(start, min(start + _SCAN_CHUNK, len(images))) for start in range(0, len(images), _SCAN_CHUNK)]
     pool = ThreadPoolExecutor(os.cpu_count())
     done = 0
     try:
-        for looks in pool.map(lambda chunk: [_look_at(images, i) for i in chunk], chunks):
+        for looks in pool.map(lambda chunk: [_look_at(images, i, oriented) for i in chunk], chunks):
             yield from looks
             done += len(looks)
             if progress:
@@ -192,8 +227,9 @@ def _look_at_all(images: ImageSet, progress: Callable | None) -> Iterator[_Look 
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _look_at(images: ImageSet, index: int) -> _Look | str:
-    """Return what a look at an image tells, or the reason why it is unreadable."""
+def _look_at(images: ImageSet, index: int, oriented: bool) -> _Look | str:
+    """Return what a look at an image tells, its orientation only if asked, or the reason why it is unreadable."""
+    orientation = UPRIGHT
     try:
         if images.in_arrays:
             pixels = images.read(index)
@@ -202,9 +238,10 @@ def _look_at(images: ImageSet, index: int) -> _Look | str:
             data = images.read_bytes(index)
             pixels = decode(data, images.ids[index])
             content = _hash_file(data)
+            orientation = read_orientation(data) if oriented else UPRIGHT
     except DataError as error:
         return getattr(error, "reason", str(error))
-    return _Look(pixels.shape[:2], content, _is_gray(pixels))
+    return _Look(pixels.shape[:2], content, _is_gray(pixels), orientation)
 
 
 def _hash_file(data: bytes) -> str:

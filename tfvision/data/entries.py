@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from tfvision.data.boxes.given import GivenBox, GivenBoxes
 from tfvision.data.classes import order_classes
 from tfvision.data.imageset import ImageSet, ImageStorage
 from tfvision.errors import UsageError
+
+THING = "object"  # the class of boxes that have none
 
 
 @dataclass(frozen=True)
@@ -19,12 +23,13 @@ class Entry:
     label: str | None = None
     group: str | None = None
     part: str | None = None
+    box: GivenBox | None = None
 
 
 def build_images(
     entries: Sequence[Entry],
     storage: ImageStorage,
-    columns: Mapping[str, str | None],
+    columns: Mapping[str, Any],
     *,
     labelled: bool,
     class_names: Sequence[str] | None = None,
@@ -51,6 +56,8 @@ def build_images(
         labels = np.array([number[entry.label] for entry in entries], np.int64)
     elif positive_class is not None:
         raise UsageError("a positive class was given for images without labels; leave it out")
+    elif entries[0].box:  # one class, as far as anyone knows
+        labels, ordered = np.zeros(len(entries), np.int64), (THING,)
     has_groups, has_parts = entries[0].group is not None, entries[0].part is not None
     return ImageSet(
         ids=tuple(entry.id for entry in entries),
@@ -59,9 +66,19 @@ def build_images(
         class_names=ordered,
         storage=storage,
         groups=np.array([entry.group for entry in entries]) if has_groups else None,
-        parts=np.array([entry.part for entry in entries]) if has_parts and labelled else None,
+        parts=np.array([entry.part for entry in entries]) if has_parts and (labelled or entries[0].box) else None,
+        given=_given_boxes(entries) if entries[0].box else None,
         columns=columns,
         notes=notes,
+    )
+
+
+def _given_boxes(entries: Sequence[Entry]) -> GivenBoxes:
+    boxes = [entry.box for entry in entries if entry.box]
+    return GivenBoxes(
+        np.array([box.corners for box in boxes], np.float64),
+        tuple(box.row for box in boxes),
+        np.array([box.size for box in boxes], np.int64),
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from tfvision.data.arrays.pixels import ArrayStorage
+from tfvision.data.boxes.given import GivenBoxes
 from tfvision.data.decoding import decode
 from tfvision.data.storage import Storage
 
@@ -30,6 +32,10 @@ class ImageSet:
         columns: The options it was opened with, and the pixel rule that was found, for data that is to be read alike.
         hashes: Content hash of each image, of its file, or of its pixels where it lies in an array; None before a scan.
         notes: What a person should know of how the images are read, one line each.
+        given: The box of each image as the source gives it; None without boxes.
+        boxes: float64 (n, 4), the box of each image in pixels of the upright image, once `scan` has checked them.
+        frames: int64 (n, 3), width and height of the upright image and its EXIF orientation, once `scan` has seen it.
+        bad: Pairs (row, reason) of what the source says and nobody can use, for `scan` to report.
     """
 
     ids: tuple[str, ...]
@@ -40,9 +46,13 @@ class ImageSet:
     groups: np.ndarray | None = None
     parts: np.ndarray | None = None
     source: str = ""
-    columns: Mapping[str, str | None] = field(default_factory=dict)
+    columns: Mapping[str, Any] = field(default_factory=dict)
     hashes: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    given: GivenBoxes | None = None
+    boxes: np.ndarray | None = None
+    frames: np.ndarray | None = None
+    bad: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -83,4 +93,7 @@ class ImageSet:
             groups=None if self.groups is None else self.groups[indexes],
             parts=None if self.parts is None else self.parts[indexes],
             hashes=None if self.hashes is None else tuple(self.hashes[i] for i in indexes),
+            given=None if self.given is None else self.given.select(indexes),
+            boxes=None if self.boxes is None else self.boxes[indexes],
+            frames=None if self.frames is None else self.frames[indexes],
         )

@@ -19,8 +19,12 @@ from tfvision.data.decoding import content_hash
 from tfvision.data.epochs import Epochs
 from tfvision.data.imageset import ImageSet
 from tfvision.data.resize import Resize, resize_images
-from tfvision.data.views import Item, Selection, draw_view, show
+from tfvision.data.targets import encode_labels, targets_of
+from tfvision.data.views import Item, Selection, draw_view, move, show
 from tfvision.errors import DataError, UsageError
+from tfvision.tasks import CLASSIFY, has_boxes
+
+__all__ = ["TrainingBatches", "encode_labels", "evaluation_batches", "load_image", "load_images", "training_batches"]
 
 _PREFETCHED = 2
 _PENDING_BYTES = 32 << 20
@@ -32,7 +36,8 @@ class TrainingBatches:
 
     Attributes:
         dataset: Batches of uint8 (b, height, width, channels) and float32 labels, (b, classes) one-hot, or
-            (b, 1) for two classes. The last batch of an epoch may be smaller.
+            (b, 1) for two classes; with boxes of boxes (b, 4) and weights (b,), see `Targets`; with both of two
+            dictionaries of these. The last batch of an epoch may be smaller.
         steps_per_epoch: Batches in one epoch.
         size: Images in one epoch, copies included.
     """
@@ -53,6 +58,7 @@ def training_batches(
     oversample: bool = False,
     first_epoch: int = 0,
     views: int | None = None,
+    task: str = CLASSIFY,
 ) -> TrainingBatches:
     """Return shuffled and augmented batches for the epochs from `first_epoch` up to `epochs`.
 
@@ -66,61 +72,70 @@ def training_batches(
         oversample: Add augmented copies until the classes are equal.
         first_epoch: The epoch to start with, when training goes on.
         views: Number of fixed augmentations of each image that epochs choose among; None for endless ones.
+        task: See `tfvision.tasks`.
 
     Raises:
         UsageError: A batch size or number of epochs below 1, or an engine that is not installed.
-        DataError: No images, or one without a label.
+        DataError: No images, or one without a label or box that the task needs.
     """
-    check_images(images, batch_size, labelled=True)
+    check_images(images, batch_size)
     if epochs <= first_epoch:
         raise UsageError(f"{epochs} epochs starting with epoch {first_epoch}; expected at least one")
     augmentation = augmentation or Augmentation(horizontal_flip=False)
-    labels = encode_labels(images)
+    targets, boxed = targets_of(images, task, resize), has_boxes(task)
     order = Epochs.of(images.labels, batch_size=batch_size, seed=seed, oversample=oversample)
 
-    def load_batch(step: int) -> tuple[np.ndarray, np.ndarray]:
+    def load_batch(step: int) -> tuple[np.ndarray, ...]:
         epoch, entries = order.batch(step)
         chosen = order.entries[entries]
         pixels = load_images(images, chosen[:, 0], resize)
+        moved = targets.places(chosen[:, 0])
         for row, (index, copy) in enumerate(chosen.tolist()):
             if copy or not augmentation.is_empty:
                 image_id = images.ids[index]
                 drawn = epoch if views is None else draw_view(views, seed, epoch, image_id, copy)
-                pixels[row] = show(pixels[row], Item(index, drawn, copy), image_id, augmentation, seed)
-        return pixels, labels[chosen[:, 0]]
+                item, size = Item(index, drawn, copy), pixels.shape[1:3]
+                pixels[row] = show(pixels[row], item, image_id, augmentation, seed, boxed=boxed)
+                if moved:
+                    moved.set(row, *move(targets.boxes[index], size, item, image_id, augmentation, seed))
+        return pixels, *targets.numbers(chosen[:, 0], moved)
 
-    shapes = ((None, resize.height, resize.width, resize.channels), (None, labels.shape[1]))
+    shapes = ((None, resize.height, resize.width, resize.channels), *targets.shapes)
     change = rand_augment_layer(augmentation, seed)
     dataset = step_dataset(load_batch, range(first_epoch * order.steps, epochs * order.steps), shapes, change=change)
-    return TrainingBatches(dataset, order.steps, len(order))
+    return TrainingBatches(targets.packed(dataset), order.steps, len(order))
 
 
-def evaluation_batches(images: ImageSet, *, resize: Resize, batch_size: int, labelled: bool = True) -> tf.data.Dataset:
+def evaluation_batches(
+    images: ImageSet, *, resize: Resize, batch_size: int, labelled: bool = True, task: str = CLASSIFY
+) -> tf.data.Dataset:
     """Return the images once, in order, as they are.
 
     Args:
         images: Any part.
         resize: The size and channels of the batches.
         batch_size: Images in a batch.
-        labelled: Whether batches carry labels, as in `training_batches`.
+        labelled: Whether batches carry targets, as in `training_batches`.
+        task: See `tfvision.tasks`.
 
     Returns:
-        Batches of uint8 (b, height, width, channels), with float32 labels if `labelled`.
+        Batches of uint8 (b, height, width, channels), with targets if `labelled`.
 
     Raises:
         UsageError: A batch size below 1.
-        DataError: No images, or one without a label.
+        DataError: No images, or one without a label or box that the task needs.
     """
-    check_images(images, batch_size, labelled=labelled)
-    labels = encode_labels(images) if labelled else None
+    check_images(images, batch_size)
+    targets = targets_of(images, task, resize) if labelled else None
 
     def load_batch(step: int) -> tuple[np.ndarray, ...]:
         chosen = np.arange(step * batch_size, min((step + 1) * batch_size, len(images)))
         pixels = load_images(images, chosen, resize)
-        return (pixels, labels[chosen]) if labelled else (pixels,)
+        return (pixels, *targets.numbers(chosen)) if targets else (pixels,)
 
-    shapes = ((None, resize.height, resize.width, resize.channels), *([(None, labels.shape[1])] if labelled else []))
-    return step_dataset(load_batch, range(-(-len(images) // batch_size)), shapes)
+    shapes = ((None, resize.height, resize.width, resize.channels), *(targets.shapes if targets else ()))
+    dataset = step_dataset(load_batch, range(-(-len(images) // batch_size)), shapes)
+    return targets.packed(dataset) if targets else dataset
 
 
 def selection_batches(selection: Selection, *, resize: Resize, batch_size: int) -> tf.data.Dataset:
@@ -149,13 +164,6 @@ def selection_batches(selection: Selection, *, resize: Resize, batch_size: int) 
 
     shape = (None, resize.height, resize.width, resize.channels)
     return step_dataset(load_batch, range(-(-len(items) // batch_size)), [shape])
-
-
-def encode_labels(images: ImageSet) -> np.ndarray:
-    """Return the labels as a model wants them: float32 one-hot (n, classes), or (n, 1) for two classes."""
-    if len(images.class_names) == 2:
-        return images.labels[:, None].astype(np.float32)
-    return np.eye(len(images.class_names), dtype=np.float32)[images.labels]
 
 
 def load_image(images: ImageSet, index: int, resize: Resize) -> np.ndarray:
@@ -201,7 +209,7 @@ def step_dataset(
     steps: range,
     shapes: Sequence[tuple[int | None, ...]],
     *,
-    types: Sequence[Any] = (tf.uint8, tf.float32),
+    types: Sequence[Any] = (tf.uint8, tf.float32, tf.float32, tf.float32),
     change: BatchChange | None = None,
 ) -> tf.data.Dataset:
     """Make a dataset of what a function returns for each step, several steps ahead and side by side.
@@ -228,20 +236,17 @@ def step_dataset(
     return dataset.prefetch(_PREFETCHED)
 
 
-def check_images(images: ImageSet, batch_size: int, *, labelled: bool) -> None:
+def check_images(images: ImageSet, batch_size: int) -> None:
     """Refuse what no batches can be made of.
 
     Raises:
         UsageError: A batch size below 1.
-        DataError: No images, or one without a label.
+        DataError: No images.
     """
     if batch_size < 1:
         raise UsageError(f"batch size {batch_size}; expected 1 or more")
     if not len(images):
         raise DataError("no images for the batches; give a set with at least one")
-    if labelled and images.labels.min() < 0:
-        missing = images.ids[int(np.argmin(images.labels))]
-        raise DataError(f"image {missing} has no label; expected labels for all images, or use labelled=False")
 
 
 def data_error(error: BaseException) -> DataError | None:

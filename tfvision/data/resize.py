@@ -105,12 +105,38 @@ def resize_images(images: tf.Tensor, resize: Resize) -> tf.Tensor:
         return resize_images(images[tf.newaxis], resize)[0]
     if resize.mode == "crop":
         images = _crop_to_aspect(images, resize)
-    if resize.mode == "pad":
-        inner = _inner_size(images, resize)
-        images = _pad_to(_rounded(images, inner, resize), inner, resize)
-    else:
-        images = _rounded(images, shape, resize)
+    images = _pad(images, resize) if resize.mode == "pad" else _rounded(images, shape, resize)
     return tf.ensure_shape(images, (None, *shape, resize.channels))
+
+
+def crop_window(height: tf.Tensor, width: tf.Tensor, resize: Resize) -> tuple[tf.Tensor, ...]:
+    """Return top, left, height and width of the largest centred window with the aspect of `resize`, to the pixel.
+
+    Args:
+        height: int64 of any shape, rows of the images.
+        width: int64 likewise.
+        resize: With mode `crop`.
+    """
+    import tensorflow as tf
+
+    inner_height = tf.clip_by_value(_ratio(width, resize.height, resize.width), 1, height)
+    inner_width = tf.clip_by_value(_ratio(height, resize.width, resize.height), 1, width)
+    return (height - inner_height) // 2, (width - inner_width) // 2, inner_height, inner_width
+
+
+def padded_window(height: tf.Tensor, width: tf.Tensor, resize: Resize) -> tuple[tf.Tensor, ...]:
+    """Return top, left, height and width, within `resize`, of the largest picture with the aspect of the images.
+
+    Args:
+        height: int64 of any shape, rows of the images.
+        width: int64 likewise.
+        resize: With mode `pad`.
+    """
+    import tensorflow as tf
+
+    inner_height = tf.clip_by_value(_ratio(height, resize.width, width), 1, resize.height)
+    inner_width = tf.clip_by_value(_ratio(width, resize.height, height), 1, resize.width)
+    return (resize.height - inner_height) // 2, (resize.width - inner_width) // 2, inner_height, inner_width
 
 
 def _with_channels(images, channels: int):
@@ -142,33 +168,18 @@ def _rounded(images, size, resize: Resize):
 
 
 def _crop_to_aspect(images, resize: Resize):
-    """Cut the largest centred box with the aspect of `resize`, to the nearest pixel."""
+    top, left, height, width = crop_window(*_sides(images), resize)
+    return images[:, top : top + height, left : left + width]
+
+
+def _pad(images, resize: Resize):
+    """Resize with the aspect kept, then fill up to the wanted size with zeros."""
     import tensorflow as tf
 
-    height, width = _sides(images)
-    crop_height = tf.clip_by_value(_ratio(width, resize.height, resize.width), 1, height)
-    crop_width = tf.clip_by_value(_ratio(height, resize.width, resize.height), 1, width)
-    top, left = (height - crop_height) // 2, (width - crop_width) // 2
-    return images[:, top : top + crop_height, left : left + crop_width]
-
-
-def _inner_size(images, resize: Resize):
-    """Return the largest size that fits into `resize` with the aspect of the images, to the nearest pixel."""
-    import tensorflow as tf
-
-    height, width = _sides(images)
-    inner_height = tf.clip_by_value(_ratio(height, resize.width, width), 1, resize.height)
-    inner_width = tf.clip_by_value(_ratio(width, resize.height, height), 1, resize.width)
-    return tf.cast(tf.stack([inner_height, inner_width]), tf.int32)
-
-
-def _pad_to(images, inner, resize: Resize):
-    import tensorflow as tf
-
-    rest = tf.constant([resize.height, resize.width]) - inner
-    before = rest // 2
-    spatial = tf.stack([before, rest - before], axis=1)
-    return tf.pad(images, tf.concat([[[0, 0]], spatial, [[0, 0]]], axis=0))
+    top, left, height, width = (tf.cast(side, tf.int32) for side in padded_window(*_sides(images), resize))
+    images = _rounded(images, tf.stack([height, width]), resize)
+    below, right = resize.height - top - height, resize.width - left - width
+    return tf.pad(images, [[0, 0], [top, below], [left, right], [0, 0]])
 
 
 def _sides(images):

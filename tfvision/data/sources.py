@@ -2,8 +2,10 @@
 
 import os
 import posixpath
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tfvision.data.arrays.containers import (
     ARRAY_SUFFIXES,
@@ -14,6 +16,8 @@ from tfvision.data.arrays.containers import (
 )
 from tfvision.data.arrays.naming import PART_NAMES
 from tfvision.data.arrays.pixels import check_pixel_rule
+from tfvision.data.boxes.given import check_several
+from tfvision.data.boxes.sources import read_boxed
 from tfvision.data.classes import plain_labels
 from tfvision.data.decoding import IMAGE_SUFFIXES
 from tfvision.data.digits import write_digits
@@ -35,7 +39,11 @@ def open_images(
     group_column: str | None = None,
     positive_class: str | None = None,
     pixel_rule: str | None = None,
+    box_columns: Sequence[str] | None = None,
+    box_unit: str | None = None,
+    several_boxes: str = "largest",
     labelled: bool = True,
+    boxes: bool = False,
 ) -> ImageSet:
     """Find the images of a data set and their labels; no image is read yet, but compressed arrays are unpacked once.
 
@@ -51,7 +59,13 @@ def open_images(
         positive_class: Of two classes the positive one; by default "1" or "true", else the second.
         pixel_rule: How values in arrays that are no uint8 become 0..255, one of `PIXEL_RULES`; found from their range
             when None.
+        box_columns: The four columns of the CSV with the box, corners or corner and size; found by name when None.
+        box_unit: `pixels` or `relative`; found from the numbers when None.
+        several_boxes: Which box counts where an image has several: `largest`, `first` or `refuse`.
         labelled: False to take every image, without labels.
+        boxes: Whether to read a box for each image, from a CSV or PASCAL VOC files. They are in the pixels that the
+            file stores, before any turn by EXIF, unless the source claims a size of the image that only fits after it.
+            Labels are then read where there are some.
 
     Raises:
         DataError: No such data, no images, or labels that are missing, unclear or contradictory, or values that do not
@@ -59,18 +73,24 @@ def open_images(
         UsageError: An unknown positive class or rule.
     """
     check_pixel_rule(pixel_rule)
-    asked = Columns(file_column, label_column, group_column)
+    check_several(several_boxes)
+    asked = Columns(file_column, label_column, group_column, None if box_columns is None else tuple(box_columns))
     columns = {
         "file_column": file_column,
         "label_column": label_column,
         "group_column": group_column,
         "positive_class": positive_class,
         "pixel_rule": pixel_rule,
+        "box_columns": None if box_columns is None else list(box_columns),
+        "box_unit": box_unit,
+        "several_boxes": several_boxes,
     }
     path = Path(data).expanduser()
     if os.fspath(data) == "digits" and not path.exists():
         path = write_digits()
     suffix = path.suffix.lower()
+    if boxes and labelled:
+        return replace(_open_boxed(path, asked, columns), source=os.fspath(data))
     if suffix in ARRAY_SUFFIXES and path.is_file():
         images = open_arrays(*open_container(path, asked), columns, labelled=labelled)
     elif suffix in IMAGE_SUFFIXES and path.is_file():
@@ -82,7 +102,20 @@ def open_images(
     return replace(images, source=os.fspath(data))
 
 
-def _open_storage(storage: Storage, asked: Columns, columns: dict[str, str | None], *, labelled: bool) -> ImageSet:
+def _open_boxed(path: Path, asked: Columns, columns: dict[str, Any]) -> ImageSet:
+    """Open image files with a box each."""
+    table = path.name if path.suffix.lower() in TABLE_SUFFIXES and path.is_file() else None
+    storage = Directory(path.parent) if table else open_storage(path)
+    images = [name for name in storage.names if _suffix(name) in IMAGE_SUFFIXES]
+    if not images:
+        raise DataError(f"no image files in {storage.path}; boxes need files and a CSV or PASCAL VOC annotations")
+    found = read_boxed(storage, table, images, asked, several=columns["several_boxes"], unit=columns["box_unit"])
+    labelled = found.entries[0].label is not None
+    images = build_images(found.entries, storage, columns, labelled=labelled, notes=found.notes)
+    return replace(images, given=replace(images.given, unit=found.unit), bad=found.bad)
+
+
+def _open_storage(storage: Storage, asked: Columns, columns: dict[str, Any], *, labelled: bool) -> ImageSet:
     """Open the image files of a folder or .zip, or its arrays if it has none."""
     files = [name for name in storage.names if _suffix(name) in IMAGE_SUFFIXES]
     if not files and (found := find_container(storage, asked)):
@@ -96,7 +129,7 @@ def _open_storage(storage: Storage, asked: Columns, columns: dict[str, str | Non
 
 
 def _open_files(
-    storage: Storage, table: str | None, asked: Columns, columns: dict[str, str | None], *, labelled: bool
+    storage: Storage, table: str | None, asked: Columns, columns: dict[str, Any], *, labelled: bool
 ) -> ImageSet:
     """Open image files, by the CSV that was given, else by one that is found, else by their folders."""
     images = [name for name in storage.names if _suffix(name) in IMAGE_SUFFIXES]

@@ -116,12 +116,17 @@ def split_by_fold(
 
 
 def describe_splits(images: ImageSet, parts: np.ndarray, hashes: Sequence[str]) -> str:
-    """Return the text of `splits.csv` (id, part, label, hash) in the order of the images."""
+    """Return the text of `splits.csv` (id, part, label, hash, and box if there are boxes) in the order of the images.
+
+    A box is four numbers in pixels of the upright image.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("id", "part", "label", "hash"))
-    for image_id, part, label, key in zip(images.ids, parts, images.labels, hashes, strict=True):
-        writer.writerow((image_id, part, images.class_names[label] if label >= 0 else "", key))
+    boxed = images.boxes is not None
+    boxes = [[" ".join(f"{side:.7g}" for side in box)] for box in images.boxes] if boxed else [[]] * len(images)
+    writer.writerow(("id", "part", "label", "hash", *(["box"] * boxed)))
+    for image_id, part, label, key, box in zip(images.ids, parts, images.labels, hashes, boxes, strict=True):
+        writer.writerow((image_id, part, images.class_names[label] if label >= 0 else "", key, *box))
     return text.getvalue()
 
 

@@ -28,15 +28,16 @@ _ENOUGH_HITS = 0.5
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns that hold the file, the label and the group; None where not asked or absent."""
+    """Names of the columns that hold the file, the label, the group and the box; None where not asked or absent."""
 
     file: str | None = None
     label: str | None = None
     group: str | None = None
+    boxes: tuple[str, ...] | None = None
 
     def any(self) -> bool:
         """Tell if at least one column is named."""
-        return (self.file, self.label, self.group) != (None, None, None)
+        return (self.file, self.label, self.group, self.boxes) != (None, None, None, None)
 
 
 @dataclass(frozen=True)
@@ -157,11 +158,11 @@ def find_columns(table: Table, index: FileIndex, asked: Columns, *, labelled: bo
     if file is None:
         raise _unclear(table, "file")
     free = [column for column in free if column != file]
-    group = asked.group or next(iter(_by_name(free, GROUP_COLUMNS)), None)
+    group = asked.group or next(iter(by_name(free, GROUP_COLUMNS)), None)
     free = [column for column in free if column != group]
     label = asked.label
     if label is None and labelled:
-        named = _by_name(free, LABEL_COLUMNS)
+        named = by_name(free, LABEL_COLUMNS)
         if not named and len(free) != 1:
             raise _unclear(table, "label")
         label = (named or free)[0]
@@ -170,7 +171,7 @@ def find_columns(table: Table, index: FileIndex, asked: Columns, *, labelled: bo
 
 def find_file_column(table: Table, index: FileIndex, free: list[str]) -> str | None:
     """Return the column that names images: by its name, else the only one most of whose cells do."""
-    named = _by_name(free, FILE_COLUMNS)
+    named = by_name(free, FILE_COLUMNS)
     hits = {column: index.share_found(table.values(column)) for column in free}
     if found := [column for column in named if hits[column] > 0]:
         return found[0]
@@ -188,6 +189,14 @@ def names_images(table: Table, index: FileIndex, asked: Columns) -> bool:
     return file is not None and index.share_found(table.values(file)) > 0
 
 
+def by_name(columns: list[str], known: tuple[str, ...]) -> list[str]:
+    """Return the columns whose name is a known one, in the order of these; case and punctuation do not count."""
+    plain = {column: re.sub(r"[^0-9a-z]", "", column.lower()) for column in columns}
+    return sorted(
+        (column for column in columns if plain[column] in known), key=lambda column: known.index(plain[column])
+    )
+
+
 def _with_stems(pairs: list[tuple[str, str]]) -> dict[str, str | None]:
     """Map each key to its name, and each key without extension; None where two names share one."""
     index: dict[str, str | None] = {}
@@ -198,13 +207,6 @@ def _with_stems(pairs: list[tuple[str, str]]) -> dict[str, str | None]:
         stem = posixpath.splitext(key)[0]
         stems[stem] = None if stem in stems else name
     return stems | index
-
-
-def _by_name(columns: list[str], known: tuple[str, ...]) -> list[str]:
-    plain = {column: re.sub(r"[^0-9a-z]", "", column.lower()) for column in columns}
-    return sorted(
-        (column for column in columns if plain[column] in known), key=lambda column: known.index(plain[column])
-    )
 
 
 def _unclear(table: Table, option: str) -> DataError:

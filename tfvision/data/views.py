@@ -13,15 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tfvision.config import Augmentation
-from tfvision.data.augmentation.augment import (
-    Turn,
-    augment_copy,
-    augment_image,
-    drawn_turn,
-    image_generator,
-    possible_turns,
-    turn_image,
-)
+from tfvision.data.augmentation.augment import augment_copy, augment_image, image_generator, move_box
+from tfvision.data.augmentation.geometry import Geometry
+from tfvision.data.augmentation.turns import Turn, drawn_turn, possible_turns, turn_image
 from tfvision.data.epochs import Epochs
 from tfvision.data.imageset import ImageSet
 from tfvision.data.resize import Resize
@@ -52,12 +46,14 @@ class Selection:
         items: Which of them, seen how.
         augmentation: What the views of items are drawn from.
         seed: Seed of these draws.
+        boxed: Whether there are boxes in the images, see `augment_image`.
     """
 
     images: ImageSet
     items: tuple[Item, ...]
     augmentation: Augmentation = Augmentation(horizontal_flip=False)
     seed: int = 0
+    boxed: bool = False
 
     @classmethod
     def plain(cls, images: ImageSet) -> "Selection":
@@ -85,13 +81,24 @@ class Selection:
 
     def show(self, pixels: np.ndarray, item: Item) -> np.ndarray:
         """Return the pixels of an item, uint8 `(height, width, channels)`, from those of its image."""
-        return show(pixels, item, self.images.ids[item.index], self.augmentation, self.seed)
+        return show(pixels, item, self.images.ids[item.index], self.augmentation, self.seed, boxed=self.boxed)
+
+    def move(self, boxes: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the box of each item, float64 (items, 4), and the share of it that is left in sight, (items,).
+
+        Args:
+            boxes: float (n, 4), of each image as it is.
+            size: Height and width of all images.
+        """
+        ids, options = self.images.ids, (self.augmentation, self.seed)
+        found = [move(boxes[item.index], size, item, ids[item.index], *options) for item in self.items]
+        return np.array([box for box, _ in found]).reshape(-1, 4), np.array([left for _, left in found])
 
     def _describe(self, item: Item) -> str:
         if isinstance(item.view, Turn):
             return f"turn {int(item.view.mirrored)} {item.view.quarters}"
-        image_id = self.images.ids[item.index]
-        return f"view {item.view} copy {item.copy} seed {self.seed} of {image_id!r} by {self.augmentation!r}"
+        image_id, boxed = self.images.ids[item.index], " with a box" if self.boxed else ""
+        return f"view {item.view} copy {item.copy} seed {self.seed} of {image_id!r} by {self.augmentation!r}{boxed}"
 
 
 @dataclass(frozen=True)
@@ -105,6 +112,7 @@ class Views:
         resize: Their size.
         seed: Seed of the augmentation.
         count: Views of each image and copy, or None for all that flips and turns can make.
+        boxed: Whether there are boxes in the images.
     """
 
     images: ImageSet
@@ -113,11 +121,12 @@ class Views:
     resize: Resize
     seed: int
     count: int | None = None
+    boxed: bool = False
 
     @cached_property
     def selection(self) -> Selection:
         """Every view that an epoch may ask for."""
-        return Selection(self.images, tuple(self._all()), self.augmentation, self.seed)
+        return Selection(self.images, tuple(self._all()), self.augmentation, self.seed, self.boxed)
 
     def chosen(self, epoch: int, entries: np.ndarray) -> np.ndarray:
         """Return int64 (b,), the place in `selection` of what some entries of an epoch show."""
@@ -156,7 +165,9 @@ def draw_view(count: int, seed: int, epoch: int, image_id: str, copy: int) -> in
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") % count
 
 
-def show(pixels: np.ndarray, item: Item, image_id: str, augmentation: Augmentation, seed: int) -> np.ndarray:
+def show(
+    pixels: np.ndarray, item: Item, image_id: str, augmentation: Augmentation, seed: int, *, boxed: bool = False
+) -> np.ndarray:
     """Return the pixels of an item.
 
     Args:
@@ -165,8 +176,28 @@ def show(pixels: np.ndarray, item: Item, image_id: str, augmentation: Augmentati
         image_id: Its id.
         augmentation: What may be done.
         seed: Seed of the augmentation.
+        boxed: Whether there is a box in the image.
     """
     if isinstance(item.view, Turn):
         return turn_image(pixels, item.view)
     change = augment_copy if item.copy else augment_image
-    return change(pixels, augmentation, image_generator(seed, item.view, image_id, item.copy))
+    return change(pixels, augmentation, image_generator(seed, item.view, image_id, item.copy), boxed=boxed)
+
+
+def move(
+    box: np.ndarray, size: tuple[int, int], item: Item, image_id: str, augmentation: Augmentation, seed: int
+) -> tuple[np.ndarray, float]:
+    """Return where the box of an image is in what `show` gives, float64 (4,), and the share of it that is left.
+
+    Args:
+        box: float (4,), in pixels of the image as it is.
+        size: Height and width of the image.
+        item: How it is to be seen.
+        image_id: Its id.
+        augmentation: What may be done.
+        seed: Seed of the augmentation.
+    """
+    if isinstance(item.view, Turn):
+        return Geometry(item.view).move_box(box, *size)
+    generator = image_generator(seed, item.view, image_id, item.copy)
+    return move_box(box, size, augmentation, generator, copy=bool(item.copy))

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from tfvision.evaluation.box_plots import DrawnBox
 from tfvision.evaluation.figure import DPI, INK, save, wrap
 
 _CELL, _GAP, _TITLE, _LINE = 1.4, 0.12, 0.42, 0.15  # inches: an image, between two, the title, a caption's line
@@ -14,7 +15,12 @@ _LETTERS, _LINES = 21, 6  # of a caption
 
 
 def plot_image_grid(
-    images: Sequence[np.ndarray], captions: Sequence[str], title: str, path: Path | str, columns: int = 8
+    images: Sequence[np.ndarray],
+    captions: Sequence[str],
+    title: str,
+    path: Path | str,
+    columns: int = 8,
+    boxes: Sequence[Sequence[DrawnBox]] = (),
 ) -> None:
     """Draw images in rows, each with its caption beneath.
 
@@ -25,6 +31,7 @@ def plot_image_grid(
         title: Of the whole figure.
         path: The PNG file to write.
         columns: Images in a row.
+        boxes: What is drawn over each image, if anything is.
     """
     if not len(images):
         return
@@ -44,6 +51,8 @@ def plot_image_grid(
         bottom = height - _TITLE - row * row_height - _CELL
         cell = figure.add_axes((left / width, bottom / height, _CELL / width, _CELL / height))
         _draw_image(cell, np.asarray(image))
+        for box in boxes[index] if boxes else ():
+            box.draw(cell)
         figure.text(
             (left + _CELL / 2) / width, (bottom - 0.04) / height, text,
             ha="center", va="top", fontsize=8, color=INK, parse_math=False,

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import keras
 
 
-def run_model(model: "keras.Model", batches: Any, *, what: str, total: int) -> np.ndarray:
-    """Return the outputs of a model of one output for all batches, in order.
+def run_model(model: "keras.Model", batches: Any, *, what: str, total: int) -> Any:
+    """Return the output of a model for all batches, in order.
 
     Args:
         model: A Keras model; it need not be compiled.
@@ -23,14 +23,18 @@ def run_model(model: "keras.Model", batches: Any, *, what: str, total: int) -> n
         total: Number of images.
 
     Returns:
-        float32 `(total, ...)`.
+        float32 `(total, ...)`; of a model with named outputs a dictionary of these.
     """
     with one_line_errors():
-        return np.concatenate([outputs[0] for outputs in run_batches(model, batches, what=what, total=total)])
+        found = list(zip(*run_batches(model, batches, what=what, total=total), strict=True))
+    outputs = [np.concatenate(blocks) for blocks in found]
+    return dict(zip(sorted(model.output), outputs, strict=True)) if isinstance(model.output, dict) else outputs[0]
 
 
 def run_batches(model: "keras.Model", batches: Any, *, what: str, total: int) -> Iterator[list[np.ndarray]]:
-    """Yield the outputs of a model for each batch, so that they need not all be kept in memory.
+    """Yield the outputs of a model for each batch, named ones in the order of their names.
+
+    They need not all be kept in memory so.
 
     Args:
         model: A Keras model; it need not be compiled. It runs in inference mode.
@@ -46,6 +50,8 @@ def run_batches(model: "keras.Model", batches: Any, *, what: str, total: int) ->
         done = 0
         for batch in batches:
             outputs = model.predict_on_batch(batch)
+            if isinstance(outputs, dict):
+                outputs = [outputs[name] for name in sorted(outputs)]
             outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
             done += len(outputs[0])
             line.report(done)

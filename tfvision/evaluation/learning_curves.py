@@ -23,8 +23,8 @@ from tfvision.evaluation.figure import (
     shorten,
 )
 
-_FIRST = ("loss", "accuracy", "f1")
-_NAMES = {"f1": "F1"}
+_FIRST = ("loss", "iou", "iou_50", "accuracy", "f1")
+_NAMES = {"f1": "F1", "iou": "mean IoU", "iou_50": "share with IoU above 0.5"}
 
 
 def plot_learning_curves(history: Sequence[dict[str, Any]], path: Path | str, *, monitor: str = "val_loss") -> None:

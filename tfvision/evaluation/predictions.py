@@ -1,7 +1,7 @@
 """Predictions: what a model said of each image, and the CSV file that every figure comes from."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -63,6 +63,19 @@ class Predictions:
         if self.decided is not None:
             return self.decided
         return self.probabilities.argmax(axis=1).astype(np.int64)
+
+    @property
+    def predicted_names(self) -> list[str]:
+        """The names of the predicted classes."""
+        return [self.class_names[index] for index in self.predicted]
+
+    def joined(self, other: "Predictions") -> "Predictions":
+        """Return these images and then those of another part."""
+        both = {
+            key: np.concatenate([getattr(self, key), getattr(other, key)])
+            for key in ("parts", "labels", "probabilities")
+        }
+        return replace(self, ids=self.ids + other.ids, **both)
 
     def part(self, name: str) -> "Predictions":
         """Return the images of one part of the split, in order."""
@@ -135,16 +148,26 @@ def read_predictions(path: Path | str) -> Predictions:
     except (OSError, ValueError, csv.Error) as error:
         why = getattr(error, "strerror", None) or error
         raise DataError(f"cannot read predictions from {path}: {why}; expected a CSV file tfvision wrote") from error
-    names = tuple(name.removeprefix(_PREFIX) for name in header if name.startswith(_PREFIX))
-    if "id" not in header or not names:
-        raise DataError(f"{path} has the columns {', '.join(header)}; expected id and one p_<class> a class")
     bad = next((number for number, row in enumerate(rows, start=2) if len(row) != len(header)), None)
     if bad:
         raise DataError(f"{path} has {len(rows[bad - 2])} fields in row {bad}; expected {len(header)}")
-    columns = dict(zip(header, zip(*rows, strict=True) if rows else [()] * len(header), strict=True))
-    empty = ("",) * len(rows)
+    return parse_predictions(
+        dict(zip(header, zip(*rows, strict=True) if rows else [()] * len(header), strict=True)), path
+    )
+
+
+def parse_predictions(columns: Mapping[str, Sequence[str]], path: Path) -> Predictions:
+    """Return the predictions in the columns of a file, whatever other columns it has.
+
+    Raises:
+        DataError: Columns are missing, or hold a value that is not a class or a number.
+    """
+    names = tuple(name.removeprefix(_PREFIX) for name in columns if name.startswith(_PREFIX))
+    if "id" not in columns or not names:
+        raise DataError(f"{path} has the columns {', '.join(columns)}; expected id and one p_<class> a class")
+    empty = ("",) * len(columns["id"])
     return Predictions(
-        ids=columns["id"],
+        ids=tuple(columns["id"]),
         parts=np.array(columns.get("part", empty), dtype=str),
         labels=_label_indices(columns.get("label", empty), names, path),
         probabilities=_numbers([columns[_PREFIX + name] for name in names], path),
@@ -152,16 +175,26 @@ def read_predictions(path: Path | str) -> Predictions:
     )
 
 
-def _write(path: Path | str, leading: list[str], cells: Iterable[Iterable[str]], predictions: Predictions) -> None:
+def class_cells(predictions: Predictions) -> dict[str, list[str]]:
+    """Return the columns `predicted, p_<class>...` as text, a cell an image."""
     texts = [[f"{value:.{DIGITS}g}" for value in row] for row in predictions.probabilities.tolist()]
     # The class is that of the written digits, so that a reader of the file finds the same.
     rounded = np.array(texts, dtype=np.float64).reshape(predictions.probabilities.shape)
     indexes = rounded.argmax(axis=1) if predictions.decided is None else predictions.decided
     predicted = [predictions.class_names[index] for index in indexes]
+    columns = [[row[index] for row in texts] for index in range(len(predictions.class_names))]
+    return {
+        "predicted": predicted,
+        **{_PREFIX + name: column for name, column in zip(predictions.class_names, columns, strict=True)},
+    }
+
+
+def _write(path: Path | str, leading: list[str], cells: Iterable[Iterable[str]], predictions: Predictions) -> None:
+    columns = class_cells(predictions)
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*leading, "predicted", *(_PREFIX + name for name in predictions.class_names)])
-        writer.writerows([*row, name, *text] for row, name, text in zip(cells, predicted, texts, strict=True))
+        writer.writerow([*leading, *columns])
+        writer.writerows([*row, *texts] for row, texts in zip(cells, zip(*columns.values(), strict=True), strict=True))
 
 
 def _label_indices(texts: Iterable[str], names: tuple[str, ...], path: Path) -> np.ndarray:

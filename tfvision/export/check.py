@@ -10,14 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
+from tfvision.data.boxes.geometry import box_ious
+from tfvision.data.boxes.orientation import UPRIGHT
 from tfvision.data.imageset import ImageSet
 from tfvision.errors import RunError
 from tfvision.evaluation.decision import Decision
-from tfvision.evaluation.predictions import Predictions
+from tfvision.tasks import BOX, PROBABILITIES
 
-LARGEST_DIFFERENCE = 1e-5  # of any probability, decoded images in
+LARGEST_DIFFERENCE = 1e-5  # of any probability, and of a corner as a share of the image's side, decoded images in
+LEAST_AGREEMENT = 0.995  # of predicted classes and boxes, encoded images in (another JPEG decoder, no EXIF)
 LARGEST_TIE = 1e-3  # lead of a class over the next, in log-probability, that rounding may turn round
-LEAST_AGREEMENT = 0.995  # of predicted classes, encoded images in (another JPEG decoder, no EXIF)
+SAME_BOX = 0.9  # least overlap of two boxes that agree
 
 
 @dataclass(frozen=True)
@@ -26,53 +29,78 @@ class Agreement:
 
     Attributes:
         images: Number of images compared.
-        difference: Largest difference of any probability through `serving_default`.
-        classes: Number of images of the same class through `serving_default`.
-        bytes_agreement: Share of images with the same class through `serve_bytes`; None without JPEG or PNG.
+        difference: Largest difference of any probability through `serving_default`, or of a corner as a share of the
+            image's side.
+        classes: Number of images of the same class through `serving_default`; None where there are no classes.
+        bytes_agreement: Share of images with the same class and box through `serve_bytes`; None without JPEG or PNG.
     """
 
     images: int
     difference: float
-    classes: int
+    classes: int | None
     bytes_agreement: float | None
 
 
-def check_saved_model(saved_model: Path, images: ImageSet, expected: Predictions, decision: Decision) -> Agreement:
-    """Compare a SavedModel, loaded in a fresh process without Keras or tfvision's models, with known probabilities.
+def check_saved_model(
+    saved_model: Path, images: ImageSet, expected: dict[str, np.ndarray], decision: Decision | None = None
+) -> Agreement:
+    """Compare a SavedModel, loaded in a fresh process without Keras or tfvision's models, with what is known.
 
     Args:
         saved_model: Its folder.
         images: Real images at their original sizes.
-        expected: What model.keras says of them, decided by `decision`.
-        decision: The run's.
+        expected: What model.keras says of them: `probabilities`, float (n, classes); `box`, float (n, 4).
+        decision: By which classes follow from the probabilities.
 
     Raises:
-        RunError: They differ by more than `LARGEST_DIFFERENCE` or in a class that is no tie, `serve_bytes` agrees in fewer than `LEAST_AGREEMENT`, the
+        RunError: They differ by more than `LARGEST_DIFFERENCE` or in a class that is no tie, answers agree in fewer than `LEAST_AGREEMENT`, the
             SavedModel does not load, or the images cannot be written for the fresh process.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         _write(images, Path(folder))
-        answers = _ask(saved_model, Path(folder), len(images))
-    found = np.array(answers["probabilities"])
-    difference = float(np.abs(found - expected.probabilities).max())
-    classes = expected.predicted
-    same = np.array(answers["classes"]) == classes
-    by_bytes = [(k, answer) for k, answer in enumerate(answers["from_bytes"]) if answer is not None]
-    agreement = float(np.mean([answer == classes[k] for k, answer in by_bytes])) if by_bytes else None
+        answers = _ask(saved_model, Path(folder), len(images), _names(expected))
+    decision = decision or Decision()
+    known = expected.get(PROBABILITIES)
+    predicted = None if known is None else decision.decide(known)
+    difference = max(
+        _difference(np.array(answers["pixels"][name]), values, name, images) for name, values in expected.items()
+    )
+    # Boxes of the bytes are in stored pixels: they can be compared where nothing is turned.
+    by_bytes = [k for k, answer in enumerate(answers["encoded"]) if answer is not None and not _is_turned(images, k)]
+    agreed = [
+        (BOX not in expected or _same_box(answers["encoded"][k][BOX], expected[BOX][k]))
+        and (predicted is None or answers["encoded"][k]["class"] == predicted[k])
+        for k in by_bytes
+    ]
+    agreement = float(np.mean(agreed)) if agreed else None
     if not difference <= LARGEST_DIFFERENCE:
         raise RunError(
             f"the SavedModel differs from model.keras by {difference:.2e}, more than {LARGEST_DIFFERENCE:.0e}; it was not kept"
         )
-    if wrong := np.sum(~same & (decision.margins(expected.probabilities) > LARGEST_TIE)):
+    same = None if predicted is None else np.array(answers["pixels"]["class"]) == predicted
+    if same is not None and (wrong := np.sum(~same & (decision.margins(known) > LARGEST_TIE))):
         raise RunError(
             f"the SavedModel gives {wrong:,} of {len(images):,} images another class than model.keras, "
             "although its probabilities agree; it was not kept"
         )
     if agreement is not None and agreement < LEAST_AGREEMENT:
         raise RunError(
-            f"serve_bytes gives the same class for {agreement:.1%} of images, less than {LEAST_AGREEMENT:.1%}; it was not kept"
+            f"serve_bytes gives the same answer for {agreement:.1%} of images, less than {LEAST_AGREEMENT:.1%}; it was not kept"
         )
-    return Agreement(len(images), difference, int(same.sum()), agreement)
+    return Agreement(len(images), difference, None if same is None else int(same.sum()), agreement)
+
+
+def _difference(found: np.ndarray, expected: np.ndarray, name: str, images: ImageSet) -> float:
+    scale = np.tile(images.frames[:, :2], 2) if name == BOX and images.frames is not None else 1.0
+    return float(np.abs((found - expected) / scale).max())
+
+
+def _same_box(found: list[float], expected: np.ndarray) -> bool:
+    return float(box_ious(np.array(found), expected)) >= SAME_BOX or np.allclose(found, expected, atol=1)
+
+
+def _is_turned(images: ImageSet, index: int) -> bool:
+    return images.frames is not None and images.frames[index, 2] != UPRIGHT
 
 
 def _write(images: ImageSet, folder: Path) -> None:
@@ -92,25 +120,31 @@ _SCRIPT = """
 import json, sys
 import numpy as np
 import tensorflow as tf
-folder, count, model = sys.argv[1], int(sys.argv[2]), tf.saved_model.load(sys.argv[3])
+folder, count, model, names = sys.argv[1], int(sys.argv[2]), tf.saved_model.load(sys.argv[3]), sys.argv[4:]
 pixels, encoded = model.signatures["serving_default"], model.signatures["serve_bytes"]
-answers = {"probabilities": [], "classes": [], "from_bytes": []}
+answers = {"pixels": {name: [] for name in names}, "encoded": []}
 for k in range(count):
     image = np.load(f"{folder}/{k}.npy")
     answer = pixels(images=tf.constant(image[None]))
-    answers["probabilities"].append(answer["probabilities"].numpy()[0].tolist())
-    answers["classes"].append(int(answer["class"].numpy()[0]))
+    for name in names:
+        answers["pixels"][name].append(answer[name].numpy()[0].tolist())
     data = open(f"{folder}/{k}.bytes", "rb").read()
     if data[:2] == b"\\xff\\xd8" or data[:4] == b"\\x89PNG":
-        answers["from_bytes"].append(int(encoded(encoded=tf.constant([data]))["class"].numpy()[0]))
+        answer = encoded(encoded=tf.constant([data]))
+        answers["encoded"].append({name: answer[name].numpy()[0].tolist() for name in names})
     else:
-        answers["from_bytes"].append(None)
+        answers["encoded"].append(None)
 print("ANSWERS" + json.dumps(answers))
 """
 
 
-def _ask(saved_model: Path, folder: Path, count: int) -> dict:
-    command = [sys.executable, "-c", _SCRIPT, str(folder), str(count), str(saved_model)]
+def _names(expected: dict[str, np.ndarray]) -> list[str]:
+    """Return the answers to ask for."""
+    return [*expected, *(["class"] if PROBABILITIES in expected else [])]
+
+
+def _ask(saved_model: Path, folder: Path, count: int, names: list[str]) -> dict:
+    command = [sys.executable, "-c", _SCRIPT, str(folder), str(count), str(saved_model), *names]
     # On the CPU: a GPU is this process's, and rounds otherwise.
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)

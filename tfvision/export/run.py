@@ -13,8 +13,9 @@ from tfvision.errors import DataError
 from tfvision.evaluation.decision import Decision
 from tfvision.export.check import Agreement, check_saved_model
 from tfvision.export.savedmodel import publish, write_saved_model
-from tfvision.prediction import KerasPredictor, predict_images
+from tfvision.prediction import KerasPredictor
 from tfvision.runs import Run
+from tfvision.tasks import has_boxes
 
 _COMPARED = 400  # images: enough that one disagreement of serve_bytes is no failure
 _DECODED = 512 * 2**20  # bytes of their pixels, which travel through the temporary folder
@@ -36,10 +37,10 @@ def export_run(run: Run, output: Path, *, data: str | None = None) -> tuple[Path
         RunError: Model and SavedModel disagree, or the disk is full; nothing is left behind.
     """
     model, facts = run.model(), run.facts
-    found = scan(_images(run, data), on_bad="fail" if data else "skip")
+    found = scan(_images(run, data), on_bad="fail" if data else "skip", frames=has_boxes(facts.task))
     images = found.images.select(_fitting(found.sizes))
     with keras.device("cpu:0"):
-        expected = predict_images(KerasPredictor(model, facts), images)
+        expected = KerasPredictor(model, facts).outputs(images)
     temporary = write_saved_model(model, facts, output)
     try:
         agreement = check_saved_model(temporary, images, expected, facts.decision or Decision())
@@ -54,7 +55,7 @@ def _images(run: Run, data: str | None) -> ImageSet:
         images = open_images(data, labelled=False)
         return images.select(_spread(np.arange(len(images)), _COMPARED))
     try:
-        images = open_images(run.config.data, **run.config.source.columns())
+        images = open_images(run.config.data, **run.config.source.columns(), boxes=has_boxes(run.config.task))
     except DataError as error:
         raise DataError(f"{error} (to compare on other images than the run's own, give them with --data)") from None
     parts = run.parts

@@ -8,12 +8,14 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from tfvision.data.boxes.resizing import predicted_boxes
 from tfvision.data.resize import resize_images
 from tfvision.errors import RunError
 from tfvision.evaluation.decision import Decision, least_probability
 from tfvision.files import remove_abandoned
 from tfvision.prediction import FACTS_FILE, newest_version
 from tfvision.runs import ModelFacts
+from tfvision.tasks import BOX, PROBABILITIES, outputs_of
 
 _UNFINISHED = ".unfinished-"  # and the number of the process that writes it
 
@@ -22,8 +24,8 @@ def write_saved_model(model: keras.Model, facts: ModelFacts, folder: Path) -> Pa
     """Write a model with its resize and class names into an unfinished folder beside the versions.
 
     Args:
-        model: Raw pixels of the model's size in, probabilities out.
-        facts: Class names and resize.
+        model: Raw pixels of the model's size in; probabilities, boxes or both out.
+        facts: Task, class names and resize.
         folder: `saved_models/<name>`; made if missing.
 
     Returns:
@@ -65,27 +67,34 @@ def _endpoints(model: keras.Model, facts: ModelFacts) -> tuple[tf.Module, dict[s
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, channels), tf.uint8, name="images")])
     def serving_default(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(resize_images(images, facts.resize))
+        sizes = tf.repeat(tf.shape(images)[tf.newaxis, 1:3], tf.shape(images)[0], axis=0)
+        return answer(resize_images(images, facts.resize), sizes)
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="encoded")])
     def serve_bytes(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(_decode(encoded, facts))
+        return answer(*_decode(encoded, facts))
 
     return module, {"serving_default": serving_default, "serve_bytes": serve_bytes}
 
 
-def _answering(model: keras.Model, facts: ModelFacts) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """Return the model from pixels of its own size to what an endpoint answers, traced once for both of them."""
-    resize = facts.resize
+def _answering(model: keras.Model, facts: ModelFacts) -> Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]:
+    """Return the model from pixels of its own size to what an endpoint answers, traced once for both of them.
 
-    @tf.function(input_signature=[tf.TensorSpec((None, resize.height, resize.width, resize.channels), tf.uint8)])
-    def answer(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs = model(pixels, training=False)
-        if len(facts.class_names) == 2 and outputs.shape[-1] == 1:
-            outputs = tf.concat([1.0 - outputs, outputs], axis=-1)
-        outputs, predicted = _decide(outputs, facts.decision)
-        names = tf.gather(tf.constant(facts.class_names), predicted)
-        return {"probabilities": outputs, "class": predicted, "class_name": names}
+    Beside the pixels it takes height and width of each image as it came, int32 (b, 2), which boxes are told in.
+    """
+    resize = facts.resize
+    pixels_spec = tf.TensorSpec((None, resize.height, resize.width, resize.channels), tf.uint8)
+
+    @tf.function(input_signature=[pixels_spec, tf.TensorSpec((None, 2), tf.int32)])
+    def answer(pixels: tf.Tensor, sizes: tf.Tensor) -> dict[str, tf.Tensor]:
+        given = model(pixels, training=False)
+        outputs = given if isinstance(given, dict) else {outputs_of(facts.task)[0]: given}
+        answers = {}
+        if BOX in outputs:
+            answers[BOX] = tf.cast(predicted_boxes(outputs[BOX], sizes, resize), tf.float32)
+        if PROBABILITIES in outputs:
+            answers |= _classes(outputs[PROBABILITIES], facts)
+        return answers
 
     return answer
 
@@ -101,13 +110,23 @@ def _decide(outputs: tf.Tensor, decision: Decision | None) -> tuple[tf.Tensor, t
     return probabilities, tf.argmax(scores, axis=-1)
 
 
-def _decode(encoded: tf.Tensor, facts: ModelFacts) -> tf.Tensor:
-    """Decode JPEG or PNG strings and resize each, since their sizes may differ."""
+def _classes(outputs: tf.Tensor, facts: ModelFacts) -> dict[str, tf.Tensor]:
+    """Return probabilities, the class and its name."""
+    if len(facts.class_names) == 2 and outputs.shape[-1] == 1:
+        outputs = tf.concat([1.0 - outputs, outputs], axis=-1)
+    outputs, predicted = _decide(outputs, facts.decision)
+    names = tf.gather(tf.constant(facts.class_names), predicted)
+    return {PROBABILITIES: outputs, "class": predicted, "class_name": names}
 
-    def decode_one(data: tf.Tensor) -> tf.Tensor:
+
+def _decode(encoded: tf.Tensor, facts: ModelFacts) -> tuple[tf.Tensor, tf.Tensor]:
+    """Decode JPEG or PNG strings and resize each, since their sizes may differ; return these sizes too, int32 (b, 2)."""
+
+    def decode_one(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         # This kernel reads PNG too; the accurate transform is what the training's decoder uses.
         image = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
-        return resize_images(image, facts.resize)
+        return resize_images(image, facts.resize), tf.shape(image)[:2]
 
     size = (facts.resize.height, facts.resize.width, facts.resize.channels)
-    return tf.map_fn(decode_one, encoded, fn_output_signature=tf.TensorSpec(size, tf.uint8))
+    specs = tf.TensorSpec(size, tf.uint8), tf.TensorSpec((2,), tf.int32)
+    return tf.map_fn(decode_one, encoded, fn_output_signature=specs)

@@ -1,4 +1,4 @@
-"""Assembled classifiers: raw pixels in, probabilities out."""
+"""Assembled models: raw pixels in, probabilities, a box or both out."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,8 +9,9 @@ from tfvision.errors import UsageError
 from tfvision.models.architectures import build_backbone
 from tfvision.models.backbones import backbone_facts
 from tfvision.models.freezing import backbone_layers, unfreeze
-from tfvision.models.heads import build_head
+from tfvision.models.heads import HEAD, build_box_head, build_head
 from tfvision.models.weights import load_backbone_weights
+from tfvision.tasks import BOTH, BOX, CLASSIFY, LOCALIZE
 
 if TYPE_CHECKING:
     import keras
@@ -148,8 +149,6 @@ def attach_head(
 
     Several heads share the backbone's layers: what is trainable and what was trained of it they have in common.
     """
-    import keras
-
     probabilities = build_head(
         backbone.features,
         num_classes,
@@ -160,7 +159,79 @@ def attach_head(
         pool_batch_norm=head_pool_batch_norm,
         dropout=head_dropout,
     )
-    model = keras.Model(backbone.pixels, probabilities, name=backbone.name)
+    return _with_head(backbone, probabilities)
+
+
+def build_localizer(
+    backbone: str,
+    num_classes: int | None = None,
+    *,
+    image_size: int = 224,
+    input_size: int | None = None,
+    channels: int = 3,
+    weights: str = "imagenet",
+    backbone_options: Mapping[str, Any] | None = None,
+    **head_options: Any,
+) -> "keras.Model":
+    """Build a model that says where the object is, as `build_classifier` builds one that says what it is.
+
+    Args:
+        backbone: A key of BACKBONES.
+        num_classes: Two or more to say the class too; None for the box alone.
+        image_size: As in `build_classifier`, like the four after it.
+        input_size: See there.
+        channels: See there.
+        weights: See there.
+        backbone_options: See there.
+        **head_options: `box_head`, `box_grid`, `box_filters`: kind, grid and filters of `build_box_head`; `head_units`,
+            `head_dropout` and the others of `build_classifier`.
+
+    Returns:
+        An uncompiled model named after the backbone. Output `(batch, 4)`: xmin, ymin, xmax, ymax as shares of the sides
+        of the image that came in. With classes a dictionary: `box`, and `probabilities` as of `build_classifier`.
+
+    Raises:
+        UsageError: As `build_classifier`.
+    """
+    built = build_open_backbone(
+        backbone,
+        image_size=image_size,
+        input_size=input_size,
+        channels=channels,
+        weights=weights,
+        backbone_options=backbone_options,
+    )
+    return attach_box_head(built, num_classes, **head_options)
+
+
+def attach_box_head(
+    backbone: OpenBackbone,
+    num_classes: int | None = None,
+    *,
+    box_head: str = "grid",
+    box_grid: int = 3,
+    box_filters: int = 128,
+    **head_options: Any,
+) -> "keras.Model":
+    """Put a head that finds boxes on a backbone; see `build_localizer`."""
+    options = {name.removeprefix("head_"): value for name, value in head_options.items()}
+    outputs = build_box_head(
+        backbone.features, num_classes, kind=box_head, grid=box_grid, filters=box_filters, **options
+    )
+    return _with_head(backbone, outputs)
+
+
+def task_of(model: "keras.Model") -> str:
+    """Return the task that a model's outputs are for: a dictionary for both, else by the name of the last layer."""
+    if isinstance(model.output, dict):
+        return BOTH
+    return LOCALIZE if model.output._keras_history.operation.name == f"{HEAD}{BOX}" else CLASSIFY
+
+
+def _with_head(backbone: OpenBackbone, outputs: Any) -> "keras.Model":
+    import keras
+
+    model = keras.Model(backbone.pixels, outputs, name=backbone.name)
     from_scratch = backbone.weights == "none"
     model.tfvision_weights = backbone.weights
     unfreeze(model, "all" if from_scratch else "none", batch_norm=from_scratch)

@@ -1,9 +1,11 @@
-"""Heads: from feature maps to class probabilities."""
+"""Heads: from feature maps to class probabilities, a box, or both."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfvision.errors import UsageError
+from tfvision.models.box_heads import BOX_HEADS, box_of_grid, box_of_maps, box_of_vector
+from tfvision.tasks import BOX, PROBABILITIES
 
 if TYPE_CHECKING:
     import keras
@@ -41,10 +43,80 @@ def build_head(
     Raises:
         UsageError: A wrong pooling, activation, rate or number of classes.
     """
-    from keras import layers
-
     if num_classes < 2:
         raise UsageError(f"a classifier needs two or more classes, got {num_classes}")
+    vector = _hidden(
+        features,
+        pooling=pooling,
+        units=units,
+        activation=activation,
+        batch_norm=batch_norm,
+        pool_batch_norm=pool_batch_norm,
+        dropout=dropout,
+    )
+    return _probabilities(vector, num_classes)
+
+
+def build_box_head(
+    features: "keras.KerasTensor",
+    num_classes: int | None = None,
+    *,
+    kind: str = "grid",
+    grid: int = 3,
+    filters: int = 128,
+    dropout: float | Sequence[float] = 0.0,
+    **options: Any,
+) -> "keras.KerasTensor | dict[str, keras.KerasTensor]":
+    """Add a head that gives a box, and probabilities too where there are classes.
+
+    Args:
+        features: Feature maps `(batch, h, w, channels)`.
+        num_classes: Two or more; None for a box alone.
+        kind: `pooled`: the box is linear in what the classes are read from, where averages have lost all places.
+            `grid`: in averages over the cells of a grid. `spatial`: it comes from a map for each side, see
+            `box_of_maps`. With the last two, pooling and hidden layers are of the classes alone.
+        grid: Cells of the grid, down and across.
+        filters: Of the spatial head's convolution.
+        dropout: See `build_head`; before the box of a grid or of maps stands the last rate.
+        **options: As for `build_head`.
+
+    Returns:
+        Corners `(batch, 4)` as shares of the image's sides: xmin, ymin, xmax, ymax; with classes a dictionary of this
+        as `box`, and `probabilities`.
+
+    Raises:
+        UsageError: As for `build_head`, or an unknown kind.
+    """
+    if kind not in BOX_HEADS:
+        raise UsageError(f"unknown box head {kind!r}; expected {', '.join(BOX_HEADS)}")
+    if num_classes is not None and num_classes < 2:
+        raise UsageError(
+            f"a classifier needs two or more classes, got {num_classes}; use task localize for the box alone"
+        )
+    vector = _hidden(features, dropout=dropout, **options) if kind == "pooled" or num_classes is not None else None
+    rate = _dropout_rates(dropout, options.get("units", ()))[-1]
+    if kind == "spatial":
+        box = box_of_maps(features, HEAD, filters=filters, dropout=rate)
+    elif kind == "grid":
+        box = box_of_grid(features, HEAD, grid=grid, dropout=rate)
+    else:
+        box = box_of_vector(vector, HEAD)
+    return box if num_classes is None else {BOX: box, PROBABILITIES: _probabilities(vector, num_classes)}
+
+
+def _hidden(
+    features: "keras.KerasTensor",
+    *,
+    pooling: str = "avg",
+    units: Sequence[int] = (),
+    activation: str = "relu",
+    batch_norm: bool = False,
+    pool_batch_norm: bool = False,
+    dropout: float | Sequence[float] = 0.0,
+) -> "keras.KerasTensor":
+    """Return the vector that outputs are read from, `(batch, features)`; arguments as in `build_head`."""
+    from keras import layers
+
     rates = _dropout_rates(dropout, units)
     x = _pool(features, pooling)
     if pool_batch_norm:
@@ -58,9 +130,15 @@ def build_head(
             x = layers.Dropout(rate, name=f"{HEAD}dropout_{number}")(x)
     if not units and rates[0]:
         x = layers.Dropout(rates[0], name=f"{HEAD}dropout")(x)
+    return x
+
+
+def _probabilities(vector: "keras.KerasTensor", num_classes: int) -> "keras.KerasTensor":
+    from keras import layers
+
     outputs, activation = (1, "sigmoid") if num_classes == 2 else (num_classes, "softmax")
     # Probabilities stay float32 where a mixed policy computes in 16 bits.
-    return layers.Dense(outputs, activation=activation, dtype="float32", name=f"{HEAD}probabilities")(x)
+    return layers.Dense(outputs, activation=activation, dtype="float32", name=f"{HEAD}probabilities")(vector)
 
 
 def _pool(features: "keras.KerasTensor", pooling: str) -> "keras.KerasTensor":

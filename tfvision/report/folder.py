@@ -14,7 +14,7 @@ from tfvision.options import parse_yaml
 
 PLOTS = (
     "learning_curves", "confusion_matrix", "precision_recall", "roc", "calibration",
-    "class_samples", "augmented_samples", "worst_mistakes",
+    "class_samples", "augmented_samples", "worst_mistakes", "iou_histogram", "box_samples", "worst_boxes",
 )  # fmt: skip
 _LATER_PLOTS = ("calibration_after", "corruptions", "corruptions_samples")  # of what may be asked after training
 

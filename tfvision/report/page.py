@@ -1,14 +1,14 @@
 """The report: one self-contained page that tells what a run did, how well, and how to use it."""
 
 import shlex
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from tfvision import __version__
 from tfvision.files import write_text
+from tfvision.report.box_story import box_tables, class_metrics, tell_boxes
 from tfvision.report.decision import decision_section
 from tfvision.report.folder import RunFiles, read_run_files
 from tfvision.report.pseudo_labels import pseudo_label_section
@@ -35,25 +35,28 @@ def write_report(folder: Path | str) -> Path:
 
 def render(files: RunFiles) -> str:
     """Return the page as HTML; every text of the run is escaped."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(resources.files("tfvision.report").joinpath("page.html").read_text("utf-8"))
+    template = page_template("page.html")
     config = files.config
     subject = [Path(plain(config[name])).name for name in ("backbone", "data") if config.get(name) is not None]
     part = headline_part(files.metrics)
+    boxes, of_classes = box_tables(files.metrics, part), class_metrics(files.metrics)
+    class_part = headline_part(of_classes)
     return template.render(
         title=" on ".join(subject) or files.folder.name,
         run=files.folder.as_posix(),
-        story=tell(files.metrics),
+        story=tell_boxes(files.metrics, part) if boxes else tell(files.metrics),
+        boxes=boxes,
+        has_classes=not boxes or class_part is not None,
         tiles=tiles(files),
         facts=fact_rows(files),
         phases=phase_table(files),
         images=image_table(files.counts),
-        scores=score_table(files.metrics),
-        classes=class_table(files.metrics),
+        scores=score_table(of_classes),
+        classes=class_table(of_classes),
         decision=decision_section(files.decision),
         pseudo_labels=pseudo_label_section(files.pseudo_labels),
         plots=files.plots,
-        flawless=part is not None and files.metrics[part]["accuracy"] == 1,
+        flawless=class_part is not None and of_classes[class_part]["accuracy"] == 1,
         usage=_usage(files),
         command=plain(files.environment.get("command") or ""),
         config_text=files.config_text,
@@ -64,12 +67,22 @@ def render(files: RunFiles) -> str:
     )
 
 
+def page_template(name: str) -> Template:
+    """Return a page of this folder; what is written into it is escaped, and what is missing is an error."""
+    loader = PackageLoader("tfvision.report", "")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template(name)
+
+
 def _usage(files: RunFiles) -> dict[str, str]:
     run = shlex.quote(files.folder.as_posix())
     model = shlex.quote(f"saved_models/{files.folder.resolve().name}")
+    draw = " --draw boxes/" if class_metrics(files.metrics) != files.metrics else ""
     config = shlex.quote((files.folder / "config.yaml").as_posix())
     return {
-        "predict": f"tfvision predict {run} photos/ --output predictions.csv",
+        "predict": f"tfvision predict {run} photos/ --output predictions.csv{draw}",
         "evaluate": f"tfvision evaluate {run} --data other.zip --output other.json",
         "export": f"tfvision export {run} --output {model}",
         "repeat": f"tfvision train --config {config} --output runs/again",
@@ -78,19 +91,33 @@ def _usage(files: RunFiles) -> dict[str, str]:
 
 
 def _snippet(files: RunFiles) -> str:
-    part = headline_part(files.metrics)
-    names: list[Any] = (files.metrics[part].get("class_names") or []) if part else []
+    of_classes = class_metrics(files.metrics)
+    part = headline_part(of_classes)
+    names: list[Any] = (of_classes[part].get("class_names") or []) if part else []
+    with_boxes = of_classes != files.metrics
     answer = "class_names[probabilities.argmax()]"
     if len(names) == 2:
         answer = "class_names[int(probabilities[-1] > 0.5)]"  # right for one sigmoid unit and for two outputs
-    return "\n".join([
+    load = [
         "import keras",
         "import numpy as np",
         "",
         f"model = keras.saving.load_model({(files.folder / 'model.keras').as_posix()!r})",
-        f"class_names = {names!r}",
+        *([f"class_names = {names!r}"] if names or not with_boxes else []),
         'photo = keras.utils.load_img("photo.jpg", target_size=model.input_shape[1:3], interpolation="bilinear")',
         "pixels = np.asarray(photo)[None]        # (1, height, width, 3), RGB, 0..255: no rescaling",
-        "probabilities = model.predict(pixels)[0]",
-        f"print({answer}, probabilities)",
-    ])  # fmt: skip
+    ]  # fmt: skip
+    if not with_boxes:
+        said = ["probabilities = model.predict(pixels)[0]", f"print({answer}, probabilities)"]
+    elif names:
+        said = ["answer = model.predict(pixels)", 'probabilities = answer["probabilities"][0]']
+        said += [
+            'xmin, ymin, xmax, ymax = answer["box"][0]  # shares of the sides',
+            f"print({answer}, xmin, ymin, xmax, ymax)",
+        ]
+    else:
+        said = [
+            "xmin, ymin, xmax, ymax = model.predict(pixels)[0]  # shares of the sides",
+            "print(xmin, ymin, xmax, ymax)",
+        ]
+    return "\n".join([*load, *said])

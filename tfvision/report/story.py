@@ -26,7 +26,7 @@ def tell(metrics: dict[str, Any]) -> dict[str, Any]:
 
 def headline_part(metrics: dict[str, Any]) -> str | None:
     """Return the part whose score opens the report: test, else validation, else None."""
-    return next((part for part in ("test", "validation") if _has_accuracy(metrics.get(part))), None)
+    return next((part for part in ("test", "validation") if _has_score(metrics.get(part))), None)
 
 
 def percent(share: float | None) -> str:
@@ -35,6 +35,10 @@ def percent(share: float | None) -> str:
         return "–"
     digits = 1 if share in (0, 1) or 0.0005 <= share < 0.9995 else 3
     return f"{100 * share:.{digits}f} %" if share not in (0, 1) else f"{100 * share:.0f} %"
+
+
+def _has_score(scores: Any) -> bool:
+    return _has_accuracy(scores) or (isinstance(scores, dict) and scores.get("mean_iou") is not None)
 
 
 def _has_accuracy(scores: Any) -> bool:

@@ -24,8 +24,8 @@ _SCORES = {
     "brier": ("Brier score", "lower is better"),
     "expected_calibration_error": ("Calibration error", "lower is better; its interval lies a little high"),
 }
-_FACTS = ("data", "backbone", "weights", "image_size", "batch_size", "optimizer", "seed")
-_OPTIONS = ("weight_decay", "label_smoothing", "balance", "resize", "augment", "head")
+_FACTS = ("task", "data", "backbone", "weights", "image_size", "batch_size", "optimizer", "seed")
+_OPTIONS = ("weight_decay", "label_smoothing", "balance", "resize", "augment", "head", "box")
 _PHASE_COLUMNS = ("name", "solver", "epochs", "learning_rate", "schedule", "unfreeze", "patience")
 _PARTS = {"train": 0, "validation": 1, "test": 2}
 
@@ -58,6 +58,7 @@ def fact_rows(files: RunFiles) -> list[tuple[str, str]]:
         (name.replace("_", " "), describe(config[name]))
         for name in _OPTIONS
         if config.get(name) and config[name] != "none" and describe(config[name])
+        if name != "box" or config.get("task", "classify") != "classify"
     ]
     rows += [(name, describe(environment[name])) for name in ("model", "hardware", "versions") if environment.get(name)]
     seconds = _seconds(files)
@@ -97,7 +98,12 @@ def tiles(files: RunFiles) -> list[tuple[str, str]]:
     found = []
     if scores.get("f1_macro") is not None:
         found.append((f"{scores['f1_macro']:.4f}", f"F1 macro, {part}"))
-    if part == "test" and isinstance(files.metrics.get("validation"), dict):
+    if scores.get("share_50") is not None:
+        found += [
+            (percent(scores["share_50"]), f"IoU above 0.5, {part}"),
+            (f"{scores['median_iou']:.3f}", "median IoU"),
+        ]
+    elif part == "test" and isinstance(files.metrics.get("validation"), dict):
         found.append((percent(files.metrics["validation"].get("accuracy")), "accuracy, validation"))
     if files.counts:
         found.append((f"{sum(files.counts.values()):,}", "images in all"))

@@ -11,6 +11,7 @@ from tfvision.progress import ProgressLine, console
 from tfvision.training.checkpoints import PhaseState
 from tfvision.training.epochs import epoch_row, record_epoch
 from tfvision.training.history import diverged
+from tfvision.training.objective import plain_scores
 from tfvision.training.settings import Training
 
 _CHECK_SECONDS = 0.5  # between two looks at the running loss; each waits for the accelerator
@@ -52,12 +53,12 @@ class EpochRecorder(keras.callbacks.Callback):
         if now - self._looked_at < _CHECK_SECONDS:
             return
         self._looked_at = now
-        loss, accuracy = float(logs["loss"]), float(logs["accuracy"])
+        loss, score = float(logs["loss"]), next(name for name in logs if not name.endswith("loss"))
         if not math.isfinite(loss):
             raise self._diverged(f"at step {batch + 1} of {self.params['steps']}")
         self._last_loss = loss
         done = self.images_per_epoch * (batch + 1) // self.params["steps"]
-        self._line.report(done, detail=f"loss {loss:.4f}  accuracy {accuracy:.4f}")
+        self._line.report(done, detail=f"loss {loss:.4f}  {score} {float(logs[score]):.4f}")
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._trained_seconds = time.monotonic() - self._start
@@ -71,7 +72,7 @@ class EpochRecorder(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.close()
         history = self.training.history
-        scores = {name: float(value) for name, value in logs.items()}
+        scores = plain_scores(logs)
         row = epoch_row(
             len(history.rows) + 1,
             self.phase.name,

@@ -48,8 +48,10 @@ def _write_scalars(training: "Training", row: Row) -> None:
 
 def _say(history: History, better: bool) -> None:
     row = history.rows[-1]
+    names = [name for name in ("loss", "iou", "accuracy", "f1") if name in row]
+    learned = "  ".join(f"{name} {row[name]:.4f}" for name in names if name != "f1")
+    scored = "  ".join(f"{name} {row[f'val_{name}']:.4f}" for name in names)
     console.print(
-        f"{row['phase']:>10}  epoch {row['epoch']:>3}  loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}  "
-        f"validation: loss {row['val_loss']:.4f}  accuracy {row['val_accuracy']:.4f}  f1 {row['val_f1']:.4f}  "
+        f"{row['phase']:>10}  epoch {row['epoch']:>3}  {learned}  validation: {scored}  "
         f"{row['images_per_second']:,.0f} images/s  {duration(row['seconds'])}{'  best' if better else ''}"
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -11,12 +11,14 @@ from tfvision.config import Phase
 from tfvision.data.decoding import scan
 from tfvision.data.epochs import Epochs
 from tfvision.data.imageset import ImageSet
-from tfvision.data.pipeline import TrainingBatches, check_images, encode_labels, evaluation_batches, step_dataset
+from tfvision.data.pipeline import TrainingBatches, check_images, evaluation_batches, step_dataset
 from tfvision.data.pipeline import training_batches as image_batches
+from tfvision.data.targets import Places, Targets, targets_of
 from tfvision.data.views import Selection, Views
 from tfvision.evaluation.inference import run_model
 from tfvision.models.cut import Cut, cut_model
 from tfvision.progress import console, size_text
+from tfvision.tasks import has_boxes
 from tfvision.training.features import Features, TrunkFeatures
 from tfvision.training.settings import Training, TrainingSettings
 from tfvision.training.views import view_count
@@ -62,8 +64,11 @@ def feed_phase(training: Training, phase: Phase, *, first_epoch: int, epochs: in
         augmentation=settings.augmentation,
         oversample=settings.balance == "oversample",
         views=view_count(phase.views),
+        task=settings.task,
     )
-    validation = evaluation_batches(training.validation, resize=settings.resize, batch_size=settings.batch_size)
+    validation = evaluation_batches(
+        training.validation, resize=settings.resize, batch_size=settings.batch_size, task=settings.task
+    )
     return Feed(cut.joined if cut else training.model, batches, validation)
 
 
@@ -85,51 +90,57 @@ def plain_features(
     return [features.of(selection, what=what) for selection in selections]
 
 
-def predict_stored(cut: Cut, images: ImageSet, settings: TrainingSettings, *, what: str) -> np.ndarray:
-    """Return the outputs of a model, float32 `(n, ...)`, from what its trunk gives for images as they are."""
+def predict_stored(cut: Cut, settings: TrainingSettings, images: ImageSet, what: str) -> Any:
+    """Return what `run_model` would of a model, from what its trunk gives for images as they are."""
     features = TrunkFeatures(cut.trunk, settings.resize, settings.batch_size, settings.cache, cut.model.name)
     found = features.of(Selection.plain(_hashed(images)), what=what)
-    batches = _in_order(found, np.zeros((len(found), 1), np.float32), settings.batch_size)
-    return run_model(cut.tail, batches.map(lambda inputs, _: inputs), what=what, total=len(found))
+    return run_model(cut.tail, _in_order(found, None, settings.batch_size), what=what, total=len(found))
 
 
 def _feed_features(training: Training, phase: Phase, cut: Cut, epochs: range) -> Feed:
     settings, images, validation = training.settings, _hashed(training.train), _hashed(training.validation)
-    check_images(images, settings.batch_size, labelled=True)
-    check_images(validation, settings.batch_size, labelled=True)
+    check_images(images, settings.batch_size)
+    check_images(validation, settings.batch_size)
     order = Epochs.of(
         images.labels, batch_size=settings.batch_size, seed=settings.seed, oversample=settings.balance == "oversample"
     )
-    views = Views(images, order, settings.augmentation, settings.resize, settings.seed, view_count(phase.views))
+    resize, boxed = settings.resize, has_boxes(settings.task)
+    views = Views(images, order, settings.augmentation, resize, settings.seed, view_count(phase.views), boxed)
     features = TrunkFeatures(cut.trunk, settings.resize, settings.batch_size, settings.cache, training.model.name)
     selections = [views.selection, Selection.plain(validation)]
     what = f"{phase.name}: features"
     _say_size(features, selections, what)
     learned, held_out = (features.of(selection, what=what) for selection in selections)
-    labels = encode_labels(images)
+    targets = targets_of(images, settings.task, resize)
+    size = (resize.height, resize.width)
+    moved = Places(*views.selection.move(targets.boxes, size)) if targets.boxes is not None else None
 
     def load_batch(step: int) -> tuple[np.ndarray, ...]:
         epoch, entries = order.batch(step)
-        return *learned.read(views.chosen(epoch, entries)), labels[order.entries[entries, 0]]
+        chosen = views.chosen(epoch, entries)
+        seen = Places(moved.boxes[chosen], moved.left[chosen]) if moved else None
+        return *learned.read(chosen), *targets.numbers(order.entries[entries, 0], seen)
 
     steps = range(epochs.start * order.steps, epochs.stop * order.steps)
-    batches = TrainingBatches(_dataset(load_batch, steps, learned, labels.shape[1]), order.steps, len(order))
-    return Feed(cut.tail, batches, _in_order(held_out, encode_labels(validation), settings.batch_size))
+    batches = TrainingBatches(_dataset(load_batch, steps, learned, targets), order.steps, len(order))
+    of_validation = targets_of(validation, settings.task, resize)
+    return Feed(cut.tail, batches, _in_order(held_out, of_validation, settings.batch_size))
 
 
-def _in_order(features: Features, labels: np.ndarray, batch_size: int) -> tf.data.Dataset:
+def _in_order(features: Features, targets: Targets | None, batch_size: int) -> tf.data.Dataset:
     def load_batch(step: int) -> tuple[np.ndarray, ...]:
         places = np.arange(step * batch_size, min((step + 1) * batch_size, len(features)))
-        return *features.read(places), labels[places]
+        return *features.read(places), *(targets.numbers(places) if targets else ())
 
-    return _dataset(load_batch, range(-(-len(features) // batch_size)), features, labels.shape[1])
+    return _dataset(load_batch, range(-(-len(features) // batch_size)), features, targets)
 
 
-def _dataset(load_batch, steps: range, features: Features, outputs: int) -> tf.data.Dataset:
-    shapes = [(None, *shape) for shape in features.shapes]
-    types = [tf.as_dtype(features.table.dtype)] * len(shapes)
-    dataset = step_dataset(load_batch, steps, [*shapes, (None, outputs)], types=[*types, tf.float32])
-    return dataset.map(lambda *batch: (batch[:-1] if len(batch) > 2 else batch[0], batch[-1]))
+def _dataset(load_batch, steps: range, features: Features, targets: Targets | None) -> tf.data.Dataset:
+    inputs, of_targets = len(features.shapes), targets.shapes if targets else ()
+    shapes = [*((None, *shape) for shape in features.shapes), *of_targets]
+    types = [*[tf.as_dtype(features.table.dtype)] * inputs, *[tf.float32] * len(of_targets)]
+    dataset = step_dataset(load_batch, steps, shapes, types=types)
+    return targets.packed(dataset, inputs) if targets else dataset
 
 
 def _say_size(features: TrunkFeatures, selections: Sequence[Selection], what: str) -> None:

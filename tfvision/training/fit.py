@@ -18,7 +18,8 @@ from tfvision.training.callbacks import EpochRecorder
 from tfvision.training.checkpoints import Checkpoint, PhaseState, digest, other_model, restore
 from tfvision.training.feeding import feed_phase
 from tfvision.training.logistic import fit_closed
-from tfvision.training.optimizers import build_metrics, build_optimizer
+from tfvision.training.objective import build_objective
+from tfvision.training.optimizers import build_optimizer
 from tfvision.training.pseudo_labels import with_pseudo_labels
 from tfvision.training.settings import Training, TrainingSettings
 
@@ -102,13 +103,14 @@ def try_one_batch(model: keras.Model, train: ImageSet, phase: Phase, settings: T
         seed=settings.seed,
         epochs=1,
         augmentation=settings.augmentation,
+        task=settings.task,
     )
     cut = cut_model(model)
     fitted = cut.joined if cut else model
     compile_model(fitted, phase, settings, num_classes=len(train.class_names), steps_per_epoch=batches.steps_per_epoch)
     with one_line_errors(batch_size=settings.batch_size):
-        images, labels = next(iter(batches.dataset))
-        return float(fitted.train_on_batch(images, labels, return_dict=True)["loss"])
+        images, targets, *weights = next(iter(batches.dataset))
+        return float(fitted.train_on_batch(images, targets, *weights, return_dict=True)["loss"])
 
 
 def compile_model(
@@ -124,8 +126,7 @@ def compile_model(
             clip_norm=settings.clip_norm,
             ema=settings.ema,
         ),
-        loss=settings.build_loss(num_classes),
-        metrics=build_metrics(num_classes),
+        **build_objective(settings, num_classes),
         # XLA is 3 to 8 times slower than TensorFlow's own kernels on a CPU.
         jit_compile=bool(keras.distribution.list_devices("gpu")),
     )

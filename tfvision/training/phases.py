@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from tfvision.config import Phase, TrainConfig
 from tfvision.errors import UsageError
+from tfvision.tasks import has_boxes
 
 
 def default_phases(*, pretrained: bool, linear_head: bool) -> list[Phase]:
@@ -86,6 +87,8 @@ def pseudo_label_phases(phases: Sequence[Phase], rounds: int, *, restart: bool) 
 
 def _check_pseudo_labels(phases: Sequence[Phase], config: TrainConfig) -> None:
     using = [number for number, phase in enumerate(phases) if phase.pseudo_labels]
+    if using and has_boxes(config.task):
+        raise UsageError(f"phases[{using[0]}].pseudo_labels: there are none for boxes; use task classify")
     if using and using[0] == 0:
         raise UsageError("phases[0].pseudo_labels: the first phase has no model to label with; put one before it")
     if using and not (config.pseudo.source(config.data) or config.pseudo.labels):

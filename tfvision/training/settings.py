@@ -1,13 +1,14 @@
 """What stays the same through all phases of a training."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfvision.config import Augmentation, TrainConfig
+from tfvision.config import Augmentation, BoxOptions, TrainConfig
 from tfvision.data.imageset import ImageSet
 from tfvision.data.resize import Resize
+from tfvision.tasks import CLASSIFY
 from tfvision.training.checkpoints import Checkpoints, PhaseState
 from tfvision.training.history import History
 from tfvision.training.optimizers import build_loss
@@ -15,6 +16,7 @@ from tfvision.training.pseudo_labels import PseudoLabels
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class TrainingSettings:
         label_smoothing: 0..1.
         balance: `none`, `oversample` or `class_weights`.
         cache: How features of a frozen trunk are stored: `float16`, `float32` or `none`.
+        task: See `tfvision.tasks`.
+        box: Head and loss of the box.
     """
 
     resize: Resize
@@ -50,6 +54,8 @@ class TrainingSettings:
     label_smoothing: float = 0.0
     balance: str = "none"
     cache: str = "float16"
+    task: str = CLASSIFY
+    box: BoxOptions = field(default_factory=BoxOptions)
 
     @classmethod
     def from_config(cls, config: TrainConfig, resize: Resize) -> "TrainingSettings":
@@ -68,7 +74,7 @@ class Training:
     """A model, its images, and where what comes out of the training goes.
 
     Attributes:
-        model: A classifier; raw pixels in, probabilities out.
+        model: Raw pixels in; probabilities, boxes or both out.
         train: Training images.
         validation: Images that choose the best epoch.
         settings: The options.
@@ -91,8 +97,22 @@ class Training:
 
     def keep_best(self) -> None:
         """Keep the weights the model has now, in memory and on disk."""
-        self.history.best_weights = self.model.get_weights()
+        self.history.best_weights = self._weights()
         self.save()
+
+    def _weights(self) -> "list[np.ndarray]":
+        """Return the model's weights; of frozen layers, which have not changed since, the arrays kept before."""
+        import keras
+
+        kept = self.history.best_weights
+        if kept is None:
+            return self.model.get_weights()
+        layers = [layer for layer in self.model.layers if layer.trainable or layer.trainable_weights]
+        changing = {id(weight) for layer in layers for weight in layer.weights}
+        return [
+            keras.ops.convert_to_numpy(weight) if id(weight) in changing else before
+            for weight, before in zip(self.model.weights, kept, strict=True)
+        ]
 
     def leave_checkpoint(self, state: PhaseState, optimizer: "keras.Optimizer | None" = None) -> None:
         """Write a checkpoint of the present moment, where checkpoints are wanted.

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tfvision.config import Phase, TrainConfig
-from tfvision.data.augmentation.augment import possible_turns
+from tfvision.data.augmentation.turns import possible_turns
 from tfvision.errors import UsageError
 
 if TYPE_CHECKING:

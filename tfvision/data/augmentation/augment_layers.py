@@ -65,12 +65,18 @@ def _keras(augmentation: Augmentation, seed: int) -> BatchChange:
     return change
 
 
-def check_engine(augmentation: Augmentation, channels: int) -> None:
+def check_engine(augmentation: Augmentation, channels: int, *, boxes: bool = False) -> None:
     """Refuse, before anything is written, a library that is not there or does not take the images.
 
     Raises:
-        UsageError: keras_cv is not installed, or was asked to augment gray images of one channel.
+        UsageError: keras_cv is not installed, or was asked to augment gray images of one channel; a library where
+            there are boxes.
     """
+    if boxes and augmentation.rand_magnitude and augmentation.engine != "opencv":
+        raise UsageError(
+            f"augment.engine {augmentation.engine} moves pixels and leaves their boxes where they were; "
+            "leave the engine at opencv, which with boxes takes RandAugment's colours only"
+        )
     if not augmentation.rand_magnitude or augmentation.engine != "keras_cv":
         return
     try:

@@ -19,7 +19,9 @@ _FACTOR = 0.9  # away from 1, of color, contrast, brightness and sharpness
 _BITS = 4  # lost by posterize
 
 
-def rand_augment(image: np.ndarray, magnitude: float, draws: Sequence[float], fill: str) -> np.ndarray:
+def rand_augment(
+    image: np.ndarray, magnitude: float, draws: Sequence[float], fill: str, operations: Sequence[str] | None = None
+) -> np.ndarray:
     """Apply some operations one after the other.
 
     Args:
@@ -27,12 +29,14 @@ def rand_augment(image: np.ndarray, magnitude: float, draws: Sequence[float], fi
         magnitude: Strength of every operation, 0..1.
         draws: Two numbers from 0 to under 1 for each operation: which, and in which of two directions.
         fill: What stands beyond the border, see `tfvision.data.augmentation.warp.FILLS`.
+        operations: Keys of OPERATIONS to draw from; all by default.
 
     Returns:
         uint8 of the same height and width; OpenCV drops a channel axis of one.
     """
+    names = operations or tuple(OPERATIONS)
     for which, direction in zip(draws[::2], draws[1::2], strict=True):
-        operation = _IN_ORDER[int(which * len(_IN_ORDER))]
+        operation = OPERATIONS[names[int(which * len(names))]]
         image = operation(image, magnitude if direction < 0.5 else -magnitude, fill)
     return image
 
@@ -54,7 +58,7 @@ def equalize(image: np.ndarray, strength: float, fill: str) -> np.ndarray:
 
 def rotate(image: np.ndarray, strength: float, fill: str) -> np.ndarray:
     """Turn by up to 30 degrees, counter-clockwise where the strength is positive."""
-    return warp_image(image, rotation_matrix(image, strength * _DEGREES), fill)
+    return warp_image(image, rotation_matrix(*image.shape[:2], strength * _DEGREES), fill)
 
 
 def solarize(image: np.ndarray, strength: float, fill: str) -> np.ndarray:
@@ -139,7 +143,10 @@ OPERATIONS: dict[str, Callable[[np.ndarray, float, str], np.ndarray]] = {
         translate_y,
     )
 }
-_IN_ORDER = tuple(OPERATIONS.values())
+# Those that move no pixel.
+COLOURS = tuple(
+    name for name in OPERATIONS if name not in ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
+)
 
 
 def _stretch(channel: np.ndarray) -> np.ndarray:

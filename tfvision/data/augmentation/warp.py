@@ -22,7 +22,6 @@ def warp_image(image: np.ndarray, matrix: np.ndarray, fill: str) -> np.ndarray:
     return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=FILLS[fill])
 
 
-def rotation_matrix(image: np.ndarray, angle: float, scale: float = 1.0) -> np.ndarray:
+def rotation_matrix(height: int, width: int, angle: float, scale: float = 1.0) -> np.ndarray:
     """Return the matrix, float64 (2, 3), that turns around the centre by degrees counter-clockwise and enlarges."""
-    height, width = image.shape[:2]
     return cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, scale)

@@ -1,0 +1,104 @@
+"""What a finished model of boxes is worth: the parts of `results` that know of boxes."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfvision.data.boxes.orientation import to_upright
+from tfvision.data.imageset import ImageSet
+from tfvision.data.pipeline import load_image
+from tfvision.data.targets import targets_of
+from tfvision.data.views import Item, move, show
+from tfvision.evaluation.box_metrics import compute_box_metrics, worst_boxes
+from tfvision.evaluation.box_plots import DrawnBox, plot_iou_histogram
+from tfvision.evaluation.box_predictions import BoxPredictions
+from tfvision.evaluation.image_grid import plot_image_grid
+from tfvision.evaluation.metrics import compute_metrics
+from tfvision.evaluation.thumbnails import thumbnail
+from tfvision.runs import PLOTS, ModelFacts
+from tfvision.tasks import LOCALIZE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tfvision.training.settings import TrainingSettings
+
+_SHOWN = 16
+
+
+def compute_box_part(predictions: BoxPredictions, facts: ModelFacts) -> dict[str, Any]:
+    """Return the metrics of one part, as they stand in metrics.json; with classes also theirs, as `classes`."""
+    scores = compute_box_metrics(predictions, np.array(facts.training_boxes))
+    if predictions.classes is None:
+        return scores
+    found = predictions.classes
+    return {**scores, "classes": compute_metrics(found.labels, found.probabilities, found.class_names)}
+
+
+def describe_box_scores(part: str, scores: Mapping[str, Any]) -> str:
+    """Return a line of the scores of boxes, and one of the baselines."""
+    shown = "  ".join(
+        f"{name} {scores[key]:.4f} [{scores['ci95'][key][0]:.4f}, {scores['ci95'][key][1]:.4f}]"
+        for key, name in (("mean_iou", "mean IoU"), ("share_50", "IoU > 0.5"))
+    )
+    baselines = ", ".join(
+        f"{name.replace('_', ' ')} {found['mean_iou']:.3f}/{found['share_50']:.3f}"
+        for name, found in scores["baselines"].items()
+    )
+    return f"{part:<10} {shown}  n={scores['n']:,}\n{'':<10} without looking: {baselines}"
+
+
+def plot_box_results(
+    plots: "Path", predictions: BoxPredictions, scores: Mapping[str, Any], images: ImageSet, part: str
+) -> None:
+    """Draw the histogram of overlaps, images spread over all, and the worst."""
+    best = max(scores["baselines"], key=lambda name: scores["baselines"][name]["mean_iou"])
+    baseline = f"best without looking, {best.replace('_', ' ')}", scores["baselines"][best]["mean_iou"]
+    plot_iou_histogram(predictions.ious, plots / "iou_histogram.png", f"Overlap of boxes, {part}", baseline)
+    spread = np.unique(np.linspace(0, len(images) - 1, min(_SHOWN, len(images))).astype(int))
+    for rows, title, name in (
+        (spread, f"True (solid) and predicted (dashed) boxes, {part}", "box_samples"),
+        (
+            worst_boxes(predictions, _SHOWN),
+            f"Least overlap of true (solid) and predicted (dashed), {part}",
+            "worst_boxes",
+        ),
+    ):
+        _plot_boxes(rows, predictions, images, title, plots / f"{name}.png")
+
+
+def plot_box_samples(run_folder: "Path", train: ImageSet, chosen: Sequence[int], settings: "TrainingSettings") -> None:
+    """Draw training images with their boxes, and what augmentation makes of some."""
+    shown = [thumbnail(train.read(i)) for i in chosen]
+    boxes = [[DrawnBox(train.boxes[i] * scale)] for i, (_, scale) in zip(chosen, shown, strict=True)]
+    names = [train.class_names[train.labels[i]] for i in chosen]
+    path = run_folder / PLOTS / "class_samples.png"
+    plot_image_grid([image for image, _ in shown], names, "Training images with their boxes", path, boxes=boxes)
+    if settings.augmentation.is_empty:
+        return
+    images, captions, boxes = [], [], []
+    for index in chosen[:: max(1, len(chosen) // 4)][:4]:
+        image = load_image(train, index, settings.resize)
+        box = targets_of(train.select([index]), LOCALIZE, settings.resize).boxes[0]
+        items, options = [Item(index, epoch) for epoch in range(5)], (settings.augmentation, settings.seed)
+        drawn = [move(box, image.shape[:2], item, train.ids[index], *options) for item in items]
+        images += [image, *(show(image, item, train.ids[index], *options, boxed=True) for item in items)]
+        boxes += [[DrawnBox(box)], *([DrawnBox(moved)] for moved, _ in drawn)]
+        captions += [f"{train.class_names[train.labels[index]]}, as it is"]
+        captions += [f"in epoch {k + 1}, {left:.0%} left" for k, (_, left) in enumerate(drawn)]
+    path = run_folder / PLOTS / "augmented_samples.png"
+    plot_image_grid(images, captions, "What augmentation makes of images and boxes", path, columns=6, boxes=boxes)
+
+
+def _plot_boxes(rows: Sequence[int], predictions: BoxPredictions, images: ImageSet, title: str, path: "Path") -> None:
+    pictures, captions, boxes = [], [], []
+    for row in rows:
+        width, height, turn = images.frames[row].tolist()
+        picture, scale = thumbnail(images.read(row))
+        predicted = to_upright(predictions.predicted[row], turn, width, height)
+        pictures.append(picture)
+        boxes.append([DrawnBox(images.boxes[row] * scale), DrawnBox(predicted * scale, predicted=True)])
+        label = f"{predictions.labels[row]}, " if predictions.labels[row] else ""
+        captions.append(f"{label}IoU {predictions.ious[row]:.2f}")
+    plot_image_grid(pictures, captions, title, path, boxes=boxes)

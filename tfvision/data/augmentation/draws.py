@@ -1,0 +1,66 @@
+"""The numbers that decide how one image is changed, from a generator that the image itself keys."""
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+from numpy.random.bit_generator import ISeedSequence
+
+
+class Draws(NamedTuple):
+    """The numbers drawn for one image, 0..1. Their order is a part of every run's results: add at the end only."""
+
+    flip_x: float
+    flip_y: float
+    turns: float
+    angle: float
+    shift_x: float
+    shift_y: float
+    zoom: float
+    brightness: float
+    contrast: float
+    spare: float
+    shear: float
+    crop: float
+    crop_x: float
+    crop_y: float
+    saturation: float
+    hue: float
+    red: float
+    green: float
+    blue: float
+    grayscale: float
+    scale_abs: float
+    erasing: float
+    area: float
+    aspect: float
+    erase_x: float
+    erase_y: float
+
+
+def image_generator(seed: int, epoch: int, image_id: str, copy: int = 0) -> np.random.Generator:
+    """Return the generator of one image in one epoch, whoever asks for it and when.
+
+    Args:
+        seed: The seed of the run.
+        epoch: Number of the epoch, from 0.
+        image_id: The id of the image.
+        copy: Number of the copy when oversampling; 0 is the image itself.
+    """
+    key = hashlib.blake2b(f"{seed}/{epoch}/{copy}/{image_id}".encode(), digest_size=16).digest()
+    return np.random.Generator(np.random.Philox(_Key(np.frombuffer(key, np.uint64))))
+
+
+def signed(draw: float) -> float:
+    """Return a number from -1 to 1."""
+    return 2 * draw - 1
+
+
+class _Key(ISeedSequence):
+    """Hands a key to Philox, which would ask the system for entropy first where it is given as `key`."""
+
+    def __init__(self, key: np.ndarray):
+        self.key = key
+
+    def generate_state(self, n_words: int, dtype: type = np.uint64) -> np.ndarray:
+        return self.key

@@ -1,0 +1,72 @@
+"""EXIF orientation: between pixels as a file stores them and the image as it is shown upright."""
+
+import io
+import warnings
+
+import numpy as np
+from PIL import Image
+
+_ORIENTATION = 274
+UPRIGHT = 1
+# What makes a stored image upright, by orientation: whether rows and columns are exchanged first, then whether the
+# result is mirrored left to right and top to bottom.
+_STEPS = {
+    1: (False, False, False),
+    2: (False, True, False),
+    3: (False, True, True),
+    4: (False, False, True),
+    5: (True, False, False),
+    6: (True, True, False),
+    7: (True, True, True),
+    8: (True, False, True),
+}
+
+
+def read_orientation(data: bytes) -> int:
+    """Return the EXIF orientation of an encoded image, 1..8; 1 where there is none, or none that the decoder heeds."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data)) as image:
+                found = image.getexif().get(_ORIENTATION, UPRIGHT)
+    except Exception:  # a parser may fail in any way on foreign bytes
+        return UPRIGHT
+    return found if found in _STEPS else UPRIGHT
+
+
+def swaps_sides(orientation: int) -> bool:
+    """Tell whether the upright image is as wide as the stored one is high."""
+    return _STEPS[orientation][0]
+
+
+def to_upright(box: np.ndarray, orientation: int, width: int, height: int) -> np.ndarray:
+    """Move a box from the stored pixels to the upright image.
+
+    Args:
+        box: float (4,), in stored pixels.
+        orientation: 1..8.
+        width: Of the upright image.
+        height: Of the upright image.
+    """
+    swap, mirror_x, mirror_y = _STEPS[orientation]
+    return _mirrored(_swapped(box) if swap else box, mirror_x, mirror_y, width, height)
+
+
+def to_stored(box: np.ndarray, orientation: int, width: int, height: int) -> np.ndarray:
+    """Move a box from the upright image back to the stored pixels; arguments as in `to_upright`."""
+    swap, mirror_x, mirror_y = _STEPS[orientation]
+    moved = _mirrored(box, mirror_x, mirror_y, width, height)
+    return _swapped(moved) if swap else moved
+
+
+def _swapped(box: np.ndarray) -> np.ndarray:
+    return np.asarray(box, np.float64)[[1, 0, 3, 2]]
+
+
+def _mirrored(box: np.ndarray, mirror_x: bool, mirror_y: bool, width: int, height: int) -> np.ndarray:
+    xmin, ymin, xmax, ymax = box
+    if mirror_x:
+        xmin, xmax = width - xmax, width - xmin
+    if mirror_y:
+        ymin, ymax = height - ymax, height - ymin
+    return np.array([xmin, ymin, xmax, ymax], np.float64)

@@ -1,0 +1,78 @@
+"""Boxes through the one resize, and back, in TensorFlow operations: the exported model gives them back likewise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tfvision.data.resize import Resize, crop_window, padded_window
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
+
+
+def resize_boxes(boxes: np.ndarray | tf.Tensor, sizes: np.ndarray | tf.Tensor, resize: Resize) -> tf.Tensor:
+    """Move boxes from images of their own size into the resized ones.
+
+    Args:
+        boxes: float (n, 4), pixels of each image.
+        sizes: int (n, 2), height and width of each image.
+        resize: The resize.
+
+    Returns:
+        float64 (n, 4), pixels of the resized image; `crop` may leave a box partly or wholly outside.
+    """
+    import tensorflow as tf
+
+    scales, offsets = _resize_map(sizes, resize)
+    return tf.cast(boxes, tf.float64) * scales + offsets
+
+
+def restore_boxes(boxes: np.ndarray | tf.Tensor, sizes: np.ndarray | tf.Tensor, resize: Resize) -> tf.Tensor:
+    """Move boxes from resized images back into images of their own size; arguments as in `resize_boxes`."""
+    import tensorflow as tf
+
+    scales, offsets = _resize_map(sizes, resize)
+    return (tf.cast(boxes, tf.float64) - offsets) / scales
+
+
+def predicted_boxes(shares: np.ndarray | tf.Tensor, sizes: np.ndarray | tf.Tensor, resize: Resize) -> tf.Tensor:
+    """Return what a model says as boxes in images of their own size: in order, and cut at the border.
+
+    Args:
+        shares: float (n, 4), corners as shares of the sides of the resized image.
+        sizes: int (n, 2), height and width of each image.
+        resize: The resize.
+
+    Returns:
+        float64 (n, 4), pixels of each image.
+    """
+    import tensorflow as tf
+
+    sides = tf.constant([resize.width, resize.height] * 2, tf.float64)
+    boxes = restore_boxes(tf.cast(shares, tf.float64) * sides, sizes, resize)
+    first, second = boxes[:, :2], boxes[:, 2:]
+    ordered = tf.concat([tf.minimum(first, second), tf.maximum(first, second)], axis=1)
+    limits = tf.cast(tf.tile(tf.reverse(tf.convert_to_tensor(sizes), axis=[1]), [1, 2]), tf.float64)
+    return tf.clip_by_value(ordered, 0.0, limits)
+
+
+def _resize_map(sizes: np.ndarray | tf.Tensor, resize: Resize) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return what xmin, ymin, xmax, ymax are multiplied with, and what is added then, each float64 (n, 4)."""
+    import tensorflow as tf
+
+    height, width = tf.unstack(tf.cast(sizes, tf.int64), axis=1)
+    nothing = tf.zeros_like(height)
+    source, target = (
+        (nothing, nothing, height, width),
+        (nothing, nothing, nothing + resize.height, nothing + resize.width),
+    )
+    if resize.mode == "crop":
+        source = crop_window(height, width, resize)
+    elif resize.mode == "pad":
+        target = padded_window(height, width, resize)
+    top, left, height, width = (tf.cast(side, tf.float64) for side in source)
+    to_top, to_left, to_height, to_width = (tf.cast(side, tf.float64) for side in target)
+    across, down = to_width / width, to_height / height
+    x, y = to_left - left * across, to_top - top * down
+    return tf.stack([across, down, across, down], axis=1), tf.stack([x, y, x, y], axis=1)

@@ -1,0 +1,37 @@
+"""Predicted boxes drawn into images at their own size, for `predict --draw`."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tfvision.data.boxes.orientation import to_upright
+from tfvision.data.imageset import ImageSet
+from tfvision.evaluation.box_predictions import BoxPredictions
+from tfvision.files import replacing
+
+_COLOUR = (0, 159, 230)  # orange, in OpenCV's order
+
+
+def draw_predictions(predictions: BoxPredictions, images: ImageSet, folder: Path) -> None:
+    """Write each image, upright, with its predicted box as JPEG below a folder, by its id.
+
+    Raises:
+        WriteError: The folder cannot be written.
+    """
+    for index, (box, (width, height, turn)) in enumerate(
+        zip(predictions.predicted, images.frames.tolist(), strict=True)
+    ):
+        pixels = cv2.cvtColor(images.read(index), cv2.COLOR_RGB2BGR)
+        draw_box(pixels, to_upright(box, turn, width, height))
+        encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()
+        with replacing(folder / Path(images.ids[index]).with_suffix(".jpg")) as temporary:
+            temporary.write_bytes(encoded)
+
+
+def draw_box(pixels: np.ndarray, box: np.ndarray) -> None:
+    """Draw a box into an image, uint8 BGR, on a dark line that shows it on any ground."""
+    thick = max(2, round(max(pixels.shape[:2]) / 200))
+    first, second = (tuple(round(float(side)) for side in corner) for corner in (box[:2], box[2:] - 1))
+    cv2.rectangle(pixels, first, second, (0, 0, 0), thick + 2)
+    cv2.rectangle(pixels, first, second, _COLOUR, thick)

@@ -1,0 +1,107 @@
+"""Metrics of boxes in one part of the data, with bootstrap intervals, and the baselines they must beat."""
+
+from typing import Any
+
+import numpy as np
+
+from tfvision.data.boxes.geometry import box_ious
+from tfvision.errors import DataError
+from tfvision.evaluation.box_predictions import BoxPredictions
+
+CUTS = (0.5, 0.75, 0.9)
+BY_SIZE = (("small", 0.0, 0.1), ("medium", 0.1, 0.3), ("large", 0.3, 1.01))  # share of the image, from and below
+
+_CHUNK = 1_000_000  # drawn values held at a time
+
+
+def compute_box_metrics(
+    predictions: BoxPredictions, training_boxes: np.ndarray, *, resamples: int = 1000, seed: int = 0
+) -> dict[str, Any]:
+    """Score predicted boxes against the true ones.
+
+    Args:
+        predictions: Images whose boxes are known.
+        training_boxes: `(m, 4)`, boxes of the training part as shares of their images, for the baselines.
+        resamples: Number of bootstrap resamples of the images; 0 leaves all intervals undefined.
+        seed: Of the bootstrap.
+
+    Returns:
+        `n`; `mean_iou`, `median_iou` and `share_50`, `share_75`, `share_90`, the shares of images with an IoU above
+        these (Everingham et al., PASCAL VOC, 2010); `ci95`, the percentile bootstrap interval (Efron, Annals of
+        Statistics 1979) of each; `by_size` and, where there are several classes, `per_class`; `baselines`: the same
+        scores of what knows no image, see `baseline_ious`.
+
+    Raises:
+        DataError: No image has a box.
+    """
+    ious = predictions.ious
+    if not len(ious) or np.isnan(predictions.truth).any():
+        raise DataError("not all images have a box, so they cannot be scored; use predict instead of evaluate")
+    sizes = np.tile(predictions.sizes, 2)
+    names = sorted(set(predictions.labels.tolist()) - {""})
+    return {
+        "n": len(ious),
+        **_scores(ious),
+        "ci95": _intervals(ious, resamples, seed),
+        "by_size": [
+            _group(name, ious[(low <= predictions.shares) & (predictions.shares < high)]) for name, low, high in BY_SIZE
+        ],
+        "per_class": [_group(name, ious[predictions.labels == name]) for name in names] if len(names) > 1 else [],
+        "baselines": {
+            name: _scores(found) for name, found in baseline_ious(predictions.truth / sizes, training_boxes).items()
+        },
+    }
+
+
+def baseline_ious(truth: np.ndarray, training_boxes: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the IoU with each true box of what is answered without looking.
+
+    Args:
+        truth: `(n, 4)`, as shares of the images.
+        training_boxes: `(m, 4)`, likewise.
+
+    Returns:
+        `mean_box`, the mean corners of training; `centred_box`, of mean width and height in the middle of the image;
+        `whole_image`; each `(n,)`. `random_box`, `(n, m)`: any training box, so that its mean is what is expected.
+    """
+    half = (training_boxes[:, 2:] - training_boxes[:, :2]).mean(axis=0) / 2
+    return {
+        "mean_box": box_ious(training_boxes.mean(axis=0), truth),
+        "centred_box": box_ious(np.concatenate([0.5 - half, 0.5 + half]), truth),
+        "whole_image": box_ious(np.array([0, 0, 1, 1.0]), truth),
+        "random_box": box_ious(truth[:, None], training_boxes[None]),
+    }
+
+
+def worst_boxes(predictions: BoxPredictions, k: int = 16) -> list[int]:
+    """Return the rows of the `k` images with the least overlap, the least first."""
+    return np.argsort(predictions.ious, kind="stable")[:k].tolist()
+
+
+def _scores(ious: np.ndarray) -> dict[str, float]:
+    """Return the scores of IoUs of any shape."""
+    shares = {f"share_{round(100 * cut)}": float((ious > cut).mean()) for cut in CUTS}
+    return {"mean_iou": float(ious.mean()), "median_iou": float(np.median(ious)), **shares}
+
+
+def _group(name: str, ious: np.ndarray) -> dict[str, Any]:
+    return {
+        "name": name,
+        "n": len(ious),
+        **(_scores(ious) if len(ious) else {key: None for key in _scores(np.zeros(1))}),
+    }
+
+
+def _intervals(ious: np.ndarray, resamples: int, seed: int) -> dict[str, list[float] | None]:
+    names = list(_scores(ious))
+    if not resamples:
+        return dict.fromkeys(names)
+    rng = np.random.default_rng(seed)
+    size = max(1, _CHUNK // len(ious))
+    rows = []
+    for start in range(0, resamples, size):
+        drawn = ious[rng.integers(len(ious), size=(min(size, resamples - start), len(ious)))]
+        shares = [(drawn > cut).mean(axis=1) for cut in CUTS]
+        rows.append(np.stack([drawn.mean(axis=1), np.median(drawn, axis=1), *shares], axis=1))
+    low, high = np.percentile(np.concatenate(rows), [2.5, 97.5], axis=0)
+    return {name: [float(a), float(b)] for name, a, b in zip(names, low, high, strict=True)}

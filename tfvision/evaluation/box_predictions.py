@@ -1,0 +1,123 @@
+"""Predicted boxes beside the true ones, and the CSV file that every figure of a localization comes from."""
+
+import csv
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tfvision.data.boxes.geometry import box_areas, box_ious
+from tfvision.errors import DataError
+from tfvision.evaluation.predictions import Predictions, class_cells, parse_predictions
+from tfvision.files import replacing
+
+SIDES = ("xmin", "ymin", "xmax", "ymax")
+_TRUE = "true_"
+_COLUMNS = ("parts", "sizes", "predicted", "truth", "labels")
+_DIGITS = 7  # significant digits: a thousandth of a pixel in the largest images
+
+
+@dataclass(frozen=True, eq=False)
+class BoxPredictions:
+    """One predicted box for each of `n` images, in the pixels that their files store.
+
+    Args:
+        ids: The images' ids, in order.
+        parts: `(n,)` str, the part of the split each image stands in; `""` where there is none.
+        sizes: `(n, 2)` int64, width and height of the stored image.
+        predicted: `(n, 4)` float64, xmin, ymin, xmax, ymax.
+        truth: `(n, 4)` float64; NaN where it is not known.
+        labels: `(n,)` str, the class of each image; `""` where there is none.
+        classes: What a model that tells classes too said of these images, or None.
+    """
+
+    ids: tuple[str, ...]
+    parts: np.ndarray
+    sizes: np.ndarray
+    predicted: np.ndarray
+    truth: np.ndarray
+    labels: np.ndarray
+    classes: Predictions | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def ious(self) -> np.ndarray:
+        """`(n,)` float64, the overlap of each predicted box with the true one."""
+        return box_ious(self.predicted, self.truth)
+
+    @property
+    def shares(self) -> np.ndarray:
+        """`(n,)` float64, which share of its image each true box covers."""
+        return box_areas(self.truth) / self.sizes.prod(axis=1)
+
+    def joined(self, other: "BoxPredictions") -> "BoxPredictions":
+        """Return these images and then those of another part."""
+        both = {key: np.concatenate([getattr(self, key), getattr(other, key)]) for key in _COLUMNS}
+        classes = self.classes.joined(other.classes) if self.classes and other.classes else None
+        return replace(self, ids=self.ids + other.ids, classes=classes, **both)
+
+    def called(self, part: str) -> "BoxPredictions":
+        """Return the same images as those of one part."""
+        classes = replace(self.classes, parts=np.full(len(self), part)) if self.classes else None
+        return replace(self, parts=np.full(len(self), part), classes=classes)
+
+    def part(self, name: str) -> "BoxPredictions":
+        """Return the images of one part of the split, in order."""
+        rows = np.flatnonzero(self.parts == name)
+        chosen = {key: getattr(self, key)[rows] for key in _COLUMNS}
+        classes = self.classes.part(name) if self.classes else None
+        return replace(self, ids=tuple(self.ids[row] for row in rows), classes=classes, **chosen)
+
+
+def write_box_predictions(path: Path | str, predictions: BoxPredictions) -> None:
+    """Write a row an image: `id`, and where known `part` and `label`; `width, height`; the box `xmin, ymin, xmax, ymax`;
+    the true one likewise after `true_`; and with classes `predicted, p_<class>...`.
+    """
+    columns: dict[str, list[str]] = {"id": list(predictions.ids)}
+    if predictions.parts.any():
+        columns["part"] = predictions.parts.tolist()
+    if predictions.labels.any():
+        columns["label"] = predictions.labels.tolist()
+    columns |= dict(zip(("width", "height"), predictions.sizes.T.astype(str).tolist(), strict=True))
+    for start, boxes in (("", predictions.predicted), (_TRUE, predictions.truth)):
+        if not np.isnan(boxes).all():
+            columns |= {start + side: [_text(v) for v in values] for side, values in zip(SIDES, boxes.T, strict=True)}
+    if predictions.classes:
+        columns |= class_cells(predictions.classes)
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+
+
+def read_box_predictions(path: Path | str) -> BoxPredictions:
+    """Read what `write_box_predictions` wrote.
+
+    Raises:
+        DataError: The file is missing, lacks columns, or holds a value that is no number.
+    """
+    try:
+        with Path(path).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        names = list(rows[0]) if rows else []
+        empty = [""] * len(rows)
+        columns = {name: [row[name] for row in rows] for name in names}
+        nothing = np.full((len(rows), 4), np.nan)
+        known = _TRUE + SIDES[0] in columns
+        return BoxPredictions(
+            ids=tuple(columns["id"]),
+            parts=np.array(columns.get("part", empty)),
+            sizes=np.array([columns["width"], columns["height"]], np.int64).T,
+            predicted=np.array([columns[side] for side in SIDES], np.float64).T,
+            truth=np.array([columns[_TRUE + side] for side in SIDES], np.float64).T if known else nothing,
+            labels=np.array(columns.get("label", empty)),
+            classes=parse_predictions(columns, Path(path)) if "predicted" in columns else None,
+        )
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise DataError(f"cannot read boxes from {path}: {error}; expected a CSV file tfvision wrote") from error
+
+
+def _text(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.{_DIGITS}g}"

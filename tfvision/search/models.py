@@ -1,0 +1,50 @@
+"""The models of the best trials; those of the others are not kept."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tfvision.search.log import Trial
+
+
+class BestModels:
+    """The files of the best `keep` trials.
+
+    Args:
+        folder: Where they lie, as `trial_0007.keras`.
+        keep: How many.
+        rank: Sorts trials, the best first.
+    """
+
+    def __init__(self, folder: Path, keep: int, rank: Callable[[list[Trial]], list[Trial]]) -> None:
+        self.folder, self.keep, self.rank = folder, keep, rank
+
+    def path(self, trial: Trial) -> Path:
+        """Return where the model of a trial lies, if it does."""
+        return self.folder / f"trial_{trial.number:04}.keras"
+
+    def offer(self, trial: Trial, save: Callable[[Path], None], others: list[Trial]) -> None:
+        """Save the model of a trial that is among the best so far.
+
+        Args:
+            trial: It has just been trained.
+            save: Writes the model to a path, whole or not at all.
+            others: The finished trials.
+        """
+        if trial in self._best([trial, *(other for other in others if other.number != trial.number)]):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            save(self.path(trial))
+
+    def has(self, trial: Trial, trials: list[Trial]) -> bool:
+        """Tell whether the model of a trial is there, or need not be."""
+        return trial not in self._best(trials) or self.path(trial).is_file()
+
+    def prune(self, trials: list[Trial]) -> None:
+        """Remove the models of all but the best."""
+        wanted = {self.path(trial) for trial in self._best(trials)}
+        for path in self.folder.glob("trial_*.keras"):
+            if path not in wanted:
+                path.unlink(missing_ok=True)
+
+    def _best(self, trials: list[Trial]) -> list[Trial]:
+        # One that would have trained the same as another has no model of its own.
+        return [trial for trial in self.rank(trials) if trial.same_as is None][: self.keep]

@@ -1,0 +1,85 @@
+"""What a search leaves: a table of its trials, its best configuration, plots and a report."""
+
+import csv
+import io
+from pathlib import Path
+
+from tfvision.config import TrainConfig
+from tfvision.files import write_text
+from tfvision.options import to_yaml
+from tfvision.runs import PLOTS
+from tfvision.search.importance import importances
+from tfvision.search.log import Trial
+from tfvision.search.plots import heat_map, plot_best_so_far, plot_heat_map, plot_importance
+from tfvision.search.progress import describe_values, show
+from tfvision.search.report import write_search_report
+from tfvision.search.settings import Search
+from tfvision.search.stages import Outcome
+
+TABLE = "trials.csv"
+BEST = "best.yaml"
+
+
+def write_results(folder: Path, search: Search, outcome: Outcome, config: TrainConfig, objective: str) -> Path:
+    """Write everything that follows from the trials into the search folder.
+
+    Args:
+        folder: The search folder.
+        search: What was searched.
+        outcome: All trials and the best one.
+        config: The configuration of the best one, complete.
+        objective: Name of the score.
+
+    Returns:
+        The path of the report.
+    """
+    names = [stage.name for stage in search.stages]
+    write_text(folder / TABLE, trial_table(outcome.trials, names))
+    write_text(folder / BEST, _best_header(outcome, names, objective, search) + to_yaml(config, comments=True))
+    stages = [[trial for trial in outcome.trials if trial.stage == number] for number in range(len(names))]
+    found = {
+        name: shares for name, trials in zip(names, stages, strict=True) if (shares := importances(trials, objective))
+    }
+    plots = folder / PLOTS
+    plot_best_so_far(outcome.trials, names, objective, plots / "best_so_far.png")
+    if found:
+        plot_importance(found, objective, plots / "importance.png")
+    for number, (name, trials) in enumerate(zip(names, stages, strict=True), start=1):
+        if (heat := heat_map(trials, objective, found.get(name, {}))) is not None:
+            plot_heat_map(heat, objective, plots / f"heat_map_{number}.png", name)
+    return write_search_report(folder, search, outcome, config, objective)
+
+
+def trial_table(trials: list[Trial], names: list[str]) -> str:
+    """Return trials.csv: every trial with its values, scores, epochs, seconds, status and reason."""
+    keys = list(dict.fromkeys(key for trial in trials for key in trial.values))
+    scores = list(dict.fromkeys(name for trial in trials for name in trial.scores))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["trial", "stage", *keys, *scores, "epochs", "seconds", "status", "reason"])
+    for trial in trials:
+        writer.writerow(
+            [
+                trial.number,
+                names[trial.stage],
+                *(show(trial.values[key]) if key in trial.values else "" for key in keys),
+                *(f"{trial.scores[name]:.6g}" if name in trial.scores else "" for name in scores),
+                trial.epochs,
+                f"{trial.seconds:.3g}",
+                trial.status,
+                trial.reason,
+            ]
+        )
+    return text.getvalue()
+
+
+def _best_header(outcome: Outcome, names: list[str], objective: str, search: Search) -> str:
+    best = outcome.best
+    lines = [
+        f"The best of {len(outcome.trials)} trials: trial {best.number} ({names[best.stage]}), "
+        f"{objective} {best.scores[objective]:.4f}; {describe_values(best.values)}.",
+        "`tfvision train --config` on it trains what the trial trained, and looks at the test part.",
+    ]
+    if search.options.epochs_scale != 1 or best.budget:
+        lines.append("The trial had fewer epochs than the search's file says; they stand in phases.")
+    return "".join(f"# {line}\n" for line in lines)

@@ -1,0 +1,183 @@
+"""The course of a search: stage by stage, trial by trial, each written down before the next begins."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tfvision.config import TrainConfig
+from tfvision.errors import DataError, RunError, TfvisionError, UsageError, WriteError
+from tfvision.search.log import Trial, TrialLog
+from tfvision.search.models import BestModels
+from tfvision.search.proposals import Proposal, Proposer
+from tfvision.search.settings import Search, Stage, epochs_of
+from tfvision.search.space import Space
+
+
+class Trained(NamedTuple):
+    """What came of the training of a trial.
+
+    Attributes:
+        scores: Of the best epoch, by their names in the history.
+        epochs: Epochs trained.
+        save: Writes the best model to a `.keras` file.
+    """
+
+    scores: Mapping[str, float]
+    epochs: int
+    save: Callable[[Path], None]
+
+
+class Outcome(NamedTuple):
+    """A finished search.
+
+    Attributes:
+        trials: All of them, in order.
+        best: The best of all stages; of equal ones the first.
+        config: The configuration it was trained with.
+    """
+
+    trials: list[Trial]
+    best: Trial
+    config: TrainConfig
+
+
+class SearchLoop:
+    """Runs the trials of a search.
+
+    Args:
+        search: What is searched.
+        objective: Name of the score.
+        seed: Of the proposals.
+        log: Trials that are in it are not run again, as long as they are what would be run.
+        models: Keeps the models of the best trials.
+        run_trial: Trains one configuration.
+        on_trial: Called with each trial, and whether it was run just now.
+    """
+
+    def __init__(
+        self,
+        search: Search,
+        *,
+        objective: str,
+        seed: int,
+        log: TrialLog,
+        models: BestModels,
+        run_trial: Callable[[TrainConfig], Trained],
+        on_trial: Callable[[Trial, bool], None] = lambda trial, new: None,
+    ) -> None:
+        self.search, self.objective, self.seed = search, objective, seed
+        self.log, self.models, self.run_trial, self.on_trial = log, models, run_trial, on_trial
+        self.trials: list[Trial] = []
+        self._configs: dict[int, TrainConfig] = {}
+        self._done: dict[str, Trial] = {}  # by what was trained
+
+    def run(self) -> Outcome:
+        """Run all stages.
+
+        Raises:
+            RunError: All trials of a stage failed.
+            DataError, WriteError: What no other trial could do better.
+        """
+        base = self.search.base
+        for number, stage in enumerate(self.search.stages):
+            space = self.search.space(number, base)
+            trials = self._run_stage(number, stage, space)
+            best = best_trial(trials, self.objective)
+            if best is None:
+                raise RunError(
+                    f"all {len(trials)} trials of {stage.name} failed, the first as {trials[0].reason or 'unknown'}"
+                )
+            base = space.options(best.values)
+        best = best_trial(self.trials, self.objective)
+        self.log.drop(len(self.trials) + 1)
+        self.models.prune(self.log.trials)
+        return Outcome(self.trials, best, self._configs[best.number])
+
+    def _run_stage(self, number: int, stage: Stage, space: Space) -> list[Trial]:
+        first = self.search.train_config(space.config(next(space.corners())))
+        epochs, factor = epochs_of(first), self.search.options.factor
+        proposer = Proposer(
+            space, stage.algorithm, self.objective, seed=(self.seed, number), epochs=epochs, factor=factor
+        )
+        trials: list[Trial] = []
+        while stage.trials is None or len(trials) < stage.trials:
+            logged = self.log.get(len(self.trials) + 1)
+            known = Proposal(logged.values, logged.budget) if logged and logged.stage == number else None
+            proposal = proposer.propose(known)
+            if proposal is None:
+                break
+            if logged and proposal != known:
+                # Another search wrote it, with fewer trials or a score that did not come out again: so are those after it.
+                self.log.drop(logged.number)
+            share = proposal.epochs / epochs if proposal.epochs else 1.0
+            trial = self._trial(number, space, proposal, share)
+            proposer.tell(trial.scores.get(self.objective))
+            trials.append(trial)
+        return trials
+
+    def _trial(self, stage: int, space: Space, proposal: Proposal, share: float) -> Trial:
+        """Return the trial of a proposal: from the log, from one that trained the same, or run now."""
+        number = len(self.trials) + 1
+        config: TrainConfig | None = None
+        reason = ""
+        try:
+            config = self.search.train_config(space.config(proposal.values), share)
+        except UsageError as error:  # values that do not go together
+            reason = str(error)
+        trial = logged = self.log.get(number)
+        if trial is None or not self.models.has(trial, self.log.trials):
+            begun = Trial(number, stage, proposal.values, proposal.epochs, "failed", reason)
+            trial = begun if config is None else self._train(begun, config)
+            self.log.write(trial)
+            self.models.prune(self.log.trials)
+        self.trials.append(trial)
+        if config is not None:
+            self._configs[number] = config
+            self._done.setdefault(repr(config), trial)
+        self.on_trial(trial, trial is not logged)
+        return trial
+
+    def _train(self, begun: Trial, config: TrainConfig) -> Trial:
+        same = self._done.get(repr(config))
+        if same:
+            return replace(begun, **_result(same), reason=same.reason or f"as trial {same.number}", same_as=same.number)
+        start = time.monotonic()
+        try:
+            trained = self.run_trial(config)
+        except (DataError, WriteError):
+            raise
+        except Exception as error:
+            return replace(begun, reason=_one_line(error), seconds=time.monotonic() - start)
+        trial = replace(
+            begun,
+            status="completed",
+            scores={name: float(value) for name, value in trained.scores.items()},
+            epochs=trained.epochs,
+            seconds=time.monotonic() - start,
+        )
+        # Written before the trial is: one that is in the log has its model, if it is among the best.
+        self.models.offer(trial, trained.save, self.log.trials)
+        return trial
+
+
+def best_trial(trials: list[Trial], objective: str) -> Trial | None:
+    """Return the best trial, of equal ones the first, or None if all failed."""
+    return next(iter(ranked(trials, objective)), None)
+
+
+def ranked(trials: list[Trial], objective: str) -> list[Trial]:
+    """Return the completed trials, the best first, of equal ones the one that came first."""
+    sign = 1 if objective.endswith("loss") else -1
+    found = [trial for trial in trials if trial.status == "completed"]
+    return sorted(found, key=lambda trial: (sign * trial.scores[objective], trial.number))
+
+
+def _result(trial: Trial) -> dict[str, Any]:
+    return {"status": trial.status, "scores": trial.scores, "epochs": trial.epochs}
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())[:300]
+    return text if isinstance(error, TfvisionError) else f"{type(error).__name__}: {text}"

@@ -1,0 +1,126 @@
+"""Trials: one configuration trained on images that are read and split already."""
+
+import contextlib
+import gc
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfvision.config import TrainConfig
+from tfvision.data.imageset import ImageSet
+from tfvision.experiment import Experiment, build_backbone, build_model, set_seed, suit_images
+from tfvision.preparation import Prepared
+from tfvision.progress import console
+from tfvision.runs import save_model
+from tfvision.search.stages import Trained
+from tfvision.training.checkpoints import restore
+from tfvision.training.history import History
+from tfvision.training.views import resolve_views
+
+if TYPE_CHECKING:
+    import keras
+
+    from tfvision.models.classifier import OpenBackbone
+
+_NO_SCORES = ("epoch", "learning_rate", "seconds", "images_per_second")
+# What a backbone is built from; a trial that changes nothing of it puts a new head on the last one.
+_BACKBONE = ("backbone", "weights", "image_size", "channels", "precision", "small_cnn")
+
+
+class TrialRunner:
+    """Trains configurations as `tfvision train` would, without a run folder and without the test part.
+
+    Args:
+        data: The images, shared by all trials.
+    """
+
+    def __init__(self, data: Prepared) -> None:
+        self.data = data
+        self.parts: dict[str, ImageSet] = {
+            part: data.images.select(data.split == part) for part in ("train", "validation")
+        }
+        self._backbones = _Backbones(data)
+
+    def __call__(self, config: TrainConfig) -> Trained:
+        """Train a configuration whose phases are filled in.
+
+        Raises:
+            TfvisionError: It cannot be built, diverged, or ran out of memory.
+        """
+        from tfvision.training.fit import fit_phases
+        from tfvision.training.settings import Training, TrainingSettings
+
+        config = suit_images(config, self.data)
+        set_seed(config.seed)
+        with quiet():
+            model = build_model(config, self.data, self._backbones.of(config))
+            config = replace(config, phases=resolve_views(config.phases, model, config), views=None)
+            facts = Experiment(model, self.data, config).facts
+            training = Training(
+                model,
+                self.parts["train"],
+                self.parts["validation"],
+                TrainingSettings.from_config(config, facts.resize),
+                History(config.monitor),
+            )
+            fit_phases(training, config.phases)
+        best = training.history.best
+        scores = {name: value for name, value in best.items() if isinstance(value, float) and name not in _NO_SCORES}
+
+        def save(path: Path) -> None:
+            save_model(model, path, facts)
+
+        return Trained(scores, len(training.history.rows), save)
+
+
+class _Backbones:
+    """The backbone of the last trial, which is built and loaded anew only for another one."""
+
+    def __init__(self, data: Prepared) -> None:
+        self.data = data
+        self._key: list[Any] | None = None
+        self._opened = False  # whether the trial before may have trained a part of it
+
+    def of(self, config: TrainConfig) -> "OpenBackbone":
+        """Return the backbone of a configuration as it is when newly built, random numbers included."""
+        key = [getattr(config, name) for name in _BACKBONE]
+        opened, self._opened = self._opened, any(phase.unfreeze != "none" for phase in config.phases)
+        if opened:
+            gc.collect()  # what the trial before trained, with its optimizer, is only let go of here
+        if key == self._key:
+            if opened:
+                restore(self._variables, self._values)
+            random.setstate(self._random)  # from which Keras seeds the layers that come next
+            return self._built
+        self._key = None
+        self._built = build_backbone(config, self.data)
+        self._random = random.getstate()
+        self._variables = _variables(self._built)
+        self._values = [np.array(variable) for variable in self._variables]
+        self._key = key
+        return self._built
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep a training from printing its epochs."""
+    before, console.quiet = console.quiet, True
+    try:
+        yield
+    finally:
+        console.quiet = before
+
+
+def full_config(config: TrainConfig, data: Prepared) -> TrainConfig:
+    """Return the configuration of a trial with all that `config.yaml` of its run would hold."""
+    return replace(suit_images(config, data), output=None)
+
+
+def _variables(backbone: "OpenBackbone") -> "list[keras.Variable]":
+    import keras
+
+    return keras.Model(backbone.pixels, backbone.features).variables

@@ -1,0 +1,45 @@
+"""What is minimized and what is measured while a model learns its task."""
+
+from typing import TYPE_CHECKING, Any
+
+from tfvision.tasks import BOTH, BOX, PROBABILITIES, has_boxes, has_classes
+from tfvision.training.box_losses import build_box_loss, build_box_metrics
+from tfvision.training.optimizers import build_metrics
+
+if TYPE_CHECKING:
+    from tfvision.training.settings import TrainingSettings
+
+
+def build_objective(settings: "TrainingSettings", num_classes: int) -> dict[str, Any]:
+    """Return loss and metrics of a task as `compile` takes them.
+
+    Args:
+        settings: Task and losses.
+        num_classes: Of the images; of no account where the task has no classes.
+    """
+    losses, metrics = {}, {}
+    if has_boxes(settings.task):
+        losses[BOX] = build_box_loss(settings.box.loss, beta=settings.box.beta)
+        metrics[BOX] = build_box_metrics()
+    if has_classes(settings.task):
+        losses[PROBABILITIES] = settings.build_loss(num_classes)
+        metrics[PROBABILITIES] = build_metrics(num_classes)
+    if settings.task == BOTH:
+        weights = {BOX: settings.box.weight, PROBABILITIES: 1.0}
+        return {"loss": losses, "loss_weights": weights, "weighted_metrics": metrics}
+    (loss,), (found,) = losses.values(), metrics.values()
+    # An image whose box was lost counts neither in the loss nor in the metrics.
+    return {"loss": loss, "weighted_metrics" if has_boxes(settings.task) else "metrics": found}
+
+
+def plain_scores(logs: dict[str, Any]) -> dict[str, float]:
+    """Return what Keras logs, each score by its own name: `val_box_iou` -> `val_iou`, `box_loss` stays."""
+    return {_plain(name): float(value) for name, value in logs.items()}
+
+
+def _plain(name: str) -> str:
+    validation = "val_" if name.startswith("val_") else ""
+    bare = name.removeprefix("val_")
+    if bare.endswith("_loss"):
+        return validation + {f"{PROBABILITIES}_loss": "class_loss"}.get(bare, bare)
+    return validation + bare.removeprefix(f"{BOX}_").removeprefix(f"{PROBABILITIES}_")
