@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import tfvision
-from tfvision.config import Source, TrainConfig
+from tfvision.config import PseudoLabelOptions, Source, TrainConfig
 from tfvision.device import use_device
 from tfvision.errors import TfvisionError, UsageError
 from tfvision.listings import clear_cache, list_backbones, list_cache, list_recipes
@@ -33,6 +33,7 @@ _TRAIN_FLAGS = [
     "seed",
     "output",
 ]
+_TTA_HELP = "test-time augmentation: the mean over the flips that training used, or over N draws of its augmentation"
 _SEARCH_FLAGS = ["algorithm", "trials", "objective", "keep", "epochs_scale", "factor"]
 _PHASE_FLAGS = ("epochs", "learning_rate", "unfreeze")
 
@@ -112,25 +113,30 @@ def search(args: argparse.Namespace) -> None:
 def evaluate(args: argparse.Namespace) -> None:
     """Score a run or a SavedModel: on other images, or on the run's own test part."""
     _load_tensorflow(args)
+    from tfvision.evaluation.box_predictions import write_box_predictions
+    from tfvision.evaluation.predictions import write_predictions
     from tfvision.files import write_json
-    from tfvision.prediction import load_predictor
-    from tfvision.results import describe_scores, evaluate_images
+    from tfvision.results import compute_part, describe_scores
     from tfvision.runs import open_run
 
-    if args.data is None:
-        part = open_run(args.model).metrics
-        name, scores = ("test", part["test"]) if "test" in part else ("validation", part["validation"])
+    if args.corrupt:
+        _evaluate_corrupted(args)
+        return
+    if args.data is None and args.tta is None:
+        run = open_run(args.model)
+        name, facts = "test" if "test" in run.metrics else "validation", run.facts
+        found = run.predictions.part(name)
+        scores = compute_part(found, facts) if facts.decision else run.metrics[name]
     else:
-        predictor = load_predictor(args.model)
-        images = _read_images(args, args.data, predictor, labelled=True)
-        name, scores = Path(args.data).name, evaluate_images(predictor, images)
-        if scores["missing_classes"]:
-            missing = ", ".join(scores["missing_classes"])
-            console.print(f"no images of {missing}; in macro scores such a class counts 0 where it is predicted")
+        name, found, facts, missing = _predict_labelled(args)
+        scores = {**compute_part(found, facts), "missing_classes": missing}
     say_result(describe_scores({name: scores}))
     if args.output:
         write_json(args.output, scores)
         console.print(f"written: {args.output}")
+    if args.predictions:
+        (write_box_predictions if has_boxes(facts.task) else write_predictions)(args.predictions, found)
+        console.print(f"written: {args.predictions}")
 
 
 def predict(args: argparse.Namespace) -> None:
@@ -145,6 +151,12 @@ def predict(args: argparse.Namespace) -> None:
         return
     if args.draw:
         raise UsageError(f"--draw draws boxes, and {args.model} finds none; leave it out")
+    if args.tta:
+        from tfvision.runs import open_run
+        from tfvision.tta import with_tta
+
+        predictor = with_tta(predictor, open_run(args.model), args.tta)
+        console.print(f"mean of {len(predictor.views)} views of each image")
     found = predict_images(predictor, _read_images(args, args.images, predictor, labelled=False))
     if args.output:
         write_unlabelled(args.output, found)
@@ -152,6 +164,46 @@ def predict(args: argparse.Namespace) -> None:
         return
     for image_id, label, row in zip(found.ids, found.predicted, found.probabilities, strict=True):
         say_result(f"{image_id}  {found.class_names[label]}  {row[label]:.4f}")
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Compare runs on the same test images, each with the first, by a paired bootstrap."""
+    from tfvision.comparison import compare_runs, describe_comparison, write_comparison
+
+    found = compare_runs(args.runs, common=args.common)
+    say_result(describe_comparison(args.runs[0], found))
+    for path in write_comparison(args.output, args.runs[0], found) if args.output else ():
+        console.print(f"written: {path}")
+
+
+def threshold(args: argparse.Namespace) -> None:
+    """Choose on validation when an image is of a class, and store it in a run."""
+    from tfvision.decisions import choose_threshold, describe_decision
+    from tfvision.runs import open_run
+
+    run = open_run(args.run)
+    say_result(describe_decision(run, choose_threshold(run, args.objective)))
+
+
+def calibrate(args: argparse.Namespace) -> None:
+    """Make the probabilities of a run mean what they say, by a temperature fitted on validation."""
+    from tfvision.decisions import choose_temperature, describe_decision
+    from tfvision.runs import open_run
+
+    run = open_run(args.run)
+    say_result(describe_decision(run, choose_temperature(run, off=args.off)))
+
+
+def pseudo_label(args: argparse.Namespace) -> None:
+    """Go on with a finished run as a new one that labels images itself where it is sure, and learns from them."""
+    _load_tensorflow(args)
+    from tfvision.pseudo_label import Rounds, pseudo_label
+    from tfvision.runs import open_run
+
+    run = open_run(args.run)
+    options = from_dict(PseudoLabelOptions, flags_to_dict(PseudoLabelOptions, vars(args)))
+    output = Path(args.output) if args.output else run.folder.with_name(f"{run.folder.resolve().name}_pseudo")
+    pseudo_label(run, options, Rounds(args.rounds, restart=not args.go_on), output)
 
 
 def _predict_boxes(args: argparse.Namespace, predictor: Any) -> None:
@@ -184,9 +236,10 @@ def export(args: argparse.Namespace) -> None:
     output = Path(args.output) if args.output else Path("saved_models") / run.folder.resolve().name
     folder, agreement = export_run(run, output, data=args.data)
     say_result(f"SavedModel: {folder}")
+    same = "" if agreement.classes is None else f", same class for {agreement.classes}"
     console.print(
         f"compared with model.keras in a fresh process on {agreement.images} images: "
-        f"largest difference {agreement.difference:.1e}"
+        f"largest difference {agreement.difference:.1e}{same}"
     )
     if agreement.bytes_agreement is not None:
         console.print(f"serve_bytes (another JPEG decoder, no EXIF): same answer for {agreement.bytes_agreement:.1%}")
@@ -245,6 +298,15 @@ def _parser() -> Parser:
     command.add_argument("model", metavar="RUN", help="run folder or SavedModel")
     command.add_argument("--data", help="labelled images; default the scores of the run's own test part")
     command.add_argument("--output", metavar="FILE", help="JSON file for the scores")
+    command.add_argument("--predictions", metavar="FILE", help="CSV file for the class and p_<class> of each image")
+    command.add_argument("--tta", metavar="flips|N", help=_TTA_HELP)
+    command.add_argument(
+        "--corrupt",
+        metavar="NAMES",
+        help="score the images under corruption, 5 severities each: all, or some of noise,blur,contrast,jpeg,brightness,"
+        "pixelate,occlusion,rotation,blend",
+    )
+    command.add_argument("--seed", type=int, default=0, help="of what is drawn for --corrupt (default 0)")
     add_flags(command, Source, ())
     _add_running(command)
 
@@ -257,7 +319,49 @@ def _parser() -> Parser:
     )
     command.add_argument("--output", metavar="FILE", help="CSV file with id, predicted and p_<class>, or the box")
     command.add_argument("--draw", metavar="FOLDER", help="write the images with their boxes there")
+    command.add_argument("--tta", metavar="flips|N", help=_TTA_HELP)
     add_flags(command, Source, (), only=("file_column", "pixel_rule", "on_bad"))  # the others are about labels
+    _add_running(command)
+
+    command = _add_verb(verbs, "compare", compare)
+    command.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="run folders, or CSV files of `evaluate --predictions`; the first is what the others are compared with",
+    )
+    command.add_argument(
+        "--common", action="store_true", help="where tests differ, compare on the images in all of them"
+    )
+    command.add_argument("--output", metavar="FOLDER", help="where to write comparison.csv and comparison.png")
+    _add_running(command, computes=False)
+
+    command = _add_verb(verbs, "threshold", threshold)
+    command.add_argument("run", metavar="RUN", help="run folder; its classes are decided so from now on")
+    command.add_argument(
+        "--objective",
+        default="f1",
+        metavar="TEXT",
+        help="f1 (of several classes macro-F1), f1_macro, precision=0.9 (highest recall at it), cost=FP:1,FN:5, or none "
+        "to take the choice back (default f1)",
+    )
+    _add_running(command, computes=False)
+
+    command = _add_verb(verbs, "calibrate", calibrate)
+    command.add_argument("run", metavar="RUN", help="run folder; its probabilities are scaled so from now on")
+    command.add_argument("--off", action="store_true", help="take the temperature back")
+    _add_running(command, computes=False)
+
+    command = _add_verb(verbs, "pseudo-label", pseudo_label)
+    command.add_argument("run", metavar="RUN", help="run folder, which stays as it is")
+    command.add_argument("--output", metavar="FOLDER", help="the new run folder; default RUN_pseudo")
+    command.add_argument(
+        "--rounds", type=int, default=1, metavar="N", help="how often images are labelled and learned from (default 1)"
+    )
+    command.add_argument(
+        "--go-on", action="store_true", help="train on from the best weights; default each round begins afresh"
+    )
+    add_flags(command, PseudoLabelOptions, ("data",))
     _add_running(command)
 
     command = _add_verb(verbs, "export", export)
@@ -298,10 +402,11 @@ def _terminate(signal_number: int, frame: Any) -> None:
     raise Terminated
 
 
-def _add_running(command: Parser) -> None:
-    """Add the flags of how to run, which no result depends on."""
+def _add_running(command: Parser, *, computes: bool = True) -> None:
+    """Add the flags of how to run, which no result depends on; the device where a model computes."""
     group = command.add_argument_group("running")
-    group.add_argument("--device", metavar="NAME", help="cpu, gpu or gpu:1; default the first GPU, else the CPU")
+    if computes:
+        group.add_argument("--device", metavar="NAME", help="cpu, gpu or gpu:1; default the first GPU, else the CPU")
     group.add_argument("--quiet", action="store_true", help="print only results and errors")
     group.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
@@ -346,6 +451,67 @@ def _train_config(args: argparse.Namespace, **defaults: Any) -> TrainConfig:
     if "phases" in flags:
         in_file = {key: value for key, value in in_file.items() if key not in _PHASE_FLAGS}
     return from_dict(TrainConfig, merge(merge(defaults, in_file), flags))
+
+
+def _predict_labelled(args: argparse.Namespace) -> tuple[str, Any, Any, list[str]]:
+    """Predict the images that `evaluate` is asked for: their name, predictions, the model's facts, missing classes."""
+    from tfvision.prediction import load_predictor, predict_labelled
+    from tfvision.runs import open_run
+    from tfvision.tta import compare_tta, describe_gain, with_tta
+
+    predictor = load_predictor(args.model)
+    tta = with_tta(predictor, open_run(args.model), args.tta) if args.tta else None
+    name, images = _images_to_score(args, predictor)
+    found, missing = predict_labelled(predictor, images) if tta is None else (None, [])
+    if missing:
+        console.print(f"no images of {', '.join(missing)}; in macro scores such a class counts 0 where it is predicted")
+    if tta is not None:
+        plain, found, ratio = compare_tta(tta, images)
+        say_result(describe_gain(plain, found, ratio, len(tta.views)))
+    return name, found, predictor.facts, missing
+
+
+def _evaluate_corrupted(args: argparse.Namespace) -> None:
+    """Score under corruption; of a run's own test part the files go into the run, else beside --output."""
+    from tfvision.corrupted import score_corrupted, write_corrupted
+    from tfvision.data.corruptions import parse_corruptions
+    from tfvision.files import write_json
+    from tfvision.prediction import load_predictor
+    from tfvision.report.page import write_report
+    from tfvision.runs import PLOTS
+
+    if args.tta or args.predictions:
+        raise UsageError("--corrupt scores many sets of images; leave --tta and --predictions out")
+    names = parse_corruptions(args.corrupt)
+    predictor = load_predictor(args.model)
+    if has_boxes(predictor.facts.task):
+        raise UsageError("--corrupt scores classes, and this model finds boxes; leave it out")
+    _, images = _images_to_score(args, predictor)
+    scores = score_corrupted(predictor, images, names, seed=args.seed)
+    say_result(scores.describe())
+    if args.output:
+        write_json(args.output, scores.to_dict())
+        table = Path(args.output).with_suffix(".csv")
+        written = write_corrupted(scores, images, table, table.parent, seed=args.seed)
+    elif args.data is None:
+        table, plots = Path(args.model) / "corruptions.csv", Path(args.model) / PLOTS
+        written = [*write_corrupted(scores, images, table, plots, seed=args.seed), write_report(args.model)]
+    else:
+        return
+    for path in written:
+        console.print(f"written: {path}")
+
+
+def _images_to_score(args: argparse.Namespace, predictor: Any) -> tuple[str, Any]:
+    """Return the name and images of --data, else of the run's test part, or of its validation part without one."""
+    if args.data is not None:
+        return Path(args.data).name, _read_images(args, args.data, predictor, labelled=True)
+    from tfvision.run_images import open_part
+    from tfvision.runs import open_run
+
+    run = open_run(args.model)
+    name = "test" if "test" in run.metrics else "validation"
+    return name, open_part(run, name)
 
 
 def _read_images(args: argparse.Namespace, data: str, predictor: Any, *, labelled: bool) -> Any:

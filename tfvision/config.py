@@ -232,6 +232,8 @@ class Phase:
         "which augmented views of an image epochs show: fresh, endless; exact, all that flips and turns can make; or a "
         "number of fixed ones; of a frozen part the last two are computed once; default by a rule",
     )
+    pseudo_labels: bool = option(False, "label the unlabelled images first, see pseudo, and train on the sure ones too")
+    restart: bool = option(False, "begin from the initial weights, not from the best ones so far")
 
     def __post_init__(self) -> None:
         check_views(self.views, "views")
@@ -241,6 +243,39 @@ def check_views(views: str | None, where: str) -> None:
     """Refuse what is neither `fresh`, `exact` nor a number of views."""
     if views not in (None, "fresh", "exact") and not (views.isdecimal() and int(views) >= 1):
         raise UsageError(f"{where}: expected fresh, exact or a number of views, 1 or more, got {views!r}")
+
+
+@dataclass
+class PseudoLabelOptions:
+    """Images without labels, for phases with pseudo_labels."""
+
+    data: str | None = option(None, "images without labels: a folder, .zip, .npy, ...")
+    file_column: str | None = option(
+        None, "array or CSV column of the images without labels; without pseudo.data it is one of the data itself"
+    )
+    labels: int | None = option(
+        None, "use so many labels of training and validation only; the other training images count as unlabelled"
+    )
+    thresholds: list[float] | None = option(
+        None, "probability from which on an image is kept for each class; default by precision"
+    )
+    precision: float = option(0.95, "precision on validation that thresholds are chosen for, over 0 and under 1")
+    most: int | None = option(None, "at most so many images a class and phase, the surest")
+
+    def __post_init__(self) -> None:
+        ranges = (
+            ("labels", self.labels is None or self.labels >= 1, "1 or more, or null"),
+            ("precision", 0 < self.precision < 1, "over 0, under 1"),
+            ("most", self.most is None or self.most >= 1, "1 or more, or null"),
+            ("thresholds", all(0 <= value <= 1 for value in self.thresholds or ()), "numbers from 0 to 1"),
+        )
+        for key, holds, expected in ranges:
+            if not holds:
+                raise UsageError(f"pseudo.{key}: expected {expected}, got {getattr(self, key)}")
+
+    def source(self, data: str) -> str | None:
+        """Return where the given images without labels are, for a run on `data`; None where none are given."""
+        return self.data or (data if self.file_column else None)
 
 
 @dataclass
@@ -304,6 +339,7 @@ class TrainConfig:
     head: HeadOptions = option(HeadOptions, "what stands on top of the backbone")
     box: BoxOptions = option(BoxOptions, "the box of the tasks that ask for one")
     small_cnn: SmallCnnOptions = option(SmallCnnOptions, "the small CNN")
+    pseudo: PseudoLabelOptions = option(PseudoLabelOptions, "images without labels, for phases with pseudo_labels")
     phases: list[Phase] | None = option(
         None, "the phases of training in order, each with these keys; default by the backbone's weights"
     )

@@ -49,6 +49,7 @@ from tfvision.training.checkpoints import Checkpoints
 from tfvision.training.history import History
 from tfvision.training.phases import resolve_phases
 from tfvision.training.views import resolve_views
+from tfvision.unlabelled import open_unlabelled, with_labels
 
 if TYPE_CHECKING:
     import keras
@@ -77,8 +78,9 @@ class Experiment:
 
     @cached_property
     def parts(self) -> dict[str, ImageSet]:
-        """The images of `train`, `validation` and `test`."""
-        return {part: self.data.images.select(self.data.split == part) for part in PARTS}
+        """The images of `train`, `validation` and `test` whose labels may be used."""
+        usable = with_labels(self.data, self.config)
+        return {part: self.data.images.select((self.data.split == part) & usable) for part in PARTS}
 
     @property
     def splits(self) -> str:
@@ -362,6 +364,7 @@ def _fit(experiment: Experiment, run: Run, settings: "TrainingSettings", checkpo
         save=save,
         checkpoints=checkpoints,
         tensorboard=run.folder / TENSORBOARD if config.tensorboard else None,
+        pseudo=open_unlabelled(experiment.data, config, run.folder),
     )
     fit_phases(training, config.phases)
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tfvision.errors import UsageError, WriteError
+from tfvision.errors import DataError, UsageError, WriteError
 
 
 @contextmanager
@@ -71,6 +71,22 @@ def to_json(value: Any) -> str:
 def write_json(path: Path | str, value: Any) -> None:
     """Write `value` to `path` as `to_json` gives it, whole or not at all."""
     write_text(path, to_json(value))
+
+
+def read_json(path: Path | str) -> dict[str, Any]:
+    """Read a JSON object that tfvision wrote.
+
+    Raises:
+        DataError: The file is missing or holds no JSON object.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot read {path}: {why}; expected a JSON file tfvision wrote") from None
+    if not isinstance(content, dict):
+        raise DataError(f"{path} holds no JSON object; expected a JSON file tfvision wrote")
+    return content
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -102,6 +102,8 @@ def describe_phase(phase: Phase, optimizer: str) -> str:
         rate += f", x{phase.factor:g} after {phase.plateau_patience} epochs without a better score"
     open_part = {"none": "backbone frozen", "all": "all layers open"}.get(phase.unfreeze, f"open: {phase.unfreeze}")
     patience = f", patience {phase.patience}" if phase.patience else ""
+    patience += ", from the initial weights" if phase.restart else ""
+    patience += ", with pseudo-labels" if phase.pseudo_labels else ""
     return f"{phase.name}: {phase.epochs} epoch{'s' * (phase.epochs > 1)}, {rate}, {open_part}{patience}"
 
 

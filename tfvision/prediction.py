@@ -1,7 +1,7 @@
 """One way to predict, whether with a run, a model file or a SavedModel."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ from tfvision.evaluation.inference import run_model
 from tfvision.evaluation.predictions import Predictions, class_probabilities
 from tfvision.progress import ProgressLine
 from tfvision.runs import LARGEST_FACTS, MODEL, ModelFacts, load_model, open_run, read_facts
-from tfvision.tasks import BOX, PROBABILITIES, outputs_of
+from tfvision.tasks import BOX, PROBABILITIES, has_boxes, has_classes, outputs_of
 
 FACTS_FILE = Path("assets.extra") / "tfvision.json"  # TF Serving leaves this folder of a SavedModel alone
 
@@ -29,7 +29,7 @@ class Predictor(Protocol):
     facts: ModelFacts
 
     def probabilities(self, images: ImageSet) -> np.ndarray:
-        """Return float64 (n, classes), for a model that tells classes."""
+        """Return float64 (n, classes), for a model that tells classes, by the temperature of the facts."""
         ...
 
     def outputs(self, images: ImageSet) -> dict[str, np.ndarray]:
@@ -65,7 +65,9 @@ class KerasPredictor:
         given = self.run(images, what) if self.run else self._run_model(images, what)
         found = given if isinstance(given, dict) else {outputs_of(self.facts.task)[0]: given}
         if PROBABILITIES in found:
-            found[PROBABILITIES] = class_probabilities(found[PROBABILITIES], len(self.facts.class_names))
+            probabilities = class_probabilities(found[PROBABILITIES], len(self.facts.class_names))
+            decision = self.facts.decision
+            found[PROBABILITIES] = decision.calibrate(probabilities) if decision else probabilities
         if BOX in found:
             found[BOX] = predicted_boxes(found[BOX], _sizes(images), self.facts.resize).numpy()
         return found
@@ -77,7 +79,7 @@ class KerasPredictor:
 
 @dataclass(frozen=True)
 class SavedModelPredictor:
-    """Predicts with a SavedModel: decoded images of their own size go in, the resize is inside."""
+    """Predicts with a SavedModel: decoded images of their own size go in, resize and temperature are inside."""
 
     loaded: Any
     facts: ModelFacts
@@ -159,9 +161,26 @@ def newest_version(folder: Path) -> Path | None:
 
 def predict_images(predictor: Predictor, images: ImageSet) -> Predictions:
     """Predict images, labelled or not; the labels of `images` must count in the predictor's classes."""
-    count = len(images)
-    parts = np.full(count, "")
-    return Predictions(images.ids, parts, images.labels, predictor.probabilities(images), predictor.facts.class_names)
+    parts = np.full(len(images), "")
+    probabilities, facts = predictor.probabilities(images), predictor.facts
+    decided = facts.decision.decide(probabilities) if facts.decision else None
+    return Predictions(images.ids, parts, images.labels, probabilities, facts.class_names, decided)
+
+
+def predict_labelled(predictor: Predictor, images: ImageSet) -> tuple[Predictions | BoxPredictions, list[str]]:
+    """Predict labelled images whose classes are matched with the model's by name; with boxes for a model of boxes.
+
+    Returns:
+        Predictions with labels in the model's classes, and the classes of the model that the data lacks.
+
+    Raises:
+        DataError: A class the model does not know, or unreadable images.
+    """
+    facts, missing = predictor.facts, []
+    if has_classes(facts.task):
+        labels, missing = map_labels(images, facts.class_names)
+        images = replace(images, labels=labels, class_names=facts.class_names)
+    return (predict_boxes if has_boxes(facts.task) else predict_images)(predictor, images), missing
 
 
 def predict_boxes(

@@ -3,7 +3,6 @@
 import csv
 import functools
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +23,12 @@ from tfvision.evaluation.plots import plot_calibration, plot_confusion_matrix, p
 from tfvision.evaluation.predictions import Predictions, read_predictions, write_predictions
 from tfvision.evaluation.thumbnails import thumbnail
 from tfvision.files import write_json
-from tfvision.prediction import KerasPredictor, Predictor, map_labels, predict_boxes, predict_images
+from tfvision.prediction import KerasPredictor, Predictor, predict_boxes, predict_labelled
 from tfvision.progress import say_result
+from tfvision.pseudo_label import write_pseudo_results
 from tfvision.report.page import write_report
-from tfvision.runs import HISTORY, METRICS, PLOTS, PREDICTIONS, ModelFacts, Run
-from tfvision.tasks import PROBABILITIES, has_boxes, has_classes
+from tfvision.runs import HISTORY, METRICS, PLOTS, PREDICTIONS, SUPERVISED, ModelFacts, Run, load_model
+from tfvision.tasks import PROBABILITIES, has_boxes
 
 if TYPE_CHECKING:
     import keras
@@ -61,8 +61,7 @@ def write_results(
     Returns:
         What stands in metrics.json.
     """
-    scored = {part: parts[part] for part in ("validation", "test") if len(parts[part])}
-    predictions = _predict(_predictor(model, facts, settings, stored=stored), scored)
+    predictions = predict_parts(_predictor(model, facts, settings, stored=stored), parts)
     if not np.isfinite(predictions.predicted if has_boxes(facts.task) else predictions.probabilities).all():
         raise RunError(f"the model of {run.folder} predicts NaN; training diverged, try a lower --learning-rate")
     # Every figure comes from the file, as anyone can repeat it.
@@ -72,8 +71,12 @@ def write_results(
     else:
         write_predictions(run.folder / PREDICTIONS, predictions)
         predictions = read_predictions(run.folder / PREDICTIONS)
+    scored = dict.fromkeys(predictions.parts.tolist())
     metrics = {part: compute_part(predictions.part(part), facts) for part in scored}
     write_json(run.folder / METRICS, metrics)
+    if (run.folder / SUPERVISED).is_file():
+        before = predict_parts(_predictor(load_model(run.folder / SUPERVISED), facts, settings, stored=False), parts)
+        write_pseudo_results(run, before, predictions)
     _plot_results(run, predictions, metrics, parts)
     say_result(f"\n{describe_scores(metrics)}\nreport: {write_report(run.folder)}")
     return metrics
@@ -92,19 +95,29 @@ def evaluate_images(predictor: Predictor, images: ImageSet) -> dict[str, Any]:
     Raises:
         DataError: A class the model does not know, or unreadable images.
     """
-    facts, missing = predictor.facts, []
-    if has_classes(facts.task):
-        labels, missing = map_labels(images, facts.class_names)
-        images = replace(images, labels=labels, class_names=facts.class_names)
-    found = predict_boxes(predictor, images) if has_boxes(facts.task) else predict_images(predictor, images)
-    return {**compute_part(found, facts), "missing_classes": missing}
+    found, missing = predict_labelled(predictor, images)
+    return {**compute_part(found, predictor.facts), "missing_classes": missing}
+
+
+def predict_parts(predictor: KerasPredictor, given: Mapping[str, ImageSet]) -> Predictions | BoxPredictions:
+    """Predict the validation and the test images of a run, in this order."""
+    found = []
+    for part, images in ((part, given[part]) for part in ("validation", "test") if len(given[part])):
+        parts, what = np.full(len(images), part), f"predicting {part}"
+        if has_boxes(predictor.facts.task):
+            found.append(predict_boxes(predictor, images, parts=parts, what=what))
+        else:
+            probabilities = predictor.outputs(images, what)[PROBABILITIES]
+            found.append(Predictions(images.ids, parts, images.labels, probabilities, images.class_names))
+    return functools.reduce(lambda first, second: first.joined(second), found)
 
 
 def compute_part(predictions: Predictions | BoxPredictions, facts: ModelFacts) -> dict[str, Any]:
     """Return the metrics of one part, as they stand in metrics.json."""
     if isinstance(predictions, BoxPredictions):
         return compute_box_part(predictions, facts)
-    return compute_metrics(predictions.labels, predictions.probabilities, predictions.class_names)
+    names, decided = predictions.class_names, predictions.decided
+    return compute_metrics(predictions.labels, predictions.probabilities, names, predicted=decided)
 
 
 def describe_scores(metrics: Mapping[str, Mapping[str, Any]]) -> str:
@@ -162,19 +175,6 @@ def _predictor(
     cut = cut_model(model) if stored else None
     run = functools.partial(predict_stored, cut, settings) if cut else None
     return KerasPredictor(model, facts, settings.batch_size, run)
-
-
-def _predict(predictor: KerasPredictor, scored: Mapping[str, ImageSet]) -> Predictions | BoxPredictions:
-    """Predict all parts, one after the other."""
-    found = []
-    for part, images in scored.items():
-        parts, what = np.full(len(images), part), f"predicting {part}"
-        if has_boxes(predictor.facts.task):
-            found.append(predict_boxes(predictor, images, parts=parts, what=what))
-        else:
-            probabilities = predictor.outputs(images, what)[PROBABILITIES]
-            found.append(Predictions(images.ids, parts, images.labels, probabilities, images.class_names))
-    return functools.reduce(lambda first, second: first.joined(second), found)
 
 
 def _plot_results(

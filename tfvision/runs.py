@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 from tfvision.config import TrainConfig
 from tfvision.data.resize import Resize
 from tfvision.errors import DataError, RunError, UsageError
+from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions
+from tfvision.evaluation.decision import Decision
+from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.files import remove_abandoned, replacing, write_text
 from tfvision.locks import locked
 from tfvision.models.weights_file import check_weights_file
@@ -36,6 +39,10 @@ METRICS = "metrics.json"
 ENVIRONMENT = "environment.json"
 PLOTS = "plots"
 REPORT = "report.html"
+DECISION = "decision.json"
+PSEUDO_LABELS = "pseudo_labels.csv"
+PSEUDO_RESULTS = "pseudo_labels.json"
+SUPERVISED = "model_before.keras"  # the best model without pseudo-labels
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
 
@@ -57,6 +64,7 @@ class ModelFacts:
         task: What the outputs are, see `tfvision.tasks`. Without classes there are no class names.
         training_boxes: xmin, ymin, xmax, ymax of training boxes as shares of their images, at most
             `MOST_TRAINING_BOXES` of them: what baselines answer that see no image.
+        decision: The temperature and thresholds that were chosen after training; None for none.
     """
 
     class_names: tuple[str, ...]
@@ -65,6 +73,7 @@ class ModelFacts:
     pixel_rule: str | None = None
     task: str = CLASSIFY
     training_boxes: tuple[tuple[float, ...], ...] = ()
+    decision: Decision | None = None
 
     def to_json(self) -> str:
         """Return the facts as JSON."""
@@ -72,6 +81,8 @@ class ModelFacts:
         facts |= {"pixel_rule": self.pixel_rule}
         if has_boxes(self.task):
             facts |= {"task": self.task, "training_boxes": self.training_boxes}
+        if self.decision:
+            facts["decision"] = self.decision.to_dict()
         return json.dumps(facts, ensure_ascii=False)
 
     @classmethod
@@ -84,7 +95,8 @@ class ModelFacts:
         try:
             values = json.loads(text)
             names, resize, backbone = values["class_names"], values["resize"], values["backbone"]
-            rule, task = values.get("pixel_rule"), values.get("task", CLASSIFY)
+            rule, task = values.get("pixel_rule"), values.get("task", CLASSIFY)  # none of these stands in older files
+            decision = values.get("decision")
             boxes = tuple(tuple(float(side) for side in box) for box in values.get("training_boxes", ()))
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{error} where class_names, resize and backbone are expected") from None
@@ -96,11 +108,14 @@ class ModelFacts:
         if not isinstance(resize, dict) or not isinstance(backbone, str):
             raise ValueError("resize is no mapping, or backbone no name")
         try:
-            return cls(
-                tuple(names), Resize.from_dict(resize), backbone, None if rule is None else str(rule), task, boxes
-            )
+            decided = None if decision is None else Decision.from_dict(decision)
+            rule = None if rule is None else str(rule)
+            facts = cls(tuple(names), Resize.from_dict(resize), backbone, rule, task, boxes, decided)
         except (TypeError, UsageError) as error:
             raise ValueError(str(error)) from None
+        if decided and decided.offsets and len(decided.offsets) != len(names):
+            raise ValueError(f"{len(decided.offsets)} offsets for {len(names)} classes")
+        return facts
 
 
 @dataclass(frozen=True)
@@ -132,6 +147,13 @@ class Run:
                 f"{self.folder} has no {METRICS}: the run did not finish; go on with `tfvision train --resume {self.folder}`"
             )
         return json.loads(path.read_text(encoding="utf-8"))
+
+    @property
+    def predictions(self) -> Predictions | BoxPredictions:
+        """What the run answers on validation and test: predictions.csv, with its decision applied."""
+        if has_boxes(self.facts.task):
+            return read_box_predictions(self.folder / PREDICTIONS)
+        return read_predictions(self.folder / PREDICTIONS).decide(self.facts.decision)
 
     @cached_property
     def splits(self) -> list[dict[str, str]]:
@@ -228,6 +250,21 @@ def save_model(model: "keras.Model", path: Path, facts: ModelFacts) -> None:
         bare.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(_MEMBER, facts.to_json())
+
+
+def replace_facts(path: Path, facts: ModelFacts) -> None:
+    """Give a model file other facts; all else in it stays byte for byte, and it is whole at any time.
+
+    Raises:
+        RunError: The file cannot be written.
+    """
+    with replacing(path) as temporary, zipfile.ZipFile(path) as old, zipfile.ZipFile(temporary, "w") as new:
+        for member in old.infolist():
+            if member.filename == _MEMBER:
+                continue
+            with old.open(member) as source, new.open(member, "w", force_zip64=True) as target:
+                shutil.copyfileobj(source, target, 2**20)
+        new.writestr(_MEMBER, facts.to_json())
 
 
 def read_facts(path: Path) -> ModelFacts:

@@ -19,14 +19,16 @@ CLASS_COLOURS = (
 )  # fmt: skip
 
 
-def new_figure(width: float, height: float, rows: int = 1, heights: Sequence[float] | None = None):
+def new_figure(
+    width: float, height: float, rows: int = 1, heights: Sequence[float] | None = None, *, share_x: bool = True
+):
     """Return a figure of `width` x `height` inches and its `rows` axes, one above the other with a common x.
 
     Nothing of matplotlib's global state is used, so that a notebook's own figures stay as they are.
     """
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, 1, sharex=rows > 1, squeeze=False, height_ratios=heights)[:, 0]
+    axes = figure.subplots(rows, 1, sharex=share_x and rows > 1, squeeze=False, height_ratios=heights)[:, 0]
     for one in axes:
         one.spines[["top", "right"]].set_visible(False)
         one.grid(color="#E8E8E8", linewidth=0.8)

@@ -16,6 +16,7 @@ def compute_metrics(
     probabilities: np.ndarray,
     class_names: Sequence[str],
     *,
+    predicted: np.ndarray | None = None,
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -25,6 +26,7 @@ def compute_metrics(
         labels: `(n,)` int, index of the true class; images labelled -1 are left out.
         probabilities: `(n, K)` float in 0..1, one column a class.
         class_names: The `K` names; of two classes the positive stands second.
+        predicted: `(n,)` int, the class that was decided for each image; default the most probable one.
         resamples: Number of bootstrap resamples of the images; 0 leaves all intervals undefined.
         seed: Of the bootstrap.
 
@@ -37,21 +39,25 @@ def compute_metrics(
         DataError: No image is labelled.
         ValueError: The shapes do not fit, or a probability is NaN or infinite.
     """
+    labelled = np.asarray(labels) >= 0
     labels, probabilities = _checked(labels, probabilities, class_names)
-    scores = weighted_scores(labels, probabilities, np.ones((len(labels), 1)))
-    resampled = bootstrap_scores(labels, probabilities, resamples, seed)
+    predicted = probabilities.argmax(axis=1) if predicted is None else np.asarray(predicted)[labelled]
+    scores = weighted_scores(labels, probabilities, np.ones((len(labels), 1)), predicted)
+    resampled = bootstrap_scores(labels, probabilities, resamples, seed, predicted)
     return {
         "n": len(labels),
         **({"positive_class": str(class_names[1])} if len(class_names) == 2 else {}),
         **{name: _number(values[0]) for name, values in scores.items()},
         "ci95": {name: _interval(resampled.get(name, np.empty(0))) for name in scores},
-        "per_class": _per_class(labels, probabilities, class_names),
-        "confusion_matrix": confusion_matrix(labels, probabilities.argmax(axis=1), len(class_names)).tolist(),
+        "per_class": _per_class(labels, probabilities, class_names, predicted),
+        "confusion_matrix": confusion_matrix(labels, predicted, len(class_names)).tolist(),
         "class_names": [str(name) for name in class_names],
     }
 
 
-def bootstrap_scores(labels: np.ndarray, probabilities: np.ndarray, resamples: int, seed: int) -> dict[str, np.ndarray]:
+def bootstrap_scores(
+    labels: np.ndarray, probabilities: np.ndarray, resamples: int, seed: int, predicted: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """Return each score on `resamples` resamples of the images, drawn with replacement.
 
     Args:
@@ -59,11 +65,13 @@ def bootstrap_scores(labels: np.ndarray, probabilities: np.ndarray, resamples: i
         probabilities: `(n, K)` float.
         resamples: Number of resamples.
         seed: Of the draws.
+        predicted: `(n,)` int, decided classes; default the most probable ones.
 
     Returns:
         Score name to `(resamples,)`, NaN where undefined; empty without resamples.
     """
-    chunks = [weighted_scores(labels, probabilities, weights) for weights in _draws(len(labels), resamples, seed)]
+    draws = draw_weights(len(labels), resamples, seed)
+    chunks = [weighted_scores(labels, probabilities, weights, predicted) for weights in draws]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in (chunks[0] if chunks else ())}
 
 
@@ -71,6 +79,16 @@ def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, num_classes: int
     """Return `(K, K)` int64: images of each true class (row) predicted as each class (column)."""
     cells = np.asarray(labels) * num_classes + np.asarray(predicted)
     return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def draw_weights(count: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield `(count, R)` float64 weights, how often each resample drew each image, in chunks that fit in memory."""
+    rng = np.random.default_rng(seed)
+    size = max(1, _CHUNK // count)
+    for start in range(0, resamples, size):
+        width = min(size, resamples - start)
+        drawn = rng.integers(count, size=(width, count)) * width + np.arange(width)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=count * width).reshape(count, width).astype(np.float64)
 
 
 def _checked(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]) -> tuple[np.ndarray, ...]:
@@ -88,19 +106,11 @@ def _checked(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequenc
     return labels[labelled], probabilities[labelled]
 
 
-def _draws(count: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield `(count, R)` float64 weights, how often each resample drew each image, in chunks that fit in memory."""
-    rng = np.random.default_rng(seed)
-    size = max(1, _CHUNK // count)
-    for start in range(0, resamples, size):
-        width = min(size, resamples - start)
-        drawn = rng.integers(count, size=(width, count)) * width + np.arange(width)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=count * width).reshape(count, width).astype(np.float64)
-
-
-def _per_class(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]) -> list[dict[str, Any]]:
+def _per_class(
+    labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str], predicted: np.ndarray
+) -> list[dict[str, Any]]:
     ones = np.ones((len(labels), 1))
-    counts = count_classes(labels, probabilities.argmax(axis=1), len(class_names), ones)
+    counts = count_classes(labels, predicted, len(class_names), ones)
     roc_auc, average_precision = class_areas(labels, probabilities, ones)
     return [
         {

@@ -121,7 +121,12 @@ def plot_roc(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequenc
 
 
 def plot_calibration(
-    labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str], path: Path | str
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    path: Path | str,
+    *,
+    title: str = "Calibration",
 ) -> None:
     """Draw what the probabilities claim against what is true (Guo et al., ICML 2017), and how often they claim it.
 
@@ -131,6 +136,7 @@ def plot_calibration(
         class_names: The `K` names. Of two classes the probability of the positive one is drawn, of more
             that of the predicted class. The error in the title is always that of the predicted class.
         path: The PNG file to write.
+        title: Of the figure, before the error.
     """
     labels, probabilities = _labelled(labels, probabilities)
     figure, (upper, lower) = new_figure(6.4, 6.8, 2, [3, 1])
@@ -148,7 +154,7 @@ def plot_calibration(
         what = ("probability of the predicted class", "share predicted correctly")
     error = probability_scores(labels, probabilities, np.ones((len(labels), 1)))["expected_calibration_error"][0]
     _draw_reliability(upper, lower, claimed, true)
-    set_title(upper, f"Calibration: expected calibration error {error:.3f}")
+    set_title(upper, f"{title}: expected calibration error {error:.3f}")
     upper.set_ylabel(what[1], parse_math=False)
     lower.set_xlabel(what[0], parse_math=False)
     save(figure, path)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tfvision.errors import DataError
+from tfvision.evaluation.decision import Decision
 from tfvision.files import replacing
 
 DIGITS = 9  # significant digits in the file: any float32 survives them unchanged
@@ -24,6 +25,7 @@ class Predictions:
         labels: `(n,)` int64, index of the true class; -1 means unlabelled.
         probabilities: `(n, K)` float64 in 0..1.
         class_names: The `K` names in the order of the columns; of two classes the positive stands second.
+        decided: `(n,)` int64, the class a stored decision gives each image; None where it is the most probable one.
 
     Raises:
         ValueError: The shapes do not fit together.
@@ -34,6 +36,7 @@ class Predictions:
     labels: np.ndarray
     probabilities: np.ndarray
     class_names: tuple[str, ...]
+    decided: np.ndarray | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "ids", tuple(self.ids))
@@ -42,6 +45,8 @@ class Predictions:
         object.__setattr__(self, "labels", np.asarray(self.labels, dtype=np.int64))
         object.__setattr__(self, "probabilities", np.asarray(self.probabilities, dtype=np.float64))
         count, classes = len(self.ids), len(self.class_names)
+        if self.decided is not None:
+            object.__setattr__(self, "decided", np.asarray(self.decided, dtype=np.int64))
         shapes = self.parts.shape, self.labels.shape, self.probabilities.shape
         if shapes != ((count,), (count,), (count, classes)):
             raise ValueError(
@@ -54,7 +59,9 @@ class Predictions:
 
     @property
     def predicted(self) -> np.ndarray:
-        """`(n,)` int64, the class of the largest probability; the first of equals."""
+        """`(n,)` int64, the decided class, else that of the largest probability; the first of equals."""
+        if self.decided is not None:
+            return self.decided
         return self.probabilities.argmax(axis=1).astype(np.int64)
 
     @property
@@ -72,9 +79,22 @@ class Predictions:
 
     def part(self, name: str) -> "Predictions":
         """Return the images of one part of the split, in order."""
-        rows = np.flatnonzero(self.parts == name)
+        return self.select(np.flatnonzero(self.parts == name))
+
+    def select(self, rows: np.ndarray) -> "Predictions":
+        """Return the images at `rows`, int, in that order."""
+        decided = None if self.decided is None else self.decided[rows]
         ids = tuple(self.ids[row] for row in rows)
-        return Predictions(ids, self.parts[rows], self.labels[rows], self.probabilities[rows], self.class_names)
+        return Predictions(
+            ids, self.parts[rows], self.labels[rows], self.probabilities[rows], self.class_names, decided
+        )
+
+    def decide(self, decision: Decision | None) -> "Predictions":
+        """Return the predictions with a decision applied to their probabilities; these where there is none."""
+        if decision is None:
+            return self
+        calibrated = decision.calibrate(self.probabilities)
+        return replace(self, probabilities=calibrated, decided=decision.decide(calibrated))
 
 
 def class_probabilities(outputs: np.ndarray, num_classes: int) -> np.ndarray:
@@ -160,7 +180,8 @@ def class_cells(predictions: Predictions) -> dict[str, list[str]]:
     texts = [[f"{value:.{DIGITS}g}" for value in row] for row in predictions.probabilities.tolist()]
     # The class is that of the written digits, so that a reader of the file finds the same.
     rounded = np.array(texts, dtype=np.float64).reshape(predictions.probabilities.shape)
-    predicted = [predictions.class_names[index] for index in rounded.argmax(axis=1)]
+    indexes = rounded.argmax(axis=1) if predictions.decided is None else predictions.decided
+    predicted = [predictions.class_names[index] for index in indexes]
     columns = [[row[index] for row in texts] for index in range(len(predictions.class_names))]
     return {
         "predicted": predicted,

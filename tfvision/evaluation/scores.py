@@ -116,19 +116,24 @@ def area_scores(roc_auc: np.ndarray, average_precision: np.ndarray) -> dict[str,
     return {name: _mean(np.nan_to_num(values), ~np.isnan(values)) for name, values in areas.items()}
 
 
-def weighted_scores(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+def weighted_scores(
+    labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray, predicted: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """Return every score once a column of weights.
 
     Args:
         labels: `(n,)` int in 0..K-1.
         probabilities: `(n, K)` float.
         weights: `(n, R)` float >= 0, none of the columns all zero.
+        predicted: `(n,)` int, the classes that were decided; default the most probable ones. Scores of probabilities
+            and rankings do not depend on it.
 
     Returns:
         Score name to `(R,)`, NaN where undefined.
     """
     num_classes = probabilities.shape[1]
-    counts = count_classes(labels, probabilities.argmax(axis=1), num_classes, weights)
+    predicted = probabilities.argmax(axis=1) if predicted is None else predicted
+    counts = count_classes(labels, predicted, num_classes, weights)
     return {
         **count_scores(counts),
         **probability_scores(labels, probabilities, weights),

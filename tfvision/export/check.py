@@ -14,10 +14,12 @@ from tfvision.data.boxes.geometry import box_ious
 from tfvision.data.boxes.orientation import UPRIGHT
 from tfvision.data.imageset import ImageSet
 from tfvision.errors import RunError
-from tfvision.tasks import BOX
+from tfvision.evaluation.decision import Decision
+from tfvision.tasks import BOX, PROBABILITIES
 
 LARGEST_DIFFERENCE = 1e-5  # of any probability, and of a corner as a share of the image's side, decoded images in
 LEAST_AGREEMENT = 0.995  # of predicted classes and boxes, encoded images in (another JPEG decoder, no EXIF)
+LARGEST_TIE = 1e-3  # lead of a class over the next, in log-probability, that rounding may turn round
 SAME_BOX = 0.9  # least overlap of two boxes that agree
 
 
@@ -29,47 +31,63 @@ class Agreement:
         images: Number of images compared.
         difference: Largest difference of any probability through `serving_default`, or of a corner as a share of the
             image's side.
+        classes: Number of images of the same class through `serving_default`; None where there are no classes.
         bytes_agreement: Share of images with the same class and box through `serve_bytes`; None without JPEG or PNG.
     """
 
     images: int
     difference: float
+    classes: int | None
     bytes_agreement: float | None
 
 
-def check_saved_model(saved_model: Path, images: ImageSet, expected: dict[str, np.ndarray]) -> Agreement:
+def check_saved_model(
+    saved_model: Path, images: ImageSet, expected: dict[str, np.ndarray], decision: Decision | None = None
+) -> Agreement:
     """Compare a SavedModel, loaded in a fresh process without Keras or tfvision's models, with what is known.
 
     Args:
         saved_model: Its folder.
         images: Real images at their original sizes.
         expected: What model.keras says of them: `probabilities`, float (n, classes); `box`, float (n, 4).
+        decision: By which classes follow from the probabilities.
 
     Raises:
-        RunError: They differ by more than `LARGEST_DIFFERENCE`, answers agree in fewer than `LEAST_AGREEMENT`, the
+        RunError: They differ by more than `LARGEST_DIFFERENCE` or in a class that is no tie, answers agree in fewer than `LEAST_AGREEMENT`, the
             SavedModel does not load, or the images cannot be written for the fresh process.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         _write(images, Path(folder))
-        answers = _ask(saved_model, Path(folder), len(images), list(expected))
+        answers = _ask(saved_model, Path(folder), len(images), _names(expected))
+    decision = decision or Decision()
+    known = expected.get(PROBABILITIES)
+    predicted = None if known is None else decision.decide(known)
     difference = max(
-        _difference(np.array(answers["pixels"][name]), known, name, images) for name, known in expected.items()
+        _difference(np.array(answers["pixels"][name]), values, name, images) for name, values in expected.items()
     )
     # Boxes of the bytes are in stored pixels: they can be compared where nothing is turned.
     by_bytes = [k for k, answer in enumerate(answers["encoded"]) if answer is not None and not _is_turned(images, k)]
     agreed = [
-        all(_agree(answers["encoded"][k][name], known[k], name) for name, known in expected.items()) for k in by_bytes
+        (BOX not in expected or _same_box(answers["encoded"][k][BOX], expected[BOX][k]))
+        and (predicted is None or answers["encoded"][k]["class"] == predicted[k])
+        for k in by_bytes
     ]
     agreement = float(np.mean(agreed)) if agreed else None
     if not difference <= LARGEST_DIFFERENCE:
         raise RunError(
             f"the SavedModel differs from model.keras by {difference:.2e}, more than {LARGEST_DIFFERENCE:.0e}; it was not kept"
         )
+    same = None if predicted is None else np.array(answers["pixels"]["class"]) == predicted
+    if same is not None and (wrong := np.sum(~same & (decision.margins(known) > LARGEST_TIE))):
+        raise RunError(
+            f"the SavedModel gives {wrong:,} of {len(images):,} images another class than model.keras, "
+            "although its probabilities agree; it was not kept"
+        )
     if agreement is not None and agreement < LEAST_AGREEMENT:
         raise RunError(
             f"serve_bytes gives the same answer for {agreement:.1%} of images, less than {LEAST_AGREEMENT:.1%}; it was not kept"
         )
-    return Agreement(len(images), difference, agreement)
+    return Agreement(len(images), difference, None if same is None else int(same.sum()), agreement)
 
 
 def _difference(found: np.ndarray, expected: np.ndarray, name: str, images: ImageSet) -> float:
@@ -77,10 +95,8 @@ def _difference(found: np.ndarray, expected: np.ndarray, name: str, images: Imag
     return float(np.abs((found - expected) / scale).max())
 
 
-def _agree(found: list[float], expected: np.ndarray, name: str) -> bool:
-    if name == BOX:
-        return float(box_ious(np.array(found), expected)) >= SAME_BOX or np.allclose(found, expected, atol=1)
-    return int(np.argmax(found)) == int(expected.argmax())
+def _same_box(found: list[float], expected: np.ndarray) -> bool:
+    return float(box_ious(np.array(found), expected)) >= SAME_BOX or np.allclose(found, expected, atol=1)
 
 
 def _is_turned(images: ImageSet, index: int) -> bool:
@@ -120,6 +136,11 @@ for k in range(count):
         answers["encoded"].append(None)
 print("ANSWERS" + json.dumps(answers))
 """
+
+
+def _names(expected: dict[str, np.ndarray]) -> list[str]:
+    """Return the answers to ask for."""
+    return [*expected, *(["class"] if PROBABILITIES in expected else [])]
 
 
 def _ask(saved_model: Path, folder: Path, count: int, names: list[str]) -> dict:

@@ -10,6 +10,7 @@ from tfvision.data.decoding import scan
 from tfvision.data.imageset import ImageSet
 from tfvision.data.sources import open_images
 from tfvision.errors import DataError
+from tfvision.evaluation.decision import Decision
 from tfvision.export.check import Agreement, check_saved_model
 from tfvision.export.savedmodel import publish, write_saved_model
 from tfvision.prediction import KerasPredictor
@@ -42,7 +43,7 @@ def export_run(run: Run, output: Path, *, data: str | None = None) -> tuple[Path
         expected = KerasPredictor(model, facts).outputs(images)
     temporary = write_saved_model(model, facts, output)
     try:
-        agreement = check_saved_model(temporary, images, expected)
+        agreement = check_saved_model(temporary, images, expected, facts.decision or Decision())
         return publish(temporary, output), agreement
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfvision.data.boxes.resizing import predicted_boxes
 from tfvision.data.resize import resize_images
 from tfvision.errors import RunError
+from tfvision.evaluation.decision import Decision, least_probability
 from tfvision.files import remove_abandoned
 from tfvision.prediction import FACTS_FILE, newest_version
 from tfvision.runs import ModelFacts
@@ -98,11 +99,22 @@ def _answering(model: keras.Model, facts: ModelFacts) -> Callable[[tf.Tensor, tf
     return answer
 
 
+def _decide(outputs: tf.Tensor, decision: Decision | None) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return probabilities and classes by a decision, in the numbers of `Decision`: float64."""
+    if decision is None:
+        return outputs, tf.argmax(outputs, axis=-1)
+    least = tf.constant(least_probability(outputs.shape[-1]), tf.float64)
+    logits = tf.math.log(tf.maximum(tf.cast(outputs, tf.float64), least)) / decision.temperature
+    scores = tf.nn.log_softmax(logits) + (tf.constant(decision.offsets, tf.float64) if decision.offsets else 0.0)
+    probabilities = outputs if decision.temperature == 1 else tf.cast(tf.nn.softmax(logits), tf.float32)
+    return probabilities, tf.argmax(scores, axis=-1)
+
+
 def _classes(outputs: tf.Tensor, facts: ModelFacts) -> dict[str, tf.Tensor]:
     """Return probabilities, the class and its name."""
     if len(facts.class_names) == 2 and outputs.shape[-1] == 1:
         outputs = tf.concat([1.0 - outputs, outputs], axis=-1)
-    predicted = tf.argmax(outputs, axis=-1)
+    outputs, predicted = _decide(outputs, facts.decision)
     names = tf.gather(tf.constant(facts.class_names), predicted)
     return {PROBABILITIES: outputs, "class": predicted, "class_name": names}
 

@@ -16,6 +16,7 @@ PLOTS = (
     "learning_curves", "confusion_matrix", "precision_recall", "roc", "calibration",
     "class_samples", "augmented_samples", "worst_mistakes", "iou_histogram", "box_samples", "worst_boxes",
 )  # fmt: skip
+_LATER_PLOTS = ("calibration_after", "corruptions", "corruptions_samples")  # of what may be asked after training
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class RunFiles:
         config_text, summary: `config.yaml` and `summary.txt` as they are.
         plots: Name of a plot to its PNG as a data URI.
         missing: Names of the files that are not there or cannot be read.
+        decision: Parsed `decision.json`, which a run has after `tfvision threshold` or `calibrate`.
+        pseudo_labels: Parsed `pseudo_labels.json` of a run that labelled images itself.
     """
 
     folder: Path
@@ -42,6 +45,8 @@ class RunFiles:
     summary: str
     plots: dict[str, str]
     missing: list[str] = field(default_factory=list)
+    decision: dict[str, Any] = field(default_factory=dict)
+    pseudo_labels: dict[str, Any] = field(default_factory=dict)
 
 
 def read_run_files(folder: Path | str) -> RunFiles:
@@ -67,8 +72,10 @@ def read_run_files(folder: Path | str) -> RunFiles:
         counts=read("splits.csv", _counts, Counter()),
         config_text=read("config.yaml", str, ""),
         summary=read("summary.txt", str, ""),
-        plots={name: uri for name in PLOTS if (uri := _data_uri(folder / "plots" / f"{name}.png"))},
+        plots={name: uri for name in (*PLOTS, *_LATER_PLOTS) if (uri := _data_uri(folder / "plots" / f"{name}.png"))},
         missing=missing,
+        decision=read("decision.json", json.loads, {}) if (folder / "decision.json").exists() else {},
+        pseudo_labels=read("pseudo_labels.json", json.loads, {}) if (folder / "pseudo_labels.json").exists() else {},
     )
 
 

@@ -9,7 +9,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from tfvision import __version__
 from tfvision.files import write_text
 from tfvision.report.box_story import box_tables, class_metrics, tell_boxes
+from tfvision.report.decision import decision_section
 from tfvision.report.folder import RunFiles, read_run_files
+from tfvision.report.pseudo_labels import pseudo_label_section
 from tfvision.report.story import headline_part, percent, tell
 from tfvision.report.tables import class_table, fact_rows, image_table, phase_table, plain, score_table, tiles
 
@@ -51,6 +53,8 @@ def render(files: RunFiles) -> str:
         images=image_table(files.counts),
         scores=score_table(of_classes),
         classes=class_table(of_classes),
+        decision=decision_section(files.decision),
+        pseudo_labels=pseudo_label_section(files.pseudo_labels),
         plots=files.plots,
         flawless=class_part is not None and of_classes[class_part]["accuracy"] == 1,
         usage=_usage(files),

@@ -20,6 +20,7 @@ from tfvision.training.feeding import feed_phase
 from tfvision.training.logistic import fit_closed
 from tfvision.training.objective import build_objective
 from tfvision.training.optimizers import build_optimizer
+from tfvision.training.pseudo_labels import with_pseudo_labels
 from tfvision.training.settings import Training, TrainingSettings
 
 
@@ -40,19 +41,22 @@ def fit_phases(training: Training, phases: Sequence[Phase]) -> None:
     """
     model, history = training.model, training.history
     _refuse_nan(model)
-    batch_norm = trains_batch_norm(model)
+    batch_norm, initial = trains_batch_norm(model), model.get_weights()
     found = training.checkpoints.newest() if training.checkpoints else None
     if found:
         _take_over(training, found, phases)
     state, optimizer = (found.state, found.optimizer) if found else (PhaseState(), [])
     for phase in phases[state.phase :]:
         if not state.done:
-            unfreeze(model, phase.unfreeze, batch_norm=batch_norm)
             with one_line_errors(batch_size=training.settings.batch_size):
+                of_phase = with_pseudo_labels(training, phases, state)
+                if phase.restart and not state.epochs:
+                    model.set_weights(initial)
+                unfreeze(model, phase.unfreeze, batch_norm=batch_norm)
                 if phase.solver == "logistic_regression":
-                    fit_closed(training, phase, state)
+                    fit_closed(of_phase, phase, state)
                 else:
-                    _fit_gradient(training, phase, state, optimizer)
+                    _fit_gradient(of_phase, phase, state, optimizer)
         # A worse end of a phase is neither kept nor built upon.
         model.set_weights(history.best_weights)
         state, optimizer = PhaseState(phase=state.phase + 1), []

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from tfvision.config import Phase, TrainConfig
 from tfvision.errors import UsageError
+from tfvision.tasks import has_boxes
 
 
 def default_phases(*, pretrained: bool, linear_head: bool) -> list[Phase]:
@@ -57,7 +58,44 @@ def resolve_phases(config: TrainConfig, *, pretrained: bool, linear_head: bool) 
     phases = [*phases[:-1], last]
     for number, phase in enumerate(phases):
         _check(phase, f"phases[{number}]", linear_head=linear_head)
+    _check_pseudo_labels(phases, config)
     return phases
+
+
+def pseudo_label_phases(phases: Sequence[Phase], rounds: int, *, restart: bool) -> list[Phase]:
+    """Return the phases of rounds of pseudo-labels: those that a run was trained by, once more for each round.
+
+    Args:
+        phases: Of the run; those with pseudo-labels of its own are left out.
+        rounds: How often the unlabelled images are labelled anew.
+        restart: Whether each round begins from the initial weights; else only the last phase is trained again.
+    """
+    plain = [phase for phase in phases if not phase.pseudo_labels]
+    plain = plain if restart else plain[-1:]
+    return [
+        replace(
+            phase,
+            name=f"{phase.name}, round {number}",
+            pseudo_labels=True,
+            restart=restart and place == 0,
+            patience=None,
+        )
+        for number in range(1, rounds + 1)
+        for place, phase in enumerate(plain)
+    ]
+
+
+def _check_pseudo_labels(phases: Sequence[Phase], config: TrainConfig) -> None:
+    using = [number for number, phase in enumerate(phases) if phase.pseudo_labels]
+    if using and has_boxes(config.task):
+        raise UsageError(f"phases[{using[0]}].pseudo_labels: there are none for boxes; use task classify")
+    if using and using[0] == 0:
+        raise UsageError("phases[0].pseudo_labels: the first phase has no model to label with; put one before it")
+    if using and not (config.pseudo.source(config.data) or config.pseudo.labels):
+        raise UsageError(
+            f"phases[{using[0]}].pseudo_labels: no images without labels; give them as pseudo.data, or hide some labels "
+            "with pseudo.labels"
+        )
 
 
 def _check(phase: Phase, where: str, *, linear_head: bool) -> None:
@@ -70,6 +108,10 @@ def _check(phase: Phase, where: str, *, linear_head: bool) -> None:
             f"warmup: expected 0 to under {phase.epochs} epochs, got {phase.warmup}",
         ),
         (phase.warmup == 0 or phase.schedule == "cosine", "warmup: only the cosine schedule has one"),
+        (
+            not phase.restart or phase.patience is None,
+            "patience: a phase with restart begins far below the best score so far and would stop before it caught up",
+        ),
         (phase.every >= 1, f"every: expected 1 or more epochs, got {phase.every}"),
         (
             phase.plateau_patience >= 1,

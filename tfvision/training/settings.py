@@ -12,6 +12,7 @@ from tfvision.tasks import CLASSIFY
 from tfvision.training.checkpoints import Checkpoints, PhaseState
 from tfvision.training.history import History
 from tfvision.training.optimizers import build_loss
+from tfvision.training.pseudo_labels import PseudoLabels
 
 if TYPE_CHECKING:
     import keras
@@ -81,6 +82,7 @@ class Training:
         save: Called whenever an epoch was the best so far; the model then has its weights.
         checkpoints: Where to leave a checkpoint after each epoch, or None.
         tensorboard: Folder for TensorBoard's scalars, or None.
+        pseudo: What phases with pseudo-labels label, or None.
     """
 
     model: "keras.Model"
@@ -91,6 +93,7 @@ class Training:
     save: Callable[[], None] = lambda: None
     checkpoints: Checkpoints | None = None
     tensorboard: Path | None = None
+    pseudo: PseudoLabels | None = None
 
     def keep_best(self) -> None:
         """Keep the weights the model has now, in memory and on disk."""

@@ -1,0 +1,220 @@
+"""Pseudo-labels: who is kept, never outside of training, the same after a kill, and what they brought is said."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import COLOURS, small_config
+
+from tfvision.cli import main
+from tfvision.config import Phase, PseudoLabelOptions
+from tfvision.data.joined import join_images
+from tfvision.data.sources import open_images
+from tfvision.errors import UsageError
+from tfvision.evaluation.predictions import read_predictions
+from tfvision.experiment import train_from_config
+from tfvision.training import fit
+from tfvision.training.phases import pseudo_label_phases, resolve_phases
+from tfvision.training.pseudo_labels import choose, read_pseudo_labels, thresholds_for
+
+PHASES = [
+    Phase(name="first", epochs=3, learning_rate=1e-2),
+    Phase(name="second", epochs=2, learning_rate=1e-2, pseudo_labels=True, restart=True),
+]
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# ---- who is kept
+
+
+def test_an_image_is_kept_for_the_class_whose_threshold_it_reaches() -> None:
+    """System B's separate cuts of the sigmoid, p <= 0.25 and p >= 0.5, are thresholds 0.75 and 0.5."""
+    sigmoid = np.array([0.1, 0.24, 0.26, 0.49, 0.5, 0.9])
+    kept, labels = choose(np.stack([1 - sigmoid, sigmoid], axis=1), np.array([0.75, 0.5]), None)
+    assert (kept.tolist(), labels.tolist()) == ([0, 1, 4, 5], [0, 0, 1, 1])
+
+
+def test_of_several_thresholds_the_most_probable_class_counts_and_the_surest_are_taken() -> None:
+    probabilities = np.array([[0.5, 0.4, 0.1], [0.3, 0.6, 0.1], [0.2, 0.1, 0.7], [0.3, 0.65, 0.05]])
+    kept, labels = choose(probabilities, np.array([0.3, 0.3, 2.0]), 1)
+    assert (kept.tolist(), labels.tolist()) == ([0, 3], [0, 1])
+    assert len(choose(probabilities, np.full(3, 2.0), None)[0]) == 0
+
+
+def test_a_threshold_needs_evidence() -> None:
+    """Of 20 right ones above a wrong one the precision by Laplace's rule is 21/22 = 0.954; of 10 it is 11/12."""
+    for right, found in ((20, True), (10, False)):
+        p = np.concatenate([np.linspace(0.99, 0.8, right), [0.7], np.linspace(0.3, 0.1, 10)])
+        labels = np.concatenate([np.ones(right, int), np.zeros(11, int)])
+        thresholds = thresholds_for(np.stack([1 - p, p], axis=1), labels, 0.95)
+        assert (thresholds[1] == pytest.approx(0.8)) if found else thresholds[1] > 1
+
+
+def test_joined_images_are_those_of_each_set(colours: Path, tmp_path: Path) -> None:
+    files = open_images(colours)
+    np.save(tmp_path / "images.npy", np.arange(3 * 16 * 16 * 3, dtype=np.uint32).reshape(3, 16, 16, 3).astype(np.uint8))
+    arrays = open_images(tmp_path / "images.npy", labelled=False)
+    arrays = replace(arrays, ids=tuple(f"x{i}" for i in range(3)), class_names=files.class_names)
+    inner = join_images([arrays, files.select([1, 2])])
+    joined = join_images([files.select([0]), inner]).select([5, 0, 2])
+    assert joined.ids == (files.ids[2], files.ids[0], "x1")
+    for index, (images, place) in enumerate([(files, 2), (files, 0), (arrays, 1)]):
+        assert np.array_equal(joined.read(index), images.read(place))
+        assert joined.read_bytes(index) == images.read_bytes(place)
+    assert joined.labels.tolist() == [files.labels[2], files.labels[0], -1]
+
+
+# ---- phases
+
+
+def test_rounds_repeat_the_phases_of_a_run() -> None:
+    phases = [Phase(name="head"), Phase(name="open", patience=3)]
+    afresh = pseudo_label_phases(phases, 2, restart=True)
+    assert [phase.name for phase in afresh] == ["head, round 1", "open, round 1", "head, round 2", "open, round 2"]
+    assert [phase.restart for phase in afresh] == [True, False, True, False]
+    assert all(phase.pseudo_labels and phase.patience is None for phase in afresh)
+    assert [phase.name for phase in pseudo_label_phases([*phases, *afresh], 1, restart=False)] == ["open, round 1"]
+
+
+@pytest.mark.parametrize(
+    ("phases", "options", "message"),
+    [
+        (PHASES[1:], {"labels": 10}, "no model to label with"),
+        (PHASES, {}, "no images without labels"),
+        ([PHASES[0], replace(PHASES[1], patience=3)], {"labels": 10}, "would stop before it caught up"),
+    ],
+)
+def test_phases_that_make_no_sense_are_refused(phases: list[Phase], options: dict, message: str) -> None:
+    config = replace(small_config(Path("data"), Path("run")), phases=phases, pseudo=PseudoLabelOptions(**options))
+    with pytest.raises(UsageError, match=message):
+        resolve_phases(config, pretrained=False, linear_head=False)
+
+
+@pytest.mark.parametrize("options", [{"labels": 0}, {"precision": 1.0}, {"most": 0}, {"thresholds": [0.5, 1.5]}])
+def test_options_out_of_range_are_refused(options: dict) -> None:
+    with pytest.raises(UsageError, match=rf"pseudo\.{next(iter(options))}: expected"):
+        PseudoLabelOptions(**options)
+
+
+def test_a_threshold_for_each_class_is_asked_for(colours: Path, tmp_path: Path) -> None:
+    config = small_config(colours, tmp_path / "run", phases=PHASES)
+    with pytest.raises(UsageError, match="2 thresholds for 3 classes"):
+        train_from_config(replace(config, pseudo=PseudoLabelOptions(labels=20, thresholds=[0.5, 0.5])))
+    assert not (tmp_path / "run").exists()
+
+
+# ---- in a run
+
+
+@pytest.fixture(scope="module")
+def unlabelled(tmp_path_factory: pytest.TempPathFactory, colours: Path) -> Path:
+    """12 images without labels, and a copy of each of three labelled ones."""
+    folder = tmp_path_factory.mktemp("unlabelled")
+    generator = np.random.default_rng(7)
+    for number in range(12):
+        pixels = np.array(COLOURS[("blue", "green", "red")[number % 3]]) + generator.integers(-30, 31, (16, 16, 3))
+        cv2.imwrite(str(folder / f"{number:02}.png"), np.clip(pixels, 0, 255).astype(np.uint8))
+    for name in ("blue", "green", "red"):
+        (folder / f"copy_{name}.png").write_bytes((colours / name / f"{name}_000.png").read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pseudo_config(colours: Path, unlabelled: Path):
+    options = PseudoLabelOptions(data=str(unlabelled), labels=24, thresholds=[0.0, 0.0, 0.0])
+    return replace(small_config(colours, Path("unused")), phases=PHASES, pseudo=options)
+
+
+@pytest.fixture(scope="module")
+def pseudo_run(tmp_path_factory: pytest.TempPathFactory, pseudo_config) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "pseudo"
+    seen: list[set[str]] = []
+    fit_gradient = fit._fit_gradient
+
+    def spy(training, phase, state, optimizer) -> None:
+        seen.append(set(training.train.ids))
+        assert not seen[-1] & set(training.validation.ids)
+        fit_gradient(training, phase, state, optimizer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "_fit_gradient", spy)
+        train_from_config(replace(pseudo_config, output=str(folder)))
+    (folder.parent / "seen.json").write_text(json.dumps([sorted(ids) for ids in seen]))
+    return folder
+
+
+def test_only_training_grows(pseudo_run: Path, unlabelled: Path) -> None:
+    """With a threshold of 0 every image is labelled: all hidden ones of training and all new ones, no copies."""
+    first, second = (set(ids) for ids in json.loads((pseudo_run.parent / "seen.json").read_text()))
+    parts = {row["id"]: row["part"] for row in rows(pseudo_run / "splits.csv")}
+    train = {image_id for image_id, part in parts.items() if part == "train"}
+    added = {row["id"] for row in rows(pseudo_run / "pseudo_labels.csv")}
+    assert first < train and second == first | added
+    assert added == (train - first) | {f"unlabelled/{number:02}.png" for number in range(12)}
+    predictions = read_predictions(pseudo_run / "predictions.csv")
+    assert not second & set(predictions.ids)
+    test = [image_id for image_id, part in parts.items() if part == "test"]
+    assert list(predictions.part("test").ids) == test  # whole, though labels are scarce
+    # Each class keeps three labels in each part, so that there are a few more than asked for.
+    assert 24 <= len(first) + len(predictions.part("validation")) <= 30
+
+
+def test_what_was_added_and_what_it_brought_is_written(pseudo_run: Path) -> None:
+    stored = json.loads((pseudo_run / "pseudo_labels.json").read_text())
+    written = read_pseudo_labels(pseudo_run / "pseudo_labels.csv")
+    for row in stored["added"]:
+        mine = [one for one in written if one["label"] == row["class"]]
+        known = [one for one in mine if one["truth"]]
+        assert (row["phase"], row["added"], row["known"]) == ("second", len(mine), len(known))
+        if known:
+            assert row["true_precision"] == pytest.approx(np.mean([one["truth"] == one["label"] for one in known]))
+    truth = {row["id"]: row["label"] for row in rows(pseudo_run / "splits.csv")}
+    assert all(one["truth"] == truth.get(one["id"], "") for one in written)
+    after = read_predictions(pseudo_run / "predictions.csv").part("test")
+    accuracy = stored["test"]["scores"]["accuracy"]
+    assert accuracy["second"] == pytest.approx(np.mean(after.predicted == after.labels))
+    page = (pseudo_run / "report.html").read_text()
+    assert "Pseudo-labels" in page and f"{stored['test']['scores']['log_loss']['first']:.4f}" in page
+
+
+def test_a_run_killed_in_the_phase_ends_the_same(pseudo_run: Path, pseudo_config, tmp_path: Path) -> None:
+    from tfvision.training.callbacks import EpochRecorder
+
+    config = replace(pseudo_config, output=str(tmp_path / "run"))
+    on_epoch_end = EpochRecorder.on_epoch_end
+
+    def killed(self, epoch, logs=None) -> None:
+        on_epoch_end(self, epoch, logs)
+        if self.phase.name == "second":
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(EpochRecorder, "on_epoch_end", killed)
+        train_from_config(config)
+    train_from_config(config, resume=tmp_path / "run")
+    for name in ("predictions.csv", "pseudo_labels.csv", "pseudo_labels.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (pseudo_run / name).read_bytes()
+
+
+def test_the_verb_goes_on_with_a_finished_run(small_run: Path, unlabelled: Path, tmp_path: Path, capsys) -> None:
+    output = tmp_path / "new"
+    words = ["--data", str(unlabelled), "--thresholds", "[0.4, 0.4, 0.4]", "--most", "2", "--go-on"]
+    assert main(["pseudo-label", str(small_run), "--output", str(output), *words]) == 0
+    assert "with (difference with its 95 % interval)" in capsys.readouterr().out
+    was, now = rows(small_run / "history.csv"), rows(output / "history.csv")
+    assert now[: len(was)] == was and len(now) > len(was)
+    assert {row["phase"] for row in now[len(was) :]} == {"train, round 1"}
+    before = read_predictions(small_run / "predictions.csv").part("test")
+    stored = json.loads((output / "pseudo_labels.json").read_text())
+    assert stored["test"]["scores"]["accuracy"]["first"] == pytest.approx(np.mean(before.predicted == before.labels))
+    assert max(row["added"] for row in stored["added"]) == 2
+    assert main(["pseudo-label", str(small_run), "--output", str(output), *words]) == 2
+    assert "exists already" in capsys.readouterr().err

@@ -1,0 +1,183 @@
+"""Comparing runs on the same test images: who is better, and is that more than the luck of the draw?"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tfvision.data.listing import listing
+from tfvision.errors import DataError, UsageError
+from tfvision.evaluation.differences_plot import plot_differences
+from tfvision.evaluation.paired import Difference, paired_differences
+from tfvision.evaluation.predictions import Predictions, read_predictions
+from tfvision.files import replacing
+from tfvision.runs import open_run
+from tfvision.tasks import has_boxes
+
+SCORES = {"accuracy": "accuracy", "f1_macro": "macro-F1", "log_loss": "log loss"}
+LOWER_IS_BETTER = ("log_loss",)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one run, or one file of predictions, says of its test images.
+
+    Attributes:
+        name: As the user gave it.
+        predictions: Labelled images, by the run's decision.
+        hashes: Content hash by id, where a run has them.
+    """
+
+    name: str
+    predictions: Predictions
+    hashes: Mapping[str, str]
+
+
+def compare_runs(paths: Sequence[str], *, common: bool = False) -> dict[str, Mapping[str, Difference]]:
+    """Compare each run with the first one by a paired bootstrap of the same test images.
+
+    Args:
+        paths: Run folders, or CSV files of predictions with labels; at least two.
+        common: Compare on the images that all of them tested, where the tests differ.
+
+    Returns:
+        By the name of each run but the first: score to difference, the first run's score being `first`.
+
+    Raises:
+        UsageError: Fewer than two, or one twice.
+        DataError: The tests differ in images, labels or classes.
+    """
+    if len(set(paths)) < 2 or len(set(paths)) < len(paths):
+        raise UsageError(f"compare needs two different runs or more, got {listing(list(paths)) or 'none'}")
+    answers = _on_same_images([read_answers(path) for path in paths], common=common)
+    base = answers[0].predictions
+    return {one.name: paired_differences(base, one.predictions) for one in answers[1:]}
+
+
+def read_answers(path: str) -> Answers:
+    """Read the test predictions of a run folder or of a CSV file.
+
+    Raises:
+        DataError: It is neither, or no image has a label.
+    """
+    if Path(path).is_file():
+        found, hashes = read_predictions(path), {}
+        found = found.part("test") if (found.parts == "test").any() else found
+    else:
+        run = open_run(path)
+        if has_boxes(run.facts.task):
+            raise UsageError(f"{path} finds boxes; compare is of runs that tell classes alone")
+        found, hashes = run.predictions.part("test"), {row["id"]: row.get("hash", "") for row in run.splits}
+    found = found.select(np.flatnonzero(found.labels >= 0))
+    if not len(found):
+        raise DataError(f"{path} has no predictions of labelled test images; expected a run with a test part")
+    return Answers(path, found, hashes)
+
+
+def describe_comparison(baseline: str, found: Mapping[str, Mapping[str, Difference]]) -> str:
+    """Return a line a run for each score, with the difference to the baseline and whether it is clear."""
+    width = max(map(len, [baseline, *found]))
+    first = next(iter(found.values()))
+    lines = []
+    for score, name in SCORES.items():
+        lower = score in LOWER_IS_BETTER
+        lines.append(f"{name} ({'lower' if lower else 'higher'} is better)")
+        lines.append(f"  {baseline:<{width}}  {first[score].first:.4f}")
+        for run, scores in found.items():
+            one = scores[score]
+            interval = f"{one.value:+.4f} [{one.low:+.4f}, {one.high:+.4f}]"
+            lines.append(f"  {run:<{width}}  {one.second:.4f}  {interval}  {_verdict(one, lower_is_better=lower)}")
+    lines.append("difference to the first run with its 95 % interval, from resampling the same test images for both")
+    if len(found) > 2:
+        lines.append("each interval is of its pair alone: of twenty, one misses by luck")
+    return "\n".join(lines)
+
+
+def write_comparison(folder: Path | str, baseline: str, found: Mapping[str, Mapping[str, Difference]]) -> list[Path]:
+    """Write `comparison.csv` with every score of every run, and `comparison.png`; return their paths.
+
+    Raises:
+        RunError: They cannot be written.
+    """
+    table, picture = Path(folder) / "comparison.csv", Path(folder) / "comparison.png"
+    with replacing(table) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["run", "baseline", "score", "value", "baseline_value", "difference", "low", "high"])
+        for name, scores in found.items():
+            for score, one in scores.items():
+                values = (one.second, one.first, one.value, one.low, one.high)
+                writer.writerow([name, baseline, score, *(f"{value:.6g}" for value in values)])
+    shown = {name: {SCORES[score]: scores[score] for score in SCORES} for name, scores in found.items()}
+    lower = [SCORES[score] for score in LOWER_IS_BETTER]
+    plot_differences(shown, picture, title=f"Difference to {baseline}, 95 % interval", lower_is_better=lower)
+    return [table, picture]
+
+
+def _verdict(one: Difference, *, lower_is_better: bool) -> str:
+    if not one.is_clear:
+        return "the same" if one.is_none else "not clear"
+    return "better" if (one.value < 0) == lower_is_better else "worse"
+
+
+def _on_same_images(answers: Sequence[Answers], *, common: bool) -> list[Answers]:
+    """Bring all answers to the images, order and classes of the first."""
+    first = answers[0]
+    shared = set(first.predictions.ids).intersection(*(one.predictions.ids for one in answers[1:]))
+    for one in answers[1:]:
+        _check_classes(first, one)
+        if not common and set(one.predictions.ids) != set(first.predictions.ids):
+            raise DataError(
+                f"{first.name} and {one.name} tested other images: {len(first.predictions):,} and "
+                f"{len(one.predictions):,}, of which all share {len(shared):,}; train with the same --split.file, "
+                "or compare on the shared ones with --common"
+            )
+    if not shared:
+        raise DataError(f"{listing([one.name for one in answers])} have no test image in common")
+    order = [image_id for image_id in first.predictions.ids if image_id in shared]
+    chosen = [_reorder(one, order, first.predictions.class_names) for one in answers]
+    for one in chosen[1:]:
+        _check_images(chosen[0], one)
+    return chosen
+
+
+def _reorder(answers: Answers, ids: Sequence[str], class_names: tuple[str, ...]) -> Answers:
+    found = answers.predictions
+    places = {image_id: row for row, image_id in enumerate(found.ids)}
+    chosen = found.select(np.array([places[image_id] for image_id in ids]))
+    columns = [found.class_names.index(name) for name in class_names]
+    number = np.argsort(columns)  # of each of its own classes among `class_names`
+    chosen = Predictions(
+        chosen.ids,
+        chosen.parts,
+        number[chosen.labels],
+        chosen.probabilities[:, columns],
+        class_names,
+        number[chosen.predicted],
+    )
+    return replace(answers, predictions=chosen)
+
+
+def _check_classes(first: Answers, other: Answers) -> None:
+    ours, theirs = set(first.predictions.class_names), set(other.predictions.class_names)
+    if ours != theirs:
+        raise DataError(
+            f"{first.name} and {other.name} have other classes ({listing(sorted(ours ^ theirs))} in one of them only); "
+            "only runs on the same classes can be compared"
+        )
+
+
+def _check_images(first: Answers, other: Answers) -> None:
+    ids, ours, theirs = first.predictions.ids, first.predictions.labels, other.predictions.labels
+    if relabelled := [ids[i] for i in np.flatnonzero(ours != theirs)]:
+        raise DataError(
+            f"{first.name} and {other.name} give {len(relabelled):,} images other labels: {listing(relabelled)}; "
+            "score both on the same labels"
+        )
+    changed = [i for i in ids if first.hashes.get(i, "") != other.hashes.get(i, "")]
+    if first.hashes and other.hashes and changed:
+        raise DataError(
+            f"{first.name} and {other.name} call {len(changed):,} different images by the same id: {listing(changed)}; "
+            "only runs on the same data can be compared"
+        )

@@ -1,0 +1,169 @@
+"""Scores under corruption: the same images, worse and worse, and how far a model follows."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tfvision.data.augmentation.augment import image_generator
+from tfvision.data.changed import ChangedImages, change_images
+from tfvision.data.corruptions import CORRUPTIONS, SEVERITIES, blend
+from tfvision.data.imageset import ImageSet
+from tfvision.errors import DataError
+from tfvision.evaluation.corruption_plot import plot_corruptions
+from tfvision.evaluation.image_grid import plot_image_grid
+from tfvision.evaluation.metrics import draw_weights
+from tfvision.evaluation.predictions import Predictions
+from tfvision.evaluation.scores import count_classes, count_scores, probability_scores
+from tfvision.files import replacing
+from tfvision.prediction import Predictor, predict_labelled
+from tfvision.progress import console
+
+_RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class CorruptedScores:
+    """What a model is worth on corrupted images.
+
+    Attributes:
+        clean: Accuracy on the images as they are.
+        rows: `corruption, severity, accuracy, f1_macro, log_loss`, one each.
+        mean: Mean accuracy over all corruptions and severities.
+        interval: Its 95 % interval, from resampling the images.
+        count: Number of images.
+    """
+
+    clean: float
+    rows: list[dict[str, object]]
+    mean: float
+    interval: tuple[float, float]
+    count: int
+
+    def accuracies(self, name: str) -> list[float]:
+        """The accuracy at each severity of a corruption."""
+        return [float(row["accuracy"]) for row in self.rows if row["corruption"] == name]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return it as JSON takes it."""
+        return {
+            "n": self.count,
+            "clean_accuracy": self.clean,
+            "mean_corruption_accuracy": self.mean,
+            "ci95": list(self.interval),
+            "corruptions": self.rows,
+        }
+
+    def describe(self) -> str:
+        """Return a line a corruption, and the mean corruption accuracy."""
+        names = list(dict.fromkeys(str(row["corruption"]) for row in self.rows))
+        columns = [f"severity {severity}" for severity in range(1, SEVERITIES + 1)]
+        lines = [f"{'accuracy':<12}" + "".join(f"{column:>12}" for column in [*columns, "mean"])]
+        for name in names:
+            found = self.accuracies(name)
+            lines.append(f"{name:<12}" + "".join(f"{value:>12.4f}" for value in [*found, np.mean(found)]))
+        low, high = self.interval
+        lines.append(
+            f"mean corruption accuracy {self.mean:.4f} [{low:.4f}, {high:.4f}]  clean {self.clean:.4f}  n={self.count:,}"
+        )
+        return "\n".join(lines)
+
+
+def score_corrupted(predictor: Predictor, images: ImageSet, names: Sequence[str], *, seed: int) -> CorruptedScores:
+    """Score a model on images under each corruption and severity.
+
+    Args:
+        predictor: See `load_predictor`.
+        images: Labelled images whose classes the model knows; none is changed on disk.
+        names: Of `CORRUPTIONS`.
+        seed: Of what is drawn for each image.
+
+    Raises:
+        DataError: A class the model does not know, or one class only where images are to be blended.
+    """
+    clean, _ = predict_labelled(predictor, images)
+    rows, right = [], []
+    for name in names:
+        for severity in range(1, SEVERITIES + 1):
+            console.print(f"{name} {severity}/{SEVERITIES}")
+            found, _ = predict_labelled(predictor, corrupt_images(images, name, severity, seed=seed))
+            rows.append({"corruption": name, "severity": severity, **_scores(found)})
+            right.append(found.predicted == found.labels)
+    each = np.mean(right, axis=0)
+    means = [each @ weights / len(each) for weights in draw_weights(len(each), _RESAMPLES, seed)]
+    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
+    accuracy = float(np.mean(clean.predicted == clean.labels))
+    return CorruptedScores(accuracy, rows, float(each.mean()), (float(low), float(high)), len(each))
+
+
+def corrupt_images(images: ImageSet, name: str, severity: int, *, seed: int) -> ChangedImages:
+    """Return images under a corruption. What is drawn for an image is the same at each severity.
+
+    Args:
+        images: Of any size.
+        name: Of `CORRUPTIONS`; `blend` lays a drawn image of another class over each.
+        severity: 1 to 5.
+        seed: With corruption and id it decides what is drawn.
+
+    Raises:
+        DataError: One class only, where images are to be blended.
+    """
+    if name == "blend":
+        partners = _partners(images, seed)
+        return change_images(images, lambda pixels, image_id: blend(pixels, severity, images.read(partners[image_id])))
+    corrupt = CORRUPTIONS[name]
+    return change_images(
+        images, lambda pixels, image_id: corrupt(pixels, severity, image_generator(seed, 0, f"{name}/{image_id}"))
+    )
+
+
+def write_corrupted(scores: CorruptedScores, images: ImageSet, table: Path, plots: Path, *, seed: int) -> list[Path]:
+    """Write the scores as CSV, and into `plots` their curves and what the corruptions do to an image.
+
+    Returns:
+        Their paths.
+
+    Raises:
+        RunError: A file cannot be written.
+    """
+    picture, samples = plots / f"{table.stem}.png", plots / f"{table.stem}_samples.png"
+    with replacing(table) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(scores.rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(scores.rows)
+    names = list(dict.fromkeys(str(row["corruption"]) for row in scores.rows))
+    plot_corruptions({name: scores.accuracies(name) for name in names}, scores.clean, picture)
+    shown, captions = [], []
+    for name in names:
+        shown.append(images.read(0))
+        captions.append(name)
+        for severity in range(1, SEVERITIES + 1):
+            shown.append(corrupt_images(images, name, severity, seed=seed).read(0))
+            captions.append(f"{name} {severity}")
+    plot_image_grid(shown, captions, "An image under each corruption", samples, columns=1 + SEVERITIES)
+    return [table, picture, samples]
+
+
+def _partners(images: ImageSet, seed: int) -> dict[str, int]:
+    """Draw an image of another class for each image, by id; the order of the images does not matter."""
+    ordered = sorted(range(len(images)), key=images.ids.__getitem__)
+    others = {k: [i for i in ordered if images.labels[i] != k] for k in np.unique(images.labels)}
+    if not all(others.values()):
+        raise DataError(
+            "blend lays images of another class over each, and all images are of one class; leave blend out"
+        )
+    drawn = {}
+    for i in ordered:
+        pool = others[images.labels[i]]
+        drawn[images.ids[i]] = pool[int(image_generator(seed, 0, f"blend/{images.ids[i]}").random() * len(pool))]
+    return drawn
+
+
+def _scores(found: Predictions) -> dict[str, float]:
+    ones = np.ones((len(found), 1))
+    counts = count_classes(found.labels, found.predicted, len(found.class_names), ones)
+    log_loss = probability_scores(found.labels, found.probabilities, ones)["log_loss"]
+    scores = {**count_scores(counts), "log_loss": log_loss}
+    return {name: round(float(scores[name][0]), 6) for name in ("accuracy", "f1_macro", "log_loss")}

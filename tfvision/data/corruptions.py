@@ -1,0 +1,145 @@
+"""Corruptions: what may happen to an image between the camera and the model, in five severities.
+
+After Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations", ICLR
+2019; the strengths are our own, relative to the size of the image, so that they mean the same at 32 and at 500 px.
+"""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from tfvision.data.augmentation.warp import rotation_matrix, warp_image
+from tfvision.errors import UsageError
+from tfvision.files import nearest
+
+SEVERITIES = 5
+
+_NOISE = (0.04, 0.08, 0.12, 0.18, 0.26)  # standard deviation, of 255
+_BLUR = (0.012, 0.02, 0.03, 0.045, 0.06)  # standard deviation, of the shorter side
+_CONTRAST = (0.75, 0.55, 0.4, 0.25, 0.15)  # what is left of it
+_QUALITY = (60, 35, 20, 12, 7)  # of JPEG
+_BRIGHTNESS = (0.1, 0.18, 0.26, 0.34, 0.42)  # added or taken, of 255
+_PIXELS = (0.7, 0.55, 0.4, 0.3, 0.2)  # what is left of each side
+_OCCLUDED = (0.05, 0.1, 0.2, 0.3, 0.4)  # of the area
+_DEGREES = (5, 10, 20, 30, 45)
+_BLENDED = (0.1, 0.2, 0.3, 0.4, 0.5)  # share of the other image
+_GRAY = 127
+
+
+def parse_corruptions(text: str) -> list[str]:
+    """Read names with commas between them; `all` is all of them.
+
+    Raises:
+        UsageError: An unknown name, or none.
+    """
+    names = list(CORRUPTIONS) if text == "all" else list(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in names:
+        if name not in CORRUPTIONS:
+            known = f"expected all, or some of {','.join(CORRUPTIONS)}"
+            raise UsageError(f"unknown corruption {name!r}{nearest(name, CORRUPTIONS)}; {known}")
+    return names
+
+
+def add_noise(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
+    """Add white Gaussian noise, to gray images the same on all channels.
+
+    Args:
+        image: uint8 (height, width, channels), as for all corruptions.
+        severity: 1 to 5.
+        generator: Of this image.
+
+    Returns:
+        uint8 of the same shape.
+    """
+    channels = 1 if (image == image[..., :1]).all() else image.shape[2]
+    noise = generator.standard_normal((*image.shape[:2], channels), np.float32)
+    return _to_bytes(image + 255 * _NOISE[severity - 1] * noise)
+
+
+def blur(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
+    """Blur with a Gaussian."""
+    deviation = _BLUR[severity - 1] * min(image.shape[:2])
+    return cv2.GaussianBlur(image, (0, 0), deviation).reshape(image.shape)
+
+
+def lower_contrast(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
+    """Pull all values towards their mean."""
+    mean = image.mean(dtype=np.float64)
+    return _to_bytes(mean + (image - mean) * _CONTRAST[severity - 1])
+
+
+def compress(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
+    """Store as JPEG and read back."""
+    gray = image.shape[2] == 1
+    # Red and blue change places on the way in and back out.
+    _, data = cv2.imencode(
+        ".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY[severity - 1]]
+    )
+    decoded = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR_RGB)
+    return decoded.reshape(image.shape)
+
+
+def change_brightness(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
+    """Make the image brighter or darker, as is drawn."""
+    sign = 1 if generator.random() < 0.5 else -1
+    return _to_bytes(image + np.float32(sign * 255 * _BRIGHTNESS[severity - 1]))
+
+
+def pixelate(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
+    """Shrink, and enlarge without smoothing."""
+    height, width = image.shape[:2]
+    share = _PIXELS[severity - 1]
+    small = cv2.resize(
+        image, (max(1, round(width * share)), max(1, round(height * share))), interpolation=cv2.INTER_AREA
+    )
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST).reshape(image.shape)
+
+
+def occlude(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
+    """Cover a gray rectangle of the image's aspect, placed anywhere (Zeiler and Fergus, ECCV 2014)."""
+    height, width = image.shape[:2]
+    share = _OCCLUDED[severity - 1] ** 0.5
+    rows, columns = max(1, round(height * share)), max(1, round(width * share))
+    top, left = (generator.random(2) * (height - rows + 1, width - columns + 1)).astype(int)
+    result = image.copy()
+    result[top : top + rows, left : left + columns] = _GRAY
+    return result
+
+
+def rotate(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
+    """Turn to the left or to the right, as is drawn; the border is mirrored."""
+    degrees = _DEGREES[severity - 1] * (1 if generator.random() < 0.5 else -1)
+    return warp_image(image, rotation_matrix(image, degrees, 1.0), "reflect").reshape(image.shape)
+
+
+def blend(image: np.ndarray, severity: int, other: np.ndarray) -> np.ndarray:
+    """Lay another image over this one, half transparent.
+
+    Args:
+        image: uint8 (height, width, channels).
+        severity: 1 to 5.
+        other: uint8 of the same channels; brought to the size of `image`.
+    """
+    height, width = image.shape[:2]
+    other = cv2.resize(other, (width, height), interpolation=cv2.INTER_AREA).reshape(image.shape)
+    share = np.float32(_BLENDED[severity - 1])
+    return _to_bytes((1 - share) * image + share * other)
+
+
+def _to_bytes(values: np.ndarray) -> np.ndarray:
+    return np.rint(values).clip(0, 255).astype(np.uint8)
+
+
+# `blend` takes another image instead of a generator, see `corrupt_images`.
+CORRUPTIONS: dict[str, Callable[..., np.ndarray]] = {
+    "noise": add_noise,
+    "blur": blur,
+    "contrast": lower_contrast,
+    "jpeg": compress,
+    "brightness": change_brightness,
+    "pixelate": pixelate,
+    "occlusion": occlude,
+    "rotation": rotate,
+    "blend": blend,
+}

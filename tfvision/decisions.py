@@ -1,0 +1,155 @@
+"""Choosing on the validation images of a finished run how its probabilities become classes, and storing it in the run."""
+
+from dataclasses import replace
+from typing import Any
+
+from tfvision.errors import DataError, UsageError
+from tfvision.evaluation.decision import Decision
+from tfvision.evaluation.objectives import parse_objective
+from tfvision.evaluation.paired import Difference, paired_differences
+from tfvision.evaluation.plots import plot_calibration
+from tfvision.evaluation.predictions import Predictions, read_predictions
+from tfvision.evaluation.temperature import fit_temperature
+from tfvision.evaluation.thresholds import choose_offsets
+from tfvision.files import read_json, write_json
+from tfvision.report.page import write_report
+from tfvision.runs import DECISION, MODEL, PLOTS, PREDICTIONS, Run, replace_facts, training_alone
+from tfvision.tasks import has_boxes
+
+CALIBRATION = "calibration_after.png"
+_NAMES = {
+    "f1": "F1 of {positive}",
+    "f1_macro": "macro-F1",
+    "precision": "precision of {positive}",
+    "recall": "recall of {positive}",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+    "expected_calibration_error": "calibration error",
+}
+
+
+def choose_threshold(run: Run, objective: str) -> Decision:
+    """Choose a threshold of two classes, or offsets of several, on validation, and store it in the run.
+
+    Args:
+        run: A finished run.
+        objective: See `parse_objective`; `none` takes a choice back.
+
+    Returns:
+        The decision the run has now; its temperature is as it was.
+
+    Raises:
+        UsageError: An unknown objective, or a run that finds boxes.
+        DataError: The run has no predictions of labelled validation images.
+        RunError: No threshold reaches the precision.
+    """
+    was = run.facts.decision or Decision()
+    if objective == "none":
+        return _store(run, Decision(was.temperature))
+    wanted = parse_objective(objective, len(run.facts.class_names))
+    validation = _validation(run)
+    calibrated = was.calibrate(validation.probabilities)
+    offsets = choose_offsets(calibrated, validation.labels, wanted, run.config.seed)
+    return _store(run, Decision(was.temperature, offsets, objective))
+
+
+def choose_temperature(run: Run, *, off: bool = False) -> Decision:
+    """Fit the temperature on validation, and store it in the run; classes stay what they were.
+
+    Args:
+        run: A finished run.
+        off: Take it back instead.
+
+    Returns:
+        The decision the run has now.
+
+    Raises:
+        DataError: The run has no predictions of labelled validation images.
+    """
+    was = run.facts.decision or Decision()
+    if off:
+        return _store(run, was.with_temperature(1.0))
+    validation = _validation(run)
+    return _store(run, was.with_temperature(fit_temperature(validation.probabilities, validation.labels)))
+
+
+def describe_decision(run: Run, decision: Decision) -> str:
+    """Return what was chosen on what, and the scores before and after, a line each."""
+    stored = read_json(run.folder / DECISION)
+    count = stored["validation_images"]
+    chosen = decision.describe(run.facts.class_names)
+    lines = [
+        f"{chosen}; chosen on {count:,} validation images" if chosen != "none" else "as trained: nothing is chosen"
+    ]
+    if decision.objective and not any(decision.offsets):
+        lines.append("classes stay as they were: no other choice held up within the validation images")
+    for part in ("validation", "test"):
+        if part in stored and chosen != "none":
+            lines += _score_lines(part, stored[part], run.facts.class_names)
+    return "\n".join(lines)
+
+
+def score_name(key: str, class_names: tuple[str, ...]) -> str:
+    """Return a score's name as a person reads it."""
+    return _NAMES.get(key, key.replace("_", " ")).format(positive=class_names[-1])
+
+
+def _validation(run: Run) -> Predictions:
+    """Return what the model itself says of the labelled validation images."""
+    _ = run.metrics  # says how to finish a run that is not
+    if has_boxes(run.facts.task):
+        raise UsageError(f"{run.folder} finds boxes; thresholds and temperatures are of runs that tell classes alone")
+    found = read_predictions(run.folder / PREDICTIONS).part("validation")
+    if not len(found) or (found.labels < 0).any():
+        raise DataError(f"{run.folder / PREDICTIONS} has no labelled validation images, which a choice is made on")
+    return found
+
+
+def _store(run: Run, decision: Decision) -> Decision:
+    """Write a decision into the model file, its scores beside it, and both into the report."""
+    with training_alone(run.folder):
+        facts = replace(run.facts, decision=None if decision.is_neutral else decision)
+        replace_facts(run.folder / MODEL, facts)
+        run.__dict__["facts"] = facts  # the cached one is of before
+        write_json(run.folder / DECISION, _scores(run, decision))
+        after = run.predictions.part("test")
+        after = after if len(after) else run.predictions.part("validation")
+        title = f"Calibration at temperature {decision.temperature:.3g}"
+        path = run.folder / PLOTS / CALIBRATION
+        plot_calibration(after.labels, after.probabilities, after.class_names, path, title=title)
+        write_report(run.folder)
+    return decision
+
+
+def _scores(run: Run, decision: Decision) -> dict[str, Any]:
+    """Return what decision.json holds: what was chosen, and each score of the model as trained and as it answers now."""
+    plain = read_predictions(run.folder / PREDICTIONS)
+    path = run.folder / DECISION
+    times = read_json(path).get("times_scored_on_test", 0) if path.is_file() else 0
+    times += not decision.is_neutral
+    content: dict[str, Any] = {**decision.to_dict(), "class_names": list(plain.class_names)}
+    if decision.threshold is not None:
+        content["threshold"] = decision.threshold
+    content |= {"validation_images": len(plain.part("validation")), "times_scored_on_test": times}
+    costs = parse_objective(decision.objective, len(plain.class_names)).costs if decision.objective else None
+    for part in ("validation", "test"):
+        before = plain.part(part)
+        if len(before):
+            found = paired_differences(before, before.decide(decision), costs=costs, seed=run.config.seed)
+            scores = {name: difference.to_dict() for name, difference in found.items()}
+            content[part] = {"n": len(before), "scores": scores}
+    return content
+
+
+def _score_lines(part: str, stored: dict[str, Any], class_names: tuple[str, ...]) -> list[str]:
+    """Return a line for each score that changed, and one for those that did not."""
+    lines = [f"{part}, {stored['n']:,} images, as trained -> now (difference with its 95 % interval)"]
+    unchanged = []
+    for key, values in stored["scores"].items():
+        difference = Difference(values["first"], values["second"], *values["ci95"])
+        name = score_name(key, class_names)
+        if difference.is_none:
+            unchanged.append(f"{name} {difference.first:.4f}")
+        else:
+            lines.append(f"  {name:<24} {difference}")
+    return lines + ([f"  unchanged: {', '.join(unchanged)}"] if unchanged else [])

@@ -1,0 +1,53 @@
+"""Differences between runs: a panel a score, a row a run, the interval against zero."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from matplotlib.axes import Axes
+
+from tfvision.evaluation.figure import FAINT, INK, MARK, VALIDATION, new_figure, save, set_title, shorten
+from tfvision.evaluation.paired import Difference
+
+_WORSE = "#D55E00"
+
+
+def plot_differences(
+    rows: Mapping[str, Mapping[str, Difference]],
+    path: Path | str,
+    *,
+    title: str,
+    lower_is_better: Collection[str] = (),
+) -> None:
+    """Draw differences with their intervals: green is better, red worse, blue could be either.
+
+    Args:
+        rows: Differences by score, by the name of a row; each row has the same scores.
+        path: The PNG file to write.
+        title: Of the figure.
+        lower_is_better: The scores of which less is better.
+    """
+    scores = list(next(iter(rows.values())))
+    height = 0.8 + 0.34 * len(rows)
+    figure, axes = new_figure(8, 0.5 + height * len(scores), len(scores), share_x=False)
+    for score, one in zip(scores, axes, strict=True):
+        better_below = score in lower_is_better
+        _draw_score(one, {name: row[score] for name, row in rows.items()}, better_below=better_below)
+        one.set_xlabel(f"{score} ({'lower' if better_below else 'higher'} is better)")
+    set_title(axes[0], title, 80)
+    save(figure, path)
+
+
+def _draw_score(axes: Axes, rows: Mapping[str, Difference], *, better_below: bool) -> None:
+    for place, one in enumerate(rows.values()):
+        better = (one.value < 0) == better_below
+        colour = VALIDATION if not one.is_clear else MARK if better else _WORSE
+        axes.plot([one.low, one.high], [place, place], color=colour, linewidth=3, alpha=0.45, solid_capstyle="butt")
+        axes.plot(one.value, place, "o", color=colour, markersize=7)
+        axes.text(
+            1.01, place, f"{one.second:.4f} ({one.value:+.4f})", transform=axes.get_yaxis_transform(),
+            va="center", fontsize=8.5, color=INK,
+        )  # fmt: skip
+    axes.axvline(0, color=FAINT, linewidth=1.4, zorder=0)
+    axes.set_yticks(range(len(rows)), [shorten(name, 34) for name in rows], parse_math=False, fontsize=8.5)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.margins(x=0.08)

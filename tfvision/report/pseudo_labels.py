@@ -1,0 +1,35 @@
+"""Pseudo-labels of a run, for the report: how many of which class, how many of them right, and what they brought."""
+
+from typing import Any
+
+from tfvision.report.differences import difference_table
+
+
+def pseudo_label_section(stored: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the section of `pseudo_labels.json`; None where there is none.
+
+    Returns:
+        `rows` of `(phase, class, added, threshold, expected, true)` as text, and `tables` of each part, see
+        `difference_table`.
+    """
+    added = stored.get("added")
+    if not isinstance(added, list):
+        return None
+    names = list(dict.fromkeys(row["class"] for row in added))
+    parts = [part for part in ("test", "validation") if part in stored]
+    return {
+        "rows": [_row(row) for row in added],
+        "tables": [difference_table(part, stored[part], names) for part in parts],
+    }
+
+
+def _row(row: dict[str, Any]) -> tuple[str, ...]:
+    threshold, true = row.get("threshold"), row.get("true_precision")
+    return (
+        row["phase"],
+        row["class"],
+        f"{row['added']:,}",
+        "–" if threshold is None else f"{threshold:.3f}",
+        f"{row['expected_precision']:.3f}" if row["added"] else "–",
+        "–" if true is None else f"{true:.3f} of {row['known']:,}",
+    )

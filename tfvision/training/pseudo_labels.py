@@ -1,0 +1,213 @@
+"""Pseudo-labels: a phase that learns from images it has labelled itself, where it was sure (Lee, ICML workshop 2013).
+
+Kept are the images whose probability of a class reaches the threshold of that class; classes have their own thresholds,
+since a network is seldom equally right about all of them. Only the training part grows.
+"""
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfvision.config import Phase, PseudoLabelOptions
+from tfvision.data.imageset import ImageSet
+from tfvision.data.joined import join_images
+from tfvision.data.pipeline import evaluation_batches
+from tfvision.evaluation.decision import Decision
+from tfvision.evaluation.inference import run_model
+from tfvision.evaluation.predictions import class_probabilities
+from tfvision.evaluation.temperature import fit_temperature
+from tfvision.files import replacing
+from tfvision.progress import console
+
+if TYPE_CHECKING:
+    from tfvision.training.checkpoints import PhaseState
+    from tfvision.training.settings import Training
+
+COLUMNS = ("phase", "id", "label", "probability", "expected", "truth", "threshold")
+_NEVER = 2.0  # a threshold that no probability reaches
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """What a run may label itself, and where it writes down what it did.
+
+    Attributes:
+        options: Thresholds and how many.
+        images: The images without labels; labels -1.
+        truth: int64 (n,), the label of each where it was only hidden, else -1; for the report, never for training.
+        path: The CSV file of all pseudo-labels.
+        keep_before: Called once, before the first labelling, to keep the model without pseudo-labels.
+    """
+
+    options: PseudoLabelOptions
+    images: ImageSet
+    truth: np.ndarray
+    path: Path
+    keep_before: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The images that were labelled in one phase.
+
+    Attributes:
+        rows: int64 (m,), indexes into the unlabelled images.
+        labels: int64 (m,).
+        probabilities: float64 (m,), of the label by the model.
+        expected: float64 (m,), the same by the temperature of the validation images.
+        thresholds: float64 (K,), of each class; above 1 where none was found.
+    """
+
+    rows: np.ndarray
+    labels: np.ndarray
+    probabilities: np.ndarray
+    expected: np.ndarray
+    thresholds: np.ndarray
+
+
+def with_pseudo_labels(training: "Training", phases: Sequence[Phase], state: "PhaseState") -> "Training":
+    """Return the training of a phase, its images with pseudo-labels where the phase asks for them.
+
+    Args:
+        training: The model has the best weights so far.
+        phases: Of the run.
+        state: Which phase, and whether it has begun: a phase that was interrupted keeps the labels it began with.
+    """
+    phase, pseudo = phases[state.phase], training.pseudo
+    if not phase.pseudo_labels or pseudo is None:
+        return training
+    names = training.train.class_names
+    if state.epochs:
+        rows, labels = _read(pseudo, names, state.phase)
+    else:
+        pseudo.keep_before()
+        chosen = _label(training, pseudo)
+        _write(pseudo, names, state.phase, chosen)
+        _say(phase, names, chosen)
+        rows, labels = chosen.rows, chosen.labels
+    added = replace(pseudo.images.select(rows), labels=labels, class_names=names)
+    return replace(training, train=join_images([training.train, added] if len(added) else [training.train]))
+
+
+def choose(probabilities: np.ndarray, thresholds: np.ndarray, most: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return which images to keep, and for which class.
+
+    Args:
+        probabilities: float (n, K).
+        thresholds: float (K,); an image that reaches several is taken for the most probable of them.
+        most: At most so many a class, the surest; None for all.
+
+    Returns:
+        int64 (m,) rows in ascending order, and int64 (m,) labels.
+    """
+    reached = np.where(probabilities >= thresholds, probabilities, -1.0)
+    labels = reached.argmax(axis=1)
+    surest = reached.max(axis=1)
+    kept = []
+    for k in range(probabilities.shape[1]):
+        rows = np.flatnonzero((labels == k) & (surest >= 0))
+        kept.append(rows[np.argsort(-surest[rows], kind="stable")][:most])
+    rows = np.sort(np.concatenate(kept)).astype(np.int64)
+    return rows, labels[rows].astype(np.int64)
+
+
+def thresholds_for(probabilities: np.ndarray, labels: np.ndarray, precision: float) -> np.ndarray:
+    """Return the lowest threshold of each class whose precision on validation is the wanted one or more.
+
+    Precision is (right + 1) / (all + 2), Laplace's rule of succession: three images that are all right do not show a
+    precision of 0.95, eighteen do.
+
+    Args:
+        probabilities: float (n, K), of the validation images.
+        labels: int (n,), their classes.
+        precision: Over 0, under 1.
+
+    Returns:
+        float64 (K,), at least 1 / K; 2.0, which nothing reaches, where no threshold is precise enough.
+    """
+    found = np.full(probabilities.shape[1], _NEVER)
+    for k in range(len(found)):
+        order = np.argsort(-probabilities[:, k], kind="stable")
+        values = probabilities[order, k]
+        precise = (np.cumsum(labels[order] == k) + 1) / (np.arange(len(order)) + 3) >= precision
+        last = np.append(np.diff(values) != 0, True)
+        able = np.flatnonzero(precise & last)
+        if len(able):
+            found[k] = max(values[able[-1]], 1 / len(found))
+    return found
+
+
+def read_pseudo_labels(path: Path) -> list[dict[str, str]]:
+    """Return the rows of the CSV file of pseudo-labels; none where there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _label(training: "Training", pseudo: PseudoLabels) -> Chosen:
+    validation = _predict(training, training.validation, "thresholds on validation")
+    found = _predict(training, pseudo.images, "labelling")
+    options = pseudo.options
+    thresholds = (
+        np.array(options.thresholds)
+        if options.thresholds
+        else thresholds_for(validation, training.validation.labels, options.precision)
+    )
+    rows, labels = choose(found, thresholds, options.most)
+    decision = Decision(fit_temperature(validation, training.validation.labels))
+    expected = decision.calibrate(found[rows]) if len(rows) else found[rows]
+    place = np.arange(len(rows)), labels
+    return Chosen(rows, labels, found[rows][place], expected[place], thresholds)
+
+
+def _predict(training: "Training", images: ImageSet, what: str) -> np.ndarray:
+    settings = training.settings
+    batches = evaluation_batches(images, resize=settings.resize, batch_size=settings.batch_size, labelled=False)
+    outputs = run_model(training.model, batches, what=what, total=len(images))
+    return class_probabilities(outputs, len(training.train.class_names))
+
+
+def _write(pseudo: PseudoLabels, class_names: tuple[str, ...], phase: int, chosen: Chosen) -> None:
+    """Add the labels of a phase to the file; what a killed attempt at it wrote is replaced."""
+    rows = [row for row in read_pseudo_labels(pseudo.path) if int(row["phase"]) < phase]
+    for i, label, probability, expected in zip(
+        chosen.rows, chosen.labels, chosen.probabilities, chosen.expected, strict=True
+    ):
+        truth = pseudo.truth[i]
+        rows.append({
+            "phase": str(phase),
+            "id": pseudo.images.ids[i],
+            "label": class_names[label],
+            "probability": f"{probability:.6g}",
+            "expected": f"{expected:.6g}",
+            "truth": class_names[truth] if truth >= 0 else "",
+            "threshold": f"{chosen.thresholds[label]:.6g}",
+        })  # fmt: skip
+    with replacing(pseudo.path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _read(pseudo: PseudoLabels, class_names: tuple[str, ...], phase: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows and labels that a phase began with."""
+    rows = [row for row in read_pseudo_labels(pseudo.path) if int(row["phase"]) == phase]
+    places = {image_id: index for index, image_id in enumerate(pseudo.images.ids)}
+    number = {name: index for index, name in enumerate(class_names)}
+    found = [(places[row["id"]], number[row["label"]]) for row in rows]
+    pairs = np.array(found, np.int64).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def _say(phase: Phase, class_names: tuple[str, ...], chosen: Chosen) -> None:
+    counts = np.bincount(chosen.labels, minlength=len(class_names))
+    parts = [
+        f"{name} {count:,} (p >= {threshold:.3g})" if threshold <= 1 else f"{name} 0 (no threshold is precise enough)"
+        for name, count, threshold in zip(class_names, counts, chosen.thresholds, strict=True)
+    ]
+    console.print(f"{phase.name}: {len(chosen.rows):,} images labelled: {', '.join(parts)}")
