@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, get_args, get_type_hints
+from typing import TYPE_CHECKING, TypeVar, get_args, get_type_hints
 
 import cv2
 import numpy as np
@@ -27,6 +27,8 @@ MAX_PIXELS = 100_000_000
 ON_BAD = get_args(get_type_hints(Source)["on_bad"])
 
 _SCAN_CHUNK = 32
+
+Found = TypeVar("Found")
 
 # Images are decoded side by side in threads of our own; a second level of threads only slows them down.
 cv2.setNumThreads(1)
@@ -123,7 +125,7 @@ def scan(images: ImageSet, *, on_bad: str = "fail", progress: Callable[[int, int
     """
     if on_bad not in ON_BAD:
         raise UsageError(f"unknown on_bad {on_bad!r}{nearest(on_bad, ON_BAD)}; expected {' or '.join(ON_BAD)}")
-    found = list(_look_at_all(images, progress))
+    found = list(look_at_all(images, lambda index: _look_at(images, index), progress))
     unreadable = tuple((images.ids[i], look) for i, look in enumerate(found) if isinstance(look, str))
     if unreadable and (on_bad == "fail" or len(unreadable) == len(images)):
         raise DataError(_report(unreadable, len(images)))
@@ -142,6 +144,29 @@ def content_hash(images: ImageSet, index: int) -> str:
         DataError: The image cannot be read any more.
     """
     return _hash_pixels(images.read(index)) if images.in_arrays else _hash_file(images.read_bytes(index))
+
+
+def look_at_all(
+    images: ImageSet, look: Callable[[int], Found], progress: Callable[[int, int], None] | None = None
+) -> Iterator[Found]:
+    """Yield `look(index)` for every image in order, done in threads.
+
+    Args:
+        images: The images.
+        look: What is done with each.
+        progress: Called with (done, total) as it goes on.
+    """
+    chunks = [range(start, min(start + _SCAN_CHUNK, len(images))) for start in range(0, len(images), _SCAN_CHUNK)]
+    pool = ThreadPoolExecutor(os.cpu_count())
+    done = 0
+    try:
+        for looks in pool.map(lambda chunk: [look(i) for i in chunk], chunks):
+            yield from looks
+            done += len(looks)
+            if progress:
+                progress(done, len(images))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _report(unreadable: tuple[tuple[str, str], ...], total: int) -> str:
@@ -176,20 +201,6 @@ def _decode_by_pillow(data: bytes, name: str) -> np.ndarray:
             return np.array(ImageOps.exif_transpose(image).convert("RGB"))
     except Exception:  # a decoder may fail in any way on damaged pixels
         raise UnreadableImage(name, "its pixels are damaged") from None
-
-
-def _look_at_all(images: ImageSet, progress: Callable | None) -> Iterator[_Look | str]:
-    chunks = [range(start, min(start + _SCAN_CHUNK, len(images))) for start in range(0, len(images), _SCAN_CHUNK)]
-    pool = ThreadPoolExecutor(os.cpu_count())
-    done = 0
-    try:
-        for looks in pool.map(lambda chunk: [_look_at(images, i) for i in chunk], chunks):
-            yield from looks
-            done += len(looks)
-            if progress:
-                progress(done, len(images))
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _look_at(images: ImageSet, index: int) -> _Look | str:
