@@ -102,7 +102,8 @@ def audit(args: argparse.Namespace) -> None:
     if args.print_config:
         sys.stdout.write(to_yaml(config, comments=True))
         return
-    _load_tensorflow(args)
+    if config.weights != "none":
+        _load_tensorflow(args)
     from tfvision.audit.run import audit_from_config
 
     audit_from_config(config)

@@ -314,14 +314,21 @@ class TrainConfig:
 class DuplicateOptions:
     """When two images are copies of one another; each pair is verified by its pixels.
 
-    Copies under JPEG 80 or a shift by a pixel differ in up to 10 of 64 bits, other images in about 32. Different cells
-    or fields that pass the hash correlate up to 0.97 in all and hardly in their detail; copies 0.975 and 0.4 or more.
+    Copies under JPEG 80 or a shift by a pixel of 64 differ in up to 10 of 64 bits, other images in about 32. The fine
+    detail of different images correlates up to 0.3, that of crops which overlap up to 0.6, of copies 0.8 or more; in
+    smooth or dull images, where re-encoding is most of the detail, 0.4.
     """
 
-    hash_distance: int = option(10, "bits of 64 in which perceptual hashes of two images may differ to be compared")
-    correlation: float = option(0.97, "least correlation of the aligned pixels, -1..1")
-    detail: float = option(0.35, "least correlation of what is finer than 3 pixels; re-encoding spares that much")
-    residual: float = option(6.0, "largest root mean square of the difference in gray levels, 0..255")
+    hash_distance: int = option(
+        10,
+        "bits of 64 in which perceptual hashes may differ for two images to be compared; more for tiny images, slower",
+    )
+    detail: float = option(0.75, "copies: least correlation of what is finer than 3 pixels, after alignment, -1..1")
+    correlation: float = option(
+        0.9, "copies: and least correlation of all pixels; a picture blended into both has less"
+    )
+    residual: float = option(6.0, "or their difference is no more than re-encoding makes, in gray levels (RMS)")
+    dull_detail: float = option(0.35, "and then least correlation of fine detail")
     shift: int = option(2, "pixels that a copy may be shifted")
     flips: bool = option(True, "find mirrored and turned copies too")
 

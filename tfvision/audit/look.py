@@ -37,7 +37,7 @@ class Look:
         statistics: float32, see `describe_image`.
         thumbnail: uint8 (32, 32), gray.
         content: Hash of the file, or of the pixels in an array.
-        perceptual: uint64 (4,), see `perceptual_hashes`.
+        perceptual: uint64 (8,), see `perceptual_hashes`.
         format: The format of a file whose extension says another; "" if they agree.
     """
 

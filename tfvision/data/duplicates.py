@@ -10,7 +10,7 @@ import numpy as np
 
 from tfvision.config import DuplicateOptions
 from tfvision.data.decoding import look_at_all
-from tfvision.data.hashing import ORIENTATIONS, near_pairs, perceptual_hashes
+from tfvision.data.hashing import VARIANTS, near_pairs, perceptual_hashes
 from tfvision.data.imageset import ImageSet
 
 _SIDE = 96  # larger images are compared at this long side
@@ -55,9 +55,11 @@ class Likeness:
     residual: float
 
     def is_copy(self, options: DuplicateOptions) -> bool:
-        """Tell whether all three say that one is made of the other; smooth images may have no detail to agree in."""
-        alike = self.correlation >= options.correlation and self.residual <= options.residual
-        return alike and (self.detail >= options.detail or self.residual < _ROUNDING)
+        """Tell whether one is made of the other: by its detail, or by a difference as small as re-encoding makes."""
+        if self.residual <= options.residual:
+            # The smoothest images have no detail to agree in, and no rounding of a format to differ by.
+            return self.detail >= options.dull_detail or self.residual < _ROUNDING
+        return self.detail >= options.detail and self.correlation >= options.correlation
 
 
 def find_duplicates(
@@ -73,7 +75,7 @@ def find_duplicates(
     Args:
         images: Readable images.
         content: Content hash of each.
-        perceptual: uint64 (n, 4), `perceptual_hashes` of each.
+        perceptual: uint64 (n, 8), `perceptual_hashes` of each.
         options: When two images are copies.
         busy: bool (n,), images to look for near copies among; default all. Images of one colour have nothing to compare.
         progress: Called with (done, total) as pairs are compared.
@@ -145,7 +147,7 @@ def tie_copies(images: ImageSet, content: Sequence[str], pairs: Sequence[Pair]) 
 
 
 def hash_images(images: ImageSet, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
-    """Return the perceptual hashes of readable images, uint64 (n, 4)."""
+    """Return the perceptual hashes of readable images, uint64 (n, 8)."""
     return np.stack(list(look_at_all(images, lambda index: perceptual_hashes(images.read(index)), progress)))
 
 
@@ -167,13 +169,13 @@ def components(count: int, links: Sequence[tuple[int, int]]) -> np.ndarray:
 
 def _candidates(perceptual: np.ndarray, options: DuplicateOptions) -> list[tuple[int, int, str]]:
     """Return the pairs whose hashes are near, and how; those of one first image beside each other."""
-    turns = ORIENTATIONS if options.flips else ORIENTATIONS[:1]
-    found = [
+    found = {
         (int(i), int(j), turned)
-        for turn, turned in enumerate(turns)
-        for i, j in near_pairs(perceptual[:, 0], perceptual[:, turn], options.hash_distance)
-    ]
-    return sorted(found, key=lambda pair: pair[:2])
+        for variant, turned in enumerate(VARIANTS)
+        if options.flips or not turned
+        for i, j in near_pairs(perceptual[:, 0], perceptual[:, variant], options.hash_distance)
+    }
+    return sorted(found)  # as they are before turned
 
 
 def _aspect(image: np.ndarray) -> float:

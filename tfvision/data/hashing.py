@@ -5,12 +5,15 @@ from itertools import combinations
 
 import imagehash
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageChops, ImageOps
 
 BITS = 64
-# How the second of two images must be turned to lie on the first; each turn is its own inverse.
+# How one of two images must be turned to lie on the other; each turn is its own inverse.
 ORIENTATIONS = ("", "mirrored", "upside down", "turned by 180 degrees")
 _TURNS = (lambda image: image, ImageOps.mirror, ImageOps.flip, lambda image: ImageOps.mirror(ImageOps.flip(image)))
+# A pixel of a 32 px image is enough to change 20 bits. The opposite shifts are those of the other image of a pair.
+_SHIFTS = ((1, 0), (0, 1), (1, 1), (1, -1))
+VARIANTS = (*ORIENTATIONS, *[""] * len(_SHIFTS))
 _BANDS = 4
 _BAND_BITS = BITS // _BANDS
 _SIDE = 32  # what pHash shrinks an image to
@@ -18,7 +21,7 @@ _BLOCK = 1 << 22  # pairs looked at together
 
 
 def perceptual_hashes(pixels: np.ndarray) -> np.ndarray:
-    """Return the pHash of an image in each of the `ORIENTATIONS`.
+    """Return the pHash of an image in each of the `ORIENTATIONS`, then shifted by a 32nd of its side in four directions.
 
     Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010: the signs of the lowest 8x8
     frequencies. Re-encoding and resizing change a few bits, another picture half of them.
@@ -27,10 +30,11 @@ def perceptual_hashes(pixels: np.ndarray) -> np.ndarray:
         pixels: uint8 (height, width, 3).
 
     Returns:
-        uint64 (4,).
+        uint64 (8,), one for each of `VARIANTS`.
     """
     small = Image.fromarray(pixels).convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    bits = np.stack([imagehash.phash(turn(small)).hash.ravel() for turn in _TURNS])
+    variants = [turn(small) for turn in _TURNS] + [ImageChops.offset(small, *shift) for shift in _SHIFTS]
+    bits = np.stack([imagehash.phash(variant).hash.ravel() for variant in variants])
     return np.packbits(bits, axis=1).view(">u8").ravel().astype(np.uint64)
 
 
@@ -44,11 +48,12 @@ def near_pairs(hashes: np.ndarray, others: np.ndarray, distance: int) -> np.ndar
 
     Args:
         hashes: uint64 (n,).
-        others: uint64 (n,) of the same images, as they are or turned.
+        others: uint64 (n,) of the same images, as they are, turned or shifted.
         distance: Bits that may differ, 0..31.
 
     Returns:
-        int64 (pairs, 2) of indexes i < j with `hashes[i]` near `others[j]`, sorted, each once.
+        int64 (pairs, 2) of indexes i < j with `hashes[i]` near `others[j]` or `hashes[j]` near `others[i]`, sorted,
+        each once.
     """
     found = [np.empty(0, np.int64)]
     count = len(hashes)
@@ -60,8 +65,8 @@ def near_pairs(hashes: np.ndarray, others: np.ndarray, distance: int) -> np.ndar
         for mask in _masks(distance // _BANDS):
             probe = theirs ^ mask
             for i, j in _matches(order, starts[probe], starts[probe + 1]):
-                near = (i < j) & (np.bitwise_count(hashes[i] ^ others[j]) <= distance)
-                found.append(i[near] * count + j[near])
+                near = (i != j) & (np.bitwise_count(hashes[i] ^ others[j]) <= distance)
+                found.append(np.minimum(i[near], j[near]) * count + np.maximum(i[near], j[near]))
     return np.stack(np.divmod(np.unique(np.concatenate(found)), max(1, count)), axis=1)
 
 
