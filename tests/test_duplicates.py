@@ -110,7 +110,7 @@ def test_no_pair_is_concluded_from_two_others(tmp_path: Path) -> None:
     image = picture(0, 96)
     pixels = {f"a/{name}.png": np.roll(image, step, 1) for name, step in (("a", 0), ("b", 2), ("c", 4))}
     images = image_set(tmp_path, {**pixels, "b/z.png": picture(1, 96)})
-    found = pairs_of(images, hash_distance=20)
+    found = pairs_of(images)
     assert found.keys() == {("a", "b"), ("b", "c")}
     assert components(4, [(p.first, p.second) for p in found.values()]).tolist() == [0, 0, 0, 3]
 

@@ -367,7 +367,7 @@ class ForeignOptions:
         4.0, "foreign by statistics of colour and frequency alone, which scatter more: 1 % above 3.2"
     )
     blend: float = option(
-        0.6, "blended: least correlation of fine detail with other images that are no copies; others reach 0.45"
+        0.7, "blended: least correlation of fine detail with other images that are no copies; others reach 0.5"
     )
     blend_deviations: float = option(5.0, "blended: how far above the usual correlation in the set, in deviations")
     blend_partners: int = option(2, "blended: how many other images must share the picture")
@@ -417,7 +417,7 @@ class AuditConfig:
             ("batch_size", self.batch_size >= 1, "1 or more"),
             ("seed", 0 <= self.seed < 2**32, "0 to 4294967295"),
             ("shown", self.shown >= 0, "0 or more"),
-            ("duplicates.hash_distance", 0 <= self.duplicates.hash_distance <= 20, "0 to 20 bits"),
+            ("duplicates.hash_distance", 0 <= self.duplicates.hash_distance <= 16, "0 to 16 bits"),
             ("duplicates.shift", 0 <= self.duplicates.shift <= 8, "0 to 8 pixels"),
             ("foreign.neighbours", self.foreign.neighbours >= 1, "1 or more"),
             ("foreign.components", self.foreign.components >= 1, "1 or more"),

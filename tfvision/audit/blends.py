@@ -4,7 +4,7 @@ Where one foreign picture was blended into several images, its edges are the sam
 the edges of different images agree. No backbone is needed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ _BLOCK = 1024
 
 
 def find_blends(
-    thumbnails: np.ndarray, copies: Iterable[tuple[int, int]], options: ForeignOptions, seed: int
+    thumbnails: np.ndarray, copies: Sequence[tuple[int, int]], options: ForeignOptions, seed: int
 ) -> list[Finding]:
     """Find images whose fine detail correlates with that of several others.
 
@@ -27,7 +27,7 @@ def find_blends(
 
     Args:
         thumbnails: uint8 (n, side, side), gray.
-        copies: Pairs of images that are copies; these share everything and do not count.
+        copies: Pairs of images that are copies; these share everything and do not count by themselves.
         options: Thresholds.
         seed: Of the sample of 4,096 images that all are compared with where there are more.
 
@@ -53,9 +53,19 @@ def find_blends(
         ]
         most[start : start + _BLOCK] = reference[found.argmax(axis=1)]
     threshold = max(options.blend, _usual(shared, options.blend_deviations))
+    for i, j in _copies_of(shared >= threshold, copies):  # a copy of a blended image is blended too
+        likeness = float(details[i] @ details[j])
+        if likeness >= threshold > shared[i]:
+            shared[i], most[i] = likeness, j
     chosen = np.flatnonzero(shared >= threshold)
     order = chosen[np.argsort(-shared[chosen], kind="stable")]
     return [Finding(int(i), "blended", float(shared[i]), int(most[i])) for i in order]
+
+
+def _copies_of(blended: np.ndarray, copies: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return (i, j) for the copies i of a blended image j that are not blended themselves as far as is known."""
+    both = [(i, j) for pair in copies for i, j in (pair, pair[::-1])]
+    return [(i, j) for i, j in both if blended[j] and not blended[i]]
 
 
 def _details(thumbnails: np.ndarray) -> np.ndarray:
