@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import tfvision
-from tfvision.config import AuditConfig, Source, TrainConfig
+from tfvision.audit.options import AuditConfig
+from tfvision.config import Source, TrainConfig
 from tfvision.device import use_device
 from tfvision.errors import TfvisionError, UsageError
 from tfvision.listings import clear_cache, list_backbones, list_cache, list_recipes

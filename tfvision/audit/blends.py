@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from tfvision.audit.findings import Finding
-from tfvision.config import ForeignOptions
+from tfvision.audit.options import ForeignOptions
 
 _BLUR = 1.0  # pixels of the thumbnail; what is finer counts as detail
 _REFERENCE = 4096  # images that every other is compared with

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfvision.config import AuditConfig
+from tfvision.audit.options import AuditConfig
 from tfvision.data.imageset import ImageSet
 from tfvision.data.resize import Resize
 from tfvision.errors import UsageError
@@ -15,7 +15,7 @@ def backbone_features(images: ImageSet, sizes: np.ndarray, config: AuditConfig) 
     """Return pooled features of the frozen backbone, or None, said in one line, where there are no weights.
 
     Args:
-        images: Readable images.
+        images: Readable images with their content hashes.
         sizes: int (n, 2), height and width of each.
         config: Backbone, weights, size.
 
@@ -28,11 +28,9 @@ def backbone_features(images: ImageSet, sizes: np.ndarray, config: AuditConfig) 
     if config.weights == "none":
         console.print("weights none: no backbone, so no label errors; foreign images by colour and frequency alone")
         return None
-    import keras
-
-    from tfvision.data.pipeline import evaluation_batches
-    from tfvision.evaluation.inference import run_model
+    from tfvision.data.views import Selection
     from tfvision.models.classifier import build_classifier
+    from tfvision.training.features import TrunkFeatures
     from tfvision.training.logistic import feature_model
 
     side = config.image_size or default_image_size(config.backbone, int(np.median(sizes.max(axis=1))))
@@ -46,12 +44,10 @@ def backbone_features(images: ImageSet, sizes: np.ndarray, config: AuditConfig) 
             raise
         console.print(f"no backbone, so no label errors; foreign images by colour and frequency alone: {error}")
         return None
-    batches = evaluation_batches(
-        images, resize=Resize(input_size, input_size), batch_size=config.batch_size, labelled=False
+    trunk = TrunkFeatures(
+        feature_model(model), Resize(input_size, input_size), config.batch_size, config.cache, config.backbone
     )
-    features = run_model(feature_model(model), batches, what=f"features of {config.backbone}", total=len(images))
-    keras.backend.clear_session()
-    return features
+    return trunk.of(Selection.plain(images), what=f"features of {config.backbone}").matrix()
 
 
 def check_backbone(config: AuditConfig) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tfvision.audit.findings import Finding
-from tfvision.config import LabelOptions
+from tfvision.audit.options import LabelOptions
 
 # Inverse strength of the penalty on standardized features, that of the linear head of `train`: a weak one learns wrong
 # labels by heart.

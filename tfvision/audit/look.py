@@ -1,6 +1,5 @@
 """One look at every image: is it sound, what are its numbers, its hashes, its thumbnail."""
 
-import hashlib
 import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ import cv2
 import numpy as np
 
 from tfvision.audit.statistics import Quality, describe_image, measure_quality
-from tfvision.data.decoding import UnreadableImage, decode, look_at_all
+from tfvision.data.decoding import UnreadableImage, decode, hash_file, hash_pixels, look_at_all
 from tfvision.data.hashing import perceptual_hashes
 from tfvision.data.headers import read_header
 from tfvision.data.imageset import ImageSet
@@ -74,16 +73,13 @@ def _look(images: ImageSet, index: int) -> Look | Damage:
         return Damage(_kind_of_damage(data), error.reason)
     except DataError as error:
         return Damage("unreadable", str(error))
-    content = hashlib.blake2b(repr(pixels.shape).encode() if images.in_arrays else data, digest_size=16)
-    if images.in_arrays:
-        content.update(pixels)
     gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     return Look(
         pixels.shape[:2],
         measure_quality(pixels),
         describe_image(pixels),
         cv2.resize(gray, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA),
-        content.hexdigest(),
+        hash_pixels(pixels) if images.in_arrays else hash_file(data),
         perceptual_hashes(pixels),
         "" if images.in_arrays else _other_format(data, images.names[index]),
     )

@@ -6,8 +6,8 @@ import numpy as np
 
 from tfvision.audit.findings import Finding
 from tfvision.audit.look import Look
+from tfvision.audit.options import QualityOptions
 from tfvision.audit.robust import deviations
-from tfvision.config import QualityOptions
 
 _FAR = 3.0  # deviations of the blur effect from the other images
 

@@ -143,7 +143,7 @@ def content_hash(images: ImageSet, index: int) -> str:
     Raises:
         DataError: The image cannot be read any more.
     """
-    return _hash_pixels(images.read(index)) if images.in_arrays else _hash_file(images.read_bytes(index))
+    return hash_pixels(images.read(index)) if images.in_arrays else hash_file(images.read_bytes(index))
 
 
 def look_at_all(
@@ -208,21 +208,21 @@ def _look_at(images: ImageSet, index: int) -> _Look | str:
     try:
         if images.in_arrays:
             pixels = images.read(index)
-            content = _hash_pixels(pixels)
+            content = hash_pixels(pixels)
         else:
             data = images.read_bytes(index)
             pixels = decode(data, images.ids[index])
-            content = _hash_file(data)
+            content = hash_file(data)
     except DataError as error:
         return getattr(error, "reason", str(error))
     return _Look(pixels.shape[:2], content, _is_gray(pixels))
 
 
-def _hash_file(data: bytes) -> str:
+def hash_file(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
-def _hash_pixels(pixels: np.ndarray) -> str:
+def hash_pixels(pixels: np.ndarray) -> str:
     content = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
     content.update(np.ascontiguousarray(pixels))
     return content.hexdigest()
