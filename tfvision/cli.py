@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import tfvision
+from tfvision.audit.options import AuditConfig
 from tfvision.config import PseudoLabelOptions, Source, TrainConfig
 from tfvision.device import use_device
 from tfvision.errors import TfvisionError, UsageError
@@ -35,6 +36,7 @@ _TRAIN_FLAGS = [
 ]
 _TTA_HELP = "test-time augmentation: the mean over the flips that training used, or over N draws of its augmentation"
 _SEARCH_FLAGS = ["algorithm", "trials", "objective", "keep", "epochs_scale", "factor"]
+_AUDIT_FLAGS = ["data", "output", "splits", "backbone", "weights", "remove"]
 _PHASE_FLAGS = ("epochs", "learning_rate", "unfreeze")
 
 
@@ -108,6 +110,21 @@ def search(args: argparse.Namespace) -> None:
     from tfvision.search.command import search_from_options
 
     search_from_options(options, dry_run=args.dry_run, resume=resume)
+
+
+def audit(args: argparse.Namespace) -> None:
+    """Look for damaged, copied, foreign and wrongly labelled images, and list the clean ones."""
+    in_file = load_yaml(args.config) if args.config else {}
+    from_dict(AuditConfig, in_file)
+    config = from_dict(AuditConfig, merge(in_file, flags_to_dict(AuditConfig, vars(args))))
+    if args.print_config:
+        sys.stdout.write(to_yaml(config, comments=True))
+        return
+    if config.weights != "none":
+        _load_tensorflow(args)
+    from tfvision.audit.run import audit_from_config
+
+    audit_from_config(config)
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -260,18 +277,19 @@ def _parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"tfvision {tfvision.__version__}")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB", parser_class=Parser)
 
+    command = _add_verb(verbs, "audit", audit)
+    command.add_argument("--config", metavar="FILE", help="YAML file of options")
+    _add_print_config(command)
+    add_flags(command, AuditConfig, _AUDIT_FLAGS)
+    _add_running(command)
+
     command = _add_verb(verbs, "train", train)
     command.add_argument("--config", metavar="FILE", help="YAML file of options, or the name of a recipe")
     command.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted, with its own options")
     command.add_argument(
         "--dry-run", action="store_true", help="scan, build, run one batch, print the plan, write nothing"
     )
-    command.add_argument(
-        "--print_config",
-        "--print-config",
-        action="store_true",
-        help="print all options as YAML with their help, and stop",
-    )
+    _add_print_config(command)
     _add_training(command)
     _add_running(command)
 
@@ -402,6 +420,15 @@ def _terminate(signal_number: int, frame: Any) -> None:
     raise Terminated
 
 
+def _add_print_config(command: Parser) -> None:
+    command.add_argument(
+        "--print_config",
+        "--print-config",
+        action="store_true",
+        help="print all options as YAML with their help, and stop",
+    )
+
+
 def _add_running(command: Parser, *, computes: bool = True) -> None:
     """Add the flags of how to run, which no result depends on; the device where a model computes."""
     group = command.add_argument_group("running")
@@ -426,7 +453,9 @@ def _add_training(command: Parser) -> None:
 
 def _add_verb(verbs: Any, name: str, function: Any) -> Parser:
     # The usage that argparse writes of a hundred flags hides the list of them.
-    usage = "%(prog)s [--config FILE] [--data DATA] [options]" if name in ("train", "crossval", "search") else None
+    usage = None
+    if name in ("train", "crossval", "search", "audit"):
+        usage = "%(prog)s [--config FILE] [--data DATA] [options]"
     command = verbs.add_parser(name, help=function.__doc__, description=function.__doc__, usage=usage)
     command.set_defaults(verb=function, parser=command)
     return command

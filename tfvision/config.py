@@ -63,6 +63,9 @@ class Split:
     )
     folds: int | None = option(None, "divide all images into so many folds, one of which is the test; see `crossval`")
     fold: int | None = option(None, "which fold is the test, from 1 on")
+    group_duplicates: bool = option(
+        False, "keep near-duplicates, found by a perceptual hash and verified by their pixels, in one part too"
+    )
 
     def __post_init__(self) -> None:
         if (self.folds is None) != (self.fold is None):
@@ -375,3 +378,26 @@ class TrainConfig:
                 section, _, name = key.rpartition(".")
                 value = getattr(getattr(self, section) if section else self, name)
                 raise UsageError(f"{key}: expected {expected}, got {value}")
+
+
+@dataclass
+class DuplicateOptions:
+    """When two images are copies of one another; each pair is verified by its pixels.
+
+    Copies under JPEG 80 or a shift by a pixel of 64 differ in up to 10 of 64 bits, other images in about 32. The fine
+    detail of different images correlates up to 0.3, that of crops which overlap up to 0.6, of copies 0.8 or more; in
+    smooth or dull images, where re-encoding is most of the detail, 0.4.
+    """
+
+    hash_distance: int = option(
+        10,
+        "bits of 64 in which perceptual hashes may differ for two images to be compared; more for tiny images, slower",
+    )
+    detail: float = option(0.75, "copies: least correlation of what is finer than 3 pixels, after alignment, -1..1")
+    correlation: float = option(
+        0.9, "copies: and least correlation of all pixels; a picture blended into both has less"
+    )
+    residual: float = option(6.0, "or their difference is no more than re-encoding makes, in gray levels (RMS)")
+    dull_detail: float = option(0.35, "and then least correlation of fine detail")
+    shift: int = option(2, "pixels that a copy may be shifted")
+    flips: bool = option(True, "find mirrored and turned copies too")

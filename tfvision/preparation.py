@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tfvision.config import TrainConfig
+from tfvision.config import DuplicateOptions, TrainConfig
 from tfvision.data.decoding import scan
 from tfvision.data.entries import THING
 from tfvision.data.imageset import ImageSet
@@ -79,6 +79,10 @@ def _stratifiable(images: ImageSet, config: TrainConfig) -> tuple[ImageSet, list
 
 def _split(images: ImageSet, hashes: tuple[str, ...], config: TrainConfig) -> Split:
     options = config.split
+    if options.group_duplicates:
+        hashes, note = _tied(images, hashes)
+        split = _split(images, hashes, replace(config, split=replace(options, group_duplicates=False)))
+        return Split(split.parts, (note, *split.notes))
     if options.file:
         return Split(read_splits(options.file, images, hashes), (f"split as in {options.file}",))
     if options.folds is not None:
@@ -86,3 +90,15 @@ def _split(images: ImageSet, hashes: tuple[str, ...], config: TrainConfig) -> Sp
         return split_by_fold(images, hashes, **drawn, seed=config.seed)
     shares = {"validation": options.validation, "test": options.test}
     return split_images(images, hashes, **shares, given=options.given, seed=config.seed)
+
+
+def _tied(images: ImageSet, hashes: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """Return hashes in which verified near-duplicates are equal too, as exact copies are, and a note."""
+    from tfvision.data.duplicates import find_duplicates, hash_images, tie_copies
+
+    with ProgressLine("hashing images", len(images)) as line:
+        perceptual = hash_images(images, line.report)
+    with ProgressLine("comparing possible copies", 1) as line:
+        pairs = find_duplicates(images, hashes, perceptual, DuplicateOptions(), progress=line.report)
+    near = sum(not pair.exact for pair in pairs)
+    return tie_copies(images, hashes, pairs), f"{near:,} pairs of near-duplicates are treated as exact copies are"

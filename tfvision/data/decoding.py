@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, get_args, get_type_hints
+from typing import TYPE_CHECKING, TypeVar, get_args, get_type_hints
 
 import cv2
 import numpy as np
@@ -28,6 +28,8 @@ MAX_PIXELS = 100_000_000
 ON_BAD = get_args(get_type_hints(Source)["on_bad"])
 
 _SCAN_CHUNK = 32
+
+Found = TypeVar("Found")
 
 # Images are decoded side by side in threads of our own; a second level of threads only slows them down.
 cv2.setNumThreads(1)
@@ -133,7 +135,8 @@ def scan(
     """
     if on_bad not in ON_BAD:
         raise UsageError(f"unknown on_bad {on_bad!r}{nearest(on_bad, ON_BAD)}; expected {' or '.join(ON_BAD)}")
-    found: list[_Look | str] = list(_look_at_all(images, progress, oriented=frames or images.given is not None))
+    oriented = frames or images.given is not None
+    found: list[_Look | str] = list(look_at_all(images, lambda index: _look_at(images, index, oriented), progress))
     unreadable = [(images.ids[i], look) for i, look in enumerate(found) if isinstance(look, str)]
     rows: list[tuple[str, str]] = []
     if images.given is not None:
@@ -159,7 +162,30 @@ def content_hash(images: ImageSet, index: int) -> str:
     Raises:
         DataError: The image cannot be read any more.
     """
-    return _hash_pixels(images.read(index)) if images.in_arrays else _hash_file(images.read_bytes(index))
+    return hash_pixels(images.read(index)) if images.in_arrays else hash_file(images.read_bytes(index))
+
+
+def look_at_all(
+    images: ImageSet, look: Callable[[int], Found], progress: Callable[[int, int], None] | None = None
+) -> Iterator[Found]:
+    """Yield `look(index)` for every image in order, done in threads.
+
+    Args:
+        images: The images.
+        look: What is done with each.
+        progress: Called with (done, total) as it goes on.
+    """
+    chunks = [range(start, min(start + _SCAN_CHUNK, len(images))) for start in range(0, len(images), _SCAN_CHUNK)]
+    pool = ThreadPoolExecutor(os.cpu_count())
+    done = 0
+    try:
+        for looks in pool.map(lambda chunk: [look(i) for i in chunk], chunks):
+            yield from looks
+            done += len(looks)
+            if progress:
+                progress(done, len(images))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _place_boxes(images: ImageSet, looks: list[_Look | str]) -> tuple[ImageSet, dict[str, str]]:
@@ -213,42 +239,28 @@ def _decode_by_pillow(data: bytes, name: str) -> np.ndarray:
         raise UnreadableImage(name, "its pixels are damaged") from None
 
 
-def _look_at_all(images: ImageSet, progress: Callable | None, *, oriented: bool) -> Iterator[_Look | str]:
-    chunks = [range(start, min(start + _SCAN_CHUNK, len(images))) for start in range(0, len(images), _SCAN_CHUNK)]
-    pool = ThreadPoolExecutor(os.cpu_count())
-    done = 0
-    try:
-        for looks in pool.map(lambda chunk: [_look_at(images, i, oriented) for i in chunk], chunks):
-            yield from looks
-            done += len(looks)
-            if progress:
-                progress(done, len(images))
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
 def _look_at(images: ImageSet, index: int, oriented: bool) -> _Look | str:
     """Return what a look at an image tells, its orientation only if asked, or the reason why it is unreadable."""
     orientation = UPRIGHT
     try:
         if images.in_arrays:
             pixels = images.read(index)
-            content = _hash_pixels(pixels)
+            content = hash_pixels(pixels)
         else:
             data = images.read_bytes(index)
             pixels = decode(data, images.ids[index])
-            content = _hash_file(data)
+            content = hash_file(data)
             orientation = read_orientation(data) if oriented else UPRIGHT
     except DataError as error:
         return getattr(error, "reason", str(error))
     return _Look(pixels.shape[:2], content, _is_gray(pixels), orientation)
 
 
-def _hash_file(data: bytes) -> str:
+def hash_file(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
-def _hash_pixels(pixels: np.ndarray) -> str:
+def hash_pixels(pixels: np.ndarray) -> str:
     content = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
     content.update(np.ascontiguousarray(pixels))
     return content.hexdigest()

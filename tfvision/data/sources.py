@@ -24,6 +24,7 @@ from tfvision.data.digits import write_digits
 from tfvision.data.entries import Entry, build_images
 from tfvision.data.imageset import ImageSet
 from tfvision.data.listing import listing
+from tfvision.data.selection import is_selection, open_selection
 from tfvision.data.storage import Directory, Storage, open_storage
 from tfvision.data.tables import TABLE_SUFFIXES, Columns, FileIndex, Table, find_columns, names_images, read_table
 from tfvision.errors import DataError
@@ -49,7 +50,7 @@ def open_images(
 
     Args:
         data: A folder or .zip with a folder a class, with a CSV or TSV that names files and labels, or with
-            `images.npy` and `labels.npy`; such a CSV itself; an `.npy` file with the labels beside it; an `.npz` or
+            `images.npy` and `labels.npy`; such a CSV itself; the list `clean.csv` of an audit; an `.npy` file with the labels beside it; an `.npz` or
             HDF5 file (see `find_arrays` for the names in them, `pixel_arrays` for shapes and values); `digits` for the
             images that come with scikit-learn; without labels also a folder of images or one image.
         file_column: The column of the CSV that names the file, or the array of images; found by name or elimination
@@ -95,6 +96,8 @@ def open_images(
         images = open_arrays(*open_container(path, asked), columns, labelled=labelled)
     elif suffix in IMAGE_SUFFIXES and path.is_file():
         images = _open_files(Directory(path.parent, only=[path.name]), None, asked, columns, labelled=labelled)
+    elif suffix in TABLE_SUFFIXES and is_selection(path):
+        images = open_selection(path, lambda data: open_images(data, **columns, labelled=labelled), labelled=labelled)
     elif suffix in TABLE_SUFFIXES and path.is_file():
         images = _open_files(Directory(path.parent), path.name, asked, columns, labelled=labelled)
     else:

@@ -1,0 +1,70 @@
+"""Findings: what was found about which image, how strongly, and the table of them."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tfvision.data.imageset import ImageSet
+
+# In the order of the report; each with what it means and what its score is.
+PROBLEMS = {
+    "unreadable": ("Unreadable", "cannot be decoded; the note says why"),
+    "truncated": ("Truncated", "the end of the file is missing"),
+    "empty": ("Empty", "files without a byte"),
+    "wrong_extension": ("Wrong extension", "the name says another format than the content; read all the same"),
+    "extreme_size": ("Extreme size", "far larger or smaller than the rest; score: factor to the median side"),
+    "extreme_aspect": ("Extreme aspect", "far wider or higher than the rest; score: factor to the median aspect"),
+    "constant": ("Nearly constant", "one colour; score: standard deviation in gray levels"),
+    "dark": ("Too dark", "nothing in it is lit; score: the gray level that 95 % of the pixels are below"),
+    "bright": ("Too bright", "score: the gray level that 95 % of the pixels are above"),
+    "blurred": ("Blurred", "far more than the rest; score: blur effect, 0 sharp to 1"),
+    "gray": ("Gray among colour", "no colour where others have it; score: share of the images with colour"),
+    "foreign": ("Foreign to the set", "unlike the others in content, colour and texture; score: deviations from them"),
+    "blended": ("Blended", "shares fine detail with other images at the same place, such as a picture blended into "
+                           "several; score: correlation of that detail; beside it the one most like it"),
+    "exact_duplicate": ("Exact copies", "equal content; the first of them is beside it"),
+    "near_duplicate": ("Near copies", "re-encoded, resized, shifted or flipped, verified by their pixels; "
+                                      "score: correlation of the aligned pixels"),
+    "conflicting_labels": ("Copies with different labels", "one of the two is wrong; score as of the copy"),
+    "leak": ("Copies across parts", "a copy of it stands in another part of the split; score as of the copy"),
+    "label_error": ("Likely label errors", "a model that never saw the image expects another class; "
+                                           "score: how sure it is that the label is wrong, the worst first"),
+}  # fmt: skip
+COLUMNS = ("id", "problem", "score", "other_id", "note")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One problem of one image.
+
+    Attributes:
+        index: The image.
+        problem: A key of `PROBLEMS`.
+        score: How strong, see there.
+        other: The other image of a pair; None without one.
+        note: What else is worth saying, such as the label that is expected.
+    """
+
+    index: int
+    problem: str
+    score: float
+    other: int | None = None
+    note: str = ""
+
+
+def describe_findings(images: ImageSet, findings: Sequence[Finding]) -> str:
+    """Return the text of audit.csv: a row a finding, by problem, as they were ranked."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for finding in findings:
+        other = "" if finding.other is None else images.ids[finding.other]
+        writer.writerow((images.ids[finding.index], finding.problem, f"{finding.score:.4g}", other, finding.note))
+    return text.getvalue()
+
+
+def ranked(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Sort findings by problem, the order within each kept."""
+    places = {problem: place for place, problem in enumerate(PROBLEMS)}
+    return tuple(sorted(findings, key=lambda finding: places[finding.problem]))

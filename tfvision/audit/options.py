@@ -1,0 +1,108 @@
+"""Options of `tfvision audit`, and why their defaults are what they are."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tfvision.config import DuplicateOptions, Source, option
+from tfvision.errors import UsageError
+
+
+@dataclass
+class QualityOptions:
+    """What makes a single image conspicuous; measured at a long side of up to 256 pixels, as a network would see it."""
+
+    dark: float = option(40.0, "too dark: 95 % of the pixels are below this gray level, 0..255; nothing in it is lit")
+    bright: float = option(225.0, "too bright: 95 % of the pixels are above this gray level, 0..255")
+    contrast: float = option(
+        4.0, "nearly constant: standard deviation in gray levels below this; about JPEG's own noise"
+    )
+    blur: float = option(
+        0.6, "blurred: blur effect at least this, 0 sharp .. 1, and far above that of the other images"
+    )
+    size: float = option(4.0, "extreme size: longer or shorter by this factor than the median image")
+    aspect: float = option(3.0, "extreme aspect: width / height off by this factor from the median image")
+    colour: float = option(0.9, "gray among colour: found if at least this share of the images has colour, 0..1")
+
+
+@dataclass
+class ForeignOptions:
+    """When an image is foreign to the set, or has a foreign picture blended in.
+
+    Distances are compared on a logarithmic scale, in standard deviations of the bulk (median and MAD). A few hundred
+    neighbours, since intruders make dense clusters of their own: with 10 each finds its like.
+    """
+
+    neighbours: int = option(200, "rank of the neighbour whose distance counts; at most a third of the images")
+    components: int = option(16, "principal components of the backbone's features")
+    threshold: float = option(
+        2.25, "foreign: mean of the scores by backbone and by statistics; sets without intruders have 1 % above 2"
+    )
+    threshold_alone: float = option(
+        4.0, "foreign by statistics of colour and frequency alone, which scatter more: 1 % above 3.2"
+    )
+    blend: float = option(
+        0.7, "blended: least correlation of fine detail with other images that are no copies; others reach 0.5"
+    )
+    blend_deviations: float = option(5.0, "blended: how far above the usual correlation in the set, in deviations")
+    blend_partners: int = option(2, "blended: how many other images must share the picture")
+
+
+@dataclass
+class LabelOptions:
+    """Likely label errors by confident learning: Northcutt et al., 2021; computed by cleanlab."""
+
+    folds: int = option(5, "folds for the out-of-fold probabilities; copies and groups stay in one")
+    filter: Literal["both", "prune_by_noise_rate", "prune_by_class", "confident_learning"] = option(
+        "both", "cleanlab's choice of errors; both: those that pruning by class and by noise rate agree on"
+    )
+
+
+@dataclass
+class AuditConfig:
+    """Options of `tfvision audit`."""
+
+    data: str = option("digits", "folder, zip, CSV, .npy, .npz or .h5 of images; digits: scikit-learn's, as an example")
+    output: str = option("audit", "the folder for audit.csv, audit.html and clean.csv")
+    splits: str | None = option(
+        None, "splits.csv of a run: copies across its parts are leaks; default the data's parts"
+    )
+    backbone: str = option("mobilenet_v2", "frozen backbone for foreign images and label errors")
+    weights: str = option("imagenet", "its weights: imagenet, a file, a run; none to go without the backbone")
+    image_size: int | None = option(None, "side in pixels that the backbone sees; default by the size of the images")
+    batch_size: int = option(64, "images the backbone sees at once")
+    cache: Literal["float16", "float32", "none"] = option(
+        "float16", "how features of the backbone are stored for the next audit or training; none for not at all"
+    )
+    labelled: bool = option(True, "false for images without labels: what needs labels is left out")
+    seed: int = option(0, "seed of folds and samples")
+    remove: list[str] = option(
+        [
+            *("unreadable", "truncated", "empty", "constant", "foreign", "blended"),
+            *("exact_duplicate", "near_duplicate", "conflicting_labels", "leak", "label_error"),
+        ],
+        "problems that keep an image out of clean.csv; of copies one stays",
+    )
+    shown: int = option(60, "pictures of each problem in audit.html; audit.csv has all")
+    source: Source = option(Source, "how the data is read")
+    quality: QualityOptions = option(QualityOptions, "single images")
+    duplicates: DuplicateOptions = option(DuplicateOptions, "copies")
+    foreign: ForeignOptions = option(ForeignOptions, "foreign and blended images")
+    label: LabelOptions = option(LabelOptions, "label errors")
+
+    def __post_init__(self) -> None:
+        ranges = (
+            ("batch_size", self.batch_size >= 1, "1 or more"),
+            ("seed", 0 <= self.seed < 2**32, "0 to 4294967295"),
+            ("shown", self.shown >= 0, "0 or more"),
+            ("duplicates.hash_distance", 0 <= self.duplicates.hash_distance <= 16, "0 to 16 bits"),
+            ("duplicates.shift", 0 <= self.duplicates.shift <= 8, "0 to 8 pixels"),
+            ("foreign.neighbours", self.foreign.neighbours >= 1, "1 or more"),
+            ("foreign.components", self.foreign.components >= 1, "1 or more"),
+            ("foreign.blend_partners", self.foreign.blend_partners >= 1, "1 or more"),
+            ("label.folds", self.label.folds >= 2, "2 or more"),
+        )
+        for key, holds, expected in ranges:
+            if not holds:
+                section, _, name = key.rpartition(".")
+                value = getattr(getattr(self, section) if section else self, name)
+                raise UsageError(f"{key}: expected {expected}, got {value}")

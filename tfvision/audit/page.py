@@ -1,0 +1,97 @@
+"""audit.html: what was found, the pictures side by side, on one page that needs no other file."""
+
+import base64
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+import cv2
+from jinja2 import Environment, StrictUndefined
+
+from tfvision import __version__
+from tfvision.audit.findings import PROBLEMS, Finding
+from tfvision.data.imageset import ImageSet
+
+_DAMAGED = ("unreadable", "truncated", "empty")
+_SIDE = 160  # long side of a picture on the page
+_SMALL = 64  # pixels of smaller ones are shown as they are
+
+
+def render_audit(
+    images: ImageSet,
+    findings: Sequence[Finding],
+    *,
+    kept: int,
+    removed: Sequence[str],
+    notes: Sequence[str],
+    command: str,
+    shown: int,
+) -> str:
+    """Return the page as HTML; every text of the data is escaped.
+
+    Args:
+        images: All images of the data.
+        findings: What was found, ranked.
+        kept: Images in clean.csv.
+        removed: Problems that keep an image out of it.
+        notes: What else is worth saying.
+        command: How to train on it.
+        shown: Pictures of each problem.
+    """
+
+    @lru_cache(maxsize=256)
+    def picture(index: int) -> dict[str, Any]:
+        return _picture(images, index)
+
+    sections = []
+    for problem, (title, meaning) in PROBLEMS.items():
+        own = [finding for finding in findings if finding.problem == problem]
+        if not own:
+            continue
+        damaged = problem in _DAMAGED
+        sections.append(
+            {
+                "name": problem,
+                "title": title,
+                "meaning": meaning,
+                "count": len(own),
+                "removed": problem in removed,
+                "tiles": [] if damaged else [_tile(finding, picture) for finding in own[:shown]],
+                "rows": [(images.ids[f.index], f.note) for f in own[:shown]] if damaged else [],
+                "more": len(own) - min(shown, len(own)),
+            }
+        )
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(resources.files("tfvision.audit").joinpath("audit.html").read_text("utf-8"))
+    facts = {"data": images.source, "total": len(images), "kept": kept, "notes": notes, "command": command}
+    return template.render(sections=sections, version=__version__, **facts)
+
+
+def _tile(finding: Finding, picture: Any) -> dict[str, Any]:
+    indexes = [finding.index] if finding.other is None else [finding.index, finding.other]
+    return {
+        "pictures": [picture(index) for index in indexes],
+        "score": f"{finding.score:.3g}",
+        "note": finding.note,
+    }
+
+
+def _picture(images: ImageSet, index: int) -> dict[str, Any]:
+    """Return an image as a data URI, shrunk if it is large."""
+    pixels = images.read(index)
+    height, width = pixels.shape[:2]
+    scale = _SIDE / max(height, width)
+    if scale < 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    small = max(height, width) <= _SMALL
+    kind, end = ("png", ".png") if small else ("jpeg", ".jpg")
+    data = cv2.imencode(end, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
+    label = images.labels[index]
+    return {
+        "id": images.ids[index],
+        "label": images.class_names[label] if label >= 0 else "",
+        "uri": f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}",
+        "small": small,
+    }

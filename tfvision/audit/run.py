@@ -1,0 +1,171 @@
+"""The audit of a data set: every check in order, then the three files."""
+
+import csv
+import shlex
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tfvision.audit.checks import Checks
+from tfvision.audit.features import check_backbone
+from tfvision.audit.findings import PROBLEMS, Finding, describe_findings, ranked
+from tfvision.audit.kept import choose_kept
+from tfvision.audit.look import Damage, Look, look_at
+from tfvision.audit.options import AuditConfig
+from tfvision.audit.page import render_audit
+from tfvision.data.imageset import ImageSet
+from tfvision.data.listing import listing
+from tfvision.data.selection import describe_selection
+from tfvision.data.sources import open_images
+from tfvision.data.stratify import PARTS
+from tfvision.errors import DataError, UsageError
+from tfvision.files import nearest, write_text
+from tfvision.progress import ProgressLine, console, say_result
+from tfvision.runs import refuse_existing
+
+TABLE, PAGE, CLEAN = "audit.csv", "audit.html", "clean.csv"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found.
+
+    Attributes:
+        images: All images of the data, also unreadable ones.
+        findings: Ranked; their indexes count in `images`.
+        kept: bool (n,), whether an image is in clean.csv.
+        notes: What was left out, one line each.
+    """
+
+    images: ImageSet
+    findings: tuple[Finding, ...]
+    kept: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+def audit_from_config(config: AuditConfig) -> Audit:
+    """Do all that `tfvision audit` does: look at the data and write audit.csv, audit.html and clean.csv.
+
+    Raises:
+        UsageError: An unknown problem to remove or backbone, or an existing folder.
+        DataError: No such data, or a split of other data.
+    """
+    check_removed(config.remove)
+    check_backbone(config)
+    output = Path(config.output)
+    refuse_existing(output)
+    images = open_images(config.data, **config.source.columns(), labelled=config.labelled)
+    for note in images.notes:
+        console.print(note)
+    if config.splits:
+        images = replace(images, parts=read_parts(config.splits, images))
+    audit = audit_images(images, config)
+    command = shlex.join(["tfvision", "train", "--data", (output / CLEAN).as_posix(), *_source_flags(config)])
+    page = render_audit(
+        audit.images,
+        audit.findings,
+        kept=int(audit.kept.sum()),
+        removed=config.remove,
+        notes=audit.notes,
+        command=command,
+        shown=config.shown,
+    )
+    write_text(output / TABLE, describe_findings(audit.images, audit.findings))
+    write_text(output / CLEAN, describe_selection(audit.images.select(audit.kept), output / CLEAN))
+    write_text(output / PAGE, page)
+    say_result(describe_audit(audit, config))
+    console.print(f"written: {output / TABLE}, {output / PAGE}, {output / CLEAN}\ntrain on the rest: {command}")
+    return audit
+
+
+def audit_images(images: ImageSet, config: AuditConfig) -> Audit:
+    """Look for every kind of problem in images.
+
+    Args:
+        images: From `open_images`; their parts, if any, are searched for leaks.
+        config: Options; data, output, splits and source are not looked at.
+    """
+    with ProgressLine("looking at images", len(images)) as line:
+        found = look_at(images, line.report)
+    findings = [Finding(i, d.problem, 1.0, note=d.reason) for i, d in enumerate(found) if isinstance(d, Damage)]
+    places = np.array([i for i, look in enumerate(found) if isinstance(look, Look)], np.int64)
+    notes: tuple[str, ...] = ()
+    probabilities, pairs = None, ()
+    if len(places):
+        readable = replace(images.select(places), hashes=tuple(found[i].content for i in places))
+        own, pairs, probabilities, notes = Checks(readable, [found[i] for i in places], config).run()
+        findings += [replace(f, index=int(places[f.index]), other=_moved(f.other, places)) for f in own]
+        pairs = tuple(replace(p, first=int(places[p.first]), second=int(places[p.second])) for p in pairs)
+    if probabilities is not None:
+        everywhere = np.full(len(images), np.nan)
+        everywhere[places] = probabilities
+        probabilities = everywhere
+    findings = ranked(findings)
+    return Audit(images, findings, choose_kept(images, findings, pairs, probabilities, config.remove), notes)
+
+
+def check_removed(remove: list[str]) -> None:
+    """Refuse a problem that is none.
+
+    Raises:
+        UsageError: With the nearest known one.
+    """
+    for problem in remove:
+        if problem not in PROBLEMS:
+            raise UsageError(
+                f"remove: unknown problem {problem!r}{nearest(problem, PROBLEMS)}; known are {', '.join(PROBLEMS)}"
+            )
+
+
+def read_parts(path: Path | str, images: ImageSet) -> np.ndarray:
+    """Read the part of each image from a splits.csv; images that it does not name stand in none.
+
+    Raises:
+        DataError: No such file, no columns id and part, or ids that the data does not have.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot read the split {path}: {error}; give the splits.csv of a run") from error
+    if not rows or not {"id", "part"} <= rows[0].keys():
+        raise DataError(f"{path} is no split; expected a CSV with the columns id and part")
+    part_of = {row["id"]: row["part"] for row in rows}
+    if wrong := sorted({str(part) for part in part_of.values()} - {*PARTS, ""}):
+        raise DataError(f"{path} has the part {wrong[0]!r}; expected {', '.join(PARTS)} or nothing")
+    known = set(images.ids)
+    if unknown := [image_id for image_id in part_of if image_id not in known]:
+        raise DataError(
+            f"{path} has {len(unknown):,} ids that the data does not have: {listing(unknown)}; give the split of this data"
+        )
+    return np.array([part_of.get(image_id, "") for image_id in images.ids])
+
+
+def describe_audit(audit: Audit, config: AuditConfig) -> str:
+    """Return the summary for the terminal: a line for each problem that was found."""
+    counts = Counter(finding.problem for finding in audit.findings)
+    width = max(map(len, counts), default=0)
+    lines = [f"{len(audit.images):,} images of {config.data}"]
+    for problem in PROBLEMS:
+        if counts[problem]:
+            what = "left out" if problem in config.remove else "for the eye"
+            lines.append(f"  {problem:<{width}}  {counts[problem]:>7,}  {what}")
+    kept = int(audit.kept.sum())
+    lines.append(f"  {kept:,} clean, {len(audit.images) - kept:,} left out" if counts else "  nothing conspicuous")
+    return "\n".join([*lines, *(f"  {note}" for note in audit.notes)])
+
+
+def _moved(index: int | None, places: np.ndarray) -> int | None:
+    return None if index is None else int(places[index])
+
+
+def _source_flags(config: AuditConfig) -> list[str]:
+    """Return the flags that open the data as the audit did."""
+    return [
+        text
+        for name, value in config.source.columns().items()
+        if value is not None
+        for text in (f"--{name.replace('_', '-')}", value)
+    ]
