@@ -68,6 +68,13 @@ def real_data() -> Path:
     return Path(folder).resolve()
 
 
+@pytest.fixture
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out a run's pictures, a third of its time; `small_run` and the command line's runs draw them."""
+    for name in ("plot_samples", "_plot_results"):
+        monkeypatch.setattr(f"tfvision.results.{name}", lambda *_: None)
+
+
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory, colours: Path) -> Path:
     """A finished run of the small CNN on the colours."""

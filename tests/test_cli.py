@@ -133,17 +133,17 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
         str(colours),
         "--dry-run",
         "--backbone",
-        "mobilenet_v2_035",
+        "small_cnn",
         "--weights",
         "none",
         "--image-size",
         "32",
     ]
-    assert main([*words, "--epochs", "2", "--unfreeze", "15"]) == 0
+    assert main([*words, "--epochs", "2", "--unfreeze", "2"]) == 0
     plan = capsys.readouterr().out
     assert "48 train, 6 validation, 6 test" in plan
     assert "16x16 px" in plan and "enlarged to 32x32 inside the model" in plan
-    assert "2 epochs" in plan and "open: 15" in plan
+    assert "2 epochs" in plan and "open: 2" in plan
     assert not list(tmp_path.iterdir())
 
 

@@ -1,7 +1,12 @@
 """Export: a SavedModel that says what model.keras says, or none at all."""
 
+import io
+import json
+import shutil
 import subprocess
 import sys
+from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,9 +20,11 @@ from tfvision.config import ResizeOptions
 from tfvision.data.sources import open_images
 from tfvision.errors import RunError
 from tfvision.experiment import train_from_config
+from tfvision.export import check
+from tfvision.export.check import Agreement
 from tfvision.export.run import export_run
 from tfvision.prediction import load_predictor
-from tfvision.runs import open_run
+from tfvision.runs import open_run, save_model
 
 
 @pytest.fixture(scope="module")
@@ -36,18 +43,37 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["stretch", "crop", "pad"])
-def photo_run(request: pytest.FixtureRequest, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that shrinks photos of many sizes in one of the three ways."""
-    folder = tmp_path_factory.mktemp("runs") / request.param
-    train_from_config(
-        small_config(photos, folder, image_size=24, resize=ResizeOptions(mode=request.param, kernel="bicubic"))
-    )
+@pytest.fixture(scope="module")
+def photo_run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that shrinks photos of many sizes to their middle."""
+    folder = tmp_path_factory.mktemp("runs") / "crop"
+    train_from_config(small_config(photos, folder, image_size=24, resize=ResizeOptions(mode="crop", kernel="bicubic")))
+    assert (open_run(folder).facts.resize.mode, open_run(folder).facts.resize.kernel) == ("crop", "bicubic")
     return folder
 
 
-def test_savedmodel_equals_the_run_on_raw_images_of_any_size(photo_run: Path, photos: Path, tmp_path: Path) -> None:
-    """One resize: training's pipeline, prediction and the exported graph agree to float32 rounding."""
+@pytest.fixture
+def compared_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run what the fresh process runs in this one, which has TensorFlow already; the exports of the command are real."""
+
+    def ask(saved_model: Path, folder: Path, count: int) -> dict:
+        with monkeypatch.context() as patch, redirect_stdout(io.StringIO()) as answers:
+            patch.setattr(sys, "argv", ["-c", str(folder), str(count), str(saved_model)])
+            exec(check._SCRIPT, {})
+        return json.loads(answers.getvalue().removeprefix("ANSWERS"))
+
+    monkeypatch.setattr(check, "_ask", ask)
+
+
+@pytest.mark.parametrize("mode", ["stretch", "crop", "pad"])
+def test_savedmodel_equals_the_run_on_raw_images_of_any_size(
+    mode: str, photo_run: Path, photos: Path, tmp_path: Path, compared_here: None
+) -> None:
+    """One resize: prediction, by the training's pipeline, and the exported graph agree to float32 rounding."""
+    run = open_run(photo_run)
+    facts = replace(run.facts, resize=replace(run.facts.resize, mode=mode))
+    photo_run = shutil.copytree(photo_run, tmp_path / "run")
+    save_model(run.model(), photo_run / "model.keras", facts)
     folder, agreement = export_run(open_run(photo_run), tmp_path / "name")
     assert folder == tmp_path / "name" / "1" and (folder / "saved_model.pb").is_file()
     assert agreement.images == 24
@@ -59,14 +85,15 @@ def test_savedmodel_equals_the_run_on_raw_images_of_any_size(photo_run: Path, ph
 
 
 def test_versions_count_up_and_predict_takes_the_newest(
-    small_run: Path, colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+    small_run: Path, colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture, request: pytest.FixtureRequest
 ) -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     (tmp_path / "name" / f".unfinished-{process.pid}" / "variables").mkdir(parents=True)  # killed while it exported
     for _ in range(2):
         assert main(["export", str(small_run), "--output", str(tmp_path / "name")]) == 0
-    assert "largest difference" in capsys.readouterr().out
+        assert "largest difference" in capsys.readouterr().out
+        request.getfixturevalue("compared_here")  # once in a fresh process is enough
     assert sorted(path.name for path in (tmp_path / "name").iterdir()) == ["1", "2"]
     for model in (small_run, tmp_path / "name", tmp_path / "name" / "1"):
         assert main(["predict", str(model), str(colours), "--output", str(tmp_path / "p.csv")]) == 0
@@ -75,7 +102,9 @@ def test_versions_count_up_and_predict_takes_the_newest(
         assert found == expected
 
 
-def test_signatures_return_probabilities_class_and_name(small_run: Path, colours: Path, tmp_path: Path) -> None:
+def test_signatures_return_probabilities_class_and_name(
+    small_run: Path, colours: Path, tmp_path: Path, compared_here: None
+) -> None:
     import tensorflow as tf
 
     export_run(open_run(small_run), tmp_path)
@@ -91,7 +120,7 @@ def test_signatures_return_probabilities_class_and_name(small_run: Path, colours
 
 
 def test_an_export_that_differs_is_refused_and_nothing_is_left(
-    small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compared_here: None
 ) -> None:
     """The check is seen to fail when the guarded thing is broken: another resize in the exported graph."""
     import tensorflow as tf
@@ -111,8 +140,6 @@ def test_an_export_that_differs_is_refused_and_nothing_is_left(
 
 
 def test_export_says_when_the_data_is_gone(small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    import shutil
-
     moved = tmp_path / "run"
     shutil.copytree(small_run, moved)
     text = (moved / "config.yaml").read_text()
@@ -128,6 +155,9 @@ def test_large_images_are_compared_only_as_far_as_their_pixels_fit(
     small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """60 images of 768 bytes each: of 4,000 bytes five fit, of 100 none, and one is compared all the same."""
+    monkeypatch.setattr(export_run_module, "write_saved_model", lambda model, facts, folder: folder)
+    monkeypatch.setattr(export_run_module, "check_saved_model", lambda folder, images, _: Agreement(len(images), 0, 1))
+    monkeypatch.setattr(export_run_module, "publish", lambda temporary, folder: folder)
     for number, (space, images) in enumerate([(4_000, 5), (100, 1)]):
         monkeypatch.setattr(export_run_module, "_DECODED", space)
         assert export_run(open_run(small_run), tmp_path / str(number))[1].images == images

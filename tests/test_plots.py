@@ -180,10 +180,16 @@ def test_image_grid_draws_any_size_and_grey(tmp_path, drawn):
     sizes = [(8, 8, 3), (300, 20, 3), (5, 9, 1), (4, 4)]
     images = [np.full(size, 7, np.uint8) for size in sizes]
     plot_image_grid(images, ["true $a_b$\npredicted c 0.98", "x" * 500, "", "ä"], "title " * 40, "x.png", columns=3)
-    cells = drawn[0].axes
-    assert [cell.images[0].get_interpolation() for cell in cells] == ["nearest", "antialiased", "nearest", "nearest"]
-    assert cells[0].get_position().x0 == cells[3].get_position().x0
-    assert all(0 <= edge <= 1 for cell in cells for edge in cell.get_position().extents)
+    cells = drawn[0].axes[0].images
+    assert [cell.get_interpolation() for cell in cells] == ["nearest", "antialiased", "nearest", "nearest"]
+    places = np.array([cell.get_extent() for cell in cells])  # left, right, bottom, top
+    assert (drawn[0].axes[0].get_window_extent().size == drawn[0].get_size_inches() * drawn[0].dpi).all()
+    width, height = drawn[0].get_size_inches()
+    assert drawn[0].axes[0].get_xlim() == (0, width) and drawn[0].axes[0].get_ylim() == (0, height)
+    assert (places >= 0).all() and (places <= [width, width, height, height]).all()
+    assert places[0, 0] == places[3, 0] and places[0, 2] > places[3, 3]  # one below the other
+    ratios = (places[:, 1] - places[:, 0]) / (places[:, 3] - places[:, 2])
+    np.testing.assert_allclose(ratios, [size[1] / size[0] for size in sizes])
     texts = [text.get_text() for text in drawn[0].texts[1:]]
     assert texts[0] == "true $a_b$\npredicted c 0.98"
     assert texts[1].count("\n") == 5

@@ -1,7 +1,9 @@
 """Every recipe in configs/ loads, builds and trains one batch; every header says its command."""
 
+import functools
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +31,29 @@ def test_there_are_recipes() -> None:
     }
 
 
+@pytest.fixture(scope="module")
+def stand_in_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Saves the weights of an untrained backbone, as a file that `keras.applications` would load, once a backbone."""
+    import keras
+
+    @functools.cache
+    def save(backbone: str) -> Path:
+        model = build_classifier(backbone, 3, image_size=64, weights="none")
+        features = keras.Model(model.input, model.get_layer("head_pool").input)
+        path = tmp_path_factory.mktemp("weights") / "stand_in.weights.h5"
+        features.save_weights(path)
+        return path
+
+    return save
+
+
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_recipe_dry_runs(
-    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    recipe: Path,
+    stand_in_weights: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
 ) -> None:
     """A dry run on stand-in images and, for pretrained backbones, on a stand-in weights file."""
     monkeypatch.chdir(tmp_path)
@@ -40,7 +62,7 @@ def test_recipe_dry_runs(
     if config.data != "digits":
         words += ["--data", str(stand_in_data(recipe.stem, tmp_path))]
     if config.weights == "imagenet":
-        words += ["--weights", str(stand_in_weights(config.backbone, tmp_path))]
+        words += ["--weights", str(stand_in_weights(config.backbone))]
     assert main(words) == 0
     assert "one batch passed" in capsys.readouterr().out
 
@@ -63,16 +85,6 @@ def write_boxed(folder: Path) -> Path:
     rows = [f"{path.relative_to(folder)},{path.parent.name},4,5,20,30" for path in sorted(folder.rglob("*.png"))]
     (folder / "boxes.csv").write_text("\n".join(["file,label,xmin,ymin,xmax,ymax", *rows]))
     return folder
-
-
-def stand_in_weights(backbone: str, folder: Path) -> Path:
-    """Save the weights of an untrained backbone, as a file that `keras.applications` would load."""
-    import keras
-
-    model = build_classifier(backbone, 3, image_size=64, weights="none")
-    features = keras.Model(model.input, model.get_layer("head_pool").input)
-    features.save_weights(folder / "stand_in.weights.h5")
-    return folder / "stand_in.weights.h5"
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)

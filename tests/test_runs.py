@@ -88,6 +88,7 @@ def test_history_has_a_row_an_epoch_with_train_and_validation_scores(small_run: 
     assert float(history[0]["learning_rate"]) == pytest.approx(1e-2)
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_the_config_of_a_run_repeats_it(small_run: Path, tmp_path: Path) -> None:
     config = from_dict(TrainConfig, load_yaml(small_run / "config.yaml"))
     config.output = str(tmp_path / "again")
@@ -96,6 +97,7 @@ def test_the_config_of_a_run_repeats_it(small_run: Path, tmp_path: Path) -> None
     assert (again.folder / "splits.csv").read_bytes() == (small_run / "splits.csv").read_bytes()
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_the_splits_of_a_run_can_be_given_to_another(small_run: Path, colours: Path, tmp_path: Path) -> None:
     config = small_config(colours, tmp_path / "run", seed=9)
     config.split.file = str(small_run / "splits.csv")

@@ -92,6 +92,7 @@ def test_head_batch_norm_is_always_trained(colours: Path) -> None:
     assert not np.array_equal(before, model.get_layer("head_bn_1").moving_mean)
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_two_runs_with_one_seed_end_with_equal_weights_and_another_seed_does_not(colours: Path, tmp_path: Path) -> None:
     weights, rows = [], []
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
@@ -170,6 +171,7 @@ def test_two_classes_train_with_every_balance(two_colours: Path, balance: str) -
     assert history.best["f1"] > 0.5
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_diverged_loss_ends_the_run_with_a_line_and_the_folder_stays(colours: Path, tmp_path: Path) -> None:
     config = small_config(
         colours, tmp_path / "run", phases=[Phase(epochs=3), Phase(name="big", epochs=3, learning_rate=1e38)]
@@ -190,6 +192,7 @@ def test_an_image_that_vanishes_while_training_is_named(tmp_path: Path) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_training_does_not_touch_the_test_part(colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every read before the trainer is done is of train or validation: test is looked at once, at the end."""
     import tfvision.experiment as experiment
@@ -217,21 +220,27 @@ def test_training_does_not_touch_the_test_part(colours: Path, tmp_path: Path, mo
     assert open_run(run.folder).metrics["test"]["n"] == sum(part == "test" for part in run.parts.values())
 
 
+@pytest.fixture(scope="module")
+def stand_in(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Weights as pretrained ones come, of the smallest backbone that has batch normalization."""
+    path = tmp_path_factory.mktemp("weights") / "stand_in.weights.h5"
+    keras.applications.MobileNet(include_top=False, weights=None, alpha=0.25, input_shape=(32, 32, 3)).save_weights(
+        path
+    )
+    return str(path)
+
+
 @pytest.mark.parametrize(
     ("asked", "pretrained", "trains"),
     [(None, True, False), (True, True, True), (False, True, False), (None, False, True), (False, False, False)],
 )
 def test_train_batch_norm_is_obeyed(
-    colours: Path, tmp_path: Path, asked: bool | None, pretrained: bool, trains: bool
+    colours: Path, tmp_path: Path, stand_in: str, asked: bool | None, pretrained: bool, trains: bool
 ) -> None:
     from tfvision.experiment import build_model, read_images
 
-    weights = "none"
-    if pretrained:
-        stock = keras.applications.MobileNetV2(include_top=False, weights=None, alpha=0.35, input_shape=(32, 32, 3))
-        weights = str(tmp_path / "stand_in.weights.h5")
-        stock.save_weights(weights)
-    changes = {"backbone": "mobilenet_v2_035", "image_size": 32, "weights": weights, "train_batch_norm": asked}
+    weights = stand_in if pretrained else "none"
+    changes = {"backbone": "mobilenet_025", "image_size": 32, "weights": weights, "train_batch_norm": asked}
     config, data = read_images(small_config(colours, tmp_path / "run", **changes))
     assert trains_batch_norm(build_model(config, data)) == trains
 
@@ -261,6 +270,7 @@ def test_options_of_the_model_are_refused_once_it_is_built(colours: Path, tmp_pa
         train(wrong, open_images(colours), output=tmp_path / "run")
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_model_from_python_keeps_how_its_images_were_opened(two_colours: Path, tmp_path: Path) -> None:
     images = open_images(two_colours, positive_class="green")
     model = build_classifier("small_cnn", 2, image_size=16, weights="none")

@@ -18,6 +18,8 @@ from tfvision.training.callbacks import swap_average
 from tfvision.training.history import diverged
 from tfvision.training.optimizers import build_loss, build_optimizer
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 ONE = [Phase(epochs=1, learning_rate=1e-2)]
 
 

@@ -60,6 +60,10 @@ def save(figure: Figure, path: Path | str) -> None:
     with warnings.catch_warnings(), replacing(path) as temporary:
         # A class name in a script the font lacks shows as boxes; no user can act on a warning about it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        if engine := figure.get_layout_engine():
+            # `savefig` would draw the whole figure once more, only to lay it out.
+            engine.execute(figure)
+            figure.set_layout_engine(None)
         figure.savefig(temporary, format="png", dpi=DPI)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -45,18 +46,23 @@ def plot_image_grid(
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     _write_title(figure, title, columns)
+    # One canvas in inches: axes for each image would take ten times as long as all the rest.
+    canvas = figure.add_axes((0, 0, 1, 1), frameon=False)
+    canvas.set_axis_off()
     for index, (image, text) in enumerate(zip(images, texts, strict=True)):
         row, column = divmod(index, columns)
         left = _GAP + column * (_CELL + _GAP)
         bottom = height - _TITLE - row * row_height - _CELL
-        cell = figure.add_axes((left / width, bottom / height, _CELL / width, _CELL / height))
-        _draw_image(cell, np.asarray(image))
-        for box in boxes[index] if boxes else ():
-            box.draw(cell)
+        if boxes:
+            cell = figure.add_axes((left / width, bottom / height, _CELL / width, _CELL / height))
+            _draw_with_boxes(cell, np.asarray(image), boxes[index])
+        else:
+            _draw_image(canvas, np.asarray(image), left, bottom)
         figure.text(
             (left + _CELL / 2) / width, (bottom - 0.04) / height, text,
             ha="center", va="top", fontsize=8, color=INK, parse_math=False,
         )  # fmt: skip
+    canvas.set(xlim=(0, width), ylim=(0, height))
     save(figure, path)
 
 
@@ -67,10 +73,23 @@ def _write_title(figure: Figure, title: str, columns: int) -> None:
     figure.text(s=text, **place, fontsize=11, fontweight="bold", color=INK, parse_math=False)
 
 
-def _draw_image(cell, image: np.ndarray) -> None:
+def _draw_image(canvas: Axes, image: np.ndarray, left: float, bottom: float) -> None:
+    """Draw an image as large as it fits into the middle of the cell whose corner is given in inches."""
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[:, :, 0]
-    small = max(image.shape[:2]) < _CELL * DPI
+    sides = np.array(image.shape[1::-1])
+    width, height = _CELL * sides / sides.max()
+    left, bottom = left + (_CELL - width) / 2, bottom + (_CELL - height) / 2
     # Nearest neighbour shows the pixels the model sees; on a larger image it would show artefacts instead.
+    kernel = "nearest" if sides.max() < _CELL * DPI else "antialiased"
+    place = (left, left + width, bottom, bottom + height)
+    canvas.imshow(image, extent=place, aspect="auto", cmap="gray", vmin=0, vmax=255, interpolation=kernel)
+
+
+def _draw_with_boxes(cell: Axes, image: np.ndarray, boxes: Sequence[DrawnBox]) -> None:
+    """Draw an image into axes of its own, whose units are its pixels, as those of the boxes are."""
+    small = max(image.shape[:2]) < _CELL * DPI
     cell.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest" if small else "antialiased")
     cell.set_axis_off()
+    for box in boxes:
+        box.draw(cell)

@@ -74,7 +74,6 @@ def _fit_gradient(training: Training, phase: Phase, state: PhaseState, optimizer
     model, batches = feed.model, feed.batches
     compile_model(model, phase, settings, num_classes=num_classes, steps_per_epoch=batches.steps_per_epoch)
     if optimizer:
-        model.optimizer.build(model.trainable_variables)
         restore(model.optimizer.variables, optimizer)
     recorder = EpochRecorder(training, phase, state, batches.size)
     try:
@@ -130,6 +129,16 @@ def compile_model(
         # XLA is 3 to 8 times slower than TensorFlow's own kernels on a CPU.
         jit_compile=bool(keras.distribution.list_devices("gpu")),
     )
+    _create_variables(model)
+
+
+def _create_variables(model: keras.Model) -> None:
+    """Create the variables of optimizer and metrics: where the first step creates them, TensorFlow traces it twice."""
+    model.optimizer.build(model.trainable_variables)
+    outputs = getattr(model, "tail", model).output  # a trunk and its tail joined have no graph of their own
+    outputs = keras.tree.map_structure(lambda tensor: np.zeros((1, *tensor.shape[1:]), np.float32), outputs)
+    model.compute_metrics(None, outputs, outputs)
+    model.reset_metrics()
 
 
 def _take_over(training: Training, found: Checkpoint, phases: Sequence[Phase]) -> None:
