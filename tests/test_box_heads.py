@@ -48,7 +48,7 @@ def test_a_grid_head_sees_where_things_are():
     maps = keras.Input((7, 7, 1))
     model = keras.Model(maps, build_box_head(maps, grid=3, dropout=0.0))
     kernel = np.zeros((9, 4), np.float32)
-    kernel[[0, 2, 6, 8], range(4)] = 1  # the corners
+    kernel[[0, 2, 6, 8], range(4)] = 3  # the corners; nine cells are scaled by a third
     model.get_layer("head_box").set_weights([kernel, np.zeros(4, np.float32)])
     image = np.arange(49, dtype=np.float32).reshape(1, 7, 7, 1)
     cells = [

@@ -244,7 +244,8 @@ def test_boxes_are_told_beside_their_baselines(tmp_path):
             "whole_image": {"mean_iou": 0.28, "median_iou": 0.3, "share_50": 0.1, "share_75": 0.0, "share_90": 0.0},
         },
     }  # fmt: skip
-    folder = make_run(tmp_path / "run")
+    folder = tmp_path / "run"
+    make_run(folder)
     write_json(folder / "metrics.json", {"validation": scores, "test": scores})
     text = " ".join(re.sub(r"<[^>]+>", " ", write_report(folder).read_text()).split())
     assert "0.512 is the mean overlap (IoU) of predicted and true boxes on the 40 test images" in text

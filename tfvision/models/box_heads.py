@@ -25,11 +25,14 @@ def box_of_vector(vector: "keras.KerasTensor", prefix: str) -> "keras.KerasTenso
     import keras
 
     start = keras.initializers.Constant(list(_START))
-    # From zero: random weights on a thousand features begin with boxes far outside, and take long to bring them back.
+    # Adam moves every weight alike: ten thousand features together would throw a box across the image in one step. Over
+    # the square root of their number, a rate that suits a hidden layer suits this one too.
+    scaled = keras.layers.Rescaling(vector.shape[-1] ** -0.5, dtype="float32", name=f"{prefix}box_scale")(vector)
+    # From zero: random weights begin with boxes far outside, and take long to bring them back.
     dense = keras.layers.Dense(
         4, kernel_initializer="zeros", bias_initializer=start, dtype="float32", name=f"{prefix}box"
     )
-    return dense(vector)
+    return dense(scaled)
 
 
 def box_of_grid(features: "keras.KerasTensor", prefix: str, *, grid: int, dropout: float) -> "keras.KerasTensor":

@@ -14,8 +14,9 @@ from tfvision.options import parse_yaml
 
 PLOTS = (
     "learning_curves", "confusion_matrix", "precision_recall", "roc", "calibration",
-    "class_samples", "augmented_samples", "worst_mistakes", "iou_histogram", "box_samples", "worst_boxes",
+    "class_samples", "augmented_samples", "worst_mistakes",
 )  # fmt: skip
+_BOX_PLOTS = ("iou_histogram", "box_samples", "worst_boxes")
 _LATER_PLOTS = ("calibration_after", "corruptions", "corruptions_samples")  # of what may be asked after training
 
 
@@ -72,7 +73,11 @@ def read_run_files(folder: Path | str) -> RunFiles:
         counts=read("splits.csv", _counts, Counter()),
         config_text=read("config.yaml", str, ""),
         summary=read("summary.txt", str, ""),
-        plots={name: uri for name in (*PLOTS, *_LATER_PLOTS) if (uri := _data_uri(folder / "plots" / f"{name}.png"))},
+        plots={
+            name: uri
+            for name in (*PLOTS, *_BOX_PLOTS, *_LATER_PLOTS)
+            if (uri := _data_uri(folder / "plots" / f"{name}.png"))
+        },
         missing=missing,
         decision=read("decision.json", json.loads, {}) if (folder / "decision.json").exists() else {},
         pseudo_labels=read("pseudo_labels.json", json.loads, {}) if (folder / "pseudo_labels.json").exists() else {},
