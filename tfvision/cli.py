@@ -21,6 +21,7 @@ from tfvision.recipes import find_recipe
 _TRAIN_FLAGS = [
     "data",
     "backbone",
+    "classifier",
     "weights",
     "image_size",
     "epochs",

@@ -1,11 +1,13 @@
 """Files that are never half-written, what killed processes left of them, and names as near as a typing slip."""
 
+import csv
 import difflib
+import io
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,15 @@ def to_json(value: Any) -> str:
 def write_json(path: Path | str, value: Any) -> None:
     """Write `value` to `path` as `to_json` gives it, whole or not at all."""
     write_text(path, to_json(value))
+
+
+def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows of equal keys as CSV with a header, floats in six digits."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
+    return text.getvalue()
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

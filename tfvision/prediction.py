@@ -12,7 +12,7 @@ from tfvision.errors import DataError
 from tfvision.evaluation.inference import run_model
 from tfvision.evaluation.predictions import Predictions, class_probabilities
 from tfvision.progress import ProgressLine
-from tfvision.runs import LARGEST_FACTS, MODEL, ModelFacts, load_model, open_run, read_facts
+from tfvision.runs import LARGEST_FACTS, MODEL, ModelFacts, load_model, open_run, read_facts, refuse_comparison
 
 FACTS_FILE = Path("assets.extra") / "tfvision.json"  # TF Serving leaves this folder of a SavedModel alone
 
@@ -76,6 +76,7 @@ def load_predictor(path: Path | str) -> Predictor:
     if (path / MODEL).is_file():
         run = open_run(path)
         return KerasPredictor(_fitting(run.model(), run.facts, path), run.facts, run.config.batch_size)
+    refuse_comparison(path)
     version = path if (path / "saved_model.pb").is_file() else newest_version(path)
     if version is None or not (version / FACTS_FILE).is_file():
         state = "does not exist" if not path.exists() else "is neither"

@@ -42,22 +42,26 @@ def write_results(
     settings: "TrainingSettings",
     *,
     stored: bool = False,
+    outputs: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, Any]:
     """Predict validation and test once, and write everything that follows from it into the run folder.
 
     Args:
-        run: The run; its history is there.
+        run: The run; its history is there, if it has one.
         model: The best model.
         parts: Images of each part.
         settings: Resize and batch size.
         stored: Whether the frozen part's features are in the store, in full precision, so that only what was trained
             has to be computed.
+        outputs: What the model gives for each part, where that is known already.
 
     Returns:
         What stands in metrics.json.
     """
     scored = {part: parts[part] for part in ("validation", "test") if len(parts[part])}
-    predictions = _predict(model, scored, settings, stored=stored)
+    if outputs is None:
+        outputs = {part: _predict(model, part, images, settings, stored=stored) for part, images in scored.items()}
+    predictions = _predictions(outputs, scored)
     if not np.isfinite(predictions.probabilities).all():
         raise RunError(f"the model of {run.folder} predicts NaN; training diverged, try a lower --learning-rate")
     write_predictions(run.folder / PREDICTIONS, predictions)
@@ -131,33 +135,35 @@ def plot_samples(run_folder: Any, train: ImageSet, settings: "TrainingSettings")
 
 
 def _predict(
-    model: "keras.Model", scored: Mapping[str, ImageSet], settings: "TrainingSettings", *, stored: bool
-) -> Predictions:
+    model: "keras.Model", part: str, images: ImageSet, settings: "TrainingSettings", *, stored: bool
+) -> np.ndarray:
     from tfvision.models.cut import cut_model
     from tfvision.training.feeding import predict_stored
 
-    outputs, ids, parts, labels = [], [], [], []
-    cut = cut_model(model) if stored else None
-    for part, images in scored.items():
-        if cut:
-            outputs.append(predict_stored(cut, images, settings, what=f"predicting {part}"))
-        else:
-            batches = evaluation_batches(images, resize=settings.resize, batch_size=settings.batch_size, labelled=False)
-            outputs.append(run_model(model, batches, what=f"predicting {part}", total=len(images)))
-        ids += images.ids
-        parts += [part] * len(images)
-        labels.append(images.labels)
+    what = f"predicting {part}"
+    if stored and (cut := cut_model(model)):
+        return predict_stored(cut, images, settings, what=what)
+    batches = evaluation_batches(images, resize=settings.resize, batch_size=settings.batch_size, labelled=False)
+    return run_model(model, batches, what=what, total=len(images))
+
+
+def _predictions(outputs: Mapping[str, np.ndarray], scored: Mapping[str, ImageSet]) -> Predictions:
+    """Join what a model gave for each part, in the order of `scored`."""
+    ids = [image_id for images in scored.values() for image_id in images.ids]
+    parts = np.repeat(list(scored), [len(images) for images in scored.values()])
+    labels = np.concatenate([images.labels for images in scored.values()])
     class_names = next(iter(scored.values())).class_names
-    probabilities = class_probabilities(np.concatenate(outputs), len(class_names))
-    return Predictions(tuple(ids), np.array(parts), np.concatenate(labels), probabilities, class_names)
+    probabilities = class_probabilities(np.concatenate([outputs[part] for part in scored]), len(class_names))
+    return Predictions(tuple(ids), parts, labels, probabilities, class_names)
 
 
 def _plot_results(
     run: Run, predictions: Predictions, metrics: Mapping[str, Any], parts: Mapping[str, ImageSet]
 ) -> None:
     plots = run.folder / PLOTS
-    with open(run.folder / HISTORY, newline="", encoding="utf-8") as file:
-        plot_learning_curves(list(csv.DictReader(file)), plots / "learning_curves.png", monitor=run.config.monitor)
+    if (run.folder / HISTORY).is_file():  # a shallow classifier has no epochs
+        with open(run.folder / HISTORY, newline="", encoding="utf-8") as file:
+            plot_learning_curves(list(csv.DictReader(file)), plots / "learning_curves.png", monitor=run.config.monitor)
     part = "test" if "test" in metrics else "validation"
     found, names = predictions.part(part), predictions.class_names
     plot_confusion_matrix(

@@ -5,7 +5,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 
 from tfvision import __version__
 from tfvision.files import write_text
@@ -33,13 +33,10 @@ def write_report(folder: Path | str) -> Path:
 
 def render(files: RunFiles) -> str:
     """Return the page as HTML; every text of the run is escaped."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(resources.files("tfvision.report").joinpath("page.html").read_text("utf-8"))
     config = files.config
-    subject = [Path(plain(config[name])).name for name in ("backbone", "data") if config.get(name) is not None]
     part = headline_part(files.metrics)
-    return template.render(
-        title=" on ".join(subject) or files.folder.name,
+    return load_template("page.html").render(
+        title=_title(config) or files.folder.name,
         run=files.folder.as_posix(),
         story=tell(files.metrics),
         tiles=tiles(files),
@@ -49,6 +46,7 @@ def render(files: RunFiles) -> str:
         scores=score_table(files.metrics),
         classes=class_table(files.metrics),
         plots=files.plots,
+        classifier=bool(config.get("classifier")),
         flawless=part is not None and files.metrics[part]["accuracy"] == 1,
         usage=_usage(files),
         command=plain(files.environment.get("command") or ""),
@@ -58,6 +56,22 @@ def render(files: RunFiles) -> str:
         version=__version__,
         percent=percent,
     )
+
+
+def load_template(name: str) -> Template:
+    """Return one of the templates of this package; it escapes every text."""
+
+    def read(name: str) -> str:
+        return resources.files("tfvision.report").joinpath(name).read_text("utf-8")
+
+    options = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    return Environment(loader=FunctionLoader(read), **options).get_template(name)
+
+
+def _title(config: dict[str, Any]) -> str:
+    subject = [Path(plain(config[name])).name for name in ("backbone", "data") if config.get(name) is not None]
+    kind = f"{config['classifier']} on features of " if config.get("classifier") else ""
+    return kind + " on ".join(subject) if subject else ""
 
 
 def _usage(files: RunFiles) -> dict[str, str]:
