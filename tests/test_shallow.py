@@ -7,6 +7,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,16 +19,18 @@ import tfvision
 from tfvision.cli import main
 from tfvision.config import HeadOptions, ShallowOptions, SmallCnnOptions, TrainConfig
 from tfvision.data.sources import open_images
+from tfvision.errors import RunError
 from tfvision.evaluation import image_grid, plots
 from tfvision.evaluation.predictions import class_probabilities, read_predictions
 from tfvision.experiment import train_from_config
+from tfvision.export import check
 from tfvision.models.classifier import build_classifier
-from tfvision.models.shallow_heads import attach_head
+from tfvision.models.shallow_heads import attach_head, is_stepped
 from tfvision.prediction import load_predictor
 from tfvision.runs import open_run
 from tfvision.training.logistic import feature_model
 from tfvision.training.shallow.calibration import apply_temperature, fit_temperature
-from tfvision.training.shallow.classifiers import CLASSIFIERS, classifier_names, fit_classifier
+from tfvision.training.shallow.classifiers import CLASSIFIERS, check_graph, classifier_names, fit_classifier
 
 KINDS = list(CLASSIFIERS)
 STEPPED = ("random_forest", "xgboost", "knn")  # a feature at a threshold may fall to either side
@@ -182,6 +185,30 @@ def test_no_model_file_names_anything_of_tfvision(compared: Path) -> None:
 
 def test_a_forest_is_exported_like_any_other_model(compared: Path, tmp_path: Path) -> None:
     assert main(["export", str(compared / "random_forest"), "--output", str(tmp_path / "forest")]) == 0
+
+
+def test_only_where_probabilities_jump_may_a_few_images_differ(
+    compared: Path, colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jumping = [name for name in KINDS if is_stepped(open_run(compared / name).model())]
+    assert jumping == ["random_forest", "xgboost", "knn"]
+    images = open_images(colours).select(range(50))
+    expected = np.full((50, 3), 1 / 3)
+    for wrong, stepped, fails in ((1, True, False), (1, False, True), (2, True, True)):
+        found = expected + 0.1 * (np.arange(50) < wrong)[:, None]
+        answers = {"probabilities": found.tolist(), "from_bytes": [None] * 50}
+        monkeypatch.setattr(check, "_ask", lambda *_, answers=answers: answers)
+        with pytest.raises(RunError, match="differs") if fails else nullcontext():
+            check.check_saved_model(tmp_path, images, expected, stepped=stepped)
+
+
+def test_a_graph_that_computes_something_else_is_refused() -> None:
+    fitted, tail, (points, _) = fit("xgboost", 4)
+    check_graph("xgboost", tail, points, fitted)
+    leaves = next(layer for layer in tail.layers if layer.name == "head_leaves")
+    leaves.set_weights([2 * leaves.get_weights()[0]])
+    with pytest.raises(RunError, match="other probabilities than its library"):
+        check_graph("xgboost", tail, points, fitted)
 
 
 def test_the_config_of_a_run_repeats_it_without_a_search(compared: Path, tmp_path: Path) -> None:

@@ -14,6 +14,9 @@ from tfvision.data.imageset import ImageSet
 from tfvision.errors import RunError
 
 LARGEST_DIFFERENCE = 1e-5  # of any probability, decoded images in
+# Share of images that may differ by more where probabilities jump: a feature that lies within a rounding error of a
+# threshold of a tree falls to either side.
+STEPPED = 0.02
 LEAST_AGREEMENT = 0.995  # of predicted classes, encoded images in (another JPEG decoder, no EXIF)
 
 
@@ -23,7 +26,7 @@ class Agreement:
 
     Attributes:
         images: Number of images compared.
-        difference: Largest difference of any probability through `serving_default`.
+        difference: Largest difference of any probability through `serving_default`, leaving out the images that jump.
         bytes_agreement: Share of images with the same class through `serve_bytes`; None without JPEG or PNG.
     """
 
@@ -32,13 +35,14 @@ class Agreement:
     bytes_agreement: float | None
 
 
-def check_saved_model(saved_model: Path, images: ImageSet, expected: np.ndarray) -> Agreement:
+def check_saved_model(saved_model: Path, images: ImageSet, expected: np.ndarray, *, stepped: bool = False) -> Agreement:
     """Compare a SavedModel, loaded in a fresh process without Keras or tfvision's models, with known probabilities.
 
     Args:
         saved_model: Its folder.
         images: Real images at their original sizes.
         expected: float (n, classes), what model.keras says of them.
+        stepped: Whether its probabilities jump, see `is_stepped`: then `STEPPED` of the images may differ by more.
 
     Raises:
         RunError: They differ by more than `LARGEST_DIFFERENCE`, classes agree in fewer than `LEAST_AGREEMENT`, the
@@ -48,7 +52,9 @@ def check_saved_model(saved_model: Path, images: ImageSet, expected: np.ndarray)
         _write(images, Path(folder))
         answers = _ask(saved_model, Path(folder), len(images))
     found = np.array(answers["probabilities"])
-    difference = float(np.abs(found - expected).max())
+    of_images = np.sort(np.abs(found - expected).max(axis=1))
+    jumping = int(STEPPED * len(of_images)) if stepped and np.isfinite(found).all() else 0
+    difference = float(of_images[-1 - jumping])
     classes = expected.argmax(axis=1)
     by_bytes = [(k, answer) for k, answer in enumerate(answers["from_bytes"]) if answer is not None]
     agreement = float(np.mean([answer == classes[k] for k, answer in by_bytes])) if by_bytes else None

@@ -12,6 +12,7 @@ from tfvision.data.sources import open_images
 from tfvision.errors import DataError
 from tfvision.export.check import Agreement, check_saved_model
 from tfvision.export.savedmodel import publish, write_saved_model
+from tfvision.models.shallow_heads import is_stepped
 from tfvision.prediction import KerasPredictor
 from tfvision.runs import Run
 
@@ -41,7 +42,7 @@ def export_run(run: Run, output: Path, *, data: str | None = None) -> tuple[Path
         expected = KerasPredictor(model, facts).probabilities(images)
     temporary = write_saved_model(model, facts, output)
     try:
-        agreement = check_saved_model(temporary, images, expected)
+        agreement = check_saved_model(temporary, images, expected, stepped=is_stepped(model))
         return publish(temporary, output), agreement
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

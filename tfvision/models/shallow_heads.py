@@ -180,6 +180,11 @@ class TreeHead:
         return layers.Softmax(dtype="float32", name=f"{HEAD}softmax")(total) if self.softmax else total
 
 
+def is_stepped(model: "keras.Model") -> bool:
+    """Tell whether a model's probabilities jump where a feature crosses a threshold: those of trees and neighbours."""
+    return bool({f"{HEAD}nodes", f"{HEAD}points"} & {layer.name for layer in model.layers})
+
+
 def attach_head(
     model: "keras.Model", trunk: "keras.Model", head: Head, scaling: Scaling | None
 ) -> tuple["keras.Model", "keras.Model"]:
