@@ -88,6 +88,15 @@ def test_the_temperature_is_the_one_of_least_loss_and_changes_no_answer() -> Non
     assert (apply_temperature(3 * logits, scale).argmax(axis=1) == logits.argmax(axis=1)).all()
 
 
+@pytest.mark.parametrize("count", [3, 50])
+def test_a_clean_separation_of_few_images_is_no_certainty(count: int) -> None:
+    """Of n images a class, all right by the same margin, Platt's rule says (n + 1) / (n + 2)."""
+    labels = np.repeat([0, 1], count)
+    scores = np.where(labels, 1.0, -1.0)[:, None]
+    found = apply_temperature(scores, fit_temperature(scores, labels))
+    assert found[-1, 0] == pytest.approx((count + 1) / (count + 2), abs=1e-4)
+
+
 def options(data: Path, output: Path, classifier: str, **changes: object) -> TrainConfig:
     """Options of a run on random features of a small network."""
     values = {

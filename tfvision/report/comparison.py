@@ -1,5 +1,6 @@
 """Comparison of several runs on the same split: a table, and a page with the confusion map of each."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,7 @@ def _render(folder: Path, runs: Sequence[Run], best: str, monitor: str) -> str:
         monitor=_WORDS[monitor],
         headline=parts[-1],
         run=folder.as_posix(),
+        best_run=shlex.quote((folder / best).as_posix()),
         version=__version__,
     )
 
