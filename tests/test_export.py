@@ -56,9 +56,9 @@ def photo_run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compared_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run what the fresh process runs in this one, which has TensorFlow already; the exports of the command are real."""
 
-    def ask(saved_model: Path, folder: Path, count: int) -> dict:
+    def ask(saved_model: Path, folder: Path, count: int, names: list[str]) -> dict:
         with monkeypatch.context() as patch, redirect_stdout(io.StringIO()) as answers:
-            patch.setattr(sys, "argv", ["-c", str(folder), str(count), str(saved_model)])
+            patch.setattr(sys, "argv", ["-c", str(folder), str(count), str(saved_model), *names])
             exec(check._SCRIPT, {})
         return json.loads(answers.getvalue().removeprefix("ANSWERS"))
 
@@ -156,7 +156,9 @@ def test_large_images_are_compared_only_as_far_as_their_pixels_fit(
 ) -> None:
     """60 images of 768 bytes each: of 4,000 bytes five fit, of 100 none, and one is compared all the same."""
     monkeypatch.setattr(export_run_module, "write_saved_model", lambda model, facts, folder: folder)
-    monkeypatch.setattr(export_run_module, "check_saved_model", lambda folder, images, _: Agreement(len(images), 0, 1))
+    monkeypatch.setattr(
+        export_run_module, "check_saved_model", lambda folder, images, *_, **__: Agreement(len(images), 0, 1, None)
+    )
     monkeypatch.setattr(export_run_module, "publish", lambda temporary, folder: folder)
     for number, (space, images) in enumerate([(4_000, 5), (100, 1)]):
         monkeypatch.setattr(export_run_module, "_DECODED", space)

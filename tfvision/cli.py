@@ -25,6 +25,7 @@ _TRAIN_FLAGS = [
     "task",
     "data",
     "backbone",
+    "classifier",
     "weights",
     "image_size",
     "epochs",

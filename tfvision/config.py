@@ -197,6 +197,41 @@ class BoxOptions:
 
 
 @dataclass
+class ShallowOptions:
+    """The shallow classifiers on frozen features (option classifier).
+
+    Raises:
+        UsageError: A value out of range.
+    """
+
+    pca: int | None = option(None, "keep so many principal components of the standardized features; null for all")
+    c: float | None = option(
+        None, "inverse strength of the penalty (logistic_regression, linear_svm, svm); null: chosen on validation"
+    )
+    gamma: float | None = option(None, "width of svm's kernel exp(-gamma d^2); null: 1 / (features x their variance)")
+    neighbours: int | None = option(None, "neighbours that vote (knn); null: chosen on validation")
+    trees: int = option(100, "trees of random_forest")
+    depth: int | None = option(None, "largest depth of a tree; null: 6 for xgboost, none for random_forest")
+    rounds: int = option(300, "most rounds of xgboost, one tree a class each; validation stops them earlier")
+    rate: float = option(0.2, "learning rate of xgboost")
+    columns: float = option(0.2, "share of the features that each tree of xgboost sees, 0..1")
+    patience: int = option(10, "stop xgboost after so many rounds without a lower validation log loss")
+
+    def __post_init__(self) -> None:
+        whole = ("pca", "neighbours", "trees", "depth", "rounds", "patience")
+        ranges = {
+            **{name: (getattr(self, name) is None or getattr(self, name) >= 1, "1 or more") for name in whole},
+            **{
+                name: (getattr(self, name) is None or getattr(self, name) > 0, "more than 0") for name in ("c", "gamma")
+            },
+            **{name: (0 < getattr(self, name) <= 1, "more than 0, at most 1") for name in ("rate", "columns")},
+        }
+        for name, (holds, expected) in ranges.items():
+            if not holds:
+                raise UsageError(f"shallow.{name}: expected {expected}, got {getattr(self, name)}")
+
+
+@dataclass
 class SmallCnnOptions:
     """The small CNN trained from scratch (backbone small_cnn)."""
 
@@ -292,6 +327,11 @@ class TrainConfig:
         "digits", "folder, zip, CSV, .npy, .npz or .h5 of labelled images; digits: scikit-learn's, as an example"
     )
     backbone: str = option("mobilenet_v2", "architecture, see `tfvision list backbones`")
+    classifier: str | None = option(
+        None,
+        "fit on features of the frozen backbone instead of training a head: logistic_regression, linear_svm, svm, "
+        "random_forest, xgboost, knn, or several of them (a,b), a run each; null for the neural head",
+    )
     weights: str = option("imagenet", "imagenet, none, a weights file without top, or an earlier run of the backbone")
     image_size: int | None = option(None, "side in pixels that the backbone sees; default by the size of the images")
     channels: int | None = option(
@@ -341,6 +381,7 @@ class TrainConfig:
     augment: Augmentation = option(Augmentation, "random changes of training images")
     head: HeadOptions = option(HeadOptions, "what stands on top of the backbone")
     box: BoxOptions = option(BoxOptions, "the box of the tasks that ask for one")
+    shallow: ShallowOptions = option(ShallowOptions, "the shallow classifiers")
     small_cnn: SmallCnnOptions = option(SmallCnnOptions, "the small CNN")
     pseudo: PseudoLabelOptions = option(PseudoLabelOptions, "images without labels, for phases with pseudo_labels")
     phases: list[Phase] | None = option(

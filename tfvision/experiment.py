@@ -114,8 +114,14 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Pat
     """
     # What can be refused at once is refused before any image is read.
     check_task(config)
-    linear_head = not config.head.units and not has_boxes(config.task)
-    phases = resolve_phases(config, pretrained=config.weights != "none", linear_head=linear_head)
+    phases: list[Phase] = []
+    if config.classifier:
+        from tfvision.shallow import resolve_shallow
+
+        config = resolve_shallow(config)
+    else:
+        linear_head = not config.head.units and not has_boxes(config.task)
+        phases = resolve_phases(config, pretrained=config.weights != "none", linear_head=linear_head)
     backbone_facts(config.backbone)
     find_weights(config.backbone, config.weights)
     output = _output_folder(config, resume)
@@ -131,7 +137,7 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Pat
     if dry_run:
         _dry_run(experiment, output)
         return None
-    return _run(experiment, output, resume=resume is not None)
+    return _train(experiment, output, resume=resume is not None)
 
 
 def train(
@@ -165,7 +171,7 @@ def train(
     """
     from tfvision.models.classifier import is_pretrained, task_of
     from tfvision.models.freezing import unfreeze
-    from tfvision.training.logistic import has_linear_head
+    from tfvision.training.logistic import feature_model, has_linear_head
 
     if built := [name for name in _BUILT if name in options]:
         raise UsageError(f"{built[0]}: the model is built already; give it to build_classifier, not to train")
@@ -177,13 +183,21 @@ def train(
     config = from_dict(TrainConfig, values)
     check_task(config)
     pretrained, linear_head = is_pretrained(model), has_linear_head(model) and not has_boxes(config.task)
+    resolved: list[Phase] = []
+    if config.classifier:
+        from tfvision.shallow import resolve_shallow
+
+        feature_model(model)  # refuses a head with hidden layers
+        config = resolve_shallow(config)
+    else:
+        resolved = resolve_phases(config, pretrained=pretrained, linear_head=linear_head)
     config = replace(
         config,
         weights=getattr(model, "tfvision_weights", "imagenet" if pretrained else "none"),
         precision=model.dtype_policy.name,
         image_size=int([*enlarged, model.input_shape[1]][0]),
         channels=model.input_shape[-1],
-        phases=resolve_phases(config, pretrained=pretrained, linear_head=linear_head),
+        phases=resolved,
         epochs=None,
         learning_rate=None,
         unfreeze=None,
@@ -201,7 +215,7 @@ def train(
     set_seed(config.seed)
     note = "the model came from Python: config.yaml repeats its training, not its architecture"
     data = replace(data, notes=(*data.notes, note))
-    return _run(Experiment(model, data, config), folder, resume=resume)
+    return _train(Experiment(model, data, config), folder, resume=resume)
 
 
 def read_images(config: TrainConfig) -> tuple[TrainConfig, Prepared]:
@@ -299,14 +313,56 @@ def _input_size(sizes: np.ndarray, image_size: int) -> int:
     return side if side < image_size and (sizes == side).all() else image_size
 
 
+def describe_experiment(experiment: Experiment) -> str:
+    """Return the plan of an experiment in lines."""
+    return describe_plan(experiment.model, experiment.parts, experiment.config, experiment.facts, experiment.data.notes)
+
+
+def first_files(experiment: Experiment) -> dict[str, str]:
+    """Return the text of the files that a run folder begins with."""
+    return {
+        CONFIG: to_yaml(experiment.config, comments=True),
+        SPLITS: experiment.splits,
+        SUMMARY: f"{describe_experiment(experiment)}\n\n{summarize(experiment.model)}",
+        ENVIRONMENT: to_json(describe_environment()),
+    }
+
+
+def begin_run(experiment: Experiment, output: Path, *, resume: bool) -> Run:
+    """Print the plan and make the run folder; to resume, check that the run there has the same options and data."""
+    if not resume:
+        console.print(describe_experiment(experiment))
+        return create_run(output, first_files(experiment))
+    run = open_unfinished(output)
+    check_config(run, experiment.config)
+    check_data(run, list(csv.DictReader(io.StringIO(experiment.splits, newline=""))))
+    console.print(describe_experiment(experiment))
+    return run
+
+
 def _dry_run(experiment: Experiment, output: Path) -> None:
     from tfvision.training.fit import try_one_batch
 
-    console.print(_plan(experiment))
+    console.print(describe_experiment(experiment))
+    if experiment.config.classifier:
+        from tfvision.shallow import try_features
+
+        console.print(
+            f"dry run: one batch passed, {try_features(experiment):,} features an image; nothing was written, {output} would be"
+        )
+        return
     loss = try_one_batch(
         experiment.model, experiment.parts["train"], experiment.config.phases[-1], _settings(experiment)
     )
     console.print(f"dry run: one batch passed with loss {loss:.4f}; nothing was written, {output} would be")
+
+
+def _train(experiment: Experiment, output: Path, *, resume: bool) -> Run:
+    if experiment.config.classifier:
+        from tfvision.shallow import train_shallow
+
+        return train_shallow(experiment, output, resume=resume)
+    return _run(experiment, output, resume=resume)
 
 
 def _run(experiment: Experiment, output: Path, *, resume: bool) -> Run:
@@ -315,22 +371,9 @@ def _run(experiment: Experiment, output: Path, *, resume: bool) -> Run:
     from tfvision.results import plot_samples, write_results
 
     start = time.monotonic()
-    settings, plan = _settings(experiment), _plan(experiment)
+    settings = _settings(experiment)
     check_engine(settings.augmentation, settings.resize.channels, boxes=has_boxes(settings.task))
-    if resume:
-        run = open_unfinished(output)
-        check_config(run, experiment.config)
-        check_data(run, list(csv.DictReader(io.StringIO(experiment.splits, newline=""))))
-        console.print(plan)
-    else:
-        console.print(plan)
-        files = {
-            CONFIG: to_yaml(experiment.config, comments=True),
-            SPLITS: experiment.splits,
-            SUMMARY: f"{plan}\n\n{summarize(experiment.model)}",
-            ENVIRONMENT: to_json(describe_environment()),
-        }
-        run = create_run(output, files)
+    run = begin_run(experiment, output, resume=resume)
     checkpoints = Checkpoints(run.folder / CHECKPOINTS)
     with training_alone(run.folder), resumable(run):
         if resume and finished(run.folder):  # by another process, while this one read the images
@@ -373,10 +416,6 @@ def _settings(experiment: Experiment) -> "TrainingSettings":
     from tfvision.training.settings import TrainingSettings
 
     return TrainingSettings.from_config(experiment.config, experiment.facts.resize)
-
-
-def _plan(experiment: Experiment) -> str:
-    return describe_plan(experiment.model, experiment.parts, experiment.config, experiment.facts, experiment.data.notes)
 
 
 def _output_folder(config: TrainConfig, resume: Path | None) -> Path:

@@ -7,6 +7,7 @@ import numpy as np
 
 from tfvision.config import Augmentation, Phase, TrainConfig
 from tfvision.data.imageset import ImageSet
+from tfvision.models.heads import HEAD
 from tfvision.tasks import has_boxes, has_classes
 
 if TYPE_CHECKING:
@@ -48,10 +49,11 @@ def describe_plan(
         *([("", note) for note in _box_notes(config)]),
         *([("balance", config.balance)] if config.balance != "none" else []),
         ("model", f"{config.backbone}, weights {config.weights}, {model.count_params():,} parameters"),
-        *_phases(model, config),
+        *(_classifier(model, config) if config.classifier else _phases(model, config)),
         ("best by", f"{config.monitor}; seed {config.seed}, batches of {config.batch_size}"),
     ]
-    return "\n".join(f"{name:<9} {text}" for name, text in lines)
+    width = max(9, *(len(name) for name, _ in lines))
+    return "\n".join(f"{name:<{width}} {text}" for name, text in lines)
 
 
 def _boxes(config: TrainConfig) -> str:
@@ -133,6 +135,13 @@ def _describe_views(phase: Phase, config: TrainConfig) -> str:
         return "computed in each epoch (cache: none)"
     views = "" if phase.views == "exact" else f" for {phase.views} fixed views of each image"
     return f"features computed once{views}"
+
+
+def _classifier(model: "keras.Model", config: TrainConfig) -> list[tuple[str, str]]:
+    width, options = model.get_layer(f"{HEAD}pool").output.shape[-1], config.shallow
+    kept = f", {options.pca:,} principal components" if options.pca else ""
+    features = f"{width:,} features of the frozen backbone ({config.head.pooling} pooling){kept}"
+    return [("classifier", f"{config.classifier.replace(',', ', ')} on {features}")]
 
 
 def _classes(images: ImageSet, task: str) -> str:

@@ -17,7 +17,7 @@ from tfvision.evaluation.box_predictions import BoxPredictions
 from tfvision.evaluation.inference import run_model
 from tfvision.evaluation.predictions import Predictions, class_probabilities
 from tfvision.progress import ProgressLine
-from tfvision.runs import LARGEST_FACTS, MODEL, ModelFacts, load_model, open_run, read_facts
+from tfvision.runs import LARGEST_FACTS, MODEL, ModelFacts, load_model, open_run, read_facts, refuse_comparison
 from tfvision.tasks import BOX, PROBABILITIES, has_boxes, has_classes, outputs_of
 
 FACTS_FILE = Path("assets.extra") / "tfvision.json"  # TF Serving leaves this folder of a SavedModel alone
@@ -116,6 +116,7 @@ def load_predictor(path: Path | str) -> Predictor:
     if (path / MODEL).is_file():
         run = open_run(path)
         return KerasPredictor(_fitting(run.model(), run.facts, path), run.facts, run.config.batch_size)
+    refuse_comparison(path)
     version = path if (path / "saved_model.pb").is_file() else newest_version(path)
     if version is None or not (version / FACTS_FILE).is_file():
         state = "does not exist" if not path.exists() else "is neither"

@@ -44,11 +44,12 @@ class ProgressLine:
 
     Args:
         what: Name of the work, at the start of the line.
-        total: Number of images.
+        total: Number of images, or of what `unit` names.
+        unit: What is counted.
     """
 
-    def __init__(self, what: str, total: int) -> None:
-        self.what, self.total = what, total
+    def __init__(self, what: str, total: int, *, unit: str = "images") -> None:
+        self.what, self.total, self.unit = what, total, unit
         self._start = self._printed_at = time.monotonic()
         self._live: LiveProgress | None = None
         if console.is_terminal and not console.quiet:
@@ -74,7 +75,11 @@ class ProgressLine:
         rate = done / max(1e-9, now - self._start)
         left = duration((self.total - done) / rate) if done else "?"
         counts = f"{done:,}/{self.total:,}"
-        state = "  ".join(part for part in (counts, detail, f"{rate:,.0f} images/s", f"{left} left") if part)
+        state = "  ".join(
+            part
+            for part in (counts, detail, f"{rate:,.{0 if rate >= 10 else 1}f} {self.unit}/s", f"{left} left")
+            if part
+        )
         if self._live:
             self._live.update(self._task, completed=done, total=self.total, state=state)
         elif now - self._printed_at > _EVERY_SECONDS:

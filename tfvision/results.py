@@ -3,6 +3,7 @@
 import csv
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,22 +47,28 @@ def write_results(
     settings: "TrainingSettings",
     *,
     stored: bool = False,
+    outputs: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, Any]:
     """Predict validation and test once, and write everything that follows from it into the run folder.
 
     Args:
-        run: The run; its history is there.
+        run: The run; its history is there, if it has one.
         model: The best model.
         facts: What is stored with it.
         parts: Images of each part.
         settings: Resize and batch size.
         stored: Whether the frozen part's features are in the store, in full precision, so that only what was trained
             has to be computed.
+        outputs: What the model gives for each part, where that is known already.
 
     Returns:
         What stands in metrics.json.
     """
-    predictions = predict_parts(_predictor(model, facts, settings, stored=stored), parts)
+    predictor = _predictor(model, facts, settings, stored=stored)
+    if outputs is not None:
+        known = {id(parts[part]): values for part, values in outputs.items()}
+        predictor = replace(predictor, run=lambda images, what: known[id(images)])
+    predictions = predict_parts(predictor, parts)
     if not np.isfinite(predictions.predicted if has_boxes(facts.task) else predictions.probabilities).all():
         raise RunError(f"the model of {run.folder} predicts NaN; training diverged, try a lower --learning-rate")
     # Every figure comes from the file, as anyone can repeat it.
@@ -181,8 +188,9 @@ def _plot_results(
     run: Run, predictions: Predictions | BoxPredictions, metrics: Mapping[str, Any], parts: Mapping[str, ImageSet]
 ) -> None:
     plots = run.folder / PLOTS
-    with open(run.folder / HISTORY, newline="", encoding="utf-8") as file:
-        plot_learning_curves(list(csv.DictReader(file)), plots / "learning_curves.png", monitor=run.config.monitor)
+    if (run.folder / HISTORY).is_file():  # a shallow classifier has no epochs
+        with open(run.folder / HISTORY, newline="", encoding="utf-8") as file:
+            plot_learning_curves(list(csv.DictReader(file)), plots / "learning_curves.png", monitor=run.config.monitor)
     part = "test" if "test" in metrics else "validation"
     found, scores = predictions.part(part), metrics[part]
     if isinstance(found, BoxPredictions):

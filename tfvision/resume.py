@@ -11,7 +11,7 @@ from tfvision.data.listing import listing
 from tfvision.errors import DataError, RunError, UsageError, WriteError
 from tfvision.options import flatten
 from tfvision.progress import console
-from tfvision.runs import CHECKPOINTS, CONFIG, REPORT, SPLITS, Run
+from tfvision.runs import CHECKPOINTS, CONFIG, REPORT, SPLITS, Run, best_run
 from tfvision.training.checkpoints import Checkpoints
 
 # Where data and results lie does not decide what they are: the data is compared by its content.
@@ -32,13 +32,13 @@ def open_unfinished(folder: Path) -> Run:
 
 
 def finished(folder: Path) -> Run | None:
-    """Return a run that needs nothing more."""
-    run = open_unfinished(folder)
+    """Return a run that needs nothing more; of several the best."""
+    open_unfinished(folder)
     if not (folder / REPORT).is_file():
         return None
     Checkpoints(folder / CHECKPOINTS).remove()  # killed between the last file and this
     console.print(f"{folder} is finished already: {folder / REPORT}")
-    return run
+    return best_run(folder)
 
 
 def check_config(run: Run, config: TrainConfig) -> None:

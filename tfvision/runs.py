@@ -43,6 +43,8 @@ DECISION = "decision.json"
 PSEUDO_LABELS = "pseudo_labels.csv"
 PSEUDO_RESULTS = "pseudo_labels.json"
 SUPERVISED = "model_before.keras"  # the best model without pseudo-labels
+CANDIDATES = "candidates.csv"  # of a shallow classifier: what was tried, by validation
+COMPARISON = "comparison.csv"  # of several runs
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
 
@@ -228,12 +230,28 @@ def open_run(folder: Path | str) -> Run:
         DataError: There is no such folder, or no model in it.
     """
     folder = Path(folder)
+    refuse_comparison(folder)
     if not (folder / MODEL).is_file():
         if (folder / CONFIG).is_file():
             raise DataError(f"{folder} has no model yet; finish it with `tfvision train --resume {folder}`")
         what = "has no " + MODEL if folder.is_dir() else "does not exist"
         raise DataError(f"{folder} is no run: it {what}; expected a folder that `tfvision train` wrote")
     return Run(folder)
+
+
+def best_run(folder: Path) -> Run:
+    """Return the run in `folder`; where several are compared in it, the best of them by validation."""
+    if not (folder / COMPARISON).is_file():
+        return Run(folder)
+    with open(folder / COMPARISON, newline="", encoding="utf-8") as file:
+        return next(Run(folder / row["run"]) for row in csv.DictReader(file) if row["best"] == "1")
+
+
+def refuse_comparison(folder: Path) -> None:
+    """Raise a DataError if `folder` holds several runs and their comparison."""
+    if (folder / COMPARISON).is_file():
+        runs = ", ".join(sorted(path.parent.as_posix() for path in folder.glob(f"*/{MODEL}")))
+        raise DataError(f"{folder} compares several runs; name one of them: {runs}")
 
 
 def save_model(model: "keras.Model", path: Path, facts: ModelFacts) -> None:

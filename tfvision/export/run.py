@@ -13,6 +13,7 @@ from tfvision.errors import DataError
 from tfvision.evaluation.decision import Decision
 from tfvision.export.check import Agreement, check_saved_model
 from tfvision.export.savedmodel import publish, write_saved_model
+from tfvision.models.shallow_heads import is_stepped
 from tfvision.prediction import KerasPredictor
 from tfvision.runs import Run
 from tfvision.tasks import has_boxes
@@ -43,7 +44,8 @@ def export_run(run: Run, output: Path, *, data: str | None = None) -> tuple[Path
         expected = KerasPredictor(model, facts).outputs(images)
     temporary = write_saved_model(model, facts, output)
     try:
-        agreement = check_saved_model(temporary, images, expected, facts.decision or Decision())
+        decision = facts.decision or Decision()
+        agreement = check_saved_model(temporary, images, expected, decision, stepped=is_stepped(model))
         return publish(temporary, output), agreement
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -64,12 +64,14 @@ def read_run_files(folder: Path | str) -> RunFiles:
             return empty
         return content
 
+    config = read("config.yaml", lambda text: parse_yaml(text, "config.yaml"), {})
+    epochs = not config.get("classifier")  # a shallow classifier has no history
     return RunFiles(
         folder=folder,
-        config=read("config.yaml", lambda text: parse_yaml(text, "config.yaml"), {}),
+        config=config,
         environment=read("environment.json", json.loads, {}),
         metrics=read("metrics.json", json.loads, {}),
-        history=read("history.csv", _rows, []),
+        history=read("history.csv", _rows, []) if epochs else [],
         counts=read("splits.csv", _counts, Counter()),
         config_text=read("config.yaml", str, ""),
         summary=read("summary.txt", str, ""),

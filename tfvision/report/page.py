@@ -37,12 +37,11 @@ def render(files: RunFiles) -> str:
     """Return the page as HTML; every text of the run is escaped."""
     template = page_template("page.html")
     config = files.config
-    subject = [Path(plain(config[name])).name for name in ("backbone", "data") if config.get(name) is not None]
     part = headline_part(files.metrics)
     boxes, of_classes = box_tables(files.metrics, part), class_metrics(files.metrics)
     class_part = headline_part(of_classes)
     return template.render(
-        title=" on ".join(subject) or files.folder.name,
+        title=_title(config) or files.folder.name,
         run=files.folder.as_posix(),
         story=tell_boxes(files.metrics, part) if boxes else tell(files.metrics),
         boxes=boxes,
@@ -56,6 +55,7 @@ def render(files: RunFiles) -> str:
         decision=decision_section(files.decision),
         pseudo_labels=pseudo_label_section(files.pseudo_labels),
         plots=files.plots,
+        classifier=bool(config.get("classifier")),
         flawless=class_part is not None and of_classes[class_part]["accuracy"] == 1,
         usage=_usage(files),
         command=plain(files.environment.get("command") or ""),
@@ -74,6 +74,12 @@ def page_template(name: str) -> Template:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     return environment.get_template(name)
+
+
+def _title(config: dict[str, Any]) -> str:
+    subject = [Path(plain(config[name])).name for name in ("backbone", "data") if config.get(name) is not None]
+    kind = f"{config['classifier']} on features of " if config.get("classifier") else ""
+    return kind + " on ".join(subject) if subject else ""
 
 
 def _usage(files: RunFiles) -> dict[str, str]:

@@ -72,13 +72,13 @@ def _comparison(metrics: dict[str, Any]) -> str:
         return f"{text}: the same within the interval."
     points = f"{text}: {100 * abs(difference):.1f} points {'higher' if difference > 0 else 'lower'} than on test"
     if difference > 0:
-        return f"{points}. Validation also chose the best epoch, so trust the test figure."
+        return f"{points}. Validation also chose what was kept, so trust the test figure."
     return f"{points}, so the two parts are not equally hard."
 
 
 def _no_test() -> str:
     return (
-        "There is no test part, so this is the score of the validation images, which also chose the best epoch: "
+        "There is no test part, so this is the score of the validation images, which also chose what was kept: "
         "expect a little less on new images."
     )
 

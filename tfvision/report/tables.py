@@ -24,8 +24,9 @@ _SCORES = {
     "brier": ("Brier score", "lower is better"),
     "expected_calibration_error": ("Calibration error", "lower is better; its interval lies a little high"),
 }
-_FACTS = ("task", "data", "backbone", "weights", "image_size", "batch_size", "optimizer", "seed")
+_FACTS = ("task", "data", "backbone", "classifier", "weights", "image_size", "batch_size", "optimizer", "seed")
 _OPTIONS = ("weight_decay", "label_smoothing", "balance", "resize", "augment", "head", "box")
+_OPTIONS_OF_CLASSIFIER = ("balance", "resize", "shallow")
 _PHASE_COLUMNS = ("name", "solver", "epochs", "learning_rate", "schedule", "unfreeze", "patience")
 _PARTS = {"train": 0, "validation": 1, "test": 2}
 
@@ -53,10 +54,12 @@ def class_table(metrics: dict[str, Any]) -> dict[str, Any]:
 def fact_rows(files: RunFiles) -> list[tuple[str, str]]:
     """Return name and text of what was trained on what."""
     config, environment = files.config, files.environment
-    rows = [(name.replace("_", " "), plain(config[name])) for name in _FACTS if config.get(name) is not None]
+    shallow = bool(config.get("classifier"))
+    shown = [name for name in _FACTS if config.get(name) is not None and not (shallow and name == "optimizer")]
+    rows = [(name.replace("_", " "), plain(config[name])) for name in shown]
     rows += [
         (name.replace("_", " "), describe(config[name]))
-        for name in _OPTIONS
+        for name in (_OPTIONS_OF_CLASSIFIER if shallow else _OPTIONS)
         if config.get(name) and config[name] != "none" and describe(config[name])
         if name != "box" or config.get("task", "classify") != "classify"
     ]

@@ -1,13 +1,11 @@
 """The history of a run: a row an epoch, the best one, and history.csv."""
 
-import csv
-import io
 from pathlib import Path
 
 import numpy as np
 
 from tfvision.errors import RunError
-from tfvision.files import write_text
+from tfvision.files import to_csv, write_text
 
 Row = dict[str, str | int | float]
 
@@ -43,7 +41,7 @@ class History:
         """
         self.rows.append(row)
         if self.path:
-            write_text(self.path, self._csv())
+            write_text(self.path, to_csv(self.rows))
         better = self.best is None or self._score(row) > self._score(self.best)
         if better:
             self.best = row
@@ -51,13 +49,6 @@ class History:
 
     def _score(self, row: Row) -> float:
         return -float(row[self.monitor]) if self.monitor.endswith("loss") else float(row[self.monitor])
-
-    def _csv(self) -> str:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(self.rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in self.rows)
-        return text.getvalue()
 
 
 def diverged(epoch: int, where: str, *, half: str = "float32") -> RunError:

@@ -1,0 +1,99 @@
+"""Comparison of several runs on the same split: a table, and a page with the confusion map of each."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tfvision import __version__
+from tfvision.files import to_csv, write_text
+from tfvision.report.folder import RunFiles, read_run_files
+from tfvision.report.page import page_template
+from tfvision.report.story import percent
+from tfvision.report.tables import duration, plain
+from tfvision.runs import COMPARISON, REPORT, Run
+
+# What each monitored score is called in metrics.json, the names in order of preference, and whether less is better.
+_MONITORS = {
+    "val_loss": (("log_loss",), True),
+    "val_accuracy": (("accuracy",), False),
+    "val_f1": (("f1", "f1_macro"), False),
+}
+_WORDS = {"val_loss": "log loss", "val_accuracy": "accuracy", "val_f1": "F1"}
+_SCORES = ("accuracy", "f1_macro", "log_loss")
+_PARTS = ("validation", "test")
+
+
+def write_comparison(folder: Path, runs: Sequence[Run], monitor: str) -> str:
+    """Write `comparison.csv` and `report.html` into the folder that holds the runs.
+
+    Args:
+        folder: Where they lie.
+        runs: Finished runs of one split, in order.
+        monitor: The validation score that decides which is best: `val_loss`, `val_accuracy` or `val_f1`.
+
+    Returns:
+        The name of the best run.
+    """
+    best = max(runs, key=lambda run: _goodness(run, monitor)).folder.name
+    write_text(folder / COMPARISON, to_csv([_row(run, best) for run in runs]))
+    write_text(folder / REPORT, _render(folder, runs, best, monitor))
+    return best
+
+
+def _goodness(run: Run, monitor: str) -> float:
+    names, less = _MONITORS[monitor]
+    scores = run.metrics["validation"]
+    value = next(scores[name] for name in names if scores.get(name) is not None)
+    return -value if less else value
+
+
+def _row(run: Run, best: str) -> dict[str, Any]:
+    """Return a row of comparison.csv: scores with their intervals, `validation_accuracy_low` and so on."""
+    row: dict[str, Any] = {"run": run.folder.name, "best": int(run.folder.name == best)}
+    for part in _PARTS:
+        scores = run.metrics.get(part)
+        for name in _SCORES if scores else ():
+            low, high = scores["ci95"][name] or ("", "")
+            row |= {f"{part}_{name}": scores[name], f"{part}_{name}_low": low, f"{part}_{name}_high": high}
+    return row
+
+
+def _render(folder: Path, runs: Sequence[Run], best: str, monitor: str) -> str:
+    files = [read_run_files(run.folder) for run in runs]
+    parts = [part for part in _PARTS if part in files[0].metrics]
+    first = files[0].config
+    return page_template("comparison.html").render(
+        title=f"{len(runs)} classifiers on features of {plain(first.get('backbone'))}, {Path(plain(first.get('data'))).name}",
+        parts=[(part, files[0].metrics[part]["n"]) for part in parts],
+        rows=[_shown(one, parts, best) for one in files],
+        best=_shown(next(one for one in files if one.folder.name == best), parts, best),
+        monitor=_WORDS[monitor],
+        headline=parts[-1],
+        run=folder.as_posix(),
+        best_run=shlex.quote((folder / best).as_posix()),
+        version=__version__,
+    )
+
+
+def _shown(files: RunFiles, parts: Sequence[str], best: str) -> dict[str, Any]:
+    """Return what the page shows of a run."""
+    scores = files.metrics[parts[-1]]
+    low, high = scores["ci95"]["accuracy"] or (None, None)
+    return {
+        "name": files.folder.name,
+        "best": files.folder.name == best,
+        "chosen": next(
+            (line.split(" ", 1)[1].strip() for line in files.summary.splitlines() if line.startswith("chosen ")), ""
+        ),
+        "cells": [_cell(files.metrics[part], name) for part in parts for name in _SCORES],
+        "time": duration(float(files.environment.get("seconds") or 0)),
+        "confusion": files.plots.get("confusion_matrix"),
+        "accuracy": percent(scores["accuracy"]),
+        "interval": f"{percent(low)} to {percent(high)}",
+    }
+
+
+def _cell(scores: dict[str, Any], name: str) -> tuple[str, str]:
+    interval = scores["ci95"][name]
+    return f"{scores[name]:.4f}", f"{interval[0]:.4f} – {interval[1]:.4f}" if interval else ""

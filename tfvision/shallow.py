@@ -1,0 +1,168 @@
+"""Shallow classifiers on the features of a frozen backbone: a run each and, of several, a comparison."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from tfvision.config import Augmentation, TrainConfig
+from tfvision.data.imageset import ImageSet
+from tfvision.environment import describe_environment
+from tfvision.errors import UsageError
+from tfvision.experiment import Experiment, begin_run, describe_experiment, first_files
+from tfvision.files import remove_leftovers, to_csv, write_json, write_text
+from tfvision.models.shallow_heads import attach_head
+from tfvision.options import to_yaml
+from tfvision.plan import summarize
+from tfvision.progress import console, duration
+from tfvision.report.comparison import write_comparison
+from tfvision.results import plot_samples, write_results
+from tfvision.resume import finished, resumable
+from tfvision.runs import (
+    CANDIDATES,
+    CONFIG,
+    ENVIRONMENT,
+    MODEL,
+    REPORT,
+    SUMMARY,
+    Run,
+    create_run,
+    save_model,
+    training_alone,
+)
+from tfvision.training.logistic import feature_model
+from tfvision.training.settings import TrainingSettings
+from tfvision.training.shallow.classifiers import check_graph, classifier_names, fit_classifier
+from tfvision.training.shallow.features import Features, run_tail
+from tfvision.training.shallow.problem import Fitted
+
+
+def resolve_shallow(config: TrainConfig) -> TrainConfig:
+    """Return the options of a run of shallow classifiers.
+
+    Raises:
+        UsageError: An unknown classifier, a missing package, or an option that only training by epochs has.
+    """
+    classifier_names(config.classifier)
+    default = TrainConfig()
+    head = "a classifier takes the pooled features as they are"
+    unused = (
+        ("task", config.task == "classify", "it tells classes"),
+        ("phases", not config.phases, "nothing is trained by epochs"),
+        ("epochs", config.epochs is None, "nothing is trained by epochs"),
+        ("learning_rate", config.learning_rate is None, "nothing is trained by epochs"),
+        ("views", config.views is None, "features are computed once, of the images as they are"),
+        ("unfreeze", config.unfreeze in (None, "none"), "the backbone stays frozen"),
+        (
+            "augment",
+            config.augment.active in ({}, default.augment.active),
+            "features are computed once, of the images as they are",
+        ),
+        ("balance", config.balance != "oversample", "features are computed once; use class_weights"),
+        ("head.units", not config.head.units, head),
+        ("head.pool_batch_norm", not config.head.pool_batch_norm, head),
+    )
+    for key, holds, reason in unused:
+        if not holds:
+            raise UsageError(f"{key}: means nothing with classifier {config.classifier}: {reason}; leave it out")
+    # In full precision: a tree may answer otherwise for features that were rounded.
+    cache = "float32" if config.cache == "float16" else config.cache
+    return replace(config, augment=Augmentation(horizontal_flip=False), cache=cache)
+
+
+def train_shallow(experiment: Experiment, output: Path, *, resume: bool) -> Run:
+    """Fit each classifier of the configuration and write its run; of several also their comparison.
+
+    Args:
+        experiment: A model whose head is pooling and one dense layer.
+        output: The run folder; of several classifiers the folder of their runs, each called like its classifier.
+        resume: Go on with what was interrupted there.
+
+    Returns:
+        The run; of several the best by validation.
+
+    Raises:
+        UsageError, DataError, RunError: One clear line each.
+    """
+    start = time.monotonic()
+    names = classifier_names(experiment.config.classifier)
+    features = _features(experiment, experiment.parts)
+    run = begin_run(experiment, output, resume=resume)
+    with training_alone(run.folder), resumable(run):
+        if resume and (done := finished(run.folder)):  # by another process, while this one read the images
+            return done
+        remove_leftovers(run.folder)
+        console.print(f"run folder: {run.folder}\n")
+        if len(names) == 1:
+            _train_one(experiment, run, features)
+        else:
+            runs = [_train_among(experiment, run, name, features) for name in names]
+            run = Run(run.folder / write_comparison(run.folder, runs, experiment.config.monitor))
+    console.print(f"done in {duration(time.monotonic() - start)}")
+    return run
+
+
+def _train_among(experiment: Experiment, parent: Run, name: str, features: Features) -> Run:
+    """Train one of several classifiers in a run folder of its own, if it was not finished before."""
+    folder = parent.folder / name
+    if (folder / REPORT).is_file():
+        console.print(f"{folder} is finished already")
+        return Run(folder)
+    one = replace(experiment, config=replace(experiment.config, classifier=name))
+    run = Run(folder) if (folder / CONFIG).is_file() else create_run(folder, first_files(one))
+    _train_one(one, run, features)
+    return run
+
+
+def _train_one(experiment: Experiment, run: Run, features: Features) -> None:
+    """Fit a classifier and write all of its run."""
+    config, parts, name = experiment.config, experiment.parts, experiment.config.classifier
+    plot_samples(run.folder, parts["train"], features.settings)
+    known = {part: (features.of(part), parts[part].labels) for part in ("train", "validation")}
+    count, width = known["train"][0].shape
+    console.print(f"{name}: fitting on {count:,} images of {width:,} features")
+    start = time.monotonic()
+    fitted, scaling = fit_classifier(name, known["train"], known["validation"], len(parts["train"].class_names), config)
+    seconds = time.monotonic() - start
+    model, tail = attach_head(experiment.model, features.trunk, fitted.best.head, scaling)
+    check_graph(name, tail, known["validation"][0], fitted)
+    console.print(f"{name}: {_chosen(fitted)} (fitted in {duration(seconds)})")
+    save_model(model, run.folder / MODEL, experiment.facts)
+    _write_choice(experiment, run, fitted, summarize(model), seconds)
+    outputs = {}
+    for part in ("validation", "test"):  # the test for the first time here, once everything is chosen
+        if len(parts[part]):
+            outputs[part] = run_tail(tail, features.of(part), what=f"{name}: predicting {part}")
+    write_results(run, model, experiment.facts, parts, features.settings, outputs=outputs)
+
+
+def _write_choice(experiment: Experiment, run: Run, fitted: Fitted, layers: str, seconds: float) -> None:
+    """Write what was chosen: options that give it again, what was tried, and how it reads."""
+    config = experiment.config
+    chosen = replace(config, shallow=replace(config.shallow, **fitted.best.options))
+    write_text(run.folder / CONFIG, to_yaml(chosen, comments=True))
+    write_text(run.folder / CANDIDATES, to_csv(fitted.tried))
+    write_text(run.folder / SUMMARY, f"{describe_experiment(experiment)}\n{'chosen':<10} {_chosen(fitted)}\n\n{layers}")
+    write_json(run.folder / ENVIRONMENT, {**describe_environment(), "seconds": round(seconds, 2)})
+
+
+def _chosen(fitted: Fitted) -> str:
+    """Return the chosen options, how many were tried, and the note, as a line."""
+    best = fitted.best
+    text = ", ".join(f"{name} {value:.6g}" for name, value in best.options.items())
+    if len(fitted.tried) > 1:
+        text += f", of {len(fitted.tried)} tried chosen by validation"
+    return "; ".join(part for part in (text, best.note) if part)
+
+
+def try_features(experiment: Experiment) -> int:
+    """Pass a few training images through the frozen backbone, store nothing, and return the number of features."""
+    train = experiment.parts["train"]
+    few = train.select(range(min(experiment.config.batch_size, len(train))))
+    experiment = replace(experiment, config=replace(experiment.config, cache="none"))
+    return _features(experiment, {"train": few}).of("train").shape[1]
+
+
+def _features(experiment: Experiment, parts: Mapping[str, ImageSet]) -> Features:
+    settings = TrainingSettings.from_config(experiment.config, experiment.facts.resize)
+    return Features(feature_model(experiment.model), parts, settings, experiment.config.backbone)

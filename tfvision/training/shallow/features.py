@@ -1,0 +1,49 @@
+"""Features: what the frozen part of a classifier gives for each image, computed once for all classifiers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfvision.data.imageset import ImageSet
+from tfvision.evaluation.inference import run_model
+from tfvision.training.feeding import plain_features
+from tfvision.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    import keras
+
+_ROWS = 256  # that pass the tail at a time
+
+
+@dataclass
+class Features:
+    """The features of each part, computed or read when they are first asked for: those of the test last.
+
+    Attributes:
+        trunk: Raw pixels in, features `(batch, d)` out.
+        parts: Images of each part.
+        settings: Resize, batch size, and how features are stored.
+        name: The backbone.
+    """
+
+    trunk: "keras.Model"
+    parts: Mapping[str, ImageSet]
+    settings: TrainingSettings
+    name: str
+    _known: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def of(self, part: str) -> np.ndarray:
+        """Return float32 `(n, d)`."""
+        if part not in self._known:
+            what = f"{part}: features"
+            (found,) = plain_features(self.trunk, [self.parts[part]], self.settings, name=self.name, what=what)
+            self._known[part] = found.matrix()
+        return self._known[part]
+
+
+def run_tail(tail: "keras.Model", features: np.ndarray, *, what: str) -> np.ndarray:
+    """Return the outputs of the part of a model that stands on the features, float32 `(n, ...)`."""
+    batches = (features[start : start + _ROWS] for start in range(0, len(features), _ROWS))
+    return run_model(tail, batches, what=what, total=len(features))

@@ -1,0 +1,109 @@
+"""What a classifier is fitted on, and how the candidates of its one free option are compared."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tfvision.config import ShallowOptions
+from tfvision.evaluation.predictions import class_probabilities
+from tfvision.evaluation.scores import weighted_scores
+from tfvision.models.shallow_heads import Head
+from tfvision.progress import console
+
+_PATIENCE = 2  # candidates in a row that are no better end a walk: later ones regularize less and take longer
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Training and validation features with their labels; the test has no place here.
+
+    Attributes:
+        features: float32 `(n, d)`, of the training images, scaled where the classifier asks for it.
+        labels: int `(n,)`.
+        weights: float `(n,)`, what each image counts, or None.
+        validation: float32 `(m, d)`.
+        validation_labels: int `(m,)`.
+        num_classes: K.
+        options: The options of shallow classifiers.
+        seed: Of every draw.
+        monitor: The validation score that chooses: `val_loss`, `val_accuracy` or `val_f1`.
+    """
+
+    features: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray | None
+    validation: np.ndarray
+    validation_labels: np.ndarray
+    num_classes: int
+    options: ShallowOptions
+    seed: int
+    monitor: str
+
+    def scores(self, probabilities: np.ndarray) -> dict[str, float]:
+        """Return log loss, accuracy and F1 (macro; of two classes that of the positive one) on validation."""
+        found = weighted_scores(self.validation_labels, probabilities, np.ones((len(probabilities), 1)))
+        f1 = "f1" if self.num_classes == 2 else "f1_macro"
+        return {
+            name: float(found[key][0])
+            for name, key in (("val_loss", "log_loss"), ("val_accuracy", "accuracy"), ("val_f1", f1))
+        }
+
+    def goodness(self, scores: dict[str, float]) -> float:
+        """Return the monitored score, higher being better."""
+        return -scores["val_loss"] if self.monitor == "val_loss" else scores[self.monitor]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A fitted classifier.
+
+    Attributes:
+        head: Its arrays.
+        probabilities: float `(m, K)` that the library itself gives for the validation images.
+        options: The options it was fitted with, under their names in `ShallowOptions`.
+        note: What else is to be said of how it was fitted.
+    """
+
+    head: Head
+    probabilities: np.ndarray
+    options: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """The chosen candidate, and all that were tried.
+
+    Attributes:
+        best: The chosen one.
+        tried: Options and validation scores of each candidate, in order.
+    """
+
+    best: Candidate
+    tried: list[dict[str, Any]]
+
+
+def choose(problem: Problem, candidates: Sequence[Any], fit: Callable[[Any], Candidate]) -> Fitted:
+    """Fit one candidate after the other and keep the best by validation; of equal ones the first.
+
+    Args:
+        problem: Features and labels.
+        candidates: Values of one option, from strongly regularized and fast to weakly regularized and slow.
+        fit: Fits one of them.
+    """
+    best, best_score, tried, worse = None, -np.inf, [], 0
+    for value in candidates:
+        candidate = fit(value)
+        scores = problem.scores(class_probabilities(candidate.probabilities, problem.num_classes))
+        tried.append({**candidate.options, **scores})
+        shown = "  ".join(f"{name} {option:g}" for name, option in candidate.options.items())
+        console.print(f"  {shown:<24}  validation: " + "  ".join(f"{k[4:]} {v:.4f}" for k, v in scores.items()))
+        if best is None or problem.goodness(scores) > best_score:
+            best, best_score, worse = candidate, problem.goodness(scores), 0
+        else:
+            worse += 1
+        if worse == _PATIENCE:
+            break
+    return Fitted(best, tried)
