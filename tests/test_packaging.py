@@ -39,7 +39,7 @@ def test_list_recipes_says_what_each_does_and_reached(capsys: pytest.CaptureFixt
     text = capsys.readouterr().out
     for name in recipes():
         assert f"{name}\n    " in text
-    assert text.count("test ") + text.count("not yet run") == len(recipes())
+    assert text.count("test ") + text.count("not yet run") + text.count("val_f1") == len(recipes())
 
 
 def test_version_and_help_need_no_tensorflow() -> None:

@@ -17,12 +17,20 @@ from tfvision.options import from_dict, load_yaml
 from tfvision.recipes import find_recipe, recipes
 
 ROOT = Path(__file__).parent.parent
-RECIPES = sorted((ROOT / "configs").glob("*.yaml"))
-NOT_RUN = {"earth_vgg16_block5", "earth_vgg16_block45", "earth_resnet50_original", "animal_localization"}
+ALL = sorted((ROOT / "configs").glob("*.yaml"))
+SEARCHES = [path for path in ALL if "search" in load_yaml(path)]
+RECIPES = [path for path in ALL if path not in SEARCHES]
+NOT_RUN = {
+    "earth_vgg16_block5",
+    "earth_vgg16_block45",
+    "earth_resnet50_original",
+    "animal_localization",
+    "head_search",
+}
 
 
 def test_there_are_recipes() -> None:
-    assert {path.stem for path in RECIPES} >= {
+    assert {path.stem for path in ALL} >= {
         "digits",
         "cactus",
         "earth_mobilenet_v2",
@@ -67,6 +75,17 @@ def test_recipe_dry_runs(
     assert "one batch passed" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("recipe", SEARCHES, ids=lambda path: path.stem)
+def test_search_dry_runs(recipe: Path, capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
+    """Every range is checked and every trial counted, on stand-in images."""
+    data = write_tree(tmp_path / "data", 4, ("0", "1"), side=32)
+    words = ["search", "--config", str(recipe), "--data", str(data), "--weights", "none", "--dry-run"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    counts = [int(number) for number in re.findall(r"(\d+) trials\n", said)]
+    assert counts == {"cactus_search": [16, 12, 3], "head_search": [20]}[recipe.stem]
+
+
 def stand_in_data(recipe: str, folder: Path) -> Path:
     """Write some images in the layout of a recipe's data."""
     if recipe.startswith("animal"):
@@ -87,15 +106,18 @@ def write_boxed(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("recipe", ALL, ids=lambda path: path.stem)
 def test_header_says_command_and_figure(recipe: Path) -> None:
     header = "".join(line for line in recipe.read_text().splitlines(keepends=True) if line.startswith("#"))
-    command = re.search(r"^#\s+(tfvision train .*)$", header, re.MULTILINE)
+    command = re.search(r"^#\s+(tfvision (?:train|search) .*)$", header, re.MULTILINE)
     assert command, "the header names no command"
     args = _parser().parse_args(shlex.split(command[1])[1:])
     assert Path(args.config).name == recipe.name
     if recipe.stem in NOT_RUN:
         assert re.search("^# not yet run: .+", header, re.MULTILINE)
+    elif recipe in SEARCHES:
+        assert re.search(r"here: best .* val_f1 0\.\d{4}", header), "no figure"
+        assert re.search(r"seed \d+.*20\d\d-\d\d-\d\d.*cores", header, re.DOTALL), "no seed, date and machine"
     else:
         assert re.search(r"test .*0\.\d{4} \[0\.\d{4}, [01]\.\d{4}\]", header), "no figure with its interval"
         assert re.search(r"seed \d+.*20\d\d-\d\d-\d\d.*cores", header, re.DOTALL), "no seed, date and machine"
