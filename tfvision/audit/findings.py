@@ -15,7 +15,7 @@ PROBLEMS = {
     "wrong_extension": ("Wrong extension", "the name says another format than the content; read all the same"),
     "extreme_size": ("Extreme size", "far larger or smaller than the rest; score: factor to the median side"),
     "extreme_aspect": ("Extreme aspect", "far wider or higher than the rest; score: factor to the median aspect"),
-    "constant": ("Nearly constant", "one colour; score: standard deviation in gray levels"),
+    "constant": ("Nearly constant", "one colour; score: standard deviation of the channel that varies most"),
     "dark": ("Too dark", "nothing in it is lit; score: the gray level that 95 % of the pixels are below"),
     "bright": ("Too bright", "score: the gray level that 95 % of the pixels are above"),
     "blurred": ("Blurred", "far more than the rest; score: blur effect, 0 sharp to 1"),

@@ -14,7 +14,7 @@ class QualityOptions:
     dark: float = option(40.0, "too dark: 95 % of the pixels are below this gray level, 0..255; nothing in it is lit")
     bright: float = option(225.0, "too bright: 95 % of the pixels are above this gray level, 0..255")
     contrast: float = option(
-        4.0, "nearly constant: standard deviation in gray levels below this; about JPEG's own noise"
+        1.0, "nearly constant: no channel deviates by as much, in gray levels; forests from above have 2"
     )
     blur: float = option(
         0.6, "blurred: blur effect at least this, 0 sharp .. 1, and far above that of the other images"
@@ -44,7 +44,9 @@ class ForeignOptions:
         0.7, "blended: least correlation of fine detail with other images that are no copies; others reach 0.5"
     )
     blend_deviations: float = option(5.0, "blended: how far above the usual correlation in the set, in deviations")
-    blend_partners: int = option(2, "blended: how many other images must share the picture")
+    blend_partners: int = option(
+        3, "blended: how many other images must share the picture; two may be another crop of it and that crop's copy"
+    )
 
 
 @dataclass

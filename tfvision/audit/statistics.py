@@ -21,7 +21,7 @@ class Quality:
     Attributes:
         low: Gray level that 5 % of the pixels are below, 0..255.
         high: Gray level that 95 % of the pixels are below, 0..255.
-        contrast: Standard deviation in gray levels.
+        contrast: Largest standard deviation of a channel, in gray levels.
         blur: Blur effect, 0 sharp .. 1; NaN for images without any edge.
         has_colour: Whether the channels differ.
     """
@@ -42,7 +42,8 @@ def measure_quality(pixels: np.ndarray) -> Quality:
     gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     low, high = np.quantile(gray, (0.05, 0.95))
     spread = np.ptp(pixels.astype(np.int16), axis=2)
-    return Quality(float(low), float(high), float(gray.std()), blur_effect(gray), bool(spread.mean() > _COLOURED))
+    contrast = pixels.reshape(-1, 3).std(axis=0).max()
+    return Quality(float(low), float(high), float(contrast), blur_effect(gray), bool(spread.mean() > _COLOURED))
 
 
 def blur_effect(gray: np.ndarray) -> float:

@@ -56,10 +56,11 @@ class Likeness:
 
     def is_copy(self, options: DuplicateOptions) -> bool:
         """Tell whether one is made of the other: by its detail, or by a difference as small as re-encoding makes."""
+        alike = self.correlation >= options.correlation
         if self.residual <= options.residual:
             # The smoothest images have no detail to agree in, and no rounding of a format to differ by.
-            return self.detail >= options.dull_detail or self.residual < _ROUNDING
-        return self.detail >= options.detail and self.correlation >= options.correlation
+            return self.detail >= options.dull_detail or (self.residual < _ROUNDING and alike)
+        return self.detail >= options.detail and alike
 
 
 def find_duplicates(
