@@ -49,6 +49,16 @@ def test_of_several_thresholds_the_most_probable_class_counts_and_the_surest_are
     assert len(choose(probabilities, np.full(3, 2.0), None)[0]) == 0
 
 
+def test_classes_are_added_in_the_shares_that_they_have_among_the_labels() -> None:
+    p = np.linspace(0.99, 0.51, 30)
+    probabilities = np.concatenate([np.stack([p, 1 - p], axis=1), np.stack([1 - p, p], axis=1)[:10]])
+    shares = np.array([0.75, 0.25])
+    labels = choose(probabilities, np.array([0.5, 0.5]), None, shares)[1]
+    assert np.bincount(labels).tolist() == [30, 10]
+    assert np.bincount(choose(probabilities, np.array([0.5, 0.5]), 6, shares)[1]).tolist() == [6, 2]
+    assert len(choose(probabilities, np.array([0.5, 2.0]), None, shares)[0]) == 0  # none of one, so none of the other
+
+
 def test_a_threshold_needs_evidence() -> None:
     """Of 20 right ones above a wrong one the precision by Laplace's rule is 21/22 = 0.954; of 10 it is 11/12."""
     for right, found in ((20, True), (10, False)):
@@ -129,7 +139,7 @@ def unlabelled(tmp_path_factory: pytest.TempPathFactory, colours: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def pseudo_config(colours: Path, unlabelled: Path):
-    options = PseudoLabelOptions(data=str(unlabelled), labels=24, thresholds=[0.0, 0.0, 0.0])
+    options = PseudoLabelOptions(data=str(unlabelled), labels=24, thresholds=[0.0, 0.0, 0.0], keep_shares=False)
     return replace(small_config(colours, Path("unused")), phases=PHASES, pseudo=options)
 
 
@@ -206,7 +216,17 @@ def test_a_run_killed_in_the_phase_ends_the_same(pseudo_run: Path, pseudo_config
 
 def test_the_verb_goes_on_with_a_finished_run(small_run: Path, unlabelled: Path, tmp_path: Path, capsys) -> None:
     output = tmp_path / "new"
-    words = ["--data", str(unlabelled), "--thresholds", "[0.4, 0.4, 0.4]", "--most", "2", "--go-on"]
+    words = [
+        "--data",
+        str(unlabelled),
+        "--thresholds",
+        "[0.4, 0.4, 0.4]",
+        "--most",
+        "2",
+        "--go-on",
+        "--keep-shares",
+        "false",
+    ]
     assert main(["pseudo-label", str(small_run), "--output", str(output), *words]) == 0
     assert "with (difference with its 95 % interval)" in capsys.readouterr().out
     was, now = rows(small_run / "history.csv"), rows(output / "history.csv")

@@ -299,6 +299,9 @@ class PseudoLabelOptions:
     )
     precision: float = option(0.95, "precision on validation that thresholds are chosen for, over 0 and under 1")
     most: int | None = option(None, "at most so many images a class and phase, the surest")
+    keep_shares: bool = option(
+        True, "add the classes in the shares that they have among the labels, else all that reach"
+    )
 
     def __post_init__(self) -> None:
         ranges = (

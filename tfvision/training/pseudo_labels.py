@@ -93,13 +93,17 @@ def with_pseudo_labels(training: "Training", phases: Sequence[Phase], state: "Ph
     return replace(training, train=join_images([training.train, added] if len(added) else [training.train]))
 
 
-def choose(probabilities: np.ndarray, thresholds: np.ndarray, most: int | None) -> tuple[np.ndarray, np.ndarray]:
+def choose(
+    probabilities: np.ndarray, thresholds: np.ndarray, most: int | None, shares: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return which images to keep, and for which class.
 
     Args:
         probabilities: float (n, K).
         thresholds: float (K,); an image that reaches several is taken for the most probable of them.
         most: At most so many a class, the surest; None for all.
+        shares: float (K,), the share each class must have of those kept; None for as many of each as there are. A
+            model that knows one class far better than another would else teach itself that there is only the one.
 
     Returns:
         int64 (m,) rows in ascending order, and int64 (m,) labels.
@@ -107,10 +111,13 @@ def choose(probabilities: np.ndarray, thresholds: np.ndarray, most: int | None) 
     reached = np.where(probabilities >= thresholds, probabilities, -1.0)
     labels = reached.argmax(axis=1)
     surest = reached.max(axis=1)
-    kept = []
-    for k in range(probabilities.shape[1]):
-        rows = np.flatnonzero((labels == k) & (surest >= 0))
-        kept.append(rows[np.argsort(-surest[rows], kind="stable")][:most])
+    reaching = [np.flatnonzero((labels == k) & (surest >= 0)) for k in range(probabilities.shape[1])]
+    counts = np.array([len(rows) if most is None else min(len(rows), most) for rows in reaching])
+    if shares is not None:
+        counts = np.floor(shares * (counts[shares > 0] / shares[shares > 0]).min() + 1e-9).astype(np.int64)
+    kept = [
+        rows[np.argsort(-surest[rows], kind="stable")][:count] for rows, count in zip(reaching, counts, strict=True)
+    ]
     rows = np.sort(np.concatenate(kept)).astype(np.int64)
     return rows, labels[rows].astype(np.int64)
 
@@ -158,7 +165,9 @@ def _label(training: "Training", pseudo: PseudoLabels) -> Chosen:
         if options.thresholds
         else thresholds_for(validation, training.validation.labels, options.precision)
     )
-    rows, labels = choose(found, thresholds, options.most)
+    given = np.bincount(training.train.labels, minlength=len(thresholds))
+    shares = given / given.sum() if options.keep_shares else None
+    rows, labels = choose(found, thresholds, options.most, shares)
     decision = Decision(fit_temperature(validation, training.validation.labels))
     expected = decision.calibrate(found[rows]) if len(rows) else found[rows]
     place = np.arange(len(rows)), labels
@@ -207,7 +216,7 @@ def _read(pseudo: PseudoLabels, class_names: tuple[str, ...], phase: int) -> tup
 def _say(phase: Phase, class_names: tuple[str, ...], chosen: Chosen) -> None:
     counts = np.bincount(chosen.labels, minlength=len(class_names))
     parts = [
-        f"{name} {count:,} (p >= {threshold:.3g})" if threshold <= 1 else f"{name} 0 (no threshold is precise enough)"
+        f"{name} {count:,} ({f'p >= {threshold:.3g}' if threshold <= 1 else 'no threshold is precise enough'})"
         for name, count, threshold in zip(class_names, counts, chosen.thresholds, strict=True)
     ]
     console.print(f"{phase.name}: {len(chosen.rows):,} images labelled: {', '.join(parts)}")
