@@ -16,7 +16,13 @@ from tfvision.recipes import find_recipe, recipes
 
 ROOT = Path(__file__).parent.parent
 RECIPES = sorted((ROOT / "configs").glob("*.yaml"))
-NOT_RUN = {"earth_vgg16_block5", "earth_vgg16_block45", "earth_resnet50_original", "animal_localization"}
+NOT_RUN = {
+    "earth_vgg16_block5",
+    "earth_vgg16_block45",
+    "earth_resnet50_original",
+    "animal_localization",
+    "animal_localization_best",
+}
 
 
 def test_there_are_recipes() -> None:
@@ -83,7 +89,7 @@ def test_header_says_command_and_figure(recipe: Path) -> None:
     args = _parser().parse_args(shlex.split(command[1])[1:])
     assert Path(args.config).name == recipe.name
     if recipe.stem in NOT_RUN:
-        assert re.search("^# not yet run: .+", header, re.MULTILINE)
+        assert re.search("^# not yet run.*: .+", header, re.MULTILINE)
     else:
         assert re.search(r"test .*0\.\d{4} \[0\.\d{4}, [01]\.\d{4}\]", header), "no figure with its interval"
         assert re.search(r"seed \d+.*20\d\d-\d\d-\d\d.*cores", header, re.DOTALL), "no seed, date and machine"
