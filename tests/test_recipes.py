@@ -26,6 +26,7 @@ NOT_RUN = {
     "earth_resnet50_original",
     "animal_localization",
     "head_search",
+    "animal_localization_best",
 }
 
 
@@ -114,7 +115,7 @@ def test_header_says_command_and_figure(recipe: Path) -> None:
     args = _parser().parse_args(shlex.split(command[1])[1:])
     assert Path(args.config).name == recipe.name
     if recipe.stem in NOT_RUN:
-        assert re.search("^# not yet run: .+", header, re.MULTILINE)
+        assert re.search("^# not yet run.*: .+", header, re.MULTILINE)
     elif recipe in SEARCHES:
         assert re.search(r"here: best .* val_f1 0\.\d{4}", header), "no figure"
         assert re.search(r"seed \d+.*20\d\d-\d\d-\d\d.*cores", header, re.DOTALL), "no seed, date and machine"
