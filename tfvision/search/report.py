@@ -18,8 +18,8 @@ from tfvision.search.progress import show
 from tfvision.search.settings import Search
 from tfvision.search.stages import Outcome, ranked
 
-_SCORES = ("val_f1", "val_accuracy", "val_loss")
-_NAMES = {"val_f1": "F1", "val_accuracy": "accuracy", "val_loss": "loss"}
+_SCORES = ("val_f1", "val_accuracy", "val_iou", "val_loss")
+_NAMES = {"val_f1": "F1", "val_accuracy": "accuracy", "val_iou": "mean IoU", "val_loss": "loss"}
 
 
 def write_search_report(folder: Path, search: Search, outcome: Outcome, config: TrainConfig, objective: str) -> Path:
@@ -93,7 +93,8 @@ def _stage(search: Search, outcome: Outcome, number: int, objective: str) -> dic
     """Return name, algorithm and table of a stage, the best trial first, failed ones last."""
     trials = [trial for trial in outcome.trials if trial.stage == number]
     keys = list(dict.fromkeys(key for trial in trials for key in trial.values))
-    scores = [objective, *(name for name in _SCORES if name != objective)]
+    known = {name for trial in trials for name in trial.scores}
+    scores = [objective, *(name for name in _SCORES if name != objective and name in known)]
     order = [*ranked(trials, objective), *(trial for trial in trials if trial.status == "failed")]
     return {
         "name": search.stages[number].name,

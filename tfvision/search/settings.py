@@ -10,6 +10,7 @@ from tfvision.models.backbones import backbone_facts
 from tfvision.models.weights import find_weights
 from tfvision.options import from_dict
 from tfvision.search.space import Space, overlay, parse_space
+from tfvision.tasks import check_task, has_boxes
 from tfvision.training.phases import resolve_phases
 
 SECTION = "search"
@@ -36,7 +37,7 @@ class SearchOptions:
         "random", "random, grid (every combination), hyperband (few epochs for most) or bayesian (Gaussian process)"
     )
     trials: int | None = option(None, "most trials of a stage; default 20, and all of a grid or of hyperband")
-    objective: Literal["val_f1", "val_accuracy", "val_loss"] | None = option(
+    objective: Literal["val_f1", "val_accuracy", "val_loss", "val_iou"] | None = option(
         None, "what is searched for, read at the epoch that `monitor` chose; default what `monitor` is"
     )
     keep: int = option(1, "so many of the best models stay on disk")
@@ -101,9 +102,13 @@ class Search:
             share: How much of its epochs a trial of Hyperband gets.
 
         Raises:
-            UsageError: Phases, backbone or weights that cannot be.
+            UsageError: Phases, task, backbone or weights that cannot be.
         """
-        phases = resolve_phases(config, pretrained=config.weights != "none", linear_head=not config.head.units)
+        check_task(replace(config, monitor=self.options.objective or config.monitor))
+        if any(phase.pseudo_labels for phase in config.phases or []):
+            raise UsageError("phases: a search trains on labels alone; leave pseudo_labels to `train` on its best.yaml")
+        linear_head = not config.head.units and not has_boxes(config.task)
+        phases = resolve_phases(config, pretrained=config.weights != "none", linear_head=linear_head)
         backbone_facts(config.backbone)
         find_weights(config.backbone, config.weights)
         phases = [_scaled(phase, self.options.epochs_scale * share) for phase in phases]

@@ -17,7 +17,7 @@ from tfvision.search.ranges import Range, is_range, parse_range
 LAYERS = "layers"
 _LAYERED = {"head": ("units", "dropout"), "small_cnn": ("filters", "pools")}
 # What all trials share: images are read and split once, and a search has one seed and one folder.
-_SHARED = ("data", "limit", "seed", "output", "tensorboard", "source", "split")
+_SHARED = ("data", "limit", "seed", "output", "tensorboard", "source", "split", "task", "pseudo")
 
 
 @dataclass(frozen=True)

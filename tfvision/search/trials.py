@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfvision.config import TrainConfig
-from tfvision.data.imageset import ImageSet
 from tfvision.experiment import Experiment, build_backbone, build_model, set_seed, suit_images
 from tfvision.preparation import Prepared
 from tfvision.progress import console
@@ -40,9 +39,6 @@ class TrialRunner:
 
     def __init__(self, data: Prepared) -> None:
         self.data = data
-        self.parts: dict[str, ImageSet] = {
-            part: data.images.select(data.split == part) for part in ("train", "validation")
-        }
         self._backbones = _Backbones(data)
 
     def __call__(self, config: TrainConfig) -> Trained:
@@ -59,11 +55,12 @@ class TrialRunner:
         with quiet():
             model = build_model(config, self.data, self._backbones.of(config))
             config = replace(config, phases=resolve_views(config.phases, model, config), views=None)
-            facts = Experiment(model, self.data, config).facts
+            experiment = Experiment(model, self.data, config)
+            facts, parts = experiment.facts, experiment.parts
             training = Training(
                 model,
-                self.parts["train"],
-                self.parts["validation"],
+                parts["train"],
+                parts["validation"],
                 TrainingSettings.from_config(config, facts.resize),
                 History(config.monitor),
             )
