@@ -210,6 +210,15 @@ def test_the_verb_writes_three_files_and_train_takes_the_list(
     assert sorted(path.name for path in data.rglob("*.png"))[-1] == "copy.png"  # nothing is deleted
 
 
+def test_images_without_labels_are_audited_too(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    image_set(tmp_path / "data", {f"a/{i}.png": picture(i // 2) for i in range(6)})
+    words = ["audit", "--data", str(tmp_path / "data" / "a"), "--labelled", "false", "--weights", "none"]
+    assert main([*words, "--output", str(tmp_path / "found")]) == 0
+    said = capsys.readouterr().out
+    assert "3 clean, 3 left out" in said and "fewer than 30 images" in said and "tfvision train" not in said
+    assert main([*words, "--output", str(tmp_path / "other"), "--on-bad", "skip"]) == 2  # it goes on anyway
+
+
 def test_leaks_across_the_parts_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     images = image_set(tmp_path / "data", {f"{'ab'[i % 2]}/{i:02}.png": picture(i // 2) for i in range(20)})
     rows = [f"{image_id},{('train', 'test')[i < 3]}" for i, image_id in enumerate(sorted(images.ids))]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import small_config
 
+from tfvision.cli import main
 from tfvision.config import DuplicateOptions, Split
 from tfvision.data import hashing
 from tfvision.data.decoding import scan
@@ -136,3 +137,9 @@ def test_near_duplicates_stay_in_one_part_if_asked(tmp_path: Path) -> None:
         assert len(set(data.hashes)) == 80  # splits.csv keeps the content's own
     assert torn[0] > 10 and torn[1] == 0
     assert "40 pairs of near-duplicates" in data.notes[-1]
+
+
+def test_the_flag_has_its_plain_name(capsys: pytest.CaptureFixture) -> None:
+    for flag in ("--group-duplicates", "--split.group-duplicates"):
+        assert main(["train", "--print_config", flag, "true"]) == 0
+        assert "group_duplicates: true" in capsys.readouterr().out

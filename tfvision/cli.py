@@ -15,7 +15,7 @@ from tfvision.config import PseudoLabelOptions, Source, TrainConfig
 from tfvision.device import use_device
 from tfvision.errors import TfvisionError, UsageError
 from tfvision.listings import clear_cache, list_backbones, list_cache, list_recipes
-from tfvision.options import Parser, add_flags, flags_to_dict, from_dict, load_yaml, merge, to_yaml
+from tfvision.options import Parser, add_flags, flags_to_dict, from_dict, leaves, load_yaml, merge, to_yaml
 from tfvision.progress import ProgressLine, console, drop_output, say_result
 from tfvision.recipes import find_recipe
 from tfvision.search.settings import SECTION, SearchOptions
@@ -281,7 +281,10 @@ def _parser() -> Parser:
     command = _add_verb(verbs, "audit", audit)
     command.add_argument("--config", metavar="FILE", help="YAML file of options")
     _add_print_config(command)
-    add_flags(command, AuditConfig, _AUDIT_FLAGS)
+    # The audit goes on whatever is unreadable.
+    add_flags(
+        command, AuditConfig, _AUDIT_FLAGS, only=[key for key, _, _ in leaves(AuditConfig) if key != "source.on_bad"]
+    )
     _add_running(command)
 
     command = _add_verb(verbs, "train", train)

@@ -21,6 +21,8 @@ from tfvision.files import nearest
 
 Config = TypeVar("Config")
 
+# Options that are asked for by their plain name too: `--label-column`, `--on-bad`, `--group-duplicates`.
+_PLAIN = ("source.", "split.group_duplicates")
 _WORDS = {
     int: "an integer",
     float: "a number",
@@ -278,8 +280,7 @@ def _parse_flag(text: str, hint: Any) -> Any:
 
 def _flag_names(key: str) -> list[str]:
     name = key.replace("_", "-")
-    # The options of `source` are asked for by their plain name: `--label-column`, `--on-bad`.
-    return [f"--{name}", f"--{name.split('.')[1]}"] if name.startswith("source.") else [f"--{name}"]
+    return [f"--{name}", f"--{name.split('.')[1]}"] if key.startswith(_PLAIN) else [f"--{name}"]
 
 
 def _metavar(hint: Any) -> str:

@@ -36,7 +36,7 @@ def render_audit(
         kept: Images in clean.csv.
         removed: Problems that keep an image out of it.
         notes: What else is worth saying.
-        command: How to train on it.
+        command: How to train on it; "" if nothing can be.
         shown: Pictures of each problem.
     """
 

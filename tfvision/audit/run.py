@@ -62,7 +62,9 @@ def audit_from_config(config: AuditConfig) -> Audit:
     if config.splits:
         images = replace(images, parts=read_parts(config.splits, images))
     audit = audit_images(images, config)
-    command = shlex.join(["tfvision", "train", "--data", (output / CLEAN).as_posix(), *_source_flags(config)])
+    command = ""
+    if config.labelled:
+        command = shlex.join(["tfvision", "train", "--data", (output / CLEAN).as_posix(), *_source_flags(config)])
     page = render_audit(
         audit.images,
         audit.findings,
@@ -76,7 +78,9 @@ def audit_from_config(config: AuditConfig) -> Audit:
     write_text(output / CLEAN, describe_selection(audit.images.select(audit.kept), output / CLEAN))
     write_text(output / PAGE, page)
     say_result(describe_audit(audit, config))
-    console.print(f"written: {output / TABLE}, {output / PAGE}, {output / CLEAN}\ntrain on the rest: {command}")
+    console.print(f"written: {output / TABLE}, {output / PAGE}, {output / CLEAN}")
+    if command:
+        console.print(f"train on the rest: {command}")
     return audit
 
 
