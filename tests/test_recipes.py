@@ -26,7 +26,6 @@ NOT_RUN = {
     "earth_resnet50_original",
     "animal_localization",
     "head_search",
-    "animal_localization_best",
 }
 
 
