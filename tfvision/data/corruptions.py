@@ -110,7 +110,7 @@ def occlude(image: np.ndarray, severity: int, generator: np.random.Generator) ->
 def rotate(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
     """Turn to the left or to the right, as is drawn; the border is mirrored."""
     degrees = _DEGREES[severity - 1] * (1 if generator.random() < 0.5 else -1)
-    return warp_image(image, rotation_matrix(image, degrees, 1.0), "reflect").reshape(image.shape)
+    return warp_image(image, rotation_matrix(*image.shape[:2], degrees), "reflect").reshape(image.shape)
 
 
 def blend(image: np.ndarray, severity: int, other: np.ndarray) -> np.ndarray:
