@@ -34,6 +34,12 @@ def write_tree(folder: Path, per_class: int = 20, classes: tuple[str, ...] = CLA
     return folder
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files of the longest tests, so that none is left to one process at the end."""
+    first = ("test_real", "test_readme", "test_resume", "test_backbones")
+    items.sort(key=lambda item: first.index(item.path.stem) if item.path.stem in first else len(first))
+
+
 @pytest.fixture(scope="session")
 def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A class-per-folder tree: 3 classes of 20 PNG, 16x16."""

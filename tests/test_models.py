@@ -38,11 +38,23 @@ def test_block_1_is_not_block_16() -> None:
     assert opened and all(name.startswith("block_1_") for name in opened)
 
 
+@pytest.fixture(scope="module")
+def vgg16() -> keras.Model:
+    """For tests that only set what is trainable."""
+    return build_classifier("vgg16", 3, image_size=32, weights="none", head_units=(8,))
+
+
+@pytest.fixture(scope="module")
+def resnet50() -> keras.Model:
+    """For tests that only set what is trainable."""
+    return build_classifier("resnet50", 3, image_size=32, weights="none")
+
+
 @pytest.mark.parametrize(
     ("what", "count"), [("none", 0), ("all", 18), ("5", 5), ("50%", 9), ("block5", 4), ("block5_conv3", 1)]
 )
-def test_unfreeze_counts_the_backbone_without_the_head(what: str, count: int) -> None:
-    model = build_classifier("vgg16", 3, image_size=32, weights="none", head_units=(8,))
+def test_unfreeze_counts_the_backbone_without_the_head(what: str, count: int, vgg16: keras.Model) -> None:
+    model = vgg16
     unfreeze(model, what)
     layers = backbone_layers(model)
     assert sum(layer.trainable for layer in layers) == count
@@ -61,18 +73,17 @@ def test_unfreeze_counts_the_backbone_without_the_head(what: str, count: int) ->
         ("head_probabilities", "names no layer"),
     ],
 )
-def test_unfreeze_refuses_what_is_not_there(what: str, message: str) -> None:
-    model = build_classifier("vgg16", 3, image_size=32, weights="none")
+def test_unfreeze_refuses_what_is_not_there(what: str, message: str, vgg16: keras.Model) -> None:
     with pytest.raises(UsageError, match=message):
-        unfreeze(model, what)
+        unfreeze(vgg16, what)
 
 
 def test_batch_norm_of_the_backbone_stays_frozen_unless_asked() -> None:
-    model = build_classifier("mobilenet_v2", 3, image_size=32, weights="none")
+    model = build_classifier("mobilenet_025", 3, image_size=32, weights="none")
     assert trains_batch_norm(model)
     unfreeze(model, "all")
     assert not trains_batch_norm(model)
-    assert all(layer.trainable for layer in backbone_layers(model) if "BN" not in layer.name and "bn" not in layer.name)
+    assert all(layer.trainable for layer in backbone_layers(model) if "bn" not in layer.name)
     unfreeze(model, "all", batch_norm=True)
     assert trains_batch_norm(model)
 
@@ -201,10 +212,9 @@ def test_small_cnn_refuses_images_too_small_for_its_pools(side: int, options: di
     ("what", "opened"),
     [("conv5_block3", "conv5_block3_"), ("conv5_block3_1_conv", "conv5_block3_1_conv"), ("conv5", "conv5_")],
 )
-def test_unfreeze_takes_layers_and_blocks_below_the_stages(what: str, opened: str) -> None:
-    model = build_classifier("resnet50", 3, image_size=32, weights="none")
-    unfreeze(model, what, batch_norm=True)
-    names = [layer.name for layer in backbone_layers(model) if layer.trainable]
+def test_unfreeze_takes_layers_and_blocks_below_the_stages(what: str, opened: str, resnet50: keras.Model) -> None:
+    unfreeze(resnet50, what, batch_norm=True)
+    names = [layer.name for layer in backbone_layers(resnet50) if layer.trainable]
     assert names and all(name.startswith(opened) for name in names)
 
 
@@ -214,28 +224,28 @@ def test_unknown_backbones_get_the_nearest() -> None:
 
 
 def test_weights_from_a_file_arrive_unchanged_and_freeze_the_backbone(tmp_path: Path) -> None:
-    reference = stock("mobilenet_v2_035", 96)
+    reference = stock("mobilenet_025", 96)
     reference.set_weights([w + 0.01 for w in reference.get_weights()])
     reference.save_weights(tmp_path / "stand_in.weights.h5")
     model = build_classifier(
-        "mobilenet_v2_035", 3, image_size=96, input_size=64, weights=str(tmp_path / "stand_in.weights.h5")
+        "mobilenet_025", 3, image_size=96, input_size=64, weights=str(tmp_path / "stand_in.weights.h5")
     )
     features = keras.Model(model.input, model.get_layer(f"{HEAD}pool").input)
     for found, expected in zip(features.get_weights(), reference.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
-    assert count_parameters(model).trainable == 1280 * 3 + 3
+    assert count_parameters(model).trainable == 256 * 3 + 3
     assert not trains_batch_norm(model)
 
 
 def test_weights_that_do_not_fit_are_refused_in_a_line(tmp_path: Path) -> None:
-    stock("mobilenet_v2_035", 96).save_weights(tmp_path / "other.weights.h5")
+    stock("mobilenet_025", 96).save_weights(tmp_path / "other.weights.h5")
     (tmp_path / "damaged.weights.h5").write_bytes(b"nothing")
-    for name, reason in (("other", "does not fit mobilenet_v2"), ("damaged", "is damaged or no weights file")):
+    for name, reason in (("other", "does not fit mobilenet_075"), ("damaged", "is damaged or no weights file")):
         with pytest.raises(UsageError, match=reason) as error:
-            build_classifier("mobilenet_v2", 3, image_size=64, weights=str(tmp_path / f"{name}.weights.h5"))
+            build_classifier("mobilenet_075", 3, image_size=64, weights=str(tmp_path / f"{name}.weights.h5"))
         assert "\n" not in str(error.value)
     with pytest.raises(UsageError, match="no weights file"):
-        build_classifier("mobilenet_v2", 3, image_size=64, weights=str(tmp_path / "none.weights.h5"))
+        build_classifier("mobilenet_075", 3, image_size=64, weights=str(tmp_path / "none.weights.h5"))
 
 
 def test_imagenet_without_a_network_says_which_file_goes_where(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,9 +265,9 @@ def test_imagenet_without_a_network_says_which_file_goes_where(monkeypatch: pyte
 
 
 def test_imagenet_is_found_in_a_folder_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stock("mobilenet_v2_035", 96).save_weights(tmp_path / "mobilenet_v2_0.35_224_notop.weights.h5")
+    stock("mobilenet_025", 96).save_weights(tmp_path / "mobilenet_v1_0.25_224_notop.weights.h5")
     monkeypatch.setenv("TFVISION_WEIGHTS", str(tmp_path))
-    assert count_parameters(build_classifier("mobilenet_v2_035", 3, image_size=96)).trainable == 1280 * 3 + 3
+    assert count_parameters(build_classifier("mobilenet_025", 3, image_size=96)).trainable == 256 * 3 + 3
 
 
 @pytest.mark.parametrize(

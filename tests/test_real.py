@@ -20,24 +20,24 @@ def real_weights(real_data: Path, monkeypatch: pytest.MonkeyPatch, caches: None)
     monkeypatch.setenv("TFVISION_WEIGHTS", str(real_data / "weights"))
 
 
-def test_a_twentieth_of_eurosat_with_real_weights(real_data: Path, tmp_path: Path) -> None:
+def test_a_thirtieth_of_eurosat_with_real_weights(real_data: Path, tmp_path: Path) -> None:
     images = tfvision.open_images(real_data / "eurosat.zip")
     assert len(images) == 21_600 and len(images.class_names) == 9
     keras.utils.set_random_seed(1)
-    model = tfvision.build_classifier("mobilenet_v2", num_classes=9, image_size=96, input_size=64)
+    model = tfvision.build_classifier("mobilenet_v2_035", num_classes=9, image_size=96, input_size=64)
     phases = [
         Phase(name="head", solver="logistic_regression", epochs=1, unfreeze="none"),
         Phase(name="top", epochs=2, learning_rate=1e-4, schedule="cosine", unfreeze="block_15,block_16,Conv_1"),
     ]
     augment = {"vertical_flip": True, "quarter_turns": True}
     run = tfvision.train(
-        model, images.select(np.arange(0, 21_600, 20)), phases=phases, output=tmp_path / "run", augment=augment, seed=1
+        model, images.select(np.arange(0, 21_600, 30)), phases=phases, output=tmp_path / "run", augment=augment, seed=1
     )
-    assert 105 <= run.metrics["test"]["n"] <= 112
-    # 0.87 when written; 109 images scatter by 0.03, and chance is 0.12.
+    assert 69 <= run.metrics["test"]["n"] <= 76
+    # 0.91 when written; 74 images scatter by 0.03, and chance is 0.12.
     assert run.metrics["test"]["accuracy"] >= 0.75
     # Frozen pretrained statistics: what the file holds is what the run ends with.
-    stock = tfvision.build_classifier("mobilenet_v2", num_classes=9, image_size=96)
+    stock = tfvision.build_classifier("mobilenet_v2_035", num_classes=9, image_size=96)
     name = "block_16_project_BN"
     np.testing.assert_array_equal(run.model().get_layer(name).moving_variance, stock.get_layer(name).moving_variance)
 
@@ -46,7 +46,7 @@ def test_photos_of_many_sizes_export_exactly(real_data: Path, tmp_path: Path) ->
     config = TrainConfig(
         data=str(real_data / "animals.zip"),
         output=str(tmp_path / "run"),
-        backbone="mobilenet_v2_035",
+        backbone="mobilenet_025",
         image_size=96,
         phases=[Phase(name="head", solver="logistic_regression", epochs=1, unfreeze="none")],
     )

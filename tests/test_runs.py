@@ -113,19 +113,6 @@ def test_an_existing_folder_is_refused_before_any_work(colours: Path, tmp_path: 
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine.txt"]
 
 
-def test_plain_keras_loads_the_model_without_tfvision_and_without_a_warning(small_run: Path) -> None:
-    script = (
-        "import sys, warnings, keras; warnings.simplefilter('error'); "
-        "m = keras.saving.load_model(sys.argv[1]); assert m.output_shape == (None, 3); assert 'tfvision' not in sys.modules"
-    )
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    subprocess.run(
-        [sys.executable, "-c", script, str(small_run / "model.keras")],
-        check=True,
-        env=environment,
-    )
-
-
 def test_opening_what_is_no_run_says_so(tmp_path: Path, small_run: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         open_run(tmp_path / "none")

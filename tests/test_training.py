@@ -130,6 +130,17 @@ def test_the_best_epoch_is_kept_not_the_last(colours: Path) -> None:
     assert losses[2] < losses[1] * 1.5
 
 
+def test_a_step_is_traced_once_a_phase(colours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that creates variables would be traced twice, which takes a large model as long again."""
+    traced: list[str] = []
+    for name in ("train_step", "test_step"):
+        real = getattr(keras.Model, name)
+        monkeypatch.setattr(keras.Model, name, lambda *args, real=real, name=name: traced.append(name) or real(*args))
+    model = build_classifier("small_cnn", 3, image_size=16, weights="none")
+    fit(model, colours, [Phase(epochs=2), Phase(epochs=1)], ema=0.9)
+    assert traced == ["train_step", "test_step"] * 2
+
+
 def test_patience_stops_a_phase(colours: Path) -> None:
     model = build_classifier("small_cnn", 3, image_size=16, weights="none", head_dropout=0.0)
     history = fit(model, colours, [Phase(epochs=30, learning_rate=5.0, patience=2)])

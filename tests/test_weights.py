@@ -71,22 +71,22 @@ def test_a_keras_file_that_tfvision_did_not_save_is_refused(tmp_path: Path) -> N
 
 
 @pytest.fixture(scope="module")
-def convnext() -> tuple[keras.Model, keras.Model]:
-    """The application's ConvNeXt and ours."""
+def convnext() -> tuple[keras.Model, keras.Model, np.ndarray, np.ndarray]:
+    """The application's ConvNeXt and ours; pixels, and what the application's makes of them."""
     stock = keras.applications.ConvNeXtTiny(include_top=False, weights=None, input_shape=(32, 32, 3))
     generator = np.random.default_rng(0)
     stock.set_weights([w + 0.1 * (w.ndim == 1) * generator.random(w.shape, "float32") for w in stock.get_weights()])
     model = build_classifier("convnext_tiny", 3, image_size=32, weights="none")
-    return stock, keras.Model(model.input, model.get_layer("head_pool").input)
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
+    expected = np.asarray(stock(pixels, training=False))
+    return stock, keras.Model(model.input, model.get_layer("head_pool").input), pixels, expected
 
 
 @pytest.mark.parametrize("file", ["stock.weights.h5", "stock.h5", "own.weights.h5"])
 def test_convnext_loads_files_of_both_formats_and_its_own(convnext: tuple, file: str, tmp_path: Path) -> None:
-    stock, ours = convnext
+    stock, ours, pixels, expected = convnext
     kernels = [layer for layer in ours.layers if isinstance(layer, keras.layers.DepthwiseConv2D)]
     assert len(kernels) == 18 and not any(getattr(layer, "groups", 1) > 1 for layer in ours.layers)
-    pixels = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
-    expected = np.asarray(stock(pixels, training=False))
     path = tmp_path / file
     if file == "own.weights.h5":
         stock.save_weights(tmp_path / "first.weights.h5")
