@@ -40,6 +40,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: first.index(item.path.stem) if item.path.stem in first else len(first))
 
 
+# Families whose graphs take longest to build and trace: CI runs their tests after the others.
+_SLOW = ("nasnet_mobile", "densenet121", "inception_v3", "xception", "efficientnet_v2_b0", "resnet50_v2")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slowest families as slow."""
+    for item in items:
+        if item.path.name in ("test_backbones.py", "test_cut.py") and any(f"[{name}" in item.name for name in _SLOW):
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session")
 def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A class-per-folder tree: 3 classes of 20 PNG, 16x16."""

@@ -76,9 +76,15 @@ def assert_close(first: tuple, second: tuple, tolerance: float) -> None:
         np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("balance", ["none", "oversample", "class_weights"])
 @pytest.mark.parametrize(
-    ("augmentation", "views"), [(PLAIN, "exact"), (FLIPS, "exact"), (ENDLESS, "3")], ids=["plain", "flips", "endless"]
+    ("augmentation", "views", "balance"),
+    [
+        (PLAIN, "exact", "none"),
+        (PLAIN, "exact", "oversample"),  # whose copies are flipped
+        (FLIPS, "exact", "class_weights"),
+        (ENDLESS, "3", "oversample"),
+    ],
+    ids=["plain", "copies", "flips", "endless"],
 )
 def test_training_on_features_is_training_on_images(
     images: ImageSet, augmentation: Augmentation, views: str, balance: str

@@ -65,6 +65,7 @@ def test_text_is_yaml_or_refused(text: str) -> None:
         assert isinstance(from_dict(TrainConfig, parse_yaml(text, "config.yaml")), TrainConfig)
 
 
+@pytest.mark.slow
 @QUIET
 @given(st.lists(st.sampled_from([f"--{key.replace('_', '-')}" for key in KEYS]) | st.text(max_size=8), max_size=6))
 def test_flags_are_taken_or_refused(words: list[str]) -> None:

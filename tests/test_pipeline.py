@@ -199,7 +199,7 @@ def test_samples_are_drawn_with_the_engine(images, engine, tmp_path, monkeypatch
     drawn = []
     monkeypatch.setattr(results, "plot_image_grid", lambda pixels, captions, *_, **__: drawn.append((pixels, captions)))
     augmentation = Augmentation(rand_magnitude=0.5, engine=engine, horizontal_flip=False)
-    settings = SimpleNamespace(augmentation=augmentation, seed=0, resize=Resize(16, 16))
+    settings = SimpleNamespace(augmentation=augmentation, seed=0, resize=Resize(16, 16), task="classify")
     results.plot_samples(tmp_path, images, settings)
     _, (pixels, captions) = drawn
     assert captions[:2] == ["a, as it is", "in epoch 1"] and len(captions) == len(pixels) == 24

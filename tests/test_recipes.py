@@ -21,6 +21,10 @@ ALL = sorted((ROOT / "configs").glob("*.yaml"))
 SEARCHES = [path for path in ALL if "search" in load_yaml(path)]
 RECIPES = [path for path in ALL if path not in SEARCHES]
 NOT_RUN = {
+    "cactus_search",
+    "earth_features",
+    "mars_craters",
+    "mars_craters_all",
     "earth_vgg16_block5",
     "earth_vgg16_block45",
     "earth_resnet50_original",

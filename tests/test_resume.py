@@ -357,6 +357,7 @@ def test_an_interruption_says_how_to_go_on(
         assert message.count("\n") == 1 and f"tfvision train --resume '{tmp_path}/{status} ü'" in message
 
 
+@pytest.mark.slow
 def test_two_kills_at_random_instants_change_nothing(tmp_path: Path) -> None:
     """SIGKILL to the command itself while it trains, saves and writes its results."""
     assert main([*TRAIN, PHASES, "--output", str(tmp_path / "reference")]) == 0

@@ -57,10 +57,10 @@ def test_the_folder_holds_every_file_and_nothing_half_written(small_run: Path) -
 def test_figures_follow_from_the_predictions_file(small_run: Path) -> None:
     metrics = json.loads((small_run / "metrics.json").read_text())
     assert set(metrics) == {"validation", "test"}
-    predictions = read_predictions(small_run / "predictions.csv")
+    predictions, facts = read_predictions(small_run / "predictions.csv"), open_run(small_run).facts
     for part, scores in metrics.items():
         assert scores.keys() >= SCORES
-        assert scores == json.loads(json.dumps(compute_part(predictions.part(part))))
+        assert scores == json.loads(json.dumps(compute_part(predictions.part(part), facts)))
     splits = {row["id"]: row["part"] for row in rows(small_run / "splits.csv")}
     assert {name: part for name, part in splits.items() if part != "train"} == dict(
         zip(predictions.ids, predictions.parts, strict=True)

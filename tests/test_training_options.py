@@ -74,6 +74,7 @@ def test_swapping_twice_restores_every_bit() -> None:
     assert not np.array_equal(before[0], averaged[0])
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains_saves_and_loads(colours: Path, tmp_path: Path) -> None:
     config = small_config(colours, tmp_path / "run", precision="mixed_bfloat16", phases=ONE)
     run = train_from_config(config)
