@@ -34,22 +34,18 @@ def write_tree(folder: Path, per_class: int = 20, classes: tuple[str, ...] = CLA
     return folder
 
 
+@pytest.hookimpl(tryfirst=True)  # before the marks decide
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files of the longest tests, so that none is left to one process at the end."""
+    """Mark the slowest families; begin with the files of the longest tests, so that none is left to one process."""
+    for item in items:
+        if item.path.name in ("test_backbones.py", "test_cut.py") and any(f"[{name}" in item.name for name in _SLOW):
+            item.add_marker("slow")
     first = ("test_real", "test_readme", "test_resume", "test_backbones")
     items.sort(key=lambda item: first.index(item.path.stem) if item.path.stem in first else len(first))
 
 
 # Families whose graphs take longest to build and trace: CI runs their tests after the others.
 _SLOW = ("nasnet_mobile", "densenet121", "inception_v3", "xception", "efficientnet_v2_b0", "resnet50_v2")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slowest families as slow."""
-    for item in items:
-        if item.path.name in ("test_backbones.py", "test_cut.py") and any(f"[{name}" in item.name for name in _SLOW):
-            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
