@@ -19,7 +19,7 @@ class BestModels:
         self.folder, self.keep, self.rank = folder, keep, rank
 
     def path(self, trial: Trial) -> Path:
-        """Return where the model of a trial lies, if it does."""
+        """Return where the model of a trial lies, if it is kept."""
         return self.folder / f"trial_{trial.number:04}.keras"
 
     def offer(self, trial: Trial, save: Callable[[Path], None], others: list[Trial]) -> None:
@@ -34,9 +34,10 @@ class BestModels:
             self.folder.mkdir(parents=True, exist_ok=True)
             save(self.path(trial))
 
-    def has(self, trial: Trial, trials: list[Trial]) -> bool:
-        """Tell whether the model of a trial is there, or need not be."""
-        return trial not in self._best(trials) or self.path(trial).is_file()
+    def missing(self, trials: list[Trial]) -> list[Trial]:
+        """Return the best trials whose model is not there."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return [trial for trial in self._best(trials) if not self.path(trial).is_file()]
 
     def prune(self, trials: list[Trial]) -> None:
         """Remove the models of all but the best."""

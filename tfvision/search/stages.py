@@ -92,7 +92,9 @@ class SearchLoop:
             base = space.options(best.values)
         best = best_trial(self.trials, self.objective)
         self.log.drop(len(self.trials) + 1)
-        self.models.prune(self.log.trials)
+        self.models.prune(self.trials)
+        for trial in self.models.missing(self.trials):  # removed by hand
+            self.run_trial(self._configs[trial.number]).save(self.models.path(trial))
         return Outcome(self.trials, best, self._configs[best.number])
 
     def _run_stage(self, number: int, stage: Stage, space: Space) -> list[Trial]:
@@ -127,7 +129,7 @@ class SearchLoop:
         except UsageError as error:  # values that do not go together
             reason = str(error)
         trial = logged = self.log.get(number)
-        if trial is None or not self.models.has(trial, self.log.trials):
+        if trial is None:
             begun = Trial(number, stage, proposal.values, proposal.epochs, "failed", reason)
             trial = begun if config is None else self._train(begun, config)
             self.log.write(trial)
