@@ -45,7 +45,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 # Families whose graphs take longest to build and trace: CI runs their tests after the others.
-_SLOW = ("nasnet_mobile", "densenet121", "inception_v3", "xception", "efficientnet_v2_b0", "resnet50_v2")
+_SLOW = (
+    "nasnet_mobile",
+    "densenet121",
+    "efficientnet_b0",
+    "inception_v3",
+    "xception",
+    "efficientnet_v2_b0",
+    "resnet50_v2",
+)
 
 
 @pytest.fixture(scope="session")

@@ -502,6 +502,7 @@ def test_positive_class_of_arrays(tmp_path):
 
 def test_only_what_is_needed_is_unpacked(tmp_path, monkeypatch):
     """Uncompressed data is never copied; compressed data once, to a file that has no name."""
+    monkeypatch.setenv("TFVISION_CACHE", str(tmp_path / "cache"))  # other tests store features in theirs
     write_npz(tmp_path / "stored.npz", PAIR), write_h5(tmp_path / "d.h5", PAIR)
     write_compressed(tmp_path / "packed.npz", PAIR | {"unlabelled": IMAGES})
     sizes = []

@@ -256,6 +256,7 @@ def test_names_are_those_of_a_fresh_process_however_many_were_built() -> None:
         assert found == [name, *(f"{name}_{number}" for number in range(1, count))]
 
 
+@pytest.mark.slow
 def test_saved_models_load_with_plain_keras(inception_resnet: keras.Model, small_run: Path, tmp_path: Path) -> None:
     """A run's without a warning. LayerScale and CustomScaleLayer are no public layers of Keras, which finds them all the same."""
     scale = inception_resnet.get_layer("custom_scale_layer")
