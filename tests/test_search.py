@@ -301,6 +301,7 @@ search: {algorithm: random, trials: 4, epochs_scale: 0.5}
 """
 
 
+@pytest.mark.slow
 def test_the_winner_trains_as_its_trial_did(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """The real thing: a search, gone on with after its last trial was lost, and `train` on what it found."""
     data, folder, config = write_tree(tmp_path / "data", 10, CLASSES), tmp_path / "search", tmp_path / "s.yaml"
