@@ -25,12 +25,13 @@ from tfvision.evaluation.predictions import class_probabilities, read_prediction
 from tfvision.experiment import train_from_config
 from tfvision.export import check
 from tfvision.models.classifier import build_classifier
-from tfvision.models.shallow_heads import attach_head, is_stepped
+from tfvision.models.shallow_heads import LinearHead, attach_head, is_stepped
 from tfvision.prediction import load_predictor
 from tfvision.runs import open_run
 from tfvision.training.logistic import feature_model
 from tfvision.training.shallow.calibration import apply_temperature, fit_temperature
 from tfvision.training.shallow.classifiers import CLASSIFIERS, check_graph, classifier_names, fit_classifier
+from tfvision.training.shallow.problem import Candidate, Problem, choose
 
 KINDS = list(CLASSIFIERS)
 STEPPED = ("random_forest", "xgboost", "knn")  # a feature at a threshold may fall to either side
@@ -95,6 +96,19 @@ def test_a_clean_separation_of_few_images_is_no_certainty(count: int) -> None:
     scores = np.where(labels, 1.0, -1.0)[:, None]
     found = apply_temperature(scores, fit_temperature(scores, labels))
     assert found[-1, 0] == pytest.approx((count + 1) / (count + 2), abs=1e-4)
+
+
+def test_equal_accuracies_do_not_end_the_walk_and_the_lower_loss_wins() -> None:
+    """Four candidates are all right for the same images and surer each time; the fifth and sixth are wrong."""
+    labels = np.array([0, 1])
+    problem = Problem(np.zeros((2, 1)), labels, None, np.zeros((2, 1)), labels, 2, QUICK, 0, "val_accuracy")
+
+    def fit(c: float) -> Candidate:
+        right = {1: 0.6, 2: 0.7, 3: 0.8, 4: 0.9}.get(c, 0.2)
+        return Candidate(LinearHead(np.zeros((1, 1)), np.zeros(1)), np.array([[1 - right], [right]]), {"c": c})
+
+    found = choose(problem, [1, 2, 3, 4, 5, 6, 7], fit)
+    assert found.best.options == {"c": 4} and len(found.tried) == 6
 
 
 def options(data: Path, output: Path, classifier: str, **changes: object) -> TrainConfig:

@@ -50,9 +50,13 @@ class Problem:
             for name, key in (("val_loss", "log_loss"), ("val_accuracy", "accuracy"), ("val_f1", f1))
         }
 
-    def goodness(self, scores: dict[str, float]) -> float:
-        """Return the monitored score, higher being better."""
-        return -scores["val_loss"] if self.monitor == "val_loss" else scores[self.monitor]
+    def goodness(self, scores: dict[str, float]) -> tuple[float, float]:
+        """Return the monitored score, higher being better; of equal accuracies the lower log loss is better.
+
+        Accuracy alone stands still where a strong penalty makes all images one class, and a walk would end there.
+        """
+        loss = -scores["val_loss"]
+        return (loss, loss) if self.monitor == "val_loss" else (scores[self.monitor], loss)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +97,7 @@ def choose(problem: Problem, candidates: Sequence[Any], fit: Callable[[Any], Can
         candidates: Values of one option, from strongly regularized and fast to weakly regularized and slow.
         fit: Fits one of them.
     """
-    best, best_score, tried, worse = None, -np.inf, [], 0
+    best, best_score, tried, worse = None, (-np.inf, -np.inf), [], 0
     for value in candidates:
         candidate = fit(value)
         scores = problem.scores(class_probabilities(candidate.probabilities, problem.num_classes))
