@@ -16,6 +16,8 @@ from tfvision.data.folds import draw_folds
 from tfvision.data.imageset import ImageSet
 from tfvision.data.splits import split_by_fold
 from tfvision.errors import DataError, UsageError
+from tfvision.evaluation.voting import vote_majority, vote_mean
+from tfvision.preparation import prepare_images
 from tfvision.runs import open_run
 
 
@@ -73,6 +75,61 @@ def test_each_image_is_the_test_of_one_fold_and_validation_has_its_share() -> No
     assert sorted(tested) == list(range(60))
 
 
+def test_what_is_held_out_is_the_same_for_each_fold_and_shared_by_none() -> None:
+    images = fake([0] * 40 + [1] * 20, [f"g{number // 2}" for number in range(60)])
+    drawn = [
+        split_by_fold(images, images.ids, folds=4, fold=number, validation=0.1, held_out=0.2, seed=0).parts
+        for number in range(1, 5)
+    ]
+    held_out = drawn[0] == "held_out"
+    assert np.bincount(images.labels[held_out]).tolist() == [8, 4]
+    assert all(np.array_equal(parts == "held_out", held_out) for parts in drawn)
+    assert not set(images.groups[held_out]) & set(images.groups[~held_out])
+    assert np.array_equal(np.sum([parts == "test" for parts in drawn], axis=0), ~held_out)
+    with pytest.raises(UsageError, match="is of folds"):
+        prepare_images(images, TrainConfig(split=Split(held_out=0.2)))
+    with pytest.raises(UsageError, match=r"share from 0 to 0.9, got -0\.1"):
+        Split(held_out=-0.1)
+    with pytest.raises(UsageError, match="vote on classes, not on boxes"):
+        cross_validate(TrainConfig(task="localize", split=Split(held_out=0.2)), backbones=["vgg16"], folds=2)
+
+
+def test_votes() -> None:
+    """Two of three models prefer the first class; the third is so sure of the second that the mean is its own."""
+    probabilities = np.array([[[0.6, 0.4, 0.0]], [[0.5, 0.3, 0.2]], [[0.0, 1.0, 0.0]]])
+    assert vote_majority(probabilities).argmax() == 0 and vote_mean(probabilities).argmax() == 1
+    np.testing.assert_allclose(vote_mean(probabilities), [[1.1 / 3, 1.7 / 3, 0.2 / 3]])
+    np.testing.assert_allclose(vote_majority(probabilities).sum(axis=1), 1)
+    # A vote each: the mean decides, and never against a majority.
+    assert vote_majority(np.array([[[0.6, 0.4]], [[0.1, 0.9]]])).argmax() == 1
+    sure = np.array([[[0.0, 1.0]], *[[[0.51, 0.49]]] * 2])
+    assert vote_majority(sure).argmax() == 0
+
+
+def test_crossval_audits_first_where_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy under another label stands in no fold; the audit is not repeated when folds are gone on with."""
+    data = write_tree(tmp_path / "data", 6)
+    first, other = sorted(path for path in data.iterdir() if path.is_dir())[:2]
+    copied = next(first.iterdir())
+    (other / f"copy{copied.suffix}").write_bytes(copied.read_bytes())
+    (tmp_path / "audit.yaml").write_text("weights: none\n")
+    seen = []
+
+    def train(config: TrainConfig, resume: Path | None) -> None:
+        seen.append(config.data)
+        raise UsageError("enough")
+
+    import tfvision.crossval as crossval
+
+    monkeypatch.setattr(crossval, "train_from_config", train)
+    words = ["crossval", "--data", str(data), "--audit", str(tmp_path / "audit.yaml"), "--output", str(tmp_path / "cv")]
+    assert main(words) == 2
+    clean = tmp_path / "cv" / "audit" / "clean.csv"
+    assert seen == [str(clean)] and f"{first.name}/{copied.name}" not in clean.read_text()
+    before = clean.stat().st_mtime_ns
+    assert main([*words, "--resume"]) == 2 and clean.stat().st_mtime_ns == before and len(seen) == 2
+
+
 def test_spread_is_that_of_a_sample() -> None:
     folds = tuple(
         {name: value for name in ("accuracy", "precision_macro", "recall_macro", "f1_macro", "log_loss")}
@@ -105,7 +162,7 @@ def test_each_image_passes_the_frozen_part_once(
     from tfvision.models.cut import Cut
 
     monkeypatch.setenv("TFVISION_CACHE", str(tmp_path / "cache"))
-    data = write_tree(tmp_path / "data", 6)
+    data = write_tree(tmp_path / "data", 9)
     passed: list[int] = []
     real = features.run_batches
 
@@ -119,13 +176,15 @@ def test_each_image_passes_the_frozen_part_once(
     words = ["--data", str(data), "--backbone", "small_cnn", "--weights", str(frozen), "--unfreeze", "none"]
     words += ["--epochs", "2", "--learning-rate", "1e-2", "--augment.horizontal-flip", "false", "--image-size", "16"]
     words += ["--small-cnn.filters", "[4, 4]", "--small-cnn.kernel-size", "3", "--output", str(tmp_path / "cv")]
+    words += ["--split.held-out", "0.2"]
     assert main(["crossval", "--folds", "3", *words]) == 0
-    assert sum(passed) == 18
+    assert sum(passed) == 27
     table = list(csv.DictReader((tmp_path / "cv" / "crossval.csv").open()))
-    assert [row["fold"] for row in table] == ["1", "2", "3", "all", "mean", "std"]
+    held_out = ["1 on held out", "2 on held out", "3 on held out", "majority vote on held out", "mean vote on held out"]
+    assert [row["fold"] for row in table] == ["1", "2", "3", "all", "mean", "std", *held_out]
     accuracies = [float(row["accuracy"]) for row in table]
-    assert accuracies[4] == pytest.approx(np.mean(accuracies[:3])) and table[3]["n"] == "18"
-    assert json.loads((tmp_path / "cv" / "metrics.json").read_text())["small_cnn"]["out_of_fold"]["n"] == 18
+    assert accuracies[4] == pytest.approx(np.mean(accuracies[:3])) and table[3]["n"] == "21"
+    assert json.loads((tmp_path / "cv" / "metrics.json").read_text())["small_cnn"]["out_of_fold"]["n"] == 21
     page = (tmp_path / "cv" / "report.html").read_text()
     assert "over 3 folds" in page and 'href="fold_2/report.html"' in page and "data:image/png" in page
     # A fold is a run like any other, and its model says what its predictions say.
@@ -140,11 +199,24 @@ def test_each_image_passes_the_frozen_part_once(
     chosen = images.select([images.ids.index(image_id) for image_id in told.ids])
     said = predict_images(load_predictor(run.folder), chosen)
     np.testing.assert_allclose(told.probabilities, said.probabilities, atol=1e-6)
+    # What is held out stands in no fold, every model says something of it, and the votes follow from that.
+    runs = [open_run(tmp_path / "cv" / f"fold_{number}") for number in (1, 2, 3)]
+    alone = [read_predictions(run.folder / "predictions.csv").part("held_out") for run in runs]
+    tested = [set(read_predictions(run.folder / "predictions.csv").part("test").ids) for run in runs]
+    assert len(alone[0]) == 6 and not set(alone[0].ids) & set.union(*tested) and len(set.union(*tested)) == 21
+    votes = read_predictions(tmp_path / "cv" / "held_out.csv")
+    assert votes.part("mean").ids == alone[0].ids == votes.part("majority").ids
+    mean = np.mean([one.probabilities for one in alone], axis=0)
+    np.testing.assert_allclose(votes.part("mean").probabilities, mean, atol=1e-8)
+    scores = json.loads((tmp_path / "cv" / "metrics.json").read_text())["small_cnn"]["held_out"]
+    assert scores["mean"]["accuracy"] == pytest.approx((mean.argmax(axis=1) == alone[0].labels).mean())
+    assert float(table[7]["accuracy"]) == pytest.approx(runs[1].metrics["held_out"]["accuracy"])
+    assert "Votes on 6 images" in page
     # Again into the same folder: refused; to go on: nothing is done twice.
     capsys.readouterr()
     assert main(["crossval", "--folds", "3", *words]) == 2 and "exists already" in capsys.readouterr().err
     assert main(["crossval", "--folds", "3", "--resume", *words]) == 0
-    assert sum(passed) == 18 and "finished already" in capsys.readouterr().out
+    assert sum(passed) == 27 and "finished already" in capsys.readouterr().out
 
 
 def test_several_backbones_make_one_table(small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

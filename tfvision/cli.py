@@ -98,7 +98,8 @@ def crossval(args: argparse.Namespace) -> None:
     _load_tensorflow(args)
     from tfvision.crossval import cross_validate
 
-    cross_validate(config, backbones=backbones, folds=args.folds, resume=args.go_on)
+    audit = None if args.audit is None else from_dict(AuditConfig, load_yaml(args.audit) if args.audit else {})
+    cross_validate(config, backbones=backbones, folds=args.folds, audit=audit, resume=args.go_on)
 
 
 def search(args: argparse.Namespace) -> None:
@@ -299,6 +300,13 @@ def _parser() -> Parser:
 
     command = _add_verb(verbs, "crossval", crossval)
     command.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default 5)")
+    command.add_argument(
+        "--audit",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="audit the images first, with the options of a YAML file if one is given, and fold those that are clean",
+    )
     command.add_argument("--config", metavar="FILE", help="YAML file of options, or the name of a recipe")
     command.add_argument(
         "--resume", dest="go_on", action="store_true", help="go on in the folder --output, where folds are finished"

@@ -63,6 +63,9 @@ class Split:
     )
     folds: int | None = option(None, "divide all images into so many folds, one of which is the test; see `crossval`")
     fold: int | None = option(None, "which fold is the test, from 1 on")
+    held_out: float = option(
+        0.0, "with folds: share of the images, 0..0.9, that stands in none of them and on which their models vote"
+    )
     group_duplicates: bool = option(
         False, "keep near-duplicates, found by a perceptual hash and verified by their pixels, in one part too"
     )
@@ -72,6 +75,8 @@ class Split:
             raise UsageError("split.folds and split.fold belong together: how many, and which one is the test")
         if self.folds is not None and not (self.folds >= 2 and 1 <= self.fold <= self.folds):
             raise UsageError(f"split.fold: expected 1 to split.folds, 2 or more, got fold {self.fold} of {self.folds}")
+        if not 0 <= self.held_out <= 0.9:
+            raise UsageError(f"split.held_out: expected a share from 0 to 0.9, got {self.held_out}")
         if self.folds is not None and self.file:
             raise UsageError("split.folds draws a split, and split.file gives one; keep one of them")
 

@@ -1,10 +1,13 @@
-"""Cross-validation: a run for each fold, each image predicted by the one model that did not see it."""
+"""Cross-validation: a run for each fold, each image predicted by the one model that did not see it.
+
+Images held out of all folds were seen by no model: on these all vote.
+"""
 
 import csv
 import functools
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from statistics import mean, stdev
@@ -12,12 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from tfvision.audit.options import AuditConfig
 from tfvision.box_results import compute_box_part, describe_box_scores
 from tfvision.config import TrainConfig
+from tfvision.data.splits import HELD_OUT
 from tfvision.errors import UsageError
 from tfvision.evaluation.box_predictions import read_box_predictions, write_box_predictions
 from tfvision.evaluation.metrics import compute_metrics
 from tfvision.evaluation.predictions import Predictions, read_predictions, write_predictions
+from tfvision.evaluation.voting import vote
 from tfvision.experiment import train_from_config
 from tfvision.files import write_json, write_text
 from tfvision.models.backbones import backbone_facts
@@ -27,6 +33,8 @@ from tfvision.runs import CONFIG, METRICS, PREDICTIONS, Run, refuse_existing
 from tfvision.tasks import has_boxes
 
 TABLE = "crossval.csv"
+VOTES = "held_out.csv"
+AUDIT = "audit"
 SCORES = {
     "accuracy": "accuracy",
     "precision_macro": "precision",
@@ -45,11 +53,15 @@ class FoldScores:
         backbone: A key of BACKBONES.
         folds: One part of metrics.json for each fold.
         together: Scores of all out-of-fold predictions together.
+        alone: Scores of each fold's model on the images held out of all folds; empty if there are none.
+        votes: Scores of their votes on these images, by the kind of vote.
     """
 
     backbone: str
     folds: tuple[Mapping[str, Any], ...]
     together: Mapping[str, Any]
+    alone: tuple[Mapping[str, Any], ...] = ()
+    votes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def names(self) -> dict[str, str]:
@@ -64,12 +76,19 @@ class FoldScores:
 
     def spread(self, score: str) -> tuple[float, float]:
         """Return mean and standard deviation (of a sample, n - 1) of a score over the folds."""
-        values = [self.score_of(fold, score) for fold in self.folds]
+        return self._spread(self.folds, score)
+
+    def spread_alone(self, score: str) -> tuple[float, float]:
+        """Return the same of the models of the folds on what is held out, which is the same for all."""
+        return self._spread(self.alone, score)
+
+    def _spread(self, parts: Sequence[Mapping[str, Any]], score: str) -> tuple[float, float]:
+        values = [self.score_of(part, score) for part in parts]
         return mean(values), stdev(values)
 
 
 def cross_validate(
-    config: TrainConfig, *, backbones: Sequence[str], folds: int, resume: bool = False
+    config: TrainConfig, *, backbones: Sequence[str], folds: int, audit: AuditConfig | None = None, resume: bool = False
 ) -> list[FoldScores]:
     """Do all that `tfvision crossval` does.
 
@@ -80,6 +99,8 @@ def cross_validate(
         config: The options of each run.
         backbones: One or several to compare, on the same folds.
         folds: Number of folds, 2 or more.
+        audit: Audit the images first, into `audit/`, and fold what is clean; its data, output, source and seed are those
+            of `config`.
         resume: Go on in an existing folder: finished folds are kept, an unfinished one goes on.
 
     Returns:
@@ -93,10 +114,15 @@ def cross_validate(
     backbones = list(dict.fromkeys(backbones))
     for backbone in backbones:
         backbone_facts(backbone)
+    if config.split.held_out and has_boxes(config.task):
+        raise UsageError("split.held_out: the models of the folds vote on classes, not on boxes; leave it out")
     name = Path(config.data).name.split(".")[0] or "data"
     output = Path(config.output or Path("runs") / f"{name}-crossval-{datetime.now():%Y%m%d-%H%M%S}")
     if not resume:
         refuse_existing(output)
+    if audit:
+        audit = replace(audit, data=config.data, output=str(output / AUDIT), source=config.source, seed=config.seed)
+        config = replace(config, data=_audited(audit))
     found: list[FoldScores] = []
     first: TrainConfig | None = None
     for backbone in backbones:
@@ -114,11 +140,37 @@ def describe(found: Sequence[FoldScores]) -> str:
     """Return a table of mean and standard deviation over the folds, a line a backbone."""
     names = found[0].names
     rows = [("backbone", *names.values())]
-    rows += [(each.backbone, *("{:.4f} ± {:.4f}".format(*each.spread(score)) for score in names)) for each in found]
+    rows += [(each.backbone, *(_plus_minus(each.spread(score)) for score in names)) for each in found]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    lines += [line for each in found if each.votes for line in _describe_votes(each)]
     boxes = [each for each in found if "mean_iou" in each.together]
     return "\n".join([*lines, *(describe_box_scores(each.backbone, each.together) for each in boxes)])
+
+
+def _describe_votes(found: FoldScores) -> list[str]:
+    count = next(iter(found.votes.values()))["n"]
+    rows = [("one model", "  ".join(f"{name} {_plus_minus(found.spread_alone(key))}" for key, name in SCORES.items()))]
+    rows += [
+        (f"{kind} vote", "  ".join(f"{name} {scores[key]:.4f}" for key, name in SCORES.items()))
+        for kind, scores in found.votes.items()
+    ]
+    head = f"{found.backbone} on {count:,} images held out of all folds"
+    return [head, *(f"  {name:<13} {text}" for name, text in rows)]
+
+
+def _plus_minus(spread: tuple[float, float]) -> str:
+    return "{:.4f} ± {:.4f}".format(*spread)
+
+
+def _audited(options: AuditConfig) -> str:
+    """Return the path of the list of clean images; an audit that is there is not repeated."""
+    from tfvision.audit.run import CLEAN, audit_from_config
+
+    clean = Path(options.output) / CLEAN
+    if not clean.is_file():
+        audit_from_config(options)
+    return str(clean)
 
 
 def _fold(config: TrainConfig, folder: Path, number: int, folds: int, resume: bool) -> Run:
@@ -146,7 +198,16 @@ def _collect(backbone: str, folder: Path, runs: Sequence[Run]) -> FoldScores:
     )
     write_predictions(folder / PREDICTIONS, together)
     scores = compute_metrics(together.labels, together.probabilities, together.class_names)
-    return FoldScores(backbone, tuple(run.metrics["test"] for run in runs), scores)
+    tested = FoldScores(backbone, tuple(run.metrics["test"] for run in runs), scores)
+    return replace(tested, **_vote(folder, runs)) if runs[0].config.split.held_out else tested
+
+
+def _vote(folder: Path, runs: Sequence[Run]) -> dict[str, Any]:
+    """Write how the models of all folds vote on what none of them saw, and score each of them and their votes."""
+    found = vote([read_predictions(run.folder / PREDICTIONS).part(HELD_OUT) for run in runs])
+    write_predictions(folder / VOTES, functools.reduce(lambda first, second: first.joined(second), found.values()))
+    scores = {kind: compute_metrics(one.labels, one.probabilities, one.class_names) for kind, one in found.items()}
+    return {"alone": tuple(run.metrics[HELD_OUT] for run in runs), "votes": scores}
 
 
 def _collect_boxes(backbone: str, folder: Path, runs: Sequence[Run]) -> FoldScores:
@@ -175,12 +236,20 @@ def _write(output: Path, found: Sequence[FoldScores]) -> None:
             )
         for label, place in (("mean", 0), ("std", 1)):
             writer.writerow((each.backbone, label, "", *(f"{each.spread(score)[place]:.6g}" for score in names)))
+        held_out = [(f"{number} on held out", scores) for number, scores in enumerate(each.alone, start=1)]
+        for label, scores in (*held_out, *((f"{kind} vote on held out", one) for kind, one in each.votes.items())):
+            writer.writerow((each.backbone, label, scores["n"], *(f"{scores[score]:.6g}" for score in names)))
     write_text(output / TABLE, text.getvalue())
     spread = {
         each.backbone: {
             "folds": {score: dict(zip(("mean", "std"), each.spread(score), strict=True)) for score in names},
             "out_of_fold": each.together,
+            **({HELD_OUT: {"one_model": _spreads(each), **each.votes}} if each.votes else {}),
         }
         for each in found
     }
     write_json(output / METRICS, spread)
+
+
+def _spreads(found: FoldScores) -> dict[str, dict[str, float]]:
+    return {score: dict(zip(("mean", "std"), found.spread_alone(score), strict=True)) for score in found.names}

@@ -16,7 +16,7 @@ from tfvision.config import Phase, TrainConfig
 from tfvision.data.imageset import ImageSet
 from tfvision.data.resize import Resize
 from tfvision.data.sources import open_images
-from tfvision.data.splits import describe_splits
+from tfvision.data.splits import HELD_OUT, describe_splits
 from tfvision.environment import describe_environment
 from tfvision.errors import UsageError
 from tfvision.files import remove_leftovers, to_json
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from tfvision.models.classifier import OpenBackbone
     from tfvision.training.settings import TrainingSettings
 
-PARTS = ("train", "validation", "test")
+PARTS = ("train", "validation", "test", HELD_OUT)
 # Options that a built model has behind it.
 _BUILT = ("backbone", "weights", "image_size", "channels", "head", "small_cnn", "precision")
 
@@ -78,7 +78,7 @@ class Experiment:
 
     @cached_property
     def parts(self) -> dict[str, ImageSet]:
-        """The images of `train`, `validation` and `test` whose labels may be used."""
+        """The images of each part whose labels may be used."""
         usable = with_labels(self.data, self.config)
         return {part: self.data.images.select((self.data.split == part) & usable) for part in PARTS}
 

@@ -42,8 +42,10 @@ def prepare_images(images: ImageSet, config: TrainConfig) -> Prepared:
 
     Raises:
         DataError: One class only, unreadable images, a class with fewer than 3 images.
-        UsageError: A split without validation images.
+        UsageError: A split without validation images, or images held out where there are no folds.
     """
+    if config.split.held_out and config.split.folds is None:
+        raise UsageError("split.held_out is of folds; leave it out, or use `tfvision crossval`")
     if has_classes(config.task) and len(images.class_names) < 2:
         raise DataError(
             f"{config.data} has the one class {images.class_names[0]}; expected two or more, one folder each"
@@ -86,8 +88,8 @@ def _split(images: ImageSet, hashes: tuple[str, ...], config: TrainConfig) -> Sp
     if options.file:
         return Split(read_splits(options.file, images, hashes), (f"split as in {options.file}",))
     if options.folds is not None:
-        drawn = {"folds": options.folds, "fold": options.fold, "validation": options.validation}
-        return split_by_fold(images, hashes, **drawn, seed=config.seed)
+        shares = {"validation": options.validation, "held_out": options.held_out}
+        return split_by_fold(images, hashes, folds=options.folds, fold=options.fold, **shares, seed=config.seed)
     shares = {"validation": options.validation, "test": options.test}
     return split_images(images, hashes, **shares, given=options.given, seed=config.seed)
 

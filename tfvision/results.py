@@ -14,6 +14,7 @@ from tfvision.data.augmentation.augment import augment_image, image_generator
 from tfvision.data.augmentation.augment_layers import rand_augment_layer
 from tfvision.data.imageset import ImageSet
 from tfvision.data.pipeline import load_image
+from tfvision.data.splits import HELD_OUT
 from tfvision.errors import RunError
 from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions, write_box_predictions
 from tfvision.evaluation.image_grid import plot_image_grid
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from tfvision.training.settings import TrainingSettings
 
+SCORED = ("validation", "test", HELD_OUT)
 _SAMPLES = 24  # images in a picture of samples
 
 
@@ -49,7 +51,7 @@ def write_results(
     stored: bool = False,
     outputs: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, Any]:
-    """Predict validation and test once, and write everything that follows from it into the run folder.
+    """Predict validation, test and what folds hold out once, and write all that follows from it into the run folder.
 
     Args:
         run: The run; its history is there, if it has one.
@@ -107,9 +109,9 @@ def evaluate_images(predictor: Predictor, images: ImageSet) -> dict[str, Any]:
 
 
 def predict_parts(predictor: KerasPredictor, given: Mapping[str, ImageSet]) -> Predictions | BoxPredictions:
-    """Predict the validation and the test images of a run, in this order."""
+    """Predict the validation and the test images of a run, and those held out of its folds, in this order."""
     found = []
-    for part, images in ((part, given[part]) for part in ("validation", "test") if len(given[part])):
+    for part, images in ((part, given[part]) for part in SCORED if part in given and len(given[part])):
         parts, what = np.full(len(images), part), f"predicting {part}"
         if has_boxes(predictor.facts.task):
             found.append(predict_boxes(predictor, images, parts=parts, what=what))

@@ -19,6 +19,7 @@ from tfvision.data.imageset import ImageSet
 from tfvision.data.listing import listing
 from tfvision.data.selection import describe_selection
 from tfvision.data.sources import open_images
+from tfvision.data.splits import HELD_OUT
 from tfvision.data.stratify import PARTS
 from tfvision.errors import DataError, UsageError
 from tfvision.files import nearest, write_text
@@ -137,7 +138,7 @@ def read_parts(path: Path | str, images: ImageSet) -> np.ndarray:
     if not rows or not {"id", "part"} <= rows[0].keys():
         raise DataError(f"{path} is no split; expected a CSV with the columns id and part")
     part_of = {row["id"]: row["part"] for row in rows}
-    if wrong := sorted({str(part) for part in part_of.values()} - {*PARTS, ""}):
+    if wrong := sorted({str(part) for part in part_of.values()} - {*PARTS, HELD_OUT, ""}):
         raise DataError(f"{path} has the part {wrong[0]!r}; expected {', '.join(PARTS)} or nothing")
     known = set(images.ids)
     if unknown := [image_id for image_id in part_of if image_id not in known]:

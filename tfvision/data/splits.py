@@ -19,6 +19,7 @@ from tfvision.errors import DataError, UsageError
 from tfvision.files import nearest
 
 LEFT_OUT = ""
+HELD_OUT = "held_out"  # of all folds
 MIN_IMAGES = 3
 GIVEN = get_args(get_type_hints(config.Split)["given"])
 
@@ -28,7 +29,7 @@ class Split:
     """Which part each image stands in.
 
     Attributes:
-        parts: str (n,), one of `PARTS`, or "" for an image left out.
+        parts: str (n,), one of `PARTS`, "held_out" for one that stands in no fold, or "" for an image left out.
         notes: What a person should know of how it came about, one line each.
     """
 
@@ -84,7 +85,14 @@ def split_images(
 
 
 def split_by_fold(
-    images: ImageSet, hashes: tuple[str, ...], *, folds: int, fold: int, validation: float, seed: int
+    images: ImageSet,
+    hashes: tuple[str, ...],
+    *,
+    folds: int,
+    fold: int,
+    validation: float,
+    held_out: float = 0.0,
+    seed: int,
 ) -> Split:
     """Take one of several folds as the test, and draw validation from the others.
 
@@ -93,7 +101,8 @@ def split_by_fold(
         hashes: Content hash of each image; images with equal ones stay together, as groups do.
         folds: How many; each image is the test in one of them.
         fold: Which, from 1 on.
-        validation: Share of all images for validation.
+        validation: Share of the images in folds for validation.
+        held_out: Share of all images that stands in no fold, the same ones for each `fold`.
         seed: Seed of the draw.
 
     Raises:
@@ -106,9 +115,16 @@ def split_by_fold(
     notes = () if images.parts is None else ("the parts that the data brings are ignored: folds are drawn from all",)
     kept = _one_group_each(images, hashes)
     parts = np.full(len(images), LEFT_OUT, "U10")
+    if held_out:
+        parts[kept] = _draw(images, hashes, kept, (1 - held_out, 0.0, held_out), seed)
+        parts[parts == "test"] = HELD_OUT
+        notes += (f"{(parts == HELD_OUT).sum():,} images are held out of all folds",)
+    folded = kept & (parts != HELD_OUT)
     fold_of = np.full(len(images), -1)
-    fold_of[kept] = draw_folds(images.select(kept), tuple(hashes[i] for i in np.flatnonzero(kept)), folds, seed) + 1
-    others = kept & (fold_of != fold)
+    fold_of[folded] = (
+        draw_folds(images.select(folded), tuple(hashes[i] for i in np.flatnonzero(folded)), folds, seed) + 1
+    )
+    others = folded & (fold_of != fold)
     parts[others] = _draw(images, hashes, others, (1 - share, share, 0.0), seed)
     parts[fold_of == fold] = "test"
     _check_learned(images, parts)
@@ -155,7 +171,7 @@ def read_splits(path: Path | str, images: ImageSet, hashes: tuple[str, ...]) -> 
     found = {row["id"]: row["part"] for row in rows}
     if twice := [image_id for image_id, count in Counter(row["id"] for row in rows).items() if count > 1]:
         raise DataError(f"{path} names {len(twice):,} ids more than once: {listing(twice)}; keep one row each")
-    if wrong := sorted({str(part) for part in found.values()} - {*PARTS, LEFT_OUT}):
+    if wrong := sorted({str(part) for part in found.values()} - {*PARTS, HELD_OUT, LEFT_OUT}):
         raise DataError(f"{path} has the part {wrong[0]!r}; expected {', '.join(PARTS)} or nothing")
     known = set(images.ids)
     for names, what in (

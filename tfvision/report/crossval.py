@@ -72,8 +72,20 @@ def _backbone(output: Path, found: "FoldScores", *, several: bool) -> dict[str, 
         "folds": rows,
         "together": _cells(found, found.together),
         "predictions": (folder / PREDICTIONS).as_posix(),
+        "held_out": _held_out(found),
+        "votes": (folder / "held_out.csv").as_posix(),
         "confusion": _confusion(output / folder / PLOTS / "confusion_matrix.png", found),
     }
+
+
+def _held_out(found: "FoldScores") -> dict[str, Any] | None:
+    """Return the rows of one model and of the votes on what is held out of all folds."""
+    if not found.votes:
+        return None
+    alone = ["{:.4f} ± {:.4f}".format(*found.spread_alone(score)) for score in found.names]
+    rows = [("one model, mean ± deviation over the folds", alone)]
+    rows += [(f"{kind} vote", _cells(found, scores)["scores"]) for kind, scores in found.votes.items()]
+    return {"n": f"{next(iter(found.votes.values()))['n']:,}", "rows": rows}
 
 
 def _cells(found: "FoldScores", scores: Any) -> dict[str, Any]:
