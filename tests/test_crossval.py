@@ -17,7 +17,6 @@ from tfvision.data.imageset import ImageSet
 from tfvision.data.splits import split_by_fold
 from tfvision.errors import DataError, UsageError
 from tfvision.evaluation.voting import vote_majority, vote_mean
-from tfvision.preparation import prepare_images
 from tfvision.runs import open_run
 
 
@@ -86,8 +85,6 @@ def test_what_is_held_out_is_the_same_for_each_fold_and_shared_by_none() -> None
     assert all(np.array_equal(parts == "held_out", held_out) for parts in drawn)
     assert not set(images.groups[held_out]) & set(images.groups[~held_out])
     assert np.array_equal(np.sum([parts == "test" for parts in drawn], axis=0), ~held_out)
-    with pytest.raises(UsageError, match="is of folds"):
-        prepare_images(images, TrainConfig(split=Split(held_out=0.2)))
     with pytest.raises(UsageError, match=r"share from 0 to 0.9, got -0\.1"):
         Split(held_out=-0.1)
     with pytest.raises(UsageError, match="vote on classes, not on boxes"):

@@ -30,6 +30,8 @@ NOT_RUN = {
     "earth_resnet50_original",
     "animal_localization",
     "head_search",
+    "blood_cells",
+    "blood_cells_search",
 }
 
 
@@ -87,7 +89,7 @@ def test_search_dry_runs(recipe: Path, capsys: pytest.CaptureFixture, tmp_path: 
     assert main(words) == 0
     said = capsys.readouterr().out
     counts = [int(number) for number in re.findall(r"(\d+) trials\n", said)]
-    assert counts == {"cactus_search": [16, 12, 3], "head_search": [20]}[recipe.stem]
+    assert counts == {"cactus_search": [16, 12, 3], "head_search": [20], "blood_cells_search": [20]}[recipe.stem]
 
 
 def stand_in_data(recipe: str, folder: Path) -> Path:
@@ -113,7 +115,7 @@ def write_boxed(folder: Path) -> Path:
 @pytest.mark.parametrize("recipe", ALL, ids=lambda path: path.stem)
 def test_header_says_command_and_figure(recipe: Path) -> None:
     header = "".join(line for line in recipe.read_text().splitlines(keepends=True) if line.startswith("#"))
-    command = re.search(r"^#\s+(tfvision (?:train|search) .*)$", header, re.MULTILINE)
+    command = re.search(r"^#\s+(tfvision (?:train|crossval|search) .*)$", header, re.MULTILINE)
     assert command, "the header names no command"
     args = _parser().parse_args(shlex.split(command[1])[1:])
     assert Path(args.config).name == recipe.name

@@ -42,10 +42,8 @@ def prepare_images(images: ImageSet, config: TrainConfig) -> Prepared:
 
     Raises:
         DataError: One class only, unreadable images, a class with fewer than 3 images.
-        UsageError: A split without validation images, or images held out where there are no folds.
+        UsageError: A split without validation images.
     """
-    if config.split.held_out and config.split.folds is None:
-        raise UsageError("split.held_out is of folds; leave it out, or use `tfvision crossval`")
     if has_classes(config.task) and len(images.class_names) < 2:
         raise DataError(
             f"{config.data} has the one class {images.class_names[0]}; expected two or more, one folder each"
@@ -91,7 +89,10 @@ def _split(images: ImageSet, hashes: tuple[str, ...], config: TrainConfig) -> Sp
         shares = {"validation": options.validation, "held_out": options.held_out}
         return split_by_fold(images, hashes, folds=options.folds, fold=options.fold, **shares, seed=config.seed)
     shares = {"validation": options.validation, "test": options.test}
-    return split_images(images, hashes, **shares, given=options.given, seed=config.seed)
+    split = split_images(images, hashes, **shares, given=options.given, seed=config.seed)
+    if options.held_out:  # a recipe for `crossval` trains a single run, too
+        return Split(split.parts, (*split.notes, "split.held_out is of folds: nothing is held out here"))
+    return split
 
 
 def _tied(images: ImageSet, hashes: tuple[str, ...]) -> tuple[tuple[str, ...], str]:

@@ -1,5 +1,6 @@
 """The recipes that come with tfvision, by name."""
 
+import re
 from pathlib import Path
 
 from tfvision.errors import UsageError
@@ -39,4 +40,5 @@ def header(path: Path) -> tuple[str, str]:
             break
         comments.append(line[1:].strip())
     figure = next((line for line in comments if line.startswith(("here:", "not yet run"))), "")
-    return " ".join(comments).split(". ")[0].split(" tfvision train")[0].rstrip("."), figure.removeprefix("here: ")
+    first = re.split(r"\. | tfvision (?:train|crossval|search) ", " ".join(comments))[0]
+    return first.rstrip("."), figure.removeprefix("here: ")
