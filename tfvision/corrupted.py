@@ -1,6 +1,5 @@
 """Scores under corruption: the same images, worse and worse, and how far a model follows."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from tfvision.evaluation.image_grid import plot_image_grid
 from tfvision.evaluation.metrics import draw_weights
 from tfvision.evaluation.predictions import Predictions
 from tfvision.evaluation.scores import count_classes, count_scores, probability_scores
-from tfvision.files import replacing
+from tfvision.files import to_csv, write_text
 from tfvision.prediction import Predictor, predict_labelled
 from tfvision.progress import console
 
@@ -129,10 +128,7 @@ def write_corrupted(scores: CorruptedScores, images: ImageSet, table: Path, plot
         RunError: A file cannot be written.
     """
     picture, samples = plots / f"{table.stem}.png", plots / f"{table.stem}_samples.png"
-    with replacing(table) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(scores.rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(scores.rows)
+    write_text(table, to_csv(scores.rows))
     names = list(dict.fromkeys(str(row["corruption"]) for row in scores.rows))
     plot_corruptions({name: scores.accuracies(name) for name in names}, scores.clean, picture)
     shown, captions = [], []

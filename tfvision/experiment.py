@@ -82,6 +82,11 @@ class Experiment:
         usable = with_labels(self.data, self.config)
         return {part: self.data.images.select((self.data.split == part) & usable) for part in PARTS}
 
+    @cached_property
+    def plan(self) -> str:
+        """What is trained on what, in lines."""
+        return describe_plan(self.model, self.parts, self.config, self.facts, self.data.notes)
+
     @property
     def splits(self) -> str:
         """The text of splits.csv."""
@@ -313,17 +318,12 @@ def _input_size(sizes: np.ndarray, image_size: int) -> int:
     return side if side < image_size and (sizes == side).all() else image_size
 
 
-def describe_experiment(experiment: Experiment) -> str:
-    """Return the plan of an experiment in lines."""
-    return describe_plan(experiment.model, experiment.parts, experiment.config, experiment.facts, experiment.data.notes)
-
-
 def first_files(experiment: Experiment) -> dict[str, str]:
     """Return the text of the files that a run folder begins with."""
     return {
         CONFIG: to_yaml(experiment.config, comments=True),
         SPLITS: experiment.splits,
-        SUMMARY: f"{describe_experiment(experiment)}\n\n{summarize(experiment.model)}",
+        SUMMARY: f"{experiment.plan}\n\n{summarize(experiment.model)}",
         ENVIRONMENT: to_json(describe_environment()),
     }
 
@@ -331,19 +331,19 @@ def first_files(experiment: Experiment) -> dict[str, str]:
 def begin_run(experiment: Experiment, output: Path, *, resume: bool) -> Run:
     """Print the plan and make the run folder; to resume, check that the run there has the same options and data."""
     if not resume:
-        console.print(describe_experiment(experiment))
+        console.print(experiment.plan)
         return create_run(output, first_files(experiment))
     run = open_unfinished(output)
     check_config(run, experiment.config)
     check_data(run, list(csv.DictReader(io.StringIO(experiment.splits, newline=""))))
-    console.print(describe_experiment(experiment))
+    console.print(experiment.plan)
     return run
 
 
 def _dry_run(experiment: Experiment, output: Path) -> None:
     from tfvision.training.fit import try_one_batch
 
-    console.print(describe_experiment(experiment))
+    console.print(experiment.plan)
     if experiment.config.classifier:
         from tfvision.shallow import try_features
 

@@ -25,7 +25,7 @@ from tfvision.evaluation.plots import plot_calibration, plot_confusion_matrix, p
 from tfvision.evaluation.predictions import Predictions, read_predictions, write_predictions
 from tfvision.evaluation.thumbnails import thumbnail
 from tfvision.files import write_json
-from tfvision.prediction import KerasPredictor, Predictor, predict_boxes, predict_labelled
+from tfvision.prediction import KerasPredictor, predict_boxes
 from tfvision.progress import say_result
 from tfvision.pseudo_label import write_pseudo_results
 from tfvision.report.page import write_report
@@ -89,23 +89,6 @@ def write_results(
     _plot_results(run, predictions, metrics, parts)
     say_result(f"\n{describe_scores(metrics)}\nreport: {write_report(run.folder)}")
     return metrics
-
-
-def evaluate_images(predictor: Predictor, images: ImageSet) -> dict[str, Any]:
-    """Score a model on other labelled images.
-
-    Args:
-        predictor: See `load_predictor`.
-        images: Their classes are matched with the model's by name; with boxes for a model that finds them.
-
-    Returns:
-        One part of metrics.json, and `missing_classes`: those of the model that the images lack.
-
-    Raises:
-        DataError: A class the model does not know, or unreadable images.
-    """
-    found, missing = predict_labelled(predictor, images)
-    return {**compute_part(found, predictor.facts), "missing_classes": missing}
 
 
 def predict_parts(predictor: KerasPredictor, given: Mapping[str, ImageSet]) -> Predictions | BoxPredictions:

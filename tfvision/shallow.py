@@ -9,7 +9,7 @@ from tfvision.config import Augmentation, TrainConfig
 from tfvision.data.imageset import ImageSet
 from tfvision.environment import describe_environment
 from tfvision.errors import UsageError
-from tfvision.experiment import Experiment, begin_run, describe_experiment, first_files
+from tfvision.experiment import Experiment, begin_run, first_files
 from tfvision.files import remove_leftovers, to_csv, write_json, write_text
 from tfvision.models.shallow_heads import attach_head
 from tfvision.options import to_yaml
@@ -142,7 +142,7 @@ def _write_choice(experiment: Experiment, run: Run, fitted: Fitted, layers: str,
     chosen = replace(config, shallow=replace(config.shallow, **fitted.best.options))
     write_text(run.folder / CONFIG, to_yaml(chosen, comments=True))
     write_text(run.folder / CANDIDATES, to_csv(fitted.tried))
-    write_text(run.folder / SUMMARY, f"{describe_experiment(experiment)}\n{'chosen':<10} {_chosen(fitted)}\n\n{layers}")
+    write_text(run.folder / SUMMARY, f"{experiment.plan}\n{'chosen':<10} {_chosen(fitted)}\n\n{layers}")
     write_json(run.folder / ENVIRONMENT, {**describe_environment(), "seconds": round(seconds, 2)})
 
 

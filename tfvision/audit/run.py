@@ -1,6 +1,5 @@
 """The audit of a data set: every check in order, then the three files."""
 
-import csv
 import shlex
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -19,8 +18,7 @@ from tfvision.data.imageset import ImageSet
 from tfvision.data.listing import listing
 from tfvision.data.selection import describe_selection
 from tfvision.data.sources import open_images
-from tfvision.data.splits import HELD_OUT
-from tfvision.data.stratify import PARTS
+from tfvision.data.splits import read_parts
 from tfvision.errors import DataError, UsageError
 from tfvision.files import nearest, write_text
 from tfvision.progress import ProgressLine, console, say_result
@@ -61,7 +59,7 @@ def audit_from_config(config: AuditConfig) -> Audit:
     for note in images.notes:
         console.print(note)
     if config.splits:
-        images = replace(images, parts=read_parts(config.splits, images))
+        images = replace(images, parts=parts_of(config.splits, images))
     audit = audit_images(images, config)
     command = ""
     if config.labelled:
@@ -124,22 +122,13 @@ def check_removed(remove: list[str]) -> None:
             )
 
 
-def read_parts(path: Path | str, images: ImageSet) -> np.ndarray:
+def parts_of(path: Path | str, images: ImageSet) -> np.ndarray:
     """Read the part of each image from a splits.csv; images that it does not name stand in none.
 
     Raises:
         DataError: No such file, no columns id and part, or ids that the data does not have.
     """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read the split {path}: {error}; give the splits.csv of a run") from error
-    if not rows or not {"id", "part"} <= rows[0].keys():
-        raise DataError(f"{path} is no split; expected a CSV with the columns id and part")
-    part_of = {row["id"]: row["part"] for row in rows}
-    if wrong := sorted({str(part) for part in part_of.values()} - {*PARTS, HELD_OUT, ""}):
-        raise DataError(f"{path} has the part {wrong[0]!r}; expected {', '.join(PARTS)} or nothing")
+    part_of = read_parts(path)
     known = set(images.ids)
     if unknown := [image_id for image_id in part_of if image_id not in known]:
         raise DataError(

@@ -146,6 +146,27 @@ def describe_splits(images: ImageSet, parts: np.ndarray, hashes: Sequence[str]) 
     return text.getvalue()
 
 
+def read_parts(path: Path | str) -> dict[str, str]:
+    """Read the part of each id from a `splits.csv`.
+
+    Raises:
+        DataError: No such file, no columns id and part, an id twice, or an unknown part.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot read the split {path}: {error}; give the splits.csv of a run") from error
+    if not rows or not {"id", "part"} <= rows[0].keys():
+        raise DataError(f"{path} is no split; expected a CSV with the columns id and part")
+    found = {row["id"]: row["part"] for row in rows}
+    if twice := [image_id for image_id, count in Counter(row["id"] for row in rows).items() if count > 1]:
+        raise DataError(f"{path} names {len(twice):,} ids more than once: {listing(twice)}; keep one row each")
+    if wrong := sorted({str(part) for part in found.values()} - {*PARTS, HELD_OUT, LEFT_OUT}):
+        raise DataError(f"{path} has the part {wrong[0]!r}; expected {', '.join(PARTS)} or nothing")
+    return found
+
+
 def read_splits(path: Path | str, images: ImageSet, hashes: tuple[str, ...]) -> np.ndarray:
     """Read the `splits.csv` of another run on the same images.
 
@@ -161,18 +182,7 @@ def read_splits(path: Path | str, images: ImageSet, hashes: tuple[str, ...]) -> 
         DataError: No such file, its ids are not those of the images, exact copies or a group stand in two parts, or a
             class has no training images.
     """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read the split {path}: {error}; give the splits.csv of a run") from error
-    if not rows or not {"id", "part"} <= rows[0].keys():
-        raise DataError(f"{path} is no split; expected a CSV with the columns id and part")
-    found = {row["id"]: row["part"] for row in rows}
-    if twice := [image_id for image_id, count in Counter(row["id"] for row in rows).items() if count > 1]:
-        raise DataError(f"{path} names {len(twice):,} ids more than once: {listing(twice)}; keep one row each")
-    if wrong := sorted({str(part) for part in found.values()} - {*PARTS, HELD_OUT, LEFT_OUT}):
-        raise DataError(f"{path} has the part {wrong[0]!r}; expected {', '.join(PARTS)} or nothing")
+    found = read_parts(path)
     known = set(images.ids)
     for names, what in (
         ([i for i in found if i not in known], "ids that the data does not have"),
