@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfvision.cli import _parser, _train_config
+from tfvision.cli import build_parser
+from tfvision.cli.training import train_config
 from tfvision.config import Phase, TrainConfig
 from tfvision.errors import UsageError
 from tfvision.options import flatten, from_dict, leaves, parse_yaml, to_yaml
@@ -73,4 +74,4 @@ def test_flags_are_taken_or_refused(words: list[str]) -> None:
     if {"-h", "--help", "--version"} & set(words):
         return
     with contextlib.suppress(UsageError):
-        assert isinstance(_train_config(_parser().parse_args(["train", *words])), TrainConfig)
+        assert isinstance(train_config(build_parser().parse_args(["train", *words])), TrainConfig)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tfvision.cli import _parser, _train_config, main
+from tfvision.cli import build_parser, main
+from tfvision.cli.training import train_config
 from tfvision.config import TrainConfig
 from tfvision.options import leaves
 
@@ -41,9 +42,9 @@ def test_the_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("tfvision ")])
 def test_every_command_is_one_the_parser_takes(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    args = _parser().parse_args(shlex.split(command)[1:])
+    args = build_parser().parse_args(shlex.split(command)[1:])
     if args.verb.__name__ == "train" and not args.resume:
-        assert _train_config(args).data in ("eurosat.zip", "audit/clean.csv")
+        assert train_config(args).data in ("eurosat.zip", "audit/clean.csv")
 
 
 def test_every_flag_in_the_table_exists() -> None:
@@ -55,7 +56,7 @@ def test_every_flag_in_the_table_exists() -> None:
     assert len(flags) > 10
     running = {"dry_run", "device", "quiet", "debug"}  # how to run; no result depends on them, so they are no options
     assert {flag.replace("-", "_") for flag in flags} - running <= keys
-    _parser().parse_args(["train", "--device", "cpu", "--quiet", "--debug", "--dry-run"])
+    build_parser().parse_args(["train", "--device", "cpu", "--quiet", "--debug", "--dry-run"])
 
 
 def test_ci_calls_the_test_line_of_the_readme() -> None:

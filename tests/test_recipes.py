@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from conftest import CLASSES, write_tree
 
-from tfvision.cli import _parser, _train_config, main
+from tfvision.cli import build_parser, main
+from tfvision.cli.training import train_config
 from tfvision.config import TrainConfig
 from tfvision.models.classifier import build_classifier
 from tfvision.options import from_dict, load_yaml
@@ -117,7 +118,7 @@ def test_header_says_command_and_figure(recipe: Path) -> None:
     header = "".join(line for line in recipe.read_text().splitlines(keepends=True) if line.startswith("#"))
     command = re.search(r"^#\s+(tfvision (?:train|crossval|search) .*)$", header, re.MULTILINE)
     assert command, "the header names no command"
-    args = _parser().parse_args(shlex.split(command[1])[1:])
+    args = build_parser().parse_args(shlex.split(command[1])[1:])
     assert Path(args.config).name == recipe.name
     if recipe.stem in NOT_RUN:
         assert re.search("^# not yet run.*: .+", header, re.MULTILINE)
@@ -131,8 +132,8 @@ def test_header_says_command_and_figure(recipe: Path) -> None:
 
 def test_flags_beat_the_recipe() -> None:
     recipe = str(ROOT / "configs" / "earth_mobilenet_v2.yaml")
-    config = _train_config(
-        _parser().parse_args(["train", "--config", recipe, "--image-size", "64", "--augment.zoom", "0"])
+    config = train_config(
+        build_parser().parse_args(["train", "--config", recipe, "--image-size", "64", "--augment.zoom", "0"])
     )
     assert (config.image_size, config.augment.zoom) == (64, 0.0)
     assert config.backbone == "mobilenet_v2" and config.augment.quarter_turns

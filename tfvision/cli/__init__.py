@@ -1,0 +1,94 @@
+"""The command line: one verb, one short function. TensorFlow is loaded only by verbs that compute."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import tfvision
+from tfvision.cli import files, scoring, training
+from tfvision.errors import TfvisionError
+from tfvision.options import Parser
+from tfvision.progress import console, drop_output
+
+_VERBS = (  # in the order of `tfvision --help`
+    files.add_audit,
+    training.add_train,
+    training.add_crossval,
+    training.add_search,
+    scoring.add_evaluate,
+    scoring.add_predict,
+    scoring.add_compare,
+    scoring.add_threshold,
+    scoring.add_calibrate,
+    training.add_pseudo_label,
+    files.add_export,
+    files.add_cache,
+    files.add_list_things,
+)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a run as Ctrl-C does."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `tfvision` and return its exit status: 2 usage, 3 data, 4 a failed run, 130 interrupted."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    debug = bool(os.environ.get("TFVISION_DEBUG"))
+    with suppress(ValueError):  # outside the main thread there are no signals
+        signal.signal(signal.SIGTERM, _terminate)
+    try:
+        args = build_parser().parse_args(arguments)
+        debug |= getattr(args, "debug", False)
+        console.quiet = getattr(args, "quiet", False)
+        args.verb(args)
+        return 0
+    except TfvisionError as error:
+        if debug:
+            raise
+        return _fail(str(error), error.exit_status)
+    except KeyboardInterrupt as interruption:
+        return _fail(str(interruption) or "interrupted", 143 if isinstance(interruption, Terminated) else 130)
+    except BrokenPipeError:
+        drop_output()
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        reason = " ".join(str(error).split())[:300]
+        return _fail(f"{type(error).__name__}: {reason} (--debug shows where)", 4)
+    finally:
+        console.quiet = False
+        _flush()
+
+
+def build_parser() -> Parser:
+    """Return the parser of every verb and flag."""
+    parser = Parser(prog="tfvision", description=tfvision.__doc__)
+    parser.add_argument("--version", action="version", version=f"tfvision {tfvision.__version__}")
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB", parser_class=Parser)
+    for add in _VERBS:
+        add(verbs)
+    return parser
+
+
+def _terminate(signal_number: int, frame: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # asked twice, it ends at once
+    raise Terminated
+
+
+def _flush() -> None:
+    """Write what is left to say, here where a reader that left can still be borne; later it is an error."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        drop_output()
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"tfvision: {message}", file=sys.stderr)
+    return status

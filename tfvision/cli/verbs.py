@@ -1,0 +1,58 @@
+"""What verbs share: how they are added, their common flags, and loading TensorFlow."""
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from tfvision.device import use_device
+from tfvision.options import Parser
+
+
+def add_verb(verbs: Any, name: str, function: Any) -> Parser:
+    """Add a verb, whose help is the docstring of its function."""
+    # The usage that argparse writes of a hundred flags hides the list of them.
+    usage = None
+    if name in ("train", "crossval", "search", "audit"):
+        usage = "%(prog)s [--config FILE] [--data DATA] [options]"
+    command = verbs.add_parser(name, help=function.__doc__, description=function.__doc__, usage=usage)
+    command.set_defaults(verb=function, parser=command)
+    return command
+
+
+def add_print_config(command: Parser) -> None:
+    """Add `--print_config`."""
+    command.add_argument(
+        "--print_config",
+        "--print-config",
+        action="store_true",
+        help="print all options as YAML with their help, and stop",
+    )
+
+
+def add_running(command: Parser, *, computes: bool = True) -> None:
+    """Add the flags of how to run, which no result depends on; the device where a model computes."""
+    group = command.add_argument_group("running")
+    if computes:
+        group.add_argument("--device", metavar="NAME", help="cpu, gpu or gpu:1; default the first GPU, else the CPU")
+    group.add_argument("--quiet", action="store_true", help="print only results and errors")
+    group.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def load_tensorflow(args: argparse.Namespace) -> None:
+    """Import TensorFlow without what it says of CPU instructions and CUDA on its way up: nothing to act on.
+
+    It writes to the file descriptor before any log level counts, so the descriptor is what is turned away.
+    """
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        import tensorflow as tf
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+    tf.get_logger().setLevel("ERROR")  # it warns of retracing, which models of two input shapes cannot avoid
+    if args.device:
+        use_device(args.device)
