@@ -78,7 +78,7 @@ def naive_trial(train: ImageSet, validation: ImageSet, *, epochs: int) -> None:
     """Train a head on the frozen backbone as a Keras user would: every epoch passes the whole model."""
     model = build_classifier(BACKBONE, CLASSES, image_size=SIDE, weights="none", head_units=(128,))
     unfreeze(model, "none")
-    model.compile("adam", "categorical_crossentropy", ["accuracy"], jit_compile=False)
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
     resize = Resize(SIDE, SIDE)
     (x, y), held_out = (
         (load_images(images, np.arange(len(images)), resize), encode_labels(images)) for images in (train, validation)
