@@ -36,7 +36,7 @@ def write_crossval_report(output: Path, found: "Sequence[FoldScores]", config: "
     page = page_template("crossval.html").render(
         title=f"Cross-validation on {Path(config.data).name}",
         figure=f"{best.spread(main)[0]:.4f}",
-        headline=f"is the mean {names[main]} of {best.backbone} over {folds} folds, ± {best.spread(main)[1]:.4f}.",
+        headline=f"is the {names[main]} of {best.backbone}, averaged over {folds} folds, ± {best.spread(main)[1]:.4f}.",
         remarks=_remarks(found, best),
         folds=folds,
         names=list(names.values()),
@@ -55,6 +55,9 @@ def _remarks(found: "Sequence[FoldScores]", best: "FoldScores") -> list[str]:
         "Each image was the test of one fold: its prediction comes from the model that had not seen it.",
         "The deviation is that of the folds, whose training images overlap: it is no interval of the score.",
     ]
+    if baselines := best.together.get("baselines"):
+        without = (f"{name.replace('_', ' ')} {scores['mean_iou']:.4f}" for name, scores in baselines.items())
+        remarks.append(f"Mean IoU without a model: {', '.join(without)}.")
     if len(found) > 1:
         remarks.append(f"{best.backbone} was chosen among {len(found)} by these very scores: expect a little less.")
     return remarks
