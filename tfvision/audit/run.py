@@ -14,6 +14,7 @@ from tfvision.audit.kept import choose_kept
 from tfvision.audit.look import Damage, Look, look_at
 from tfvision.audit.options import AuditConfig
 from tfvision.audit.page import render_audit
+from tfvision.config import Source
 from tfvision.data.imageset import ImageSet
 from tfvision.data.listing import listing
 from tfvision.data.selection import describe_selection
@@ -156,10 +157,11 @@ def _moved(index: int | None, places: np.ndarray) -> int | None:
 
 
 def _source_flags(config: AuditConfig) -> list[str]:
-    """Return the flags that open the data as the audit did."""
+    """Return the flags that open the data as the audit did, without those that say what is so unasked."""
+    unasked = Source().columns()
     return [
         text
         for name, value in config.source.columns().items()
-        if value is not None
+        if value != unasked[name]
         for text in (f"--{name.replace('_', '-')}", value)
     ]
