@@ -117,6 +117,10 @@ class Augmentation:
         "opencv",
         "who does RandAugment: tfvision on OpenCV, or the slower layer of a library; keras_cv ignores the seed",
     )
+    augmix: float = option(0.0, "severity of AugMix, 0..10 (3 in its paper); 0 is off")
+    augmix_width: int = option(3, "chains of operations that AugMix mixes, 1..10")
+    augmix_depth: int = option(0, "operations in each chain of AugMix, 1..10; 0 draws 1 to 3")
+    augmix_alpha: float = option(1.0, "alpha of the distributions that weigh AugMix's chains and the image, 0.01..100")
     fill: Literal["reflect", "constant", "nearest"] = option(
         "reflect", "what stands beyond the border; constant is black, and always taken where there are boxes"
     )
@@ -160,6 +164,10 @@ _AUGMENTATION_RANGES = {
     "erasing": (0, 1),
     "rand_magnitude": (0, 1),
     "rand_operations": (1, 10),
+    "augmix": (0, 10),
+    "augmix_width": (1, 10),
+    "augmix_depth": (0, 10),
+    "augmix_alpha": (0.01, 100),
 }
 # Options that mean nothing while the one they belong to is off.
 _AUGMENTATION_SWITCHES = {
@@ -167,6 +175,9 @@ _AUGMENTATION_SWITCHES = {
     "scale_beta": "scale_abs",
     "rand_operations": "rand_magnitude",
     "engine": "rand_magnitude",
+    "augmix_width": "augmix",
+    "augmix_depth": "augmix",
+    "augmix_alpha": "augmix",
 }
 
 
