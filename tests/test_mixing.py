@@ -8,9 +8,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import yaml
 from conftest import small_config
 
-from tfvision.cli import _parser, _train_config, main
+from tfvision.cli import main
 from tfvision.config import Augmentation, Phase, PseudoLabelOptions, TrainConfig
 from tfvision.data.augmentation.mixing import batch_generator, cutmix, draw_rectangle, mix_batch, mixup
 from tfvision.data.balance import class_weights, weights_of_labels
@@ -136,6 +137,14 @@ def test_who_meets_whom_is_not_the_order_of_an_epoch() -> None:
     for number in range(5):
         order = np.random.default_rng((7, number)).permutation(50)
         assert (batch_generator(7, number).permutation(50) != order).any()
+
+
+def test_mixing_is_keyed_by_seed_and_step() -> None:
+    found = [
+        mix_batch(NOISE, EACH_ITS_OWN, only(mixup=1.0), batch_generator(*key))[0].tobytes()
+        for key in ((0, 0), (1, 0), (0, 1), (1, 1))
+    ]
+    assert len(set(found)) == 4
 
 
 # ---- batches
@@ -449,8 +458,9 @@ def test_boxes_are_not_mixed_by_the_pipeline_either(images: ImageSet) -> None:
             batches(images, augmentation, task="localize")
 
 
-def test_flags_have_their_plain_names_too() -> None:
+def test_flags_have_their_plain_names_too(capsys: pytest.CaptureFixture) -> None:
     words = ["--mixup", "0.2", "--cutmix", "1", "--augmix", "3", "--augmix-width", "4", "--augment.augmix-depth", "2"]
-    augment = _train_config(_parser().parse_args(["train", *words])).augment
+    assert main(["train", *words, "--print_config"]) == 0
+    augment = Augmentation(**yaml.safe_load(capsys.readouterr().out)["augment"])
     assert augment == Augmentation(mixup=0.2, cutmix=1.0, augmix=3.0, augmix_width=4, augmix_depth=2)
     assert augment.mixing == ("mixup", "cutmix") and Augmentation().mixing == ()
