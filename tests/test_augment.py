@@ -273,7 +273,7 @@ def test_settings_draw_the_same_numbers(name):
 
 def amounts(name):
     lowest, highest = _AUGMENTATION_RANGES[name]
-    if name == "rand_operations":
+    if isinstance(getattr(NOTHING, name), int):
         return st.integers(lowest, highest)
     return st.one_of(st.sampled_from([max(0.0, lowest), float(highest)]), st.floats(lowest, highest))
 

@@ -122,6 +122,14 @@ class Augmentation:
         "opencv",
         "who does RandAugment: tfvision on OpenCV, or the slower layer of a library; keras_cv ignores the seed",
     )
+    augmix: float = option(0.0, "severity of AugMix, 0..10 (3 in its paper); 0 is off")
+    augmix_width: int = option(3, "chains of operations that AugMix mixes, 1..10")
+    augmix_depth: int = option(0, "operations in each chain of AugMix, 1..10; 0 draws 1 to 3")
+    augmix_alpha: float = option(1.0, "alpha of the distributions that weigh AugMix's chains and the image, 0.01..100")
+    mixup: float = option(0.0, "alpha of MixUp, which blends pairs of a batch and their labels, 0..100; 0 is off")
+    cutmix: float = option(
+        0.0, "alpha of CutMix, which puts a rectangle of one image into another, 0..100; 0 is off; with mixup by turns"
+    )
     fill: Literal["reflect", "constant", "nearest"] = option(
         "reflect", "what stands beyond the border; constant is black, and always taken where there are boxes"
     )
@@ -131,6 +139,16 @@ class Augmentation:
             if not lowest <= getattr(self, name) <= highest:
                 expected = f"expected a number from {lowest:g} to {highest:g}, got {getattr(self, name)}"
                 raise UsageError(f"augment.{name}: {expected}")
+        if self.mixing and self.rand_magnitude and self.engine != "opencv":
+            raise UsageError(
+                f"augment.engine {self.engine} takes whole batches, and would change what {self.mixing[0]} has mixed; "
+                "leave the engine at opencv"
+            )
+
+    @property
+    def mixing(self) -> tuple[str, ...]:
+        """Those of `mixup` and `cutmix` that are on: they mix images of a batch, all else changes each on its own."""
+        return tuple(name for name in _MIXING if getattr(self, name))
 
     @property
     def active(self) -> dict[str, Any]:
@@ -143,10 +161,11 @@ class Augmentation:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no image is ever changed."""
-        return not self.active
+        """Whether no image is ever changed on its own; pairs may still be mixed."""
+        return not self.active.keys() - set(_MIXING)
 
 
+_MIXING = ("mixup", "cutmix")
 _AUGMENTATION_RANGES = {
     "rotation": (0, 180),
     "shift": (0, 1),
@@ -165,6 +184,12 @@ _AUGMENTATION_RANGES = {
     "erasing": (0, 1),
     "rand_magnitude": (0, 1),
     "rand_operations": (1, 10),
+    "augmix": (0, 10),
+    "augmix_width": (1, 10),
+    "augmix_depth": (0, 10),
+    "augmix_alpha": (0.01, 100),
+    "mixup": (0, 100),
+    "cutmix": (0, 100),
 }
 # Options that mean nothing while the one they belong to is off.
 _AUGMENTATION_SWITCHES = {
@@ -172,6 +197,9 @@ _AUGMENTATION_SWITCHES = {
     "scale_beta": "scale_abs",
     "rand_operations": "rand_magnitude",
     "engine": "rand_magnitude",
+    "augmix_width": "augmix",
+    "augmix_depth": "augmix",
+    "augmix_alpha": "augmix",
 }
 
 
@@ -402,6 +430,11 @@ class TrainConfig:
             ("image_size", self.image_size is None or self.image_size >= 1, "1 or more"),
             ("channels", self.channels in (None, 1, 3), "1 or 3"),
             ("batch_size", self.batch_size >= 1, "1 or more"),
+            (
+                "batch_size",
+                self.batch_size > 1 or not self.augment.mixing,
+                "2 or more, since mixup and cutmix mix pairs",
+            ),
             ("seed", 0 <= self.seed < 2**32, "0 to 4294967295"),
             ("weight_decay", 0 <= self.weight_decay < 1, "0 to under 1"),
             ("clip_norm", self.clip_norm is None or self.clip_norm > 0, "more than 0, or null"),

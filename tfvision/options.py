@@ -21,8 +21,8 @@ from tfvision.files import nearest
 
 Config = TypeVar("Config")
 
-# Options that are asked for by their plain name too: `--label-column`, `--on-bad`, `--group-duplicates`.
-_PLAIN = ("source.", "split.group_duplicates")
+# Options that are asked for by their plain name too: `--label-column`, `--on-bad`, `--group-duplicates`, `--mixup`.
+_PLAIN = ("source.", "split.group_duplicates", "augment.augmix", "augment.mixup", "augment.cutmix")
 _WORDS = {
     int: "an integer",
     float: "a number",

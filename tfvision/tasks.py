@@ -2,7 +2,7 @@
 
 from typing import get_args, get_type_hints
 
-from tfvision.config import TrainConfig
+from tfvision.config import Augmentation, TrainConfig
 from tfvision.errors import UsageError
 
 TASKS = get_args(get_type_hints(TrainConfig)["task"])
@@ -38,6 +38,20 @@ def check_task(config: TrainConfig) -> None:
         raise UsageError(f"balance: {balance} does not go with task {task}; use {instead}")
     if has_boxes(task) and any(phase.solver != "gradient" for phase in config.phases or []):
         raise UsageError(f"solver: logistic_regression finds classes, not the boxes of task {task}; use gradient")
+    check_boxes_stay_whole(config.augment, task)
+
+
+def check_boxes_stay_whole(augmentation: Augmentation, task: str) -> None:
+    """Refuse AugMix, MixUp and CutMix for boxes: they lay images over one another that show the object elsewhere.
+
+    Raises:
+        UsageError: With what to do instead.
+    """
+    names = (*(["augmix"] if augmentation.augmix else []), *augmentation.mixing)
+    if names and has_boxes(task):
+        raise UsageError(
+            f"augment.{names[0]}: shows an object at several places, and task {task} needs one box; leave it out"
+        )
 
 
 def outputs_of(task: str) -> tuple[str, ...]:

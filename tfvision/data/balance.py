@@ -1,5 +1,7 @@
 """Unequal classes: weights for the loss, or copies of the rarer ones."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 
@@ -15,6 +17,21 @@ def class_weights(labels: np.ndarray, num_classes: int) -> dict[int, float]:
     """
     counts = np.bincount(labels, minlength=num_classes)
     return {k: float(len(labels) / (num_classes * count)) if count else 1.0 for k, count in enumerate(counts)}
+
+
+def weights_of_labels(labels: np.ndarray, weights: Mapping[int, float]) -> np.ndarray:
+    """Return the weight of each image whose label may have shares of several classes: the mean weight of the shares.
+
+    Args:
+        labels: float (b, K), rows add up to 1; or (b, 1) with the share of the second of two classes.
+        weights: Of each of the K classes.
+
+    Returns:
+        float32 (b,).
+    """
+    by_class = np.array([weights[k] for k in range(len(weights))])
+    shares = np.hstack([1 - labels, labels]) if labels.shape[1] == 1 else labels
+    return (shares @ by_class).astype(np.float32)
 
 
 def oversample(labels: np.ndarray, seed: int) -> np.ndarray:

@@ -6,7 +6,7 @@ any step. What a library's layer adds to them is made one batch after the other,
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ import tensorflow as tf
 
 from tfvision.config import Augmentation
 from tfvision.data.augmentation.augment_layers import BatchChange, rand_augment_layer
+from tfvision.data.augmentation.mixing import batch_generator, mix_batch
+from tfvision.data.balance import weights_of_labels
 from tfvision.data.decoding import content_hash
 from tfvision.data.epochs import Epochs
 from tfvision.data.imageset import ImageSet
@@ -22,7 +24,7 @@ from tfvision.data.resize import Resize, resize_images
 from tfvision.data.targets import encode_labels, targets_of
 from tfvision.data.views import Item, Selection, draw_view, move, show
 from tfvision.errors import DataError, UsageError
-from tfvision.tasks import CLASSIFY, has_boxes
+from tfvision.tasks import CLASSIFY, check_boxes_stay_whole, has_boxes
 
 __all__ = ["TrainingBatches", "encode_labels", "evaluation_batches", "load_image", "load_images", "training_batches"]
 
@@ -36,8 +38,9 @@ class TrainingBatches:
 
     Attributes:
         dataset: Batches of uint8 (b, height, width, channels) and float32 labels, (b, classes) one-hot, or
-            (b, 1) for two classes; with boxes of boxes (b, 4) and weights (b,), see `Targets`; with both of two
-            dictionaries of these. The last batch of an epoch may be smaller.
+            (b, 1) for two classes, with shares of two classes where images are mixed, and weights (b,) where classes
+            have some; with boxes of boxes (b, 4) and weights (b,), see `Targets`; with both of two dictionaries of
+            these. The last batch of an epoch may be smaller.
         steps_per_epoch: Batches in one epoch.
         size: Images in one epoch, copies included.
     """
@@ -59,6 +62,7 @@ def training_batches(
     first_epoch: int = 0,
     views: int | None = None,
     task: str = CLASSIFY,
+    class_weights: Mapping[int, float] | None = None,
 ) -> TrainingBatches:
     """Return shuffled and augmented batches for the epochs from `first_epoch` up to `epochs`.
 
@@ -73,15 +77,19 @@ def training_batches(
         first_epoch: The epoch to start with, when training goes on.
         views: Number of fixed augmentations of each image that epochs choose among; None for endless ones.
         task: See `tfvision.tasks`.
+        class_weights: Weights of the classes, by which each image gets one, see `weights_of_labels`; for tasks without
+            boxes.
 
     Raises:
-        UsageError: A batch size or number of epochs below 1, or an engine that is not installed.
+        UsageError: A batch size or number of epochs below 1, an engine that is not installed, or AugMix, MixUp or
+            CutMix where there are boxes.
         DataError: No images, or one without a label or box that the task needs.
     """
     check_images(images, batch_size)
     if epochs <= first_epoch:
         raise UsageError(f"{epochs} epochs starting with epoch {first_epoch}; expected at least one")
     augmentation = augmentation or Augmentation(horizontal_flip=False)
+    check_boxes_stay_whole(augmentation, task)
     targets, boxed = targets_of(images, task, resize), has_boxes(task)
     order = Epochs.of(images.labels, batch_size=batch_size, seed=seed, oversample=oversample)
 
@@ -98,9 +106,14 @@ def training_batches(
                 pixels[row] = show(pixels[row], item, image_id, augmentation, seed, boxed=boxed)
                 if moved:
                     moved.set(row, *move(targets.boxes[index], size, item, image_id, augmentation, seed))
-        return pixels, *targets.numbers(chosen[:, 0], moved)
+        numbers = targets.numbers(chosen[:, 0], moved)
+        if augmentation.mixing:
+            pixels, *numbers = mix_batch(pixels, *numbers, augmentation, batch_generator(seed, step))
+        return pixels, *numbers, *((weights_of_labels(*numbers, class_weights),) if class_weights else ())
 
     shapes = ((None, resize.height, resize.width, resize.channels), *targets.shapes)
+    if class_weights:
+        shapes = (*shapes, (None,))
     change = rand_augment_layer(augmentation, seed)
     dataset = step_dataset(load_batch, range(first_epoch * order.steps, epochs * order.steps), shapes, change=change)
     return TrainingBatches(targets.packed(dataset), order.steps, len(order))

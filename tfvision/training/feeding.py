@@ -1,6 +1,6 @@
 """What a phase is fitted on: images through the whole model, or stored features through its trainable tail."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,14 @@ class Feed:
     validation: tf.data.Dataset
 
 
-def feed_phase(training: Training, phase: Phase, *, first_epoch: int, epochs: int) -> Feed:
+def feed_phase(
+    training: Training,
+    phase: Phase,
+    *,
+    first_epoch: int,
+    epochs: int,
+    class_weights: Mapping[int, float] | None = None,
+) -> Feed:
     """Prepare the epochs of a phase, with features computed or found where the phase has fixed views.
 
     Args:
@@ -50,9 +57,11 @@ def feed_phase(training: Training, phase: Phase, *, first_epoch: int, epochs: in
         phase: Which views of the images it takes.
         first_epoch: Number of its next epoch in the whole run, from 0.
         epochs: Number of the epoch after its last one.
+        class_weights: Weights that go into the batches, where labels are mixed; else they are left to `fit`.
     """
     settings, cut = training.settings, cut_model(training.model)
-    if cut and phase.views != "fresh" and settings.cache != "none":
+    # Images are mixed before the trunk: there are no features to be stored.
+    if cut and phase.views != "fresh" and settings.cache != "none" and not settings.augmentation.mixing:
         return _feed_features(training, phase, cut, range(first_epoch, epochs))
     batches = image_batches(
         training.train,
@@ -65,6 +74,7 @@ def feed_phase(training: Training, phase: Phase, *, first_epoch: int, epochs: in
         oversample=settings.balance == "oversample",
         views=view_count(phase.views),
         task=settings.task,
+        class_weights=class_weights,
     )
     validation = evaluation_batches(
         training.validation, resize=settings.resize, batch_size=settings.batch_size, task=settings.task

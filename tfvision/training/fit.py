@@ -1,6 +1,6 @@
 """The trainer: phases of gradient steps or a closed fit, best weights kept, gone on with after a kill."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -70,9 +70,20 @@ def _fit_gradient(training: Training, phase: Phase, state: PhaseState, optimizer
     settings, images = training.settings, training.train
     num_classes = len(images.class_names)
     done = len(training.history.rows)  # epochs of the whole run
-    feed = feed_phase(training, phase, first_epoch=done, epochs=done - state.epochs + phase.epochs)
+    weights = class_weights(images.labels, num_classes) if settings.balance == "class_weights" else None
+    # Keras gives an image the weight of one class, the largest in its label. A mixed one has two.
+    mixed, plain = (weights, None) if settings.augmentation.mixing else (None, weights)
+    epochs = done - state.epochs + phase.epochs
+    feed = feed_phase(training, phase, first_epoch=done, epochs=epochs, class_weights=mixed)
     model, batches = feed.model, feed.batches
-    compile_model(model, phase, settings, num_classes=num_classes, steps_per_epoch=batches.steps_per_epoch)
+    compile_model(
+        model,
+        phase,
+        settings,
+        num_classes=num_classes,
+        steps_per_epoch=batches.steps_per_epoch,
+        mixed_weights=mixed,
+    )
     if optimizer:
         restore(model.optimizer.variables, optimizer)
     recorder = EpochRecorder(training, phase, state, batches.size)
@@ -83,7 +94,7 @@ def _fit_gradient(training: Training, phase: Phase, state: PhaseState, optimizer
             epochs=phase.epochs,
             steps_per_epoch=batches.steps_per_epoch,
             validation_data=feed.validation,
-            class_weight=class_weights(images.labels, num_classes) if settings.balance == "class_weights" else None,
+            class_weight=plain,
             callbacks=[recorder],
             shuffle=False,  # the dataset draws its own order, from the seed
             verbose=0,
@@ -113,9 +124,24 @@ def try_one_batch(model: keras.Model, train: ImageSet, phase: Phase, settings: T
 
 
 def compile_model(
-    model: keras.Model, phase: Phase, settings: TrainingSettings, *, num_classes: int, steps_per_epoch: int
+    model: keras.Model,
+    phase: Phase,
+    settings: TrainingSettings,
+    *,
+    num_classes: int,
+    steps_per_epoch: int,
+    mixed_weights: Mapping[int, float] | None = None,
 ) -> None:
-    """Compile a model for a phase; needed after every change of what is trainable."""
+    """Compile a model for a phase; needed after every change of what is trainable.
+
+    Args:
+        model: Or its trained part.
+        phase: Its schedule.
+        settings: The options.
+        num_classes: Of the images.
+        steps_per_epoch: Steps an epoch.
+        mixed_weights: Weights of the classes where labels are mixed, see `MixedLabelLoss`.
+    """
     model.compile(
         optimizer=build_optimizer(
             settings.optimizer,
@@ -125,7 +151,7 @@ def compile_model(
             clip_norm=settings.clip_norm,
             ema=settings.ema,
         ),
-        **build_objective(settings, num_classes),
+        **build_objective(settings, num_classes, mixed_weights),
         # XLA is 3 to 8 times slower than TensorFlow's own kernels on a CPU.
         jit_compile=bool(keras.distribution.list_devices("gpu")),
     )

@@ -1,5 +1,6 @@
 """What is minimized and what is measured while a model learns its task."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tfvision.tasks import BOTH, BOX, PROBABILITIES, has_boxes, has_classes
@@ -10,12 +11,15 @@ if TYPE_CHECKING:
     from tfvision.training.settings import TrainingSettings
 
 
-def build_objective(settings: "TrainingSettings", num_classes: int) -> dict[str, Any]:
+def build_objective(
+    settings: "TrainingSettings", num_classes: int, class_weights: Mapping[int, float] | None = None
+) -> dict[str, Any]:
     """Return loss and metrics of a task as `compile` takes them.
 
     Args:
-        settings: Task and losses.
+        settings: Task and losses, and whether labels are mixed.
         num_classes: Of the images; of no account where the task has no classes.
+        class_weights: With mixed labels the weights that batches carry the images' weights by, see `MixedLabelLoss`.
     """
     losses, metrics = {}, {}
     if has_boxes(settings.task):
@@ -23,7 +27,11 @@ def build_objective(settings: "TrainingSettings", num_classes: int) -> dict[str,
         metrics[BOX] = build_box_metrics()
     if has_classes(settings.task):
         losses[PROBABILITIES] = settings.build_loss(num_classes)
-        metrics[PROBABILITIES] = build_metrics(num_classes)
+        metrics[PROBABILITIES] = build_metrics(num_classes, mixed=bool(settings.augmentation.mixing))
+        if settings.augmentation.mixing:
+            from tfvision.training.mixed_labels import MixedLabelLoss
+
+            losses[PROBABILITIES] = MixedLabelLoss(losses[PROBABILITIES], class_weights)
     if settings.task == BOTH:
         weights = {BOX: settings.box.weight, PROBABILITIES: 1.0}
         return {"loss": losses, "loss_weights": weights, "weighted_metrics": metrics}

@@ -105,10 +105,21 @@ def build_loss(
     )
 
 
-def build_metrics(num_classes: int) -> "list[keras.metrics.Metric]":
-    """Return accuracy and F1 (macro, or of the positive class where there are two) for history and plots."""
+def build_metrics(num_classes: int, *, mixed: bool = False) -> "list[keras.metrics.Metric]":
+    """Return accuracy and F1 (macro, or of the positive class where there are two) for history and plots.
+
+    Args:
+        num_classes: Of the images.
+        mixed: Whether labels may have shares of two classes. Accuracy is then the share that the predicted class has,
+            and F1 counts an image to each class by its share, as Keras' does; for labels of one class both are as ever.
+    """
     from keras import metrics
 
+    if mixed:
+        from tfvision.training.mixed_labels import mixed_accuracy
+
+        f1 = metrics.F1Score(average="macro", threshold=0.5 if num_classes == 2 else None, name="f1")
+        return [metrics.MeanMetricWrapper(mixed_accuracy, name="accuracy"), f1]
     if num_classes == 2:
         return [metrics.BinaryAccuracy(name="accuracy"), metrics.F1Score(average="macro", threshold=0.5, name="f1")]
     return [metrics.CategoricalAccuracy(name="accuracy"), metrics.F1Score(average="macro", name="f1")]

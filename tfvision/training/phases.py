@@ -6,6 +6,7 @@ from dataclasses import replace
 from tfvision.config import Phase, TrainConfig
 from tfvision.errors import UsageError
 from tfvision.tasks import has_boxes
+from tfvision.training.views import check_mixing
 
 
 def default_phases(*, pretrained: bool, linear_head: bool) -> list[Phase]:
@@ -59,6 +60,7 @@ def resolve_phases(config: TrainConfig, *, pretrained: bool, linear_head: bool) 
     for number, phase in enumerate(phases):
         _check(phase, f"phases[{number}]", linear_head=linear_head)
     _check_pseudo_labels(phases, config)
+    check_mixing(phases, config)
     return phases
 
 

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 
 from tfvision.config import Augmentation
+from tfvision.data.augmentation.augmix import mix_chains
 from tfvision.data.augmentation.colour import has_colour, hue_matrix, recolour, saturation_matrix
-from tfvision.data.augmentation.draws import Draws, image_generator, signed
+from tfvision.data.augmentation.draws import Draws, generator_of, image_generator, signed
 from tfvision.data.augmentation.geometry import Geometry, draw_geometry
 from tfvision.data.augmentation.randaugment import COLOURS, OPERATIONS, rand_augment
 from tfvision.data.augmentation.turns import copy_turn, turn_image
@@ -25,8 +26,8 @@ def augment_image(
 ) -> np.ndarray:
     """Return a changed copy of an image: flips and turns exactly, the rest of the geometry in one warp.
 
-    Then tones, colours, RandAugment and erasing, in this order. Changes of colour leave images of one
-    channel alone, and RandAugment is done here only with the engine opencv.
+    Then tones, colours, RandAugment, AugMix and erasing, in this order. Changes of colour leave images of
+    one channel alone, and RandAugment is done here only with the engine opencv.
 
     Args:
         image: uint8 (height, width, channels), RGB or one channel.
@@ -48,6 +49,8 @@ def augment_image(
         rest, operations = rest[: 2 * augmentation.rand_operations], COLOURS if boxed else tuple(OPERATIONS)
         result = rand_augment(result, augmentation.rand_magnitude, rest, augmentation.fill, operations)
     result = result.reshape(image.shape)
+    if augmentation.augmix:
+        result = mix_chains(result, augmentation, generator_of(draws.augmix))
     return _erase(result, draws, generator) if draws.erasing < augmentation.erasing else result
 
 

@@ -19,7 +19,7 @@ class Draws(NamedTuple):
     zoom: float
     brightness: float
     contrast: float
-    spare: float
+    augmix: float  # keys all that AugMix draws
     shear: float
     crop: float
     crop_x: float
@@ -49,6 +49,11 @@ def image_generator(seed: int, epoch: int, image_id: str, copy: int = 0) -> np.r
     """
     key = hashlib.blake2b(f"{seed}/{epoch}/{copy}/{image_id}".encode(), digest_size=16).digest()
     return np.random.Generator(np.random.Philox(_Key(np.frombuffer(key, np.uint64))))
+
+
+def generator_of(draw: float) -> np.random.Generator:
+    """Return a generator that one drawn number keys, for a change that needs an unknown number of them."""
+    return np.random.Generator(np.random.Philox(_Key(np.array([draw, 0.0]).view(np.uint64))))
 
 
 def signed(draw: float) -> float:

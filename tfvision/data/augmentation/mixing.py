@@ -1,0 +1,113 @@
+"""MixUp and CutMix: each image of a batch is mixed with another one, and its label becomes one of two classes.
+
+Zhang, Cisse, Dauphin and Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018; Yun, Han, Oh, Chun, Choe and
+Yoo, "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features", ICCV 2019. As in both
+papers' code a batch has one share and one rectangle. Where both are on, each batch is mixed by one of them, with equal
+chance, as in Wightman's timm.
+"""
+
+import math
+
+import cv2
+import numpy as np
+
+from tfvision.config import Augmentation
+
+_STREAM = 1  # keeps these draws apart from the order of epochs, which is drawn from (seed, epoch)
+
+
+def batch_generator(seed: int, step: int) -> np.random.Generator:
+    """Return the generator that decides how the batch of a step is mixed, whoever asks for it and when.
+
+    Args:
+        seed: The seed of the run.
+        step: Number of the step, from the first of all epochs.
+    """
+    return np.random.default_rng((seed, step, _STREAM))
+
+
+def mix_batch(
+    images: np.ndarray, labels: np.ndarray, augmentation: Augmentation, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mix each image of a batch with another one of it, and the labels by the same shares.
+
+    Args:
+        images: uint8 (b, height, width, channels).
+        labels: float32 (b, classes), or (b, 1) for two classes.
+        augmentation: Its `mixing`, one or both, and their alpha: the share an image keeps is Beta(alpha, alpha).
+        generator: Of this batch.
+
+    Returns:
+        Images and labels of the same shapes and types. Who mixes with whom is a permutation of the batch, in which some
+        image may meet itself and stay as it is.
+    """
+    way = augmentation.mixing[generator.integers(len(augmentation.mixing))]
+    partners = generator.permutation(len(images))
+    alpha = getattr(augmentation, way)
+    share = float(generator.beta(alpha, alpha))
+    if way == "mixup":
+        return mixup(images, partners, share), mix_labels(labels, partners, share)
+    rectangle = draw_rectangle(*images.shape[1:3], share, generator)
+    mixed, share = cutmix(images, partners, rectangle)
+    return mixed, mix_labels(labels, partners, share)
+
+
+def mixup(images: np.ndarray, partners: np.ndarray, share: float) -> np.ndarray:
+    """Return share * image + (1 - share) * partner, rounded.
+
+    Args:
+        images: uint8 (b, height, width, channels).
+        partners: int (b,), which image of the batch each is mixed with.
+        share: What an image keeps, 0..1.
+
+    Returns:
+        uint8 of the same shape.
+    """
+    rows = images.reshape(len(images), -1)
+    return cv2.addWeighted(rows, share, rows[partners], 1 - share, 0).reshape(images.shape)
+
+
+def cutmix(images: np.ndarray, partners: np.ndarray, rectangle: tuple[slice, slice]) -> tuple[np.ndarray, float]:
+    """Put what stands in a rectangle of each image's partner into the image.
+
+    Args:
+        images: uint8 (b, height, width, channels).
+        partners: int (b,), as in `mixup`.
+        rectangle: Rows and columns, within the image.
+
+    Returns:
+        uint8 of the same shape, and the share of its area that an image keeps, 0..1.
+    """
+    mixed = images.copy()
+    mixed[:, *rectangle] = images[partners][:, *rectangle]
+    (height, width), (rows, columns) = images.shape[1:3], rectangle
+    return mixed, 1 - (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
+
+
+def draw_rectangle(height: int, width: int, share: float, generator: np.random.Generator) -> tuple[slice, slice]:
+    """Draw the place of a rectangle that leaves a share of an image, of the image's aspect.
+
+    Its centre is any pixel, and what lies beyond the border is cut off: then it leaves more.
+
+    Args:
+        height: Of the image, in pixels.
+        width: Of the image, in pixels.
+        share: What is to be left, 0..1.
+        generator: Of this batch.
+
+    Returns:
+        Rows and columns within the image.
+    """
+    scale = math.sqrt(1 - share)
+    return _side(height, scale, generator), _side(width, scale, generator)
+
+
+def mix_labels(labels: np.ndarray, partners: np.ndarray, share: float) -> np.ndarray:
+    """Return share * label + (1 - share) * label of the partner, float32 of the shape of `labels`."""
+    return (share * labels + (1 - share) * labels[partners]).astype(np.float32)
+
+
+def _side(length: int, scale: float, generator: np.random.Generator) -> slice:
+    cut = round(length * scale)
+    start = int(generator.integers(length)) - cut // 2
+    return slice(max(start, 0), min(start + cut, length))
