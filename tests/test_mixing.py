@@ -359,6 +359,7 @@ class Killed(BaseException):
     """Stands for a kill: nothing of ours catches it."""
 
 
+@pytest.mark.slow
 def test_a_resumed_training_ends_with_the_same_bits(
     images: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -386,6 +387,7 @@ def test_a_resumed_training_ends_with_the_same_bits(
     assert all(np.array_equal(a, b) for a, b in zip(again[1], whole[1], strict=True))
 
 
+@pytest.mark.slow
 def test_pseudo_labels_are_mixed_as_any_others(colours: Path, tmp_path: Path, without_pictures: None) -> None:
     phases = [
         Phase(epochs=1, learning_rate=1e-2),
