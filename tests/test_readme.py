@@ -48,15 +48,15 @@ def test_every_command_is_one_the_parser_takes(command: str, monkeypatch: pytest
 
 
 def test_every_flag_in_the_table_exists() -> None:
-    keys = {key for key, _, _ in leaves(TrainConfig)} | {
-        key.removeprefix("source.") for key, _, _ in leaves(TrainConfig)
-    }
+    keys = {key for key, _, _ in leaves(TrainConfig)}
+    keys |= {key.removeprefix("source.").removeprefix("augment.") for key in keys}
     table = [line for line in README.splitlines() if line.startswith("| `--")]
     flags = {flag for line in table for flag in re.findall(r"`--([a-z.-]+)", line.split("|")[1])}
     assert len(flags) > 10
     running = {"dry_run", "device", "quiet", "debug"}  # how to run; no result depends on them, so they are no options
     assert {flag.replace("-", "_") for flag in flags} - running <= keys
     build_parser().parse_args(["train", "--device", "cpu", "--quiet", "--debug", "--dry-run"])
+    build_parser().parse_args(["train", "--augmix", "3", "--mixup", "0.2", "--cutmix", "1.0", "--on-bad", "skip"])
 
 
 def test_ci_calls_the_test_line_of_the_readme() -> None:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from tfvision.config import Phase, TrainConfig
 from tfvision.errors import UsageError
 from tfvision.tasks import has_boxes
-from tfvision.training.views import check_mixing
 
 
 def default_phases(*, pretrained: bool, linear_head: bool) -> list[Phase]:
@@ -133,3 +132,27 @@ def _check(phase: Phase, where: str, *, linear_head: bool) -> None:
     for holds, message in ranges:
         if not holds:
             raise UsageError(f"{where}.{message}")
+
+
+def check_mixing(phases: Sequence[Phase], config: TrainConfig) -> None:
+    """Refuse fixed views, which are there to be stored, for phases whose images are mixed in pairs, always anew.
+
+    Args:
+        phases: In order.
+        config: Augmentation, and the views asked for by `--views`.
+
+    Raises:
+        UsageError: With what to do instead; also where no phase trains by epochs, which alone mix.
+    """
+    if not config.augment.mixing:
+        return
+    name = config.augment.mixing[0]
+    if all(phase.solver != "gradient" for phase in phases):
+        raise UsageError(f"augment.{name}: no phase has solver gradient, which alone mixes images; leave it out")
+    for number, phase in enumerate(phases):
+        views = phase.views or config.views
+        if phase.solver == "gradient" and views not in (None, "fresh"):
+            raise UsageError(
+                f"phases[{number}].views: {views} with augment.{name}: pairs are mixed before the frozen part, so that "
+                "its features cannot be stored; use views: fresh"
+            )

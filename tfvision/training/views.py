@@ -1,6 +1,5 @@
 """Which views of the training images a phase takes: a static rule, so that one seed gives one result."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -49,30 +48,6 @@ def resolve_views(phases: list[Phase], model: "keras.Model", config: TrainConfig
     for layer, trainable in zip(model.layers, was, strict=True):
         layer.trainable = trainable
     return resolved
-
-
-def check_mixing(phases: Sequence[Phase], config: TrainConfig) -> None:
-    """Refuse fixed views, which are there to be stored, for phases whose images are mixed in pairs, always anew.
-
-    Args:
-        phases: In order.
-        config: Augmentation, and the views asked for by `--views`.
-
-    Raises:
-        UsageError: With what to do instead; also where no phase trains by epochs, which alone mix.
-    """
-    if not config.augment.mixing:
-        return
-    name = config.augment.mixing[0]
-    if all(phase.solver != "gradient" for phase in phases):
-        raise UsageError(f"augment.{name}: no phase has solver gradient, which alone mixes images; leave it out")
-    for number, phase in enumerate(phases):
-        views = phase.views or config.views
-        if phase.solver == "gradient" and views not in (None, "fresh"):
-            raise UsageError(
-                f"phases[{number}].views: {views} with augment.{name}: pairs are mixed before the frozen part, so that "
-                "its features cannot be stored; use views: fresh"
-            )
 
 
 def view_count(views: str | None) -> int | None:
