@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import yaml
 from conftest import small_config
 
 from tfvision.cli import main
@@ -23,6 +22,7 @@ from tfvision.data.resize import Resize
 from tfvision.data.sources import open_images
 from tfvision.errors import UsageError
 from tfvision.experiment import set_seed, train_from_config
+from tfvision.options import parse_yaml
 from tfvision.training.checkpoints import Checkpoints
 from tfvision.training.feeding import feed_phase
 from tfvision.training.fit import fit_phases
@@ -91,7 +91,7 @@ def test_cutmix_labels_are_the_areas_that_are_seen() -> None:
 
 
 def test_the_rectangle_leaves_the_share_where_no_border_cuts_it() -> None:
-    generator, whole, centres = np.random.default_rng(0), 0, []
+    generator, whole, smaller, centres = np.random.default_rng(0), 0, 0, []
     for share in generator.random(2000):
         rows, columns = draw_rectangle(40, 60, share, generator)
         assert 0 <= rows.start <= rows.stop <= 40 and 0 <= columns.start <= columns.stop <= 60
@@ -104,7 +104,8 @@ def test_the_rectangle_leaves_the_share_where_no_border_cuts_it() -> None:
             centres.append(((rows.start + rows.stop) / 80, (columns.start + columns.stop) / 120))
         else:
             assert height <= round(40 * cut) and width <= round(60 * cut)
-    assert whole > 200
+            smaller += height < round(40 * cut) or width < round(60 * cut)
+    assert whole > 200 and smaller > 1000  # what lies beyond the border is cut off, not moved inside
     assert np.mean(centres, axis=0) == pytest.approx([0.5, 0.5], abs=0.04)
     assert draw_rectangle(40, 60, 0.0, generator)[0].stop > 0
 
@@ -463,6 +464,6 @@ def test_boxes_are_not_mixed_by_the_pipeline_either(images: ImageSet) -> None:
 def test_flags_have_their_plain_names_too(capsys: pytest.CaptureFixture) -> None:
     words = ["--mixup", "0.2", "--cutmix", "1", "--augmix", "3", "--augmix-width", "4", "--augment.augmix-depth", "2"]
     assert main(["train", *words, "--print_config"]) == 0
-    augment = Augmentation(**yaml.safe_load(capsys.readouterr().out)["augment"])
+    augment = Augmentation(**parse_yaml(capsys.readouterr().out, "printed")["augment"])
     assert augment == Augmentation(mixup=0.2, cutmix=1.0, augmix=3.0, augmix_width=4, augmix_depth=2)
     assert augment.mixing == ("mixup", "cutmix") and Augmentation().mixing == ()
