@@ -8,7 +8,6 @@ the `clean.csv` of its audit; both choose their best epoch on a validation part 
 """
 
 import argparse
-import csv
 import os
 import tempfile
 from dataclasses import replace
@@ -83,14 +82,10 @@ def main() -> None:
             one = replace(config, seed=seed)
             raw = train_and_predict(one, rest, test, folder / f"raw{seed}")
             audited = train_and_predict(one, audit / CLEAN, test, folder / f"audited{seed}")
-            with open(audit / CLEAN, newline="") as file:
-                kept = sum(1 for _ in csv.DictReader(file))
+            kept, given = (len(open_images(str(path))) for path in (audit / CLEAN, rest))
             found = paired_differences(raw, audited)
             shown = "  ".join(f"{score} {found[score]}" for score in differences)
-            print(
-                f"seed {seed}: {kept:,} of {len(np.load(rest)['labels']):,} kept, test {len(raw):,}: {shown}",
-                flush=True,
-            )
+            print(f"seed {seed}: {kept:,} of {given:,} kept, test {len(raw):,}: {shown}", flush=True)
             for score, values in differences.items():
                 values.append(found[score].value)
     for score, values in differences.items():

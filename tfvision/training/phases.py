@@ -59,7 +59,7 @@ def resolve_phases(config: TrainConfig, *, pretrained: bool, linear_head: bool) 
     for number, phase in enumerate(phases):
         _check(phase, f"phases[{number}]", linear_head=linear_head)
     _check_pseudo_labels(phases, config)
-    check_mixing(phases, config)
+    _check_mixing(phases, config)
     return phases
 
 
@@ -134,7 +134,7 @@ def _check(phase: Phase, where: str, *, linear_head: bool) -> None:
             raise UsageError(f"{where}.{message}")
 
 
-def check_mixing(phases: Sequence[Phase], config: TrainConfig) -> None:
+def _check_mixing(phases: Sequence[Phase], config: TrainConfig) -> None:
     """Refuse fixed views, which are there to be stored, for phases whose images are mixed in pairs, always anew.
 
     Args:
