@@ -4,36 +4,32 @@ Images held out of all folds were seen by no model: on these all vote.
 """
 
 import csv
-import functools
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from tfvision.audit.options import AuditConfig
-from tfvision.box_results import compute_box_part, describe_box_scores
+from tfvision.box_results import describe_box_scores
 from tfvision.config import TrainConfig
 from tfvision.data.splits import HELD_OUT
 from tfvision.errors import UsageError
 from tfvision.evaluation.box_predictions import read_box_predictions, write_box_predictions
-from tfvision.evaluation.metrics import compute_metrics
-from tfvision.evaluation.predictions import Predictions, read_predictions, write_predictions
+from tfvision.evaluation.predictions import join_parts, read_predictions, write_predictions
 from tfvision.evaluation.voting import vote
 from tfvision.experiment import train_from_config
 from tfvision.files import write_json, write_text
 from tfvision.models.backbones import backbone_facts
 from tfvision.progress import console, say_result
 from tfvision.report.crossval import write_crossval_report
-from tfvision.runs import CONFIG, METRICS, PREDICTIONS, Run, refuse_existing
+from tfvision.results import compute_part
+from tfvision.runs import CONFIG, METRICS, PREDICTIONS, VOTES, Run, refuse_existing
 from tfvision.tasks import has_boxes
 
 TABLE = "crossval.csv"
-VOTES = "held_out.csv"
 AUDIT = "audit"
 SCORES = {
     "accuracy": "accuracy",
@@ -43,6 +39,16 @@ SCORES = {
     "log_loss": "log loss",
 }
 BOX_SCORES = {"mean_iou": "mean IoU", "median_iou": "median IoU", "share_50": "IoU > 0.5", "share_75": "IoU > 0.75"}
+
+
+class Spread(NamedTuple):
+    """Mean and standard deviation (of a sample, n - 1) of a score."""
+
+    mean: float
+    std: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4f} ± {self.std:.4f}"
 
 
 @dataclass(frozen=True)
@@ -74,17 +80,17 @@ class FoldScores:
         """Return a score of a part of metrics.json; beside boxes those of classes stand one level deeper."""
         return float(scores[name] if name in scores else scores["classes"][name])
 
-    def spread(self, score: str) -> tuple[float, float]:
-        """Return mean and standard deviation (of a sample, n - 1) of a score over the folds."""
+    def spread(self, score: str) -> Spread:
+        """Return how a score spreads over the folds."""
         return self._spread(self.folds, score)
 
-    def spread_alone(self, score: str) -> tuple[float, float]:
-        """Return the same of the models of the folds on what is held out, which is the same for all."""
+    def spread_alone(self, score: str) -> Spread:
+        """Return how a score of the folds' models spreads on what is held out, which is the same for all."""
         return self._spread(self.alone, score)
 
-    def _spread(self, parts: Sequence[Mapping[str, Any]], score: str) -> tuple[float, float]:
+    def _spread(self, parts: Sequence[Mapping[str, Any]], score: str) -> Spread:
         values = [self.score_of(part, score) for part in parts]
-        return mean(values), stdev(values)
+        return Spread(mean(values), stdev(values))
 
 
 def cross_validate(
@@ -140,7 +146,7 @@ def describe(found: Sequence[FoldScores]) -> str:
     """Return a table of mean and standard deviation over the folds, a line a backbone."""
     names = found[0].names
     rows = [("backbone", *names.values())]
-    rows += [(each.backbone, *(_plus_minus(each.spread(score)) for score in names)) for each in found]
+    rows += [(each.backbone, *(str(each.spread(score)) for score in names)) for each in found]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     lines += [line for each in found if each.votes for line in _describe_votes(each)]
@@ -150,17 +156,13 @@ def describe(found: Sequence[FoldScores]) -> str:
 
 def _describe_votes(found: FoldScores) -> list[str]:
     count = next(iter(found.votes.values()))["n"]
-    rows = [("one model", "  ".join(f"{name} {_plus_minus(found.spread_alone(key))}" for key, name in SCORES.items()))]
+    rows = [("one model", "  ".join(f"{name} {found.spread_alone(key)}" for key, name in SCORES.items()))]
     rows += [
         (f"{kind} vote", "  ".join(f"{name} {scores[key]:.4f}" for key, name in SCORES.items()))
         for kind, scores in found.votes.items()
     ]
     head = f"{found.backbone} on {count:,} images held out of all folds"
     return [head, *(f"  {name:<13} {text}" for name, text in rows)]
-
-
-def _plus_minus(spread: tuple[float, float]) -> str:
-    return "{:.4f} ± {:.4f}".format(*spread)
 
 
 def _audited(options: AuditConfig) -> str:
@@ -182,45 +184,25 @@ def _fold(config: TrainConfig, folder: Path, number: int, folds: int, resume: bo
 
 
 def _collect(backbone: str, folder: Path, runs: Sequence[Run]) -> FoldScores:
-    """Write the out-of-fold predictions of all images, and score them."""
-    if has_boxes(runs[0].config.task):
-        return _collect_boxes(backbone, folder, runs)
-    parts = [read_predictions(run.folder / PREDICTIONS).part("test") for run in runs]
-    names = {part.class_names for part in parts}
-    if len(names) > 1:
+    """Write the out-of-fold predictions of all images, and score them; so too the votes on what is held out.
+
+    Baselines of boxes know the training boxes of all folds.
+    """
+    boxed = has_boxes(runs[0].config.task)
+    read, write = (read_box_predictions, write_box_predictions) if boxed else (read_predictions, write_predictions)
+    if len({run.facts.class_names for run in runs}) > 1:
         raise UsageError(f"the folds in {folder} have different classes; cross-validate anew into another --output")
-    together = Predictions(
-        tuple(image_id for part in parts for image_id in part.ids),
-        np.concatenate([np.full(len(part), f"fold_{number}") for number, part in enumerate(parts, start=1)]),
-        np.concatenate([part.labels for part in parts]),
-        np.concatenate([part.probabilities for part in parts]),
-        names.pop(),
-    )
-    write_predictions(folder / PREDICTIONS, together)
-    scores = compute_metrics(together.labels, together.probabilities, together.class_names)
-    tested = FoldScores(backbone, tuple(run.metrics["test"] for run in runs), scores)
-    return replace(tested, **_vote(folder, runs)) if runs[0].config.split.held_out else tested
-
-
-def _vote(folder: Path, runs: Sequence[Run]) -> dict[str, Any]:
-    """Write how the models of all folds vote on what none of them saw, and score each of them and their votes."""
-    found = vote([read_predictions(run.folder / PREDICTIONS).part(HELD_OUT) for run in runs])
-    write_predictions(folder / VOTES, functools.reduce(lambda first, second: first.joined(second), found.values()))
-    scores = {kind: compute_metrics(one.labels, one.probabilities, one.class_names) for kind, one in found.items()}
-    return {"alone": tuple(run.metrics[HELD_OUT] for run in runs), "votes": scores}
-
-
-def _collect_boxes(backbone: str, folder: Path, runs: Sequence[Run]) -> FoldScores:
-    """Do the same for boxes; baselines know the training boxes of all folds."""
-    parts = []
-    for number, run in enumerate(runs, start=1):
-        part = read_box_predictions(run.folder / PREDICTIONS).part("test")
-        parts.append(part.called(f"fold_{number}"))
-    together = functools.reduce(lambda first, second: first.joined(second), parts)
-    write_box_predictions(folder / PREDICTIONS, together)
-    boxes = tuple(box for run in runs for box in run.facts.training_boxes)
-    scores = compute_box_part(together, replace(runs[0].facts, training_boxes=boxes))
-    return FoldScores(backbone, tuple(run.metrics["test"] for run in runs), scores)
+    said = [read(run.folder / PREDICTIONS) for run in runs]
+    together = join_parts(one.part("test").called(f"fold_{number}") for number, one in enumerate(said, start=1))
+    write(folder / PREDICTIONS, together)
+    facts = replace(runs[0].facts, training_boxes=tuple(box for run in runs for box in run.facts.training_boxes))
+    tested = FoldScores(backbone, tuple(run.metrics["test"] for run in runs), compute_part(together, facts))
+    if not runs[0].config.split.held_out:
+        return tested
+    votes = vote([one.part(HELD_OUT) for one in said])
+    write_predictions(folder / VOTES, join_parts(votes.values()))
+    scores = {kind: compute_part(one, facts) for kind, one in votes.items()}
+    return replace(tested, alone=tuple(run.metrics[HELD_OUT] for run in runs), votes=scores)
 
 
 def _write(output: Path, found: Sequence[FoldScores]) -> None:
@@ -234,22 +216,26 @@ def _write(output: Path, found: Sequence[FoldScores]) -> None:
             writer.writerow(
                 (each.backbone, label, scores["n"], *(f"{each.score_of(scores, score):.6g}" for score in names))
             )
-        for label, place in (("mean", 0), ("std", 1)):
-            writer.writerow((each.backbone, label, "", *(f"{each.spread(score)[place]:.6g}" for score in names)))
+        for label in Spread._fields:
+            writer.writerow(
+                (each.backbone, label, "", *(f"{getattr(each.spread(score), label):.6g}" for score in names))
+            )
         held_out = [(f"{number} on held out", scores) for number, scores in enumerate(each.alone, start=1)]
         for label, scores in (*held_out, *((f"{kind} vote on held out", one) for kind, one in each.votes.items())):
             writer.writerow((each.backbone, label, scores["n"], *(f"{scores[score]:.6g}" for score in names)))
     write_text(output / TABLE, text.getvalue())
-    spread = {
-        each.backbone: {
-            "folds": {score: dict(zip(("mean", "std"), each.spread(score), strict=True)) for score in names},
-            "out_of_fold": each.together,
-            **({HELD_OUT: {"one_model": _spreads(each), **each.votes}} if each.votes else {}),
-        }
-        for each in found
+    write_json(output / METRICS, {each.backbone: _to_dict(each) for each in found})
+
+
+def _to_dict(found: FoldScores) -> dict[str, Any]:
+    """Return what metrics.json says of one backbone."""
+    facts = {
+        "folds": {score: found.spread(score)._asdict() for score in found.names},
+        "out_of_fold": found.together,
     }
-    write_json(output / METRICS, spread)
-
-
-def _spreads(found: FoldScores) -> dict[str, dict[str, float]]:
-    return {score: dict(zip(("mean", "std"), found.spread_alone(score), strict=True)) for score in found.names}
+    if found.votes:
+        facts[HELD_OUT] = {
+            "one_model": {score: found.spread_alone(score)._asdict() for score in found.names},
+            **found.votes,
+        }
+    return facts

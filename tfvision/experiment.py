@@ -17,6 +17,7 @@ from tfvision.data.imageset import ImageSet
 from tfvision.data.resize import Resize
 from tfvision.data.sources import open_images
 from tfvision.data.splits import HELD_OUT, describe_splits
+from tfvision.data.stratify import PARTS
 from tfvision.environment import describe_environment
 from tfvision.errors import UsageError
 from tfvision.files import remove_leftovers, to_json
@@ -57,7 +58,6 @@ if TYPE_CHECKING:
     from tfvision.models.classifier import OpenBackbone
     from tfvision.training.settings import TrainingSettings
 
-PARTS = ("train", "validation", "test", HELD_OUT)
 # Options that a built model has behind it.
 _BUILT = ("backbone", "weights", "image_size", "channels", "head", "small_cnn", "precision")
 
@@ -78,9 +78,10 @@ class Experiment:
 
     @cached_property
     def parts(self) -> dict[str, ImageSet]:
-        """The images of each part whose labels may be used."""
-        usable = with_labels(self.data, self.config)
-        return {part: self.data.images.select((self.data.split == part) & usable) for part in PARTS}
+        """The images of each part whose labels may be used; of `held_out` only where folds leave some out."""
+        usable, split = with_labels(self.data, self.config), self.data.split
+        names = (*PARTS, HELD_OUT) if (split == HELD_OUT).any() else PARTS
+        return {part: self.data.images.select((split == part) & usable) for part in names}
 
     @cached_property
     def plan(self) -> str:

@@ -7,7 +7,6 @@ import numpy as np
 
 from tfvision.config import Augmentation, Phase, TrainConfig
 from tfvision.data.imageset import ImageSet
-from tfvision.data.splits import HELD_OUT
 from tfvision.models.heads import HEAD
 from tfvision.tasks import has_boxes, has_classes
 
@@ -40,10 +39,7 @@ def describe_plan(
         notes: Lines about the data.
     """
     lines = [
-        (
-            "data",
-            f"{config.data}: {', '.join(f'{len(images):,} {part}' for part, images in parts.items() if len(images) or part != HELD_OUT)}",
-        ),
+        ("data", f"{config.data}: {', '.join(f'{len(images):,} {part}' for part, images in parts.items())}"),
         ("classes", _classes(parts["train"], config.task)),
         *([("box", _boxes(config))] if has_boxes(config.task) else []),
         *(("", note) for note in notes),

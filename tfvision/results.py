@@ -14,7 +14,7 @@ from tfvision.data.augmentation.augment import augment_image, image_generator
 from tfvision.data.augmentation.augment_layers import rand_augment_layer
 from tfvision.data.imageset import ImageSet
 from tfvision.data.pipeline import load_image
-from tfvision.data.splits import HELD_OUT
+from tfvision.data.splits import SCORED
 from tfvision.errors import RunError
 from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions, write_box_predictions
 from tfvision.evaluation.image_grid import plot_image_grid
@@ -22,7 +22,7 @@ from tfvision.evaluation.learning_curves import plot_learning_curves
 from tfvision.evaluation.metrics import compute_metrics
 from tfvision.evaluation.mistakes import worst_mistakes
 from tfvision.evaluation.plots import plot_calibration, plot_confusion_matrix, plot_precision_recall, plot_roc
-from tfvision.evaluation.predictions import Predictions, read_predictions, write_predictions
+from tfvision.evaluation.predictions import Predictions, join_parts, read_predictions, write_predictions
 from tfvision.evaluation.thumbnails import thumbnail
 from tfvision.files import write_json
 from tfvision.prediction import KerasPredictor, predict_boxes
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from tfvision.training.settings import TrainingSettings
 
-SCORED = ("validation", "test", HELD_OUT)
 _SAMPLES = 24  # images in a picture of samples
 
 
@@ -94,14 +93,19 @@ def write_results(
 def predict_parts(predictor: KerasPredictor, given: Mapping[str, ImageSet]) -> Predictions | BoxPredictions:
     """Predict the validation and the test images of a run, and those held out of its folds, in this order."""
     found = []
-    for part, images in ((part, given[part]) for part in SCORED if part in given and len(given[part])):
+    for part, images in scored_parts(given).items():
         parts, what = np.full(len(images), part), f"predicting {part}"
         if has_boxes(predictor.facts.task):
             found.append(predict_boxes(predictor, images, parts=parts, what=what))
         else:
             probabilities = predictor.outputs(images, what)[PROBABILITIES]
             found.append(Predictions(images.ids, parts, images.labels, probabilities, images.class_names))
-    return functools.reduce(lambda first, second: first.joined(second), found)
+    return join_parts(found)
+
+
+def scored_parts(given: Mapping[str, ImageSet]) -> dict[str, ImageSet]:
+    """Return the parts with images that a model is scored on, in order."""
+    return {part: given[part] for part in SCORED if part in given and len(given[part])}
 
 
 def compute_part(predictions: Predictions | BoxPredictions, facts: ModelFacts) -> dict[str, Any]:

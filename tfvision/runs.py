@@ -35,6 +35,7 @@ HISTORY = "history.csv"
 MODEL = "model.keras"
 SUMMARY = "summary.txt"
 PREDICTIONS = "predictions.csv"
+VOTES = "held_out.csv"  # of the models of several folds, beside their runs
 METRICS = "metrics.json"
 ENVIRONMENT = "environment.json"
 PLOTS = "plots"

@@ -16,7 +16,7 @@ from tfvision.options import to_yaml
 from tfvision.plan import summarize
 from tfvision.progress import console, duration
 from tfvision.report.comparison import write_comparison
-from tfvision.results import SCORED, plot_samples, write_results
+from tfvision.results import plot_samples, scored_parts, write_results
 from tfvision.resume import finished, resumable
 from tfvision.runs import (
     CANDIDATES,
@@ -129,10 +129,9 @@ def _train_one(experiment: Experiment, run: Run, features: Features) -> None:
     console.print(f"{name}: {_chosen(fitted)} (fitted in {duration(seconds)})")
     save_model(model, run.folder / MODEL, experiment.facts)
     _write_choice(experiment, run, fitted, summarize(model), seconds)
-    outputs = {}
-    for part in SCORED:  # the test for the first time here, once everything is chosen
-        if len(parts[part]):
-            outputs[part] = run_tail(tail, features.of(part), what=f"{name}: predicting {part}")
+    outputs = {  # of the test for the first time here, once everything is chosen
+        part: run_tail(tail, features.of(part), what=f"{name}: predicting {part}") for part in scored_parts(parts)
+    }
     write_results(run, model, experiment.facts, parts, features.settings, outputs=outputs)
 
 

@@ -20,6 +20,7 @@ from tfvision.files import nearest
 
 LEFT_OUT = ""
 HELD_OUT = "held_out"  # of all folds
+SCORED = (*PARTS[1:], HELD_OUT)  # the parts that a model is scored on
 MIN_IMAGES = 3
 GIVEN = get_args(get_type_hints(config.Split)["given"])
 

@@ -60,7 +60,7 @@ class BoxPredictions:
 
     def called(self, part: str) -> "BoxPredictions":
         """Return the same images as those of one part."""
-        classes = replace(self.classes, parts=np.full(len(self), part)) if self.classes else None
+        classes = self.classes.called(part) if self.classes else None
         return replace(self, parts=np.full(len(self), part), classes=classes)
 
     def part(self, name: str) -> "BoxPredictions":

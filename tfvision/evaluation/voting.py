@@ -56,6 +56,6 @@ def vote(predictions: Sequence[Predictions]) -> dict[str, Predictions]:
         raise ValueError("models can only vote on the same images of the same classes")
     probabilities = np.stack([one.probabilities for one in predictions])
     return {
-        kind: replace(first, parts=np.full(len(first), kind), probabilities=combine(probabilities), decided=None)
+        kind: replace(first, probabilities=combine(probabilities), decided=None).called(kind)
         for kind, combine in VOTES.items()
     }

@@ -13,7 +13,7 @@ from tfvision.evaluation.plots import plot_confusion_matrix
 from tfvision.files import write_text
 from tfvision.options import to_yaml
 from tfvision.report.page import page_template
-from tfvision.runs import PLOTS, PREDICTIONS, REPORT
+from tfvision.runs import PLOTS, PREDICTIONS, REPORT, VOTES
 
 if TYPE_CHECKING:
     from tfvision.config import TrainConfig
@@ -32,11 +32,11 @@ def write_crossval_report(output: Path, found: "Sequence[FoldScores]", config: "
         The path of the page. It links to the reports of the folds, and needs no network.
     """
     names, main = found[0].names, next(iter(found[0].names))
-    folds, best = len(found[0].folds), max(found, key=lambda each: each.spread(main)[0])
+    folds, best = len(found[0].folds), max(found, key=lambda each: each.spread(main).mean)
     page = page_template("crossval.html").render(
         title=f"Cross-validation on {Path(config.data).name}",
-        figure=f"{best.spread(main)[0]:.4f}",
-        headline=f"is the {names[main]} of {best.backbone}, averaged over {folds} folds, ± {best.spread(main)[1]:.4f}.",
+        figure=f"{best.spread(main).mean:.4f}",
+        headline=f"is the {names[main]} of {best.backbone}, averaged over {folds} folds, ± {best.spread(main).std:.4f}.",
         remarks=_remarks(found, best),
         folds=folds,
         names=list(names.values()),
@@ -71,12 +71,12 @@ def _backbone(output: Path, found: "FoldScores", *, several: bool) -> dict[str, 
     ]
     return {
         "name": found.backbone,
-        "spread": ["{:.4f} ± {:.4f}".format(*found.spread(score)) for score in found.names],
+        "spread": [str(found.spread(score)) for score in found.names],
         "folds": rows,
         "together": _cells(found, found.together),
         "predictions": (folder / PREDICTIONS).as_posix(),
         "held_out": _held_out(found),
-        "votes": (folder / "held_out.csv").as_posix(),
+        "votes": (folder / VOTES).as_posix(),
         "confusion": _confusion(output / folder / PLOTS / "confusion_matrix.png", found),
     }
 
@@ -85,7 +85,7 @@ def _held_out(found: "FoldScores") -> dict[str, Any] | None:
     """Return the rows of one model and of the votes on what is held out of all folds."""
     if not found.votes:
         return None
-    alone = ["{:.4f} ± {:.4f}".format(*found.spread_alone(score)) for score in found.names]
+    alone = [str(found.spread_alone(score)) for score in found.names]
     rows = [("one model, mean ± deviation over the folds", alone)]
     rows += [(f"{kind} vote", _cells(found, scores)["scores"]) for kind, scores in found.votes.items()]
     return {"n": f"{next(iter(found.votes.values()))['n']:,}", "rows": rows}
