@@ -272,6 +272,7 @@ def test_every_problem_that_is_removed_is_one() -> None:
 
 
 @pytest.mark.real
+@pytest.mark.slow
 def test_contaminated_blood_cells_without_a_backbone(
     real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

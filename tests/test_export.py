@@ -84,6 +84,7 @@ def test_savedmodel_equals_the_run_on_raw_images_of_any_size(
     assert np.array_equal(ours.argmax(axis=1), theirs.argmax(axis=1))
 
 
+@pytest.mark.slow
 def test_versions_count_up_and_predict_takes_the_newest(
     small_run: Path, colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture, request: pytest.FixtureRequest
 ) -> None:

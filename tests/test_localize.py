@@ -222,6 +222,7 @@ def test_a_plain_keras_model_is_saved(box_run, both_run):
     }
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_weights(shapes, tmp_path, monkeypatch):
     from tfvision.training import callbacks
 

@@ -17,6 +17,7 @@ README = (ROOT / "README.md").read_text()
 COMMANDS = [line for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
 
 
+@pytest.mark.slow
 def test_the_main_job_reaches_its_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first command without its installation: train the embedded default, export it."""
     (tmp_path / "configs").symlink_to(ROOT / "configs")

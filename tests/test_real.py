@@ -20,6 +20,7 @@ def real_weights(real_data: Path, monkeypatch: pytest.MonkeyPatch, caches: None)
     monkeypatch.setenv("TFVISION_WEIGHTS", str(real_data / "weights"))
 
 
+@pytest.mark.slow
 def test_a_thirtieth_of_eurosat_with_real_weights(real_data: Path, tmp_path: Path) -> None:
     images = tfvision.open_images(real_data / "eurosat.zip")
     assert len(images) == 21_600 and len(images.class_names) == 9
@@ -42,6 +43,7 @@ def test_a_thirtieth_of_eurosat_with_real_weights(real_data: Path, tmp_path: Pat
     np.testing.assert_array_equal(run.model().get_layer(name).moving_variance, stock.get_layer(name).moving_variance)
 
 
+@pytest.mark.slow
 def test_photos_of_many_sizes_export_exactly(real_data: Path, tmp_path: Path) -> None:
     config = TrainConfig(
         data=str(real_data / "animals.zip"),
