@@ -74,6 +74,17 @@ def test_each_image_is_the_test_of_one_fold_and_validation_has_its_share() -> No
     assert sorted(tested) == list(range(60))
 
 
+def test_folds_of_few_groups_can_draw_validation_from_those_of_training() -> None:
+    images = fake([0, 1] * 60, [f"g{number // 40}" for number in range(120)])
+    for number in range(1, 4):
+        parts = split_by_fold(
+            images, images.ids, folds=3, fold=number, validation=0.1, group_validation=False, seed=0
+        ).parts
+        assert np.unique(parts, return_counts=True)[1].tolist() == [40, 68, 12]  # test, train, validation
+        assert len(set(images.groups[parts == "test"])) == 1
+        assert len(set(images.groups[parts == "train"])) == len(set(images.groups[parts == "validation"])) == 2
+
+
 def test_what_is_held_out_is_the_same_for_each_fold_and_shared_by_none() -> None:
     images = fake([0] * 40 + [1] * 20, [f"g{number // 2}" for number in range(60)])
     drawn = [

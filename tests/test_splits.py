@@ -84,6 +84,24 @@ def test_three_large_groups_reach_every_part():
     assert set(split_images(images, images.ids, seed=0).parts) == {"train", "validation", "test"}
 
 
+def test_validation_may_be_drawn_from_the_groups_of_training_but_never_from_those_of_the_test():
+    images = fake([0, 1] * 60, groups=[f"g{i // 40}" for i in range(120)])
+    options = {"validation": 0.2, "test": 0.3, "group_validation": False}
+    parts = split_images(images, images.ids, **options, seed=0).parts
+    tested = set(images.groups[parts == "test"])
+    assert len(tested) == 1 and not tested & set(images.groups[parts != "test"])
+    assert set(images.groups[parts == "train"]) == set(images.groups[parts == "validation"])
+    # Of the images that are not the test, the share that validation has beside training: 0.2 / 0.7.
+    assert counts(images, parts, "validation") == [11, 11]
+
+    given = fake([0, 1] * 60, groups=images.groups.tolist(), parts=["train"] * 80 + ["test"] * 40)
+    parts = split_images(given, given.ids, validation=0.25, group_validation=False, seed=0).parts
+    assert counts(given, parts, "validation") == [10, 10] and set(parts[80:]) == {"test"}
+    hashes = ("same",) * 30 + images.ids[30:]
+    parts = split_images(images, hashes, **options, seed=0).parts
+    assert together(hashes, parts)
+
+
 @pytest.mark.parametrize(
     ("labels", "hashes", "message"),
     [
@@ -199,6 +217,12 @@ def test_splits_file_that_tears_groups_apart(tmp_path):
     with pytest.raises(DataError, match="1 groups in two parts: p; leave all but one"):
         read_splits(tmp_path / "splits.csv", fake([0, 1, 0, 1], groups=groups), hashes)
     read_splits(tmp_path / "splits.csv", fake([0, 1, 0, 1], groups=["p", "q", "r", "q"]), hashes)
+    (tmp_path / "shared.csv").write_text("id,part\n00000,train\n00001,train\n00002,validation\n00003,\n")
+    with pytest.raises(DataError, match="1 groups in two parts: p"):
+        read_splits(tmp_path / "shared.csv", fake([0, 1, 0, 1], groups=groups), hashes)
+    read_splits(tmp_path / "shared.csv", fake([0, 1, 0, 1], groups=groups), hashes, group_validation=False)
+    with pytest.raises(DataError, match="1 groups in two parts: p"):
+        read_splits(tmp_path / "splits.csv", fake([0, 1, 0, 1], groups=groups), hashes, group_validation=False)
     torn_by_the_data = fake([0, 1, 0, 1], groups=groups, parts=["train", "train", "test", "test"])
     read_splits(tmp_path / "splits.csv", torn_by_the_data, hashes)
 

@@ -66,6 +66,11 @@ class Split:
     held_out: float = option(
         0.0, "with folds: share of the images, 0..0.9, that stands in none of them and on which their models vote"
     )
+    group_validation: bool = option(
+        True,
+        "keep groups apart between training and validation too; without it only from the test: where groups are few, "
+        "training keeps images of each",
+    )
     group_duplicates: bool = option(
         False, "keep near-duplicates, found by a perceptual hash and verified by their pixels, in one part too"
     )

@@ -84,12 +84,13 @@ def _split(images: ImageSet, hashes: tuple[str, ...], config: TrainConfig) -> Sp
         split = _split(images, hashes, replace(config, split=replace(options, group_duplicates=False)))
         return Split(split.parts, (note, *split.notes))
     if options.file:
-        return Split(read_splits(options.file, images, hashes), (f"split as in {options.file}",))
+        parts = read_splits(options.file, images, hashes, group_validation=options.group_validation)
+        return Split(parts, (f"split as in {options.file}",))
+    common = {"validation": options.validation, "group_validation": options.group_validation, "seed": config.seed}
     if options.folds is not None:
-        shares = {"validation": options.validation, "held_out": options.held_out}
-        return split_by_fold(images, hashes, folds=options.folds, fold=options.fold, **shares, seed=config.seed)
-    shares = {"validation": options.validation, "test": options.test}
-    split = split_images(images, hashes, **shares, given=options.given, seed=config.seed)
+        folds = {"folds": options.folds, "fold": options.fold, "held_out": options.held_out}
+        return split_by_fold(images, hashes, **folds, **common)
+    split = split_images(images, hashes, test=options.test, given=options.given, **common)
     if options.held_out:  # a recipe for `crossval` trains a single run, too
         return Split(split.parts, (*split.notes, "split.held_out is of folds: nothing is held out here"))
     return split

@@ -4,7 +4,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args, get_type_hints
 
@@ -45,6 +45,7 @@ def split_images(
     validation: float = 0.1,
     test: float = 0.1,
     given: str = "keep",
+    group_validation: bool = True,
     seed: int,
 ) -> Split:
     """Split images by class, or complete the split that the data brings.
@@ -56,6 +57,7 @@ def split_images(
         test: Share of each class for the test.
         given: `keep` the parts that the images bring, where a validation part without a test part becomes the test;
             or `ignore` them and draw from all.
+        group_validation: Whether groups are kept apart between training and validation too, not only from the test.
         seed: Seed of the draw. The order of the images does not matter.
 
     Raises:
@@ -69,7 +71,7 @@ def split_images(
     if given not in GIVEN:
         raise UsageError(f"unknown split given {given!r}{nearest(given, GIVEN)}; expected {' or '.join(GIVEN)}")
     if images.parts is not None and given == "keep":
-        return _complete(images, hashes, validation, seed)
+        return _complete(images, hashes, validation, group_validation, seed)
     notes = () if images.parts is None else ("the parts that the data brings are ignored: the split is drawn from all",)
     kept = _one_group_each(images, hashes)
     counts = np.bincount(images.labels[kept], minlength=len(images.class_names))
@@ -80,7 +82,8 @@ def split_images(
             "add images or leave them out"
         )
     parts = np.full(len(images), LEFT_OUT, "U10")
-    parts[kept] = _draw(images, hashes, kept, (1 - validation - test, validation, test), seed)
+    shares = (1 - validation - test, validation, test)
+    parts[kept] = _draw(images, hashes, kept, shares, seed, group_validation=group_validation)
     _check_learned(images, parts)
     return Split(parts, (*notes, *_note_copies(kept)))
 
@@ -93,6 +96,7 @@ def split_by_fold(
     fold: int,
     validation: float,
     held_out: float = 0.0,
+    group_validation: bool = True,
     seed: int,
 ) -> Split:
     """Take one of several folds as the test, and draw validation from the others.
@@ -104,6 +108,7 @@ def split_by_fold(
         fold: Which, from 1 on.
         validation: Share of the images in folds for validation.
         held_out: Share of all images that stands in no fold, the same ones for each `fold`.
+        group_validation: As in `split_images`.
         seed: Seed of the draw.
 
     Raises:
@@ -126,7 +131,7 @@ def split_by_fold(
         draw_folds(images.select(folded), tuple(hashes[i] for i in np.flatnonzero(folded)), folds, seed) + 1
     )
     others = folded & (fold_of != fold)
-    parts[others] = _draw(images, hashes, others, (1 - share, share, 0.0), seed)
+    parts[others] = _draw(images, hashes, others, (1 - share, share, 0.0), seed, group_validation=group_validation)
     parts[fold_of == fold] = "test"
     _check_learned(images, parts)
     return Split(parts, (*notes, *_note_copies(kept), f"fold {fold} of {folds} is the test"))
@@ -168,13 +173,16 @@ def read_parts(path: Path | str) -> dict[str, str]:
     return found
 
 
-def read_splits(path: Path | str, images: ImageSet, hashes: tuple[str, ...]) -> np.ndarray:
+def read_splits(
+    path: Path | str, images: ImageSet, hashes: tuple[str, ...], *, group_validation: bool = True
+) -> np.ndarray:
     """Read the `splits.csv` of another run on the same images.
 
     Args:
         path: The file.
         images: The images it must name, all and no others.
         hashes: Content hash of each image.
+        group_validation: Whether a group may not stand in training and in validation either.
 
     Returns:
         str (n,), the part of each image.
@@ -206,7 +214,8 @@ def read_splits(path: Path | str, images: ImageSet, hashes: tuple[str, ...]) -> 
             f"{path} has {len(torn):,} exact copies in two parts: {listing(torn)}; leave the part of one of them empty"
         )
     # Groups that the parts of the data tear are torn in every run that keeps these parts, which says so.
-    if groups := sorted(set(_torn_groups(images, parts)) - set(_torn_groups(images, images.parts))):
+    held = parts if group_validation else np.where(parts == "validation", "train", parts)
+    if groups := sorted(set(_torn_groups(images, held)) - set(_torn_groups(images, images.parts))):
         raise DataError(
             f"{path} has {len(groups):,} groups in two parts: {listing(groups)}; "
             "leave all but one of the parts of each empty, or split anew without split.file"
@@ -214,7 +223,7 @@ def read_splits(path: Path | str, images: ImageSet, hashes: tuple[str, ...]) -> 
     return parts
 
 
-def _complete(images: ImageSet, hashes: tuple[str, ...], validation: float, seed: int) -> Split:
+def _complete(images: ImageSet, hashes: tuple[str, ...], validation: float, group_validation: bool, seed: int) -> Split:
     """Keep the given parts; cut what is missing from the training part; drop copies from what is learned of."""
     parts, notes = images.parts.astype("U10"), []
     given = set(parts)
@@ -238,7 +247,8 @@ def _complete(images: ImageSet, hashes: tuple[str, ...], validation: float, seed
         parts[train[~kept]] = LEFT_OUT
         notes += _note_copies(kept)
         learned = parts == "train"
-        parts[learned] = _draw(images, hashes, learned, (1 - validation, validation, 0.0), seed)
+        shares = (1 - validation, validation, 0.0)
+        parts[learned] = _draw(images, hashes, learned, shares, seed, group_validation=group_validation)
         _check_learned(images, parts)
     if torn := _torn_groups(images, parts):
         notes.append(f"{len(torn):,} groups stand in more than one given part: {listing(torn)}")
@@ -246,10 +256,30 @@ def _complete(images: ImageSet, hashes: tuple[str, ...], validation: float, seed
 
 
 def _draw(
-    images: ImageSet, hashes: Sequence[str], chosen: np.ndarray, shares: tuple[float, float, float], seed: int
+    images: ImageSet,
+    hashes: Sequence[str],
+    chosen: np.ndarray,
+    shares: tuple[float, float, float],
+    seed: int,
+    *,
+    group_validation: bool = True,
 ) -> np.ndarray:
-    """Draw the parts of the images where a mask is True, as if there were no others."""
-    return draw_parts(images.select(chosen), tuple(hashes[i] for i in np.flatnonzero(chosen)), shares, seed)
+    """Draw the parts of the images where a mask is True, as if there were no others.
+
+    Without `group_validation` the test is drawn first, of whole groups; then validation, of single images.
+    """
+    drawn, keys = images.select(chosen), [hashes[i] for i in np.flatnonzero(chosen)]
+    if group_validation or images.groups is None:
+        return draw_parts(drawn, tuple(keys), shares, seed)
+    learned, validation, test = shares
+    parts = np.full(len(drawn), "train", "U10")
+    if test:
+        parts = draw_parts(drawn, tuple(keys), (learned + validation, 0.0, test), seed)
+    rest = np.flatnonzero(parts == "train")
+    share = validation / (learned + validation)
+    singles = replace(drawn.select(rest), groups=None)
+    parts[rest] = draw_parts(singles, tuple(keys[i] for i in rest), (1 - share, share, 0.0), seed)
+    return parts
 
 
 def _note_copies(kept: np.ndarray) -> tuple[str, ...]:
