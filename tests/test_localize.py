@@ -370,3 +370,30 @@ def test_crossval_scores_boxes(shapes, tmp_path, capsys):
     assert found.spread("mean_iou")[0] == pytest.approx(np.mean([fold["mean_iou"] for fold in found.folds]))
     said = capsys.readouterr().out
     assert "mean IoU" in said and "without looking" in said
+
+
+@pytest.mark.slow
+def test_heads_and_losses_of_boxes_are_searched_as_those_of_classes(shapes, tmp_path, capsys):
+    config, folder = tmp_path / "search.yaml", tmp_path / "search"
+    config.write_text("""
+task: localize
+backbone: small_cnn
+weights: none
+image_size: 32
+small_cnn: {filters: [8, 16], kernel_size: 3, pools: [2, 2]}
+box: {head: {choice: [grid, spatial]}, grid: 8, loss: {choice: [smooth_l1, giou]}}
+phases: [{epochs: 2, learning_rate: 3e-3}]
+search: {algorithm: grid, objective: val_iou}
+""")
+    assert main(["search", "--config", str(config), "--data", str(shapes), "--output", str(folder)]) == 0
+    rows = list(csv.DictReader((folder / "trials.csv").read_text().splitlines()))
+    assert {(row["box.head"], row["box.loss"]) for row in rows} == {
+        (head, loss) for head in ("grid", "spatial") for loss in ("smooth_l1", "giou")
+    }
+    best = max(rows, key=lambda row: float(row["val_iou"]))
+    assert f"val_iou {float(best['val_iou']):.4f}" in capsys.readouterr().out.split("best: ")[-1]
+
+    assert main(["train", "--config", str(folder / "best.yaml"), "--output", str(tmp_path / "run")]) == 0
+    history = list(csv.DictReader((tmp_path / "run" / "history.csv").read_text().splitlines()))
+    assert max(row["val_iou"] for row in history) == best["val_iou"]
+    assert open_run(tmp_path / "run").config.box.head == best["box.head"]

@@ -118,6 +118,11 @@ def test_anything_is_taken_or_refused_with_one_line(options: dict) -> None:
             r"batch_size: a search with stages",
         ),
         ({"search.stages": [{"ranges": {"phases[1].epochs": {"int": [1, 2]}}}]}, r"no such entry"),
+        ({"label_smoothing": {"float": [0, 0.2]}}, r"label_smoothing: val_loss is another measure.*objective val_f1"),
+        (
+            {"task": "localize", "search.objective": "val_loss", "box.beta": {"float": [0.1, 1]}},
+            r"box\.beta: val_loss is another measure.*objective val_iou",
+        ),
         ({"search.stages": [{"range": {}}]}, r"'search\.stages\[0\]\.range' \(did you mean ranges\?\)"),
     ],
 )

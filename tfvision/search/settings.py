@@ -14,6 +14,8 @@ from tfvision.tasks import check_task, has_boxes
 from tfvision.training.phases import resolve_phases
 
 SECTION = "search"
+# What changes the number that val_loss is: between two values of these it says nothing.
+_OF_THE_LOSS = ("loss", "focal_gamma", "label_smoothing", "box.loss", "box.beta", "box.weight")
 _TRIALS = 20  # of a random or Bayesian search that does not say how many
 
 Algorithm = Literal["random", "grid", "hyperband", "bayesian"]
@@ -152,12 +154,24 @@ def parse_search(options: Mapping[str, Any]) -> Search:
     for number, stage in enumerate(stages):
         space = search.space(number, base)
         configs = [search.train_config(space.config(corner)) for corner in space.corners()]
+        _check_comparable(space, settings.objective or configs[0].monitor, configs[0].task)
         if stage.algorithm == "hyperband" and min(map(epochs_of, configs)) < settings.factor:
             raise UsageError(
                 f"hyperband needs {settings.factor} epochs or more to share out, got {epochs_of(configs[0])}"
             )
         base = space.options(next(space.corners()))
     return search
+
+
+def _check_comparable(space: Space, objective: str, task: str) -> None:
+    """Refuse to choose between losses by their own values."""
+    other = "val_iou" if has_boxes(task) else "val_f1"
+    for each in space.ranges:
+        if objective == "val_loss" and each.key in _OF_THE_LOSS:
+            raise UsageError(
+                f"{each.key}: val_loss is another measure with each of its values; search for another one, such as "
+                f"--search.objective {other}"
+            )
 
 
 def _scaled(phase: Phase, share: float) -> Phase:
