@@ -53,9 +53,7 @@ def plot_box_results(
     plots: "Path", predictions: BoxPredictions, scores: Mapping[str, Any], images: ImageSet, part: str
 ) -> None:
     """Draw the histogram of overlaps, images spread over all, and the worst."""
-    best = max(scores["baselines"], key=lambda name: scores["baselines"][name]["mean_iou"])
-    baseline = f"best without looking, {best.replace('_', ' ')}", scores["baselines"][best]["mean_iou"]
-    plot_iou_histogram(predictions.ious, plots / "iou_histogram.png", f"Overlap of boxes, {part}", baseline)
+    plot_ious(plots, predictions.ious, scores, part)
     spread = np.unique(np.linspace(0, len(images) - 1, min(_SHOWN, len(images))).astype(int))
     for rows, title, name in (
         (spread, f"True (solid) and predicted (dashed) boxes, {part}", "box_samples"),
@@ -66,6 +64,13 @@ def plot_box_results(
         ),
     ):
         _plot_boxes(rows, predictions, images, title, plots / f"{name}.png")
+
+
+def plot_ious(plots: "Path", ious: np.ndarray, scores: Mapping[str, Any], part: str) -> None:
+    """Draw the histogram of overlaps beside the best of the baselines."""
+    best = max(scores["baselines"], key=lambda name: scores["baselines"][name]["mean_iou"])
+    baseline = f"best without looking, {best.replace('_', ' ')}", scores["baselines"][best]["mean_iou"]
+    plot_iou_histogram(ious, plots / "iou_histogram.png", f"Overlap of boxes, {part}", baseline)
 
 
 def plot_box_samples(run_folder: "Path", train: ImageSet, chosen: Sequence[int], settings: "TrainingSettings") -> None:

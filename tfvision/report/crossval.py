@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfvision import __version__
+from tfvision.box_results import plot_ious
 from tfvision.environment import describe_environment
+from tfvision.evaluation.box_predictions import read_box_predictions
 from tfvision.evaluation.plots import plot_confusion_matrix
 from tfvision.files import write_text
 from tfvision.options import to_yaml
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def write_crossval_report(output: Path, found: "Sequence[FoldScores]", config: "TrainConfig") -> Path:
-    """Write `report.html` and the confusion matrices it shows into the folder of a cross-validation.
+    """Write `report.html` and the pictures it shows into the folder of a cross-validation.
 
     Args:
         output: The folder.
@@ -77,7 +79,7 @@ def _backbone(output: Path, found: "FoldScores", *, several: bool) -> dict[str, 
         "predictions": (folder / PREDICTIONS).as_posix(),
         "held_out": _held_out(found),
         "votes": (folder / VOTES).as_posix(),
-        "confusion": _confusion(output / folder / PLOTS / "confusion_matrix.png", found),
+        "pictures": _pictures(output / folder, found),
     }
 
 
@@ -95,11 +97,19 @@ def _cells(found: "FoldScores", scores: Any) -> dict[str, Any]:
     return {"n": f"{scores['n']:,}", "scores": [f"{found.score_of(scores, score):.4f}" for score in found.names]}
 
 
-def _confusion(path: Path, found: "FoldScores") -> str:
-    """Draw the confusion matrix of all folds together; return it as a data URI, or "" where there are no classes."""
+def _pictures(folder: Path, found: "FoldScores") -> list[dict[str, str]]:
+    """Draw the overlaps and the confusion matrix of all folds together, whichever there are."""
+    pictures, plots = [], folder / PLOTS
+    if "mean_iou" in found.together:
+        plot_ious(plots, read_box_predictions(folder / PREDICTIONS).ious, found.together, "all folds")
+        pictures.append(_picture(plots / "iou_histogram.png", "Overlaps of boxes"))
     scores = found.together.get("classes", found.together)
-    if "confusion_matrix" not in scores:
-        return ""
-    title = f"Confusion matrix of {found.backbone}, all folds"
-    plot_confusion_matrix(np.array(scores["confusion_matrix"]), scores["class_names"], path, title)
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+    if "confusion_matrix" in scores:
+        path, title = plots / "confusion_matrix.png", f"Confusion matrix of {found.backbone}, all folds"
+        plot_confusion_matrix(np.array(scores["confusion_matrix"]), scores["class_names"], path, title)
+        pictures.append(_picture(path, title))
+    return pictures
+
+
+def _picture(path: Path, text: str) -> dict[str, str]:
+    return {"text": text, "uri": "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")}
