@@ -367,7 +367,9 @@ class TrainConfig:
     data: str = option(
         "digits", "folder, zip, CSV, .npy, .npz or .h5 of labelled images; digits: scikit-learn's, as an example"
     )
-    backbone: str = option("mobilenet_v2", "architecture, see `tfvision list backbones`")
+    backbone: str = option(
+        "mobilenet_v2", "architecture, see `tfvision list backbones`; or hub/PRESET, an image backbone of KerasHub"
+    )
     classifier: str | None = option(
         None,
         "fit on features of the frozen backbone instead of training a head: logistic_regression, linear_svm, svm, "

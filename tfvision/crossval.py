@@ -22,7 +22,7 @@ from tfvision.evaluation.predictions import join_parts, read_predictions, write_
 from tfvision.evaluation.voting import vote
 from tfvision.experiment import train_from_config
 from tfvision.files import write_json, write_text
-from tfvision.models.backbones import backbone_facts
+from tfvision.models.backbones import backbone_facts, plain_name
 from tfvision.progress import console, say_result
 from tfvision.report.crossval import write_crossval_report
 from tfvision.results import compute_part
@@ -132,7 +132,7 @@ def cross_validate(
     found: list[FoldScores] = []
     first: TrainConfig | None = None
     for backbone in backbones:
-        folder = output / backbone if len(backbones) > 1 else output
+        folder = output / plain_name(backbone) if len(backbones) > 1 else output
         runs = [_fold(replace(config, backbone=backbone), folder, k, folds, resume) for k in range(1, folds + 1)]
         found.append(_collect(backbone, folder, runs))
         first = first or runs[0].config

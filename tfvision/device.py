@@ -1,6 +1,10 @@
 """Where a run computes."""
 
+import os
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tfvision.errors import UsageError
 
@@ -24,3 +28,20 @@ def use_device(name: str) -> None:
     if name != "cpu" and number >= len(found):
         raise UsageError(f"--device {name}: TensorFlow sees {len(found)} GPUs on this machine; use cpu")
     tf.config.set_visible_devices([] if name == "cpu" else found[number], "GPU")
+
+
+@contextmanager
+def quiet_start() -> Iterator[None]:
+    """Turn away what TensorFlow says of CPU instructions and CUDA while it is imported: nothing to act on.
+
+    It writes to the file descriptor before any log level counts, so the descriptor is what is turned away.
+    """
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -21,7 +21,7 @@ from tfvision.data.stratify import PARTS
 from tfvision.environment import describe_environment
 from tfvision.errors import UsageError
 from tfvision.files import remove_leftovers, to_json
-from tfvision.models.backbones import backbone_facts, default_image_size
+from tfvision.models.backbones import backbone_facts, default_image_size, plain_name
 from tfvision.models.weights import find_weights
 from tfvision.options import from_dict, to_yaml
 from tfvision.plan import describe_plan, summarize
@@ -182,7 +182,7 @@ def train(
     if built := [name for name in _BUILT if name in options]:
         raise UsageError(f"{built[0]}: the model is built already; give it to build_classifier, not to train")
     enlarged = [layer.output.shape[1] for layer in model.layers if layer.name == "enlarge"]
-    values = {"data": images.source, "backbone": model.name, "source": dict(images.columns), "task": task_of(model)}
+    values = {"data": images.source, "backbone": _name(model), "source": dict(images.columns), "task": task_of(model)}
     values |= options
     if phases is not None:
         values["phases"] = [vars(phase) if isinstance(phase, Phase) else phase for phase in phases]
@@ -244,6 +244,11 @@ def training_boxes(train: ImageSet, seed: int) -> tuple[tuple[float, ...], ...]:
     shares = train.boxes / np.tile(train.frames[:, :2], 2)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(shares))[:MOST_TRAINING_BOXES])
     return tuple(tuple(round(float(side), 6) for side in box) for box in shares[chosen])
+
+
+def _name(model: "keras.Model") -> str:
+    """Return the backbone of a model from Python; Keras calls no model by a name with slashes."""
+    return getattr(model, "tfvision_backbone", model.name)
 
 
 def _check_outputs(model: "keras.Model", images: ImageSet, task: str) -> None:
@@ -426,6 +431,6 @@ def _output_folder(config: TrainConfig, resume: Path | None) -> Path:
         folder = Path(config.output)
     else:
         name = Path(config.data).name.split(".")[0] or "data"
-        folder = Path("runs") / f"{name}-{config.backbone}-{datetime.now():%Y%m%d-%H%M%S}"
+        folder = Path("runs") / f"{name}-{plain_name(config.backbone)}-{datetime.now():%Y%m%d-%H%M%S}"
     refuse_existing(folder)
     return folder

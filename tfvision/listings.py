@@ -40,6 +40,10 @@ def list_backbones() -> None:
         )
     console.print(table)
     console.print("MB: float32 weights without top; weights: of ImageNet, on this machine (no: Keras downloads them)")
+    console.print(
+        "hub/PRESET: any image backbone of KerasHub (extra hub), such as hub/resnet_18_imagenet, or hub/./folder for a "
+        "preset on this machine"
+    )
 
 
 def list_cache() -> None:

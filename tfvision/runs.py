@@ -22,6 +22,7 @@ from tfvision.evaluation.decision import Decision
 from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.files import remove_abandoned, replacing, write_text
 from tfvision.locks import locked
+from tfvision.models.hub import require_hub
 from tfvision.models.weights_file import check_weights_file
 from tfvision.options import from_dict, load_yaml
 from tfvision.tasks import CLASSIFY, TASKS, has_boxes, has_classes
@@ -310,6 +311,7 @@ def load_model(path: Path) -> "keras.Model":
 
     Raises:
         DataError: The file is damaged, or declares far more than it holds.
+        UsageError: It has layers of KerasHub, which is not installed.
     """
     import keras
 
@@ -322,6 +324,8 @@ def load_model(path: Path) -> "keras.Model":
             warnings.simplefilter("ignore")
             model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # a damaged archive fails in many ways
+        if "keras_hub" in str(error):  # only layers that no stock layers can stand for
+            require_hub(f"{path} has layers of KerasHub and")
         raise DataError(f"{path} is damaged or no Keras model ({' '.join(str(error).split())[:160]})") from error
     if not isinstance(model, keras.Model):
         raise RunError(f"{path} holds a {type(model).__name__}, expected a keras.Model")

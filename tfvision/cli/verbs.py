@@ -1,11 +1,9 @@
 """What verbs share: how they are added, their common flags, and loading TensorFlow."""
 
 import argparse
-import os
-import sys
 from typing import Any
 
-from tfvision.device import use_device
+from tfvision.device import quiet_start, use_device
 from tfvision.options import Parser
 
 
@@ -40,19 +38,9 @@ def add_running(command: Parser, *, computes: bool = True) -> None:
 
 
 def load_tensorflow(args: argparse.Namespace) -> None:
-    """Import TensorFlow without what it says of CPU instructions and CUDA on its way up: nothing to act on.
-
-    It writes to the file descriptor before any log level counts, so the descriptor is what is turned away.
-    """
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
+    """Import TensorFlow without what it says on its way up."""
+    with quiet_start():
         import tensorflow as tf
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
     tf.get_logger().setLevel("ERROR")  # it warns of retracing, which models of two input shapes cannot avoid
     if args.device:
         use_device(args.device)

@@ -24,7 +24,7 @@ def build_backbone(
     """Add preprocessing and the untrained layers of a backbone to the graph that ends in `pixels`.
 
     Args:
-        name: A key of BACKBONES.
+        name: A key of BACKBONES, or `hub/...`, see `hub_facts`.
         pixels: `(batch, height, width, 3)` RGB or `(batch, height, width, 1)` gray, values 0..255. The small CNN takes
             one channel as it is; all others are made for RGB and see the gray one three times.
         options: Further arguments of the builder (`filters`, `kernel_size`, `padding`, `pools` of small_cnn).
@@ -49,6 +49,10 @@ def build_backbone(
         from tfvision.models.resnet import resnet18
 
         return resnet18(pixels)
+    if facts.builder == "hub":
+        from tfvision.models.hub import hub_backbone
+
+        return hub_backbone(name, pixels, facts)
     if facts.family == "ConvNeXt":
         from tfvision.models.convnext import convnext
 
@@ -86,7 +90,11 @@ def _preprocess(pixels: "keras.KerasTensor", facts: Backbone) -> "keras.KerasTen
     }
     if facts.preprocessing == "none":
         return pixels
-    factor, offset = scale[facts.preprocessing]
+    if facts.preprocessing == "hub":
+        factor, offset = (facts.options[key] for key in ("scale", "offset"))
+        factor, offset = 1.0 if factor is None else factor, 0.0 if offset is None else offset
+    else:
+        factor, offset = scale[facts.preprocessing]
     # In float32 also where a mixed policy computes in 16 bits: bfloat16 would round the scaled pixels.
     return keras.layers.Rescaling(factor, offset=offset, dtype="float32", name="preprocess")(pixels)
 

@@ -1,13 +1,17 @@
-"""BACKBONES: one table of facts about every backbone.
+"""BACKBONES: one table of facts about every backbone; `hub/...` names the presets of KerasHub beside them.
 
 A further model is one entry, a further family one small function in `families`. Nothing here imports Keras, so that
 `tfvision list backbones` answers at once; `architectures` builds what the table names.
 """
 
+import re
+
 from tfvision.errors import UsageError
 from tfvision.files import nearest
 from tfvision.models import families
 from tfvision.models.families import Backbone
+
+HUB = "hub/"  # what stands before the name of a preset of KerasHub, or the path of its folder
 
 BACKBONES: dict[str, Backbone] = {
     "small_cnn": families.small_cnn(53_696),
@@ -64,16 +68,26 @@ BACKBONES: dict[str, Backbone] = {
 
 
 def backbone_facts(name: str) -> Backbone:
-    """Return the entry of `name` in BACKBONES.
+    """Return the entry of `name` in BACKBONES, or what the preset of a `hub/...` says of itself.
 
     Raises:
-        UsageError: No such backbone; the nearest one is named.
+        UsageError: No such backbone; the nearest one is named. See also `hub_facts`.
     """
+    if name.startswith(HUB):
+        from tfvision.models.hub import hub_facts
+
+        return hub_facts(name)
     if name not in BACKBONES:
         raise UsageError(
-            f"unknown backbone {name!r}{nearest(name, BACKBONES)}; `tfvision list backbones` shows all {len(BACKBONES)}"
+            f"unknown backbone {name!r}{nearest(name, BACKBONES)}; `tfvision list backbones` shows all {len(BACKBONES)}, "
+            "and hub/PRESET is one of KerasHub"
         )
     return BACKBONES[name]
+
+
+def plain_name(name: str) -> str:
+    """Return the name of a backbone as files and Keras models can be called: a preset's path has slashes."""
+    return re.sub(r"[^\w.-]+", "_", name)
 
 
 def default_image_size(name: str, image_side: int) -> int:

@@ -1,14 +1,14 @@
 """Assembled models: raw pixels in, probabilities, a box or both out."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfvision.errors import UsageError
 from tfvision.models.architectures import build_backbone
-from tfvision.models.backbones import backbone_facts
+from tfvision.models.backbones import backbone_facts, plain_name
 from tfvision.models.freezing import backbone_layers, unfreeze
+from tfvision.models.graph import number_from_zero
 from tfvision.models.heads import HEAD, build_box_head, build_head
 from tfvision.models.weights import load_backbone_weights
 from tfvision.tasks import BOTH, BOX, CLASSIFY, LOCALIZE
@@ -21,7 +21,7 @@ class OpenBackbone(NamedTuple):
     """A backbone without a head.
 
     Attributes:
-        name: A key of BACKBONES.
+        name: A key of BACKBONES, or `hub/...`.
         pixels: `(batch, input_size, input_size, channels)`, values 0..255.
         features: Feature maps `(batch, h, w, channels)`.
         weights: Where its weights are from, as `build_classifier` takes it.
@@ -56,13 +56,13 @@ def build_classifier(
     backbone is frozen and its batch normalization stays so; with `weights="none"` everything is open. See `unfreeze`.
 
     Args:
-        backbone: A key of BACKBONES.
+        backbone: A key of BACKBONES, or a preset of KerasHub: `hub/resnet_18_imagenet`, or its folder, `hub/./folder`.
         num_classes: Two or more.
         image_size: Side in pixels that the backbone sees.
         input_size: Side in pixels of the images that come in, if the model is to enlarge them; default `image_size`.
         channels: 3 for RGB, 1 for gray images; backbones made for RGB then see the gray channel three times.
         weights: `imagenet`, `none`, a weights file without top, or an earlier run (its folder or `model.keras`) of
-            the same backbone, whatever its classes and head.
+            the same backbone, whatever its classes and head. Of `hub/...`, `imagenet` are the preset's own.
         backbone_options: Further arguments of the backbone's builder.
         head_pooling: `avg`, `max` or `flatten`.
         head_units: Units of each hidden dense layer.
@@ -129,7 +129,7 @@ def build_open_backbone(
         seen = enlarge(pixels)
     features = build_backbone(backbone, seen, options=backbone_options)
     trunk = keras.Model(pixels, features)
-    _number_from_zero(trunk)
+    number_from_zero(trunk)
     load_backbone_weights(trunk, backbone, weights)
     return OpenBackbone(backbone, pixels, features, weights)
 
@@ -231,9 +231,9 @@ def task_of(model: "keras.Model") -> str:
 def _with_head(backbone: OpenBackbone, outputs: Any) -> "keras.Model":
     import keras
 
-    model = keras.Model(backbone.pixels, outputs, name=backbone.name)
+    model = keras.Model(backbone.pixels, outputs, name=plain_name(backbone.name))
     from_scratch = backbone.weights == "none"
-    model.tfvision_weights = backbone.weights
+    model.tfvision_backbone, model.tfvision_weights = backbone.name, backbone.weights
     unfreeze(model, "all" if from_scratch else "none", batch_norm=from_scratch)
     return model
 
@@ -261,18 +261,3 @@ def is_pretrained(model: "keras.Model") -> bool:
         return weights != "none"
     layers = [layer for layer in backbone_layers(model) if layer.weights]
     return sum(not layer.trainable for layer in layers) > len(layers) / 2
-
-
-def _number_from_zero(model: "keras.Model") -> None:
-    """Give unnamed operations the names of a fresh process: `conv2d`, `conv2d_1`, in the order they were made.
-
-    Keras counts on with every build of a process, which would leave stages, freezing and weights by name to chance.
-    """
-    unnamed: dict[str, list[tuple[int, keras.Operation]]] = {}
-    for operation in model.operations:
-        name, number = re.fullmatch(r"(.*?)(?:_(\d+))?", operation.name).groups()
-        if name.replace("_", "") == type(operation).__name__.lower():
-            unnamed.setdefault(name, []).append((int(number or 0), operation))
-    for name, numbered in unnamed.items():
-        for place, (_, operation) in enumerate(sorted(numbered, key=lambda each: each[0])):
-            operation.name = f"{name}_{place}" if place else name

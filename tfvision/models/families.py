@@ -13,10 +13,10 @@ class Backbone:
 
     Attributes:
         family: The family it belongs to, as its paper calls it.
-        builder: Name of the function in `keras.applications`, or of tfvision's own (`small_cnn`, `resnet18`).
+        builder: Name of the function in `keras.applications`, or of tfvision's own (`small_cnn`, `resnet18`), or `hub`.
         preprocessing: What the backbone expects of pixels 0..255: `caffe` (BGR minus the ImageNet mean), `tf`
-            (-1..1), `torch` (0..1, then ImageNet's mean and deviation), `scale` (0..1), or `none` where the
-            architecture brings its own.
+            (-1..1), `torch` (0..1, then ImageNet's mean and deviation), `scale` (0..1), `none` where the
+            architecture brings its own, or `hub` by the scale and offset in `options`.
         parameters: Number of parameters without top.
         stages: Names for `--unfreeze`, from the input to the output. A stage covers the layers after the stage
             before it, up to the last one called so, or so and a suffix (`block_1` is not `block_16`).
@@ -132,7 +132,7 @@ def efficientnet(number: int, parameters: int, size: int) -> Backbone:
         "none",
         parameters,
         ("stem", *_numbered("block", 1, 7), "top"),
-        sizes=_sizes(size),
+        sizes=sizes_up_to(size),
         weights=(f"efficientnetb{number}_notop.h5",),
     )
 
@@ -145,7 +145,7 @@ def efficientnet_v2(variant: str, parameters: int, size: int, blocks: int = 6) -
         "none",
         parameters,
         ("stem", *_numbered("block", 1, blocks), "top"),
-        sizes=_sizes(size),
+        sizes=sizes_up_to(size),
         weights=(f"efficientnetv2-{variant.lower()}_notop.h5",),
     )
 
@@ -198,7 +198,7 @@ def nasnet(size: str, parameters: int, cells: int, pretrained: int) -> Backbone:
         parameters,
         stages,
         ends={**ends, "stem": "stem_bn1"},
-        sizes=_sizes(pretrained),
+        sizes=sizes_up_to(pretrained),
         weights=(f"nasnet_{size}_no_top.h5",),
     )
 
@@ -213,7 +213,7 @@ def inception_v3(parameters: int) -> Backbone:
         ("stem", *_numbered("mixed", 0, 10)),
         # mixed9_1, against its name, is a part of mixed10.
         ends={"stem": "max_pooling2d_1", "mixed9": "mixed9"},
-        sizes=_sizes(299),
+        sizes=sizes_up_to(299),
         minimum=75,
         weights=_tf_kernels("inception_v3"),
     )
@@ -228,7 +228,7 @@ def inception_resnet_v2(parameters: int) -> Backbone:
         parameters,
         ("stem", "mixed_5b", "block35", "mixed_6a", "block17", "mixed_7a", "block8", "conv_7b"),
         ends={"stem": "max_pooling2d_1", "block8": "custom_scale_layer_39"},
-        sizes=_sizes(299),
+        sizes=sizes_up_to(299),
         minimum=75,
         weights=_tf_kernels("inception_resnet_v2"),
     )
@@ -245,18 +245,19 @@ def xception(parameters: int) -> Backbone:
         parameters,
         _numbered("block", 1, 14),
         ends=sums,
-        sizes=_sizes(299),
+        sizes=sizes_up_to(299),
         minimum=71,
         weights=_tf_kernels("xception"),
     )
 
 
+def sizes_up_to(pretrained: int) -> tuple[int, ...]:
+    """Return the sides in pixels that suit a network, up to that of its weights."""
+    return (*(size for size in _SIZES if size < pretrained), pretrained)
+
+
 def _numbered(name: str, first: int, last: int) -> tuple[str, ...]:
     return tuple(f"{name}{number}" for number in range(first, last + 1))
-
-
-def _sizes(pretrained: int) -> tuple[int, ...]:
-    return (*(size for size in _SIZES if size < pretrained), pretrained)
 
 
 def _tf_kernels(name: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tfvision.errors import UsageError
 from tfvision.files import nearest
 from tfvision.models.architectures import BEFORE
-from tfvision.models.backbones import BACKBONES
+from tfvision.models.backbones import BACKBONES, HUB, plain_name
 from tfvision.models.families import Backbone
 from tfvision.models.heads import HEAD
 
@@ -55,9 +55,25 @@ def stage_layers(names: Sequence[str], facts: Backbone) -> dict[str, list[str]]:
     return stages
 
 
+def numbered_stages(names: Sequence[str]) -> dict[str, list[str]]:
+    """Divide the layers of a preset of KerasHub, of which no table knows, by what they are called up to a first number.
+
+    `stack0_block1_add` is of `stack0`, `transformer_block_2_mha` of `transformer_block_2`. Layers without a number belong
+    to the stage before them, the first ones to `stem`.
+    """
+    stages: dict[str, list[str]] = {}
+    stage = "stem"
+    for name in names:
+        # block6a_ is of block6; the 2 of conv2d counts nothing.
+        if match := re.match(r"[a-zA-Z]+(?:_[a-zA-Z]+)*?_?\d+(?!d(?:_|$))(?=[a-z]?(?:_|$))", name):
+            stage = match[0]
+        stages.setdefault(stage, []).append(name)
+    return stages
+
+
 def trains_batch_norm(model: "keras.Model") -> bool:
     """Tell whether any batch normalization of the backbone is trainable as the model stands."""
-    return any(layer.trainable for layer in backbone_layers(model) if _is_batch_norm(layer))
+    return any(each.trainable for layer in backbone_layers(model) for each in _batch_norms(layer))
 
 
 def unfreeze(model: "keras.Model", what: str, *, batch_norm: bool = False) -> None:
@@ -81,7 +97,9 @@ def unfreeze(model: "keras.Model", what: str, *, batch_norm: bool = False) -> No
     layers = backbone_layers(model)
     opened = set(_chosen([layer.name for layer in layers], str(what).strip(), model.name))
     for layer in layers:
-        layer.trainable = layer.name in opened and (batch_norm or not _is_batch_norm(layer))
+        layer.trainable = layer.name in opened
+        for each in _batch_norms(layer) if layer.trainable and not batch_norm else ():
+            each.trainable = False
 
 
 def _chosen(names: Sequence[str], what: str, backbone: str) -> Sequence[str]:
@@ -112,6 +130,8 @@ def _named(names: Sequence[str], token: str, backbone: str) -> list[str]:
     """Return the layers of a stage, else those called `token`, or `token` and a suffix."""
     facts = BACKBONES.get(backbone)
     stages = stage_layers(names, facts) if facts else {}
+    if backbone.startswith(plain_name(HUB)):
+        stages = numbered_stages(names)
     found = stages.get(token) or _called(names, token, facts.prefix if facts else "")
     if not found or not token:
         raise UsageError(
@@ -128,8 +148,9 @@ def _called(names: Sequence[str], token: str, prefix: str) -> list[str]:
     return [name for name in names if pattern.fullmatch(name.removeprefix(prefix)) or name == token]
 
 
-def _is_batch_norm(layer: "keras.layers.Layer") -> bool:
-    return type(layer).__name__ == "BatchNormalization"
+def _batch_norms(layer: "keras.layers.Layer") -> "list[keras.layers.Layer]":
+    """Return the batch normalizations in a layer, which may be one itself, or a whole backbone of KerasHub."""
+    return [each for each in layer._flatten_layers() if type(each).__name__ == "BatchNormalization"]
 
 
 def _size(shape: Sequence[int]) -> int:

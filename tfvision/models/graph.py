@@ -1,5 +1,6 @@
 """Copies of functional graphs, for architectures that need another layer here and there."""
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -9,34 +10,45 @@ if TYPE_CHECKING:
 
 def copy_onto(
     model: "keras.Model", pixels: "keras.KerasTensor", copy: Callable[["keras.Operation"], Callable[..., Any]]
-) -> "keras.KerasTensor":
+) -> Any:
     """Build a functional model's operations anew, one by one, behind another tensor.
 
     `keras.models.clone_model` gives a model with an input of its own, which could only be nested; this keeps one flat
-    graph. The order and the arguments of calls are read from the model's configuration, as loading reads them.
+    graph. Calls are read from the graph itself: not every layer can say how it was made.
 
     Args:
-        model: A functional model of one input, whose operations are each called once.
+        model: A functional model of one input.
         pixels: The tensor to take the place of the model's input.
-        copy: Gives what is called in place of an operation, such as `copied`.
+        copy: Gives what is called in place of an operation, such as `copied`; asked anew for each call of it.
 
     Returns:
-        The tensor in place of the model's output.
+        What takes the place of the model's output: a tensor, or as many as it has in the same structure.
+
+    Raises:
+        ValueError: An operation with weights is called several times: copies would not share them.
     """
-    operations = {operation.name: operation for operation in model.operations}
-    made: dict[str, keras.KerasTensor] = {}
-    for entry in model.get_config()["layers"]:
-        if not entry["inbound_nodes"]:
-            made[entry["name"]] = pixels
+    import keras
+
+    made = {id(tensor): pixels for tensor in model.inputs}
+    calls = [node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]]
+    called: set[str] = set()
+    for node in calls:
+        if node.is_input:
             continue
-        (call,) = entry["inbound_nodes"]
-        arguments, keywords = _with_tensors([call["args"], call["kwargs"]], made)
-        made[entry["name"]] = copy(operations[entry["name"]])(*arguments, **keywords)
-    return made[entry["name"]]
+        operation = node.operation
+        if operation.name in called and getattr(operation, "weights", None):
+            raise ValueError(f"{operation.name} is called several times")
+        called.add(operation.name)
+        arguments, keywords = keras.tree.map_structure(
+            lambda value: made.get(id(value), value), (list(node.arguments.args), dict(node.arguments.kwargs))
+        )
+        outputs = keras.tree.flatten(copy(operation)(*arguments, **keywords))
+        made.update({id(tensor): output for tensor, output in zip(node.output_tensors, outputs, strict=True)})
+    return keras.tree.map_structure(lambda tensor: made[id(tensor)], model.output)
 
 
-def copied(operation: "keras.Operation") -> "keras.Operation":
-    """Return an operation of the same class, name and configuration, with weights of its own.
+def copied(operation: "keras.Operation", name: str | None = None) -> "keras.Operation":
+    """Return an operation of the same class and configuration, with weights of its own; called `name`, or the same.
 
     What scales pixels computes in float32 also where a mixed policy computes in 16 bits: bfloat16 would round them.
     """
@@ -45,15 +57,22 @@ def copied(operation: "keras.Operation") -> "keras.Operation":
     config = operation.get_config()
     if isinstance(operation, (keras.layers.Rescaling, keras.layers.Normalization)):
         config["dtype"] = "float32"
-    return type(operation).from_config(config)
+    copy = type(operation).from_config(config)
+    if name:
+        copy.name = name
+    return copy
 
 
-def _with_tensors(value: Any, made: dict[str, Any]) -> Any:
-    """Replace the tensors that a configuration names by those made of the same operation."""
-    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-        return made[value["config"]["keras_history"][0]]
-    if isinstance(value, dict):
-        return {key: _with_tensors(each, made) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_with_tensors(each, made) for each in value]
-    return value
+def number_from_zero(model: "keras.Model") -> None:
+    """Give unnamed operations the names of a fresh process: `conv2d`, `conv2d_1`, in the order they were made.
+
+    Keras counts on with every build of a process, which would leave stages, freezing and weights by name to chance.
+    """
+    unnamed: dict[str, list[tuple[int, keras.Operation]]] = {}
+    for operation in model.operations:
+        name, number = re.fullmatch(r"(.*?)(?:_(\d+))?", operation.name).groups()
+        if name.replace("_", "") == type(operation).__name__.lower():
+            unnamed.setdefault(name, []).append((int(number or 0), operation))
+    for name, numbered in unnamed.items():
+        for place, (_, operation) in enumerate(sorted(numbered, key=lambda each: each[0])):
+            operation.name = f"{name}_{place}" if place else name

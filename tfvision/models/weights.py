@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from tfvision.errors import UsageError
 from tfvision.models.architectures import BEFORE
 from tfvision.models.backbones import backbone_facts
-from tfvision.models.families import Backbone
 from tfvision.models.heads import HEAD
+from tfvision.models.hub import hub_weights, load_hub_weights
 from tfvision.models.weights_file import check_weights_file, operation_names, refusing_damage
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def find_weights(backbone: str, weights: str) -> Path | None:
     """Return the file of a backbone's weights, or None where there are none to load or none on this machine.
 
     `imagenet` is looked for in the folder `$TFVISION_WEIGHTS`, in `weights/` of `$TFVISION_DATA`, and where Keras keeps
-    its downloads. A run folder stands for its model.
+    its downloads; for a preset of KerasHub it stands for the preset's own. A run folder stands for its model.
 
     Raises:
         UsageError: `weights` names a file that does not exist, or ImageNet weights that do not exist at all.
@@ -36,6 +36,10 @@ def find_weights(backbone: str, weights: str) -> Path | None:
         if path.is_file():
             return path
         raise UsageError(f"no weights file {path}; expected imagenet, none, a weights file or a run that exists")
+    if facts.builder == "hub":
+        return hub_weights(backbone)
+    if facts.builder == "hub":
+        return hub_weights(backbone)
     if not facts.weights:
         raise UsageError(f"{backbone} has no ImageNet weights: it is trained from scratch; use --weights none")
     return next((folder / name for folder in _folders() for name in facts.weights if (folder / name).is_file()), None)
@@ -53,7 +57,10 @@ def load_backbone_weights(model: "keras.Model", backbone: str, weights: str) -> 
         UsageError: The file is missing, of another architecture, or damaged.
         DataError: A `.keras` file that tfvision did not save.
     """
-    path = find_weights(backbone, weights)
+    path, facts = find_weights(backbone, weights), backbone_facts(backbone)
+    if facts.builder == "hub" and weights == "imagenet" and (path is None or path.suffix == ".json"):
+        load_hub_weights(model, backbone, facts)  # downloaded, or in shards
+        return
     if path is None and weights == "imagenet":
         path = _download(backbone)
     if path is None:
@@ -64,24 +71,32 @@ def load_backbone_weights(model: "keras.Model", backbone: str, weights: str) -> 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras warns of each container of a file that an older Keras wrote
-            _load(model, backbone_facts(backbone), path)
+            _load(model, backbone, path)
+    except UsageError:
+        raise
     except Exception as error:  # a damaged file fails in many ways
         reason = " ".join(str(error).split())[:160]
+        author = "KerasHub" if facts.builder == "hub" else "keras.applications"
         raise UsageError(
-            f"{path} does not fit {backbone}; expected its weights without top, as keras.applications saves them ({reason})"
+            f"{path} does not fit {backbone}; expected its weights without top, as {author} saves them ({reason})"
         ) from None
 
 
-def _load(model: "keras.Model", facts: Backbone, path: Path) -> None:
+def _load(model: "keras.Model", backbone: str, path: Path) -> None:
     """Load arrays only: Keras finds them by the order of the layers, whatever head a file has behind them."""
-    if facts.family != "ConvNeXt" or path.suffix == ".keras":
-        model.load_weights(path)
-        return
-    from tfvision.models.convnext import load_stock_weights
-
+    facts = backbone_facts(backbone)
+    is_rebuilt = facts.family == "ConvNeXt" or facts.builder == "hub"
     try:
-        model.load_weights(path)  # saved from a model of tfvision
+        model.load_weights(path)
     except ValueError:
+        if not is_rebuilt or path.suffix == ".keras":
+            raise
+        # Not saved from a model of tfvision, but from the one it rebuilds.
+        if facts.builder == "hub":
+            load_hub_weights(model, backbone, facts, path)
+            return
+        from tfvision.models.convnext import load_stock_weights
+
         load_stock_weights(model, facts, path)
 
 

@@ -13,6 +13,7 @@ from tfvision.environment import describe_environment
 from tfvision.evaluation.box_predictions import read_box_predictions
 from tfvision.evaluation.plots import plot_confusion_matrix
 from tfvision.files import write_text
+from tfvision.models.backbones import plain_name
 from tfvision.options import to_yaml
 from tfvision.report.page import page_template
 from tfvision.runs import PLOTS, PREDICTIONS, REPORT, VOTES
@@ -66,7 +67,7 @@ def _remarks(found: "Sequence[FoldScores]", best: "FoldScores") -> list[str]:
 
 
 def _backbone(output: Path, found: "FoldScores", *, several: bool) -> dict[str, Any]:
-    folder = Path(found.backbone) if several else Path()
+    folder = Path(plain_name(found.backbone)) if several else Path()
     rows = [
         {"number": number, **_cells(found, scores), "report": (folder / f"fold_{number}" / REPORT).as_posix()}
         for number, scores in enumerate(found.folds, start=1)
