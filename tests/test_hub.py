@@ -154,7 +154,7 @@ def test_sizes_suit_the_preset(presets: dict[str, str]) -> None:
     assert backbone_facts(presets["resnet"]).sizes == (SIDE,)
     assert default_image_size(presets["vit"], 500) == default_image_size(presets["vit"], 8) == SIDE
     build_classifier(presets["resnet"], 3, image_size=64)
-    with pytest.raises(UsageError, match="trained at 32 px.* set --image-size 32"):
+    with pytest.raises(UsageError, match=r"trained at 32 px.* set --image-size 32"):
         build_classifier(presets["vit"], 3, image_size=64)
     assert features(build_classifier(presets["vit"], 3, image_size=64, weights="none")).output.shape[1:3] == (8, 8)
     with pytest.raises(UsageError, match="divisible by patch size 8"):
