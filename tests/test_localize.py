@@ -343,7 +343,7 @@ def test_facts_without_boxes_are_refused(box_run):
         ModelFacts.from_json(json.dumps({**text, "training_boxes": []}))
 
 
-@pytest.mark.parametrize("views", ["exact", "3"])
+@pytest.mark.parametrize("views", ["exact", pytest.param("3", marks=pytest.mark.slow)])
 def test_stored_features_carry_the_boxes_of_their_views(shapes, tmp_path, views):
     """Training on stored features of a frozen part ends where training on the images themselves does."""
     weights = []
