@@ -73,7 +73,8 @@ def numbered_stages(names: Sequence[str]) -> dict[str, list[str]]:
 
 def trains_batch_norm(model: "keras.Model") -> bool:
     """Tell whether any batch normalization of the backbone is trainable as the model stands."""
-    return any(each.trainable for layer in backbone_layers(model) for each in _batch_norms(layer))
+    inner = (each for layer in backbone_layers(model) for each in layer._flatten_layers())
+    return any(each.trainable for each in inner if _is_batch_norm(each))
 
 
 def unfreeze(model: "keras.Model", what: str, *, batch_norm: bool = False) -> None:
@@ -97,9 +98,9 @@ def unfreeze(model: "keras.Model", what: str, *, batch_norm: bool = False) -> No
     layers = backbone_layers(model)
     opened = set(_chosen([layer.name for layer in layers], str(what).strip(), model.name))
     for layer in layers:
-        layer.trainable = layer.name in opened
-        for each in _batch_norms(layer) if layer.trainable and not batch_norm else ():
-            each.trainable = False
+        # A backbone of KerasHub may be one layer, with batch normalization in it.
+        for each in layer._flatten_layers():
+            each.trainable = layer.name in opened and (batch_norm or not _is_batch_norm(each))
 
 
 def _chosen(names: Sequence[str], what: str, backbone: str) -> Sequence[str]:
@@ -148,9 +149,8 @@ def _called(names: Sequence[str], token: str, prefix: str) -> list[str]:
     return [name for name in names if pattern.fullmatch(name.removeprefix(prefix)) or name == token]
 
 
-def _batch_norms(layer: "keras.layers.Layer") -> "list[keras.layers.Layer]":
-    """Return the batch normalizations in a layer, which may be one itself, or a whole backbone of KerasHub."""
-    return [each for each in layer._flatten_layers() if type(each).__name__ == "BatchNormalization"]
+def _is_batch_norm(layer: "keras.layers.Layer") -> bool:
+    return type(layer).__name__ == "BatchNormalization"
 
 
 def _size(shape: Sequence[int]) -> int:
