@@ -31,27 +31,20 @@ SLOW_VIT = pytest.param("vit", marks=pytest.mark.slow)
 SCALE, OFFSET = [1 / 50, 1 / 60, 1 / 70], [-0.4, -0.5, -0.6]
 
 
-def resnet() -> keras.Model:
+def resnet(block_type: str = "basic_block", **options: object) -> keras.Model:
     return keras_hub.models.ResNetBackbone(
         input_conv_filters=[64],
         input_conv_kernel_sizes=[7],
         stackwise_num_filters=[64, 64],
         stackwise_num_blocks=[1, 1],
         stackwise_num_strides=[1, 2],
-        block_type="basic_block",
+        block_type=block_type,
+        **options,
     )
 
 
 def resnet_v2() -> keras.Model:
-    return keras_hub.models.ResNetBackbone(
-        input_conv_filters=[64],
-        input_conv_kernel_sizes=[7],
-        stackwise_num_filters=[64, 64],
-        stackwise_num_blocks=[1, 1],
-        stackwise_num_strides=[1, 2],
-        block_type="bottleneck_block",
-        use_pre_activation=True,
-    )
+    return resnet("bottleneck_block", use_pre_activation=True)
 
 
 def vit(**options: object) -> keras.Model:
@@ -80,7 +73,23 @@ def dinov2() -> keras.Model:
     )
 
 
-KINDS = {kind.__name__: kind for kind in (resnet, resnet_v2, vit, deit, dinov2)}
+def hgnet_v2() -> keras.Model:
+    """With an output of each stage."""
+    return keras_hub.models.HGNetV2Backbone(
+        depths=[1, 1],
+        embedding_size=8,
+        hidden_sizes=[12, 16],
+        stem_channels=[3, 4, 8],
+        hidden_act="relu",
+        use_learnable_affine_block=False,
+        stackwise_stage_filters=[(8, 4, 12, 1, 1, 3), (12, 4, 10, 1, 1, 3)],
+        apply_downsample=[False, True],
+        use_lightweight_conv_block=[False, False],
+        image_shape=(SIDE, SIDE, 3),
+    )
+
+
+KINDS = {kind.__name__: kind for kind in (resnet, resnet_v2, vit, deit, dinov2, hgnet_v2)}
 
 
 def saved(folder: Path, backbone: keras.Model, *, converter: bool = True) -> str:
@@ -122,7 +131,8 @@ def test_features_are_those_of_kerashub_on_its_own_scaling(
     converter = keras_hub.layers.ImageConverter.from_preset(folder)
     np.testing.assert_allclose(np.asarray(converter(pixels)), scaled(pixels), rtol=1e-5)
     given = scaled(pixels)
-    expected = np.asarray(stock({"images": given} if kind == "dinov2" else given, training=False))
+    expected = stock({"images": given} if kind == "dinov2" else given, training=False)
+    expected = np.asarray(expected["stage2"] if kind == "hgnet_v2" else expected)
     model = build_classifier(presets[kind], 3, image_size=SIDE)
     found = np.asarray(features(model)(pixels, training=False))
     if expected.ndim == 3:
@@ -135,7 +145,7 @@ def test_features_are_those_of_kerashub_on_its_own_scaling(
     loaded = load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(loaded(pixels), model(pixels), atol=1e-6)
     foreign = [each.name for each in model.operations if not type(each).__module__.startswith("keras.")]
-    assert bool(foreign) == (kind in ("deit", "dinov2"))
+    assert bool(foreign) == (kind in ("deit", "dinov2", "hgnet_v2"))
 
 
 @pytest.mark.parametrize("kind", ["resnet", SLOW_VIT])
@@ -197,6 +207,20 @@ def test_what_stays_whole_is_one_layer(presets: dict[str, str], pixels: np.ndarr
     assert len(backbone_layers(model)) == 1 and cut_model(model).last == "head_pool"
     unfreeze(model, "all")
     assert cut_model(model) is None and all(weight.trainable for weight in backbone_layers(model)[0].weights)
+
+
+def test_of_what_stays_whole_the_deepest_output_is_taken(
+    presets: dict[str, str], pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apart = build_classifier(presets["hgnet_v2"], 3, image_size=SIDE)
+
+    def refuse(*_: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr("tfvision.models.hub.copy_onto", refuse)
+    whole = build_classifier(presets["hgnet_v2"], 3, image_size=SIDE)
+    assert (len(backbone_layers(apart)), len(backbone_layers(whole))) == (2, 1)
+    np.testing.assert_allclose(features(whole)(pixels), features(apart)(pixels), rtol=1e-5, atol=1e-6)
 
 
 def test_batch_normalization_in_a_layer_that_stays_whole() -> None:

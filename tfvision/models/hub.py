@@ -72,7 +72,7 @@ def require_hub(what: str) -> Any:
             import keras_hub
     except ImportError as error:
         raise UsageError(
-            f"{what}: keras-hub does not start ({_line(error)}); install pip install 'tfvision[hub]'"
+            f"{what}: keras-hub does not start ({_line(error)}); try pip install --upgrade 'tfvision[hub]'"
         ) from None
     for noisy in ("kagglehub", "huggingface_hub.utils._http", "absl"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
@@ -99,11 +99,10 @@ def hub_backbone(name: str, pixels: "keras.KerasTensor", facts: Backbone) -> "ke
     import keras
 
     stock = _stock(name, facts, pixels.shape[1])
-    deepest = _deepest(name, stock.output)
-    part = keras.Model(stock.inputs, deepest)
-    number_from_zero(part)
     try:
-        features = copy_onto(part, pixels, _copier(set()))
+        features = copy_onto(_to_deepest(name, stock), pixels, _copier(set()))
+    except UsageError:
+        raise
     except Exception:  # what KerasHub's own layers do in building has no common error
         stock = _stock(name, facts, pixels.shape[1])  # anew: its layers were called meanwhile
         features = _deepest(name, stock(keras.tree.map_structure(lambda _: pixels, stock.input)))
@@ -157,16 +156,14 @@ def load_hub_weights(model: "keras.Model", name: str, facts: Backbone, path: Pat
     else:
         stock = _stock(name, facts, side)
         stock.load_weights(path)
-    number_from_zero(stock)
     nested = [layer for layer in model.layers if type(layer) is type(stock)]
     if nested:
         nested[0].set_weights(stock.get_weights())
         return
-    given = dict(_weights(stock.layers, ""))
+    given = dict(_weights(_to_deepest(name, stock).layers, ""))
     for layer in model.layers:
         if layer.weights:
             layer.set_weights(given.pop(layer.name))
-    # What stands behind the features, such as a pooling's, is not needed; anything before would be missed above.
 
 
 @lru_cache(maxsize=16)
@@ -300,6 +297,15 @@ def _deepest(name: str, outputs: Any) -> "keras.KerasTensor":
     if not tensors:
         raise UsageError(f"{name} gives no feature maps; choose another preset")
     return min(reversed(tensors), key=lambda tensor: (len(tensor.shape) == 3, int(np.prod(tensor.shape[1:-1]))))
+
+
+def _to_deepest(name: str, stock: "keras.Model") -> "keras.Model":
+    """Return the part of a backbone that its deepest output needs, with the layer names of a fresh process."""
+    import keras
+
+    part = keras.Model(stock.inputs, _deepest(name, stock.output))
+    number_from_zero(part)
+    return part
 
 
 def _copier(used: set[str], prefix: str = "") -> Callable[["keras.Operation"], Callable[..., Any]]:
