@@ -1,4 +1,4 @@
-"""What moves a box: the recipe for boxes with fewer blocks open, cross-validated again and again with one thing changed.
+"""What moves a box: a linear box on a grid, block_14 on open, cross-validated again and again with one thing changed.
 
     python benchmarks/boxes.py animals.zip [--only "head: pooled" ...] [--folder FOLDER] [--seed 1]
 
@@ -89,10 +89,10 @@ def main() -> None:
 
 
 def changed(recipe: Mapping[str, Any], change: Variant) -> dict[str, Any]:
-    """Return the options of a variant."""
+    """Return the options of a variant of the recipe with a grid; the recipe itself is `head: spatial`."""
     phases = [{**phase, "views": change.views or phase["views"]} for phase in recipe["phases"]]
     phases = phases[:-1] if change.unfreeze is None else [*phases[:-1], {**phases[-1], "unfreeze": change.unfreeze}]
-    return merge(recipe, {**change.options, "phases": phases})
+    return merge(merge(recipe, {"box": {"head": "grid"}}), {**change.options, "phases": phases})
 
 
 def measure(config: TrainConfig, folder: Path) -> tuple[np.ndarray, str]:

@@ -46,7 +46,7 @@ def test_a_spatial_head_points_where_its_maps_are_high():
 def test_a_grid_head_sees_where_things_are():
     """Each cell is averaged on its own; cells of maps that do not divide overlap."""
     maps = keras.Input((7, 7, 1))
-    model = keras.Model(maps, build_box_head(maps, grid=3, dropout=0.0))
+    model = keras.Model(maps, build_box_head(maps, kind="grid", grid=3, dropout=0.0))
     kernel = np.zeros((9, 4), np.float32)
     kernel[[0, 2, 6, 8], range(4)] = 3  # the corners; nine cells are scaled by a third
     model.get_layer("head_box").set_weights([kernel, np.zeros(4, np.float32)])
@@ -75,7 +75,7 @@ def test_box_and_class_together(kind):
         ({"box_head": "spacial"}, "unknown box head"),
         ({"num_classes": 1}, "use task localize"),
         ({"box_head": "spatial", "image_size": 8, "backbone_options": {"filters": [4], "pools": [8]}}, "2x2 or more"),
-        ({"box_grid": 9}, "does not fit maps of 8x8"),
+        ({"box_head": "grid", "box_grid": 9}, "does not fit maps of 8x8"),
     ],
 )
 def test_wrong_heads_are_refused(arguments, message):

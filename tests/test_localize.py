@@ -60,7 +60,7 @@ def box_config(data: Path, output: Path, **changes):
         "image_size": 32,
         "small_cnn": SmallCnnOptions(filters=[8, 16], kernel_size=3, pools=[2, 2]),
         "head": HeadOptions(dropout=0.0),
-        "box": BoxOptions(grid=8),
+        "box": BoxOptions(head="grid", grid=8),
         "resize": ResizeOptions(mode="pad"),
         "split": Split(validation=0.2, test=0.2),
         "phases": [Phase(epochs=12, learning_rate=3e-3, schedule="plateau", factor=0.3)],

@@ -25,7 +25,6 @@ NOT_RUN = {
     "earth_vgg16_block5",
     "earth_vgg16_block45",
     "earth_resnet50_original",
-    "animal_localization",
     "head_search",
 }
 

@@ -225,7 +225,7 @@ class BoxOptions:
     """The box of the tasks localize and localize+classify."""
 
     head: Literal["pooled", "grid", "spatial"] = option(
-        "grid", "box from the pooled features and hidden layers, averages over a grid, or a map a side (soft-argmax)"
+        "spatial", "box from the pooled features and hidden layers, averages over a grid, or a map a side (soft-argmax)"
     )
     grid: int = option(3, "grid head: cells down and across")
     filters: int = option(128, "spatial head: filters of its convolution")

@@ -208,7 +208,7 @@ def attach_box_head(
     backbone: OpenBackbone,
     num_classes: int | None = None,
     *,
-    box_head: str = "grid",
+    box_head: str = "spatial",
     box_grid: int = 3,
     box_filters: int = 128,
     **head_options: Any,

@@ -61,7 +61,7 @@ def build_box_head(
     features: "keras.KerasTensor",
     num_classes: int | None = None,
     *,
-    kind: str = "grid",
+    kind: str = "spatial",
     grid: int = 3,
     filters: int = 128,
     dropout: float | Sequence[float] = 0.0,
