@@ -27,3 +27,8 @@ class RunError(TfvisionError):
 
 class WriteError(RunError):
     """A file could not be written: free some space, and the run can go on."""
+
+
+def one_line(error: BaseException, most: int = 160) -> str:
+    """Return the first `most` characters of what a library's error says, in one line; "" where it says nothing."""
+    return " ".join(str(error).split())[:most]

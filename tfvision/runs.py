@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfvision.config import TrainConfig
 from tfvision.data.resize import Resize
-from tfvision.errors import DataError, RunError, UsageError
+from tfvision.errors import DataError, RunError, UsageError, one_line
 from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions
 from tfvision.evaluation.decision import Decision
 from tfvision.evaluation.predictions import Predictions, read_predictions
@@ -326,7 +326,7 @@ def load_model(path: Path) -> "keras.Model":
     except Exception as error:  # a damaged archive fails in many ways
         if "keras_hub" in str(error):  # only layers that no stock layers can stand for
             require_hub(f"{path} has layers of KerasHub and")
-        raise DataError(f"{path} is damaged or no Keras model ({' '.join(str(error).split())[:160]})") from error
+        raise DataError(f"{path} is damaged or no Keras model ({one_line(error)})") from error
     if not isinstance(model, keras.Model):
         raise RunError(f"{path} holds a {type(model).__name__}, expected a keras.Model")
     return model

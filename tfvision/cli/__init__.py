@@ -9,7 +9,7 @@ from typing import Any
 
 import tfvision
 from tfvision.cli import files, scoring, training
-from tfvision.errors import TfvisionError
+from tfvision.errors import TfvisionError, one_line
 from tfvision.options import Parser
 from tfvision.progress import console, drop_output
 
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        reason = " ".join(str(error).split())[:300]
+        reason = one_line(error, 300)
         return _fail(f"{type(error).__name__}: {reason} (--debug shows where)", 4)
     finally:
         console.quiet = False

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfvision.device import quiet_start
-from tfvision.errors import UsageError
+from tfvision.errors import UsageError, one_line
 from tfvision.files import nearest
 from tfvision.models.backbones import HUB
 from tfvision.models.families import Backbone, sizes_up_to
@@ -72,7 +72,7 @@ def require_hub(what: str) -> Any:
             import keras_hub
     except ImportError as error:
         raise UsageError(
-            f"{what}: keras-hub does not start ({_line(error)}); try pip install --upgrade 'tfvision[hub]'"
+            f"{what}: keras-hub does not start ({one_line(error) or type(error).__name__}); try pip install --upgrade 'tfvision[hub]'"
         ) from None
     for noisy in ("kagglehub", "huggingface_hub.utils._http", "absl"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
@@ -241,7 +241,9 @@ def _refusal(name: str, error: Exception) -> UsageError:
     if isinstance(error, UsageError):
         return error
     if _is_folder(name.removeprefix(HUB)):
-        return UsageError(f"{name} cannot be built ({_line(error)}); expected a preset that KerasHub loads")
+        return UsageError(
+            f"{name} cannot be built ({one_line(error) or type(error).__name__}); expected a preset that KerasHub loads"
+        )
     return UsageError(
         f"{name} is not on this machine and could not be downloaded ({type(error).__name__}); try again with a network, or give "
         "the folder of a preset as hub//path/to/folder"
@@ -389,7 +391,3 @@ def _weights(layers: list["keras.Layer"], prefix: str) -> Iterator[tuple[str, li
 def _plain(value: Any) -> Any:
     """Return a number, or a list of one for each channel."""
     return np.asarray(value, np.float64).tolist() if value is not None else None
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160] or type(error).__name__

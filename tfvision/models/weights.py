@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfvision.errors import UsageError
+from tfvision.errors import UsageError, one_line
 from tfvision.models.architectures import BEFORE
 from tfvision.models.backbones import backbone_facts
 from tfvision.models.heads import HEAD
@@ -75,7 +75,7 @@ def load_backbone_weights(model: "keras.Model", backbone: str, weights: str) -> 
     except UsageError:
         raise
     except Exception as error:  # a damaged file fails in many ways
-        reason = " ".join(str(error).split())[:160]
+        reason = one_line(error)
         author = "KerasHub" if facts.builder == "hub" else "keras.applications"
         raise UsageError(
             f"{path} does not fit {backbone}; expected its weights without top, as {author} saves them ({reason})"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from tfvision.errors import TfvisionError, UsageError
+from tfvision.errors import TfvisionError, UsageError, one_line
 
 _WEIGHTS, _CONFIG = "model.weights.h5", "config.json"  # members of a .keras archive
 
@@ -59,7 +59,7 @@ def refusing_damage(path: Path) -> Iterator[None]:
     except TfvisionError:
         raise
     except Exception as error:  # what is damaged fails in many ways
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        reason = one_line(error) or type(error).__name__
         raise UsageError(f"{path} is damaged or no weights file; expected .h5 or .keras of Keras ({reason})") from None
 
 

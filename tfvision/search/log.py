@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from tfvision.errors import one_line
 from tfvision.files import write_json
 from tfvision.options import check
 from tfvision.progress import console
@@ -57,7 +58,7 @@ class TrialLog:
             try:
                 trial = _read(path)
             except _DAMAGE as error:
-                reason = " ".join(str(error).split())[:120]
+                reason = one_line(error, 120)
                 console.print(f"{path} is damaged ({reason}): its trial is computed again")
                 continue
             self._trials[trial.number] = trial

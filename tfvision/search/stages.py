@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tfvision.config import TrainConfig
-from tfvision.errors import DataError, RunError, TfvisionError, UsageError, WriteError
+from tfvision.errors import DataError, RunError, TfvisionError, UsageError, WriteError, one_line
 from tfvision.search.log import Trial, TrialLog
 from tfvision.search.models import BestModels
 from tfvision.search.proposals import Proposal, Proposer
@@ -151,7 +151,7 @@ class SearchLoop:
         except (DataError, WriteError):
             raise
         except Exception as error:
-            return replace(begun, reason=_one_line(error), seconds=time.monotonic() - start)
+            return replace(begun, reason=_reason(error), seconds=time.monotonic() - start)
         trial = replace(
             begun,
             status="completed",
@@ -180,6 +180,6 @@ def _result(trial: Trial) -> dict[str, Any]:
     return {"status": trial.status, "scores": trial.scores, "epochs": trial.epochs}
 
 
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())[:300]
+def _reason(error: Exception) -> str:
+    text = one_line(error, 300)
     return text if isinstance(error, TfvisionError) else f"{type(error).__name__}: {text}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfvision.errors import UsageError
+from tfvision.errors import UsageError, one_line
 from tfvision.files import replacing
 from tfvision.progress import console
 from tfvision.training.history import History, Row
@@ -114,7 +114,7 @@ class Checkpoints:
             try:
                 return _read(path)
             except _DAMAGE as error:
-                reason = " ".join(str(error).split())[:120] or type(error).__name__
+                reason = one_line(error, 120) or type(error).__name__
                 way_on = "from the checkpoint before it" if number < len(paths) else "from the beginning"
                 console.print(f"{path} is damaged ({reason}), now called {path.stem}.damaged: going on {way_on}")
                 with suppress(OSError):
