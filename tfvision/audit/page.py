@@ -1,6 +1,5 @@
 """audit.html: what was found, the pictures side by side, on one page that needs no other file."""
 
-import base64
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib import resources
@@ -12,6 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from tfvision import __version__
 from tfvision.audit.findings import PROBLEMS, Finding
 from tfvision.data.imageset import ImageSet
+from tfvision.report.pictures import data_uri
 
 _DAMAGED = ("unreadable", "truncated", "empty")
 _SIDE = 160  # long side of a picture on the page
@@ -92,6 +92,6 @@ def _picture(images: ImageSet, index: int) -> dict[str, Any]:
     return {
         "id": images.ids[index],
         "label": images.class_names[label] if label >= 0 else "",
-        "uri": f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}",
+        "uri": data_uri(data, kind),
         "small": small,
     }

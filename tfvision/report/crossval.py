@@ -1,6 +1,5 @@
 """The report of a cross-validation: backbones compared, and every fold."""
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from tfvision.files import write_text
 from tfvision.models.backbones import plain_name
 from tfvision.options import to_yaml
 from tfvision.report.page import page_template
+from tfvision.report.pictures import data_uri
 from tfvision.runs import PLOTS, PREDICTIONS, REPORT, VOTES
 
 if TYPE_CHECKING:
@@ -113,4 +113,4 @@ def _pictures(folder: Path, found: "FoldScores") -> list[dict[str, str]]:
 
 
 def _picture(path: Path, text: str) -> dict[str, str]:
-    return {"text": text, "uri": "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")}
+    return {"text": text, "uri": data_uri(path.read_bytes())}

@@ -1,6 +1,5 @@
 """Run folder: what the report reads, each file as far as it is there."""
 
-import base64
 import csv
 import json
 from collections import Counter
@@ -11,6 +10,7 @@ from typing import Any
 
 from tfvision.errors import UsageError
 from tfvision.options import parse_yaml
+from tfvision.report.pictures import data_uri
 
 PLOTS = (
     "learning_curves", "confusion_matrix", "precision_recall", "roc", "calibration",
@@ -78,7 +78,7 @@ def read_run_files(folder: Path | str) -> RunFiles:
         plots={
             name: uri
             for name in (*PLOTS, *_BOX_PLOTS, *_LATER_PLOTS)
-            if (uri := _data_uri(folder / "plots" / f"{name}.png"))
+            if (uri := _picture(folder / "plots" / f"{name}.png"))
         },
         missing=missing,
         decision=read("decision.json", json.loads, {}) if (folder / "decision.json").exists() else {},
@@ -94,8 +94,8 @@ def _counts(text: str) -> Counter:
     return Counter((row.get("part") or "", row.get("label") or "") for row in _rows(text))
 
 
-def _data_uri(path: Path) -> str:
+def _picture(path: Path) -> str:
     try:
-        return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+        return data_uri(path.read_bytes())
     except OSError:
         return ""

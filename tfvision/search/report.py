@@ -1,6 +1,5 @@
 """The report of a search: one self-contained page in the style of a run's."""
 
-import base64
 import json
 import shlex
 from pathlib import Path
@@ -11,6 +10,7 @@ from tfvision.config import TrainConfig
 from tfvision.files import write_text
 from tfvision.options import flatten, to_yaml
 from tfvision.report.page import page_template
+from tfvision.report.pictures import data_uri
 from tfvision.report.tables import duration
 from tfvision.runs import ENVIRONMENT, PLOTS, REPORT
 from tfvision.search.log import Trial
@@ -37,7 +37,7 @@ def write_search_report(folder: Path, search: Search, outcome: Outcome, config: 
         tiles=_tiles(outcome),
         best=[(key, show(value)) for key, value in _searched(outcome, config).items()],
         stages=[_stage(search, outcome, number, objective) for number in range(len(search.stages))],
-        plots={path.stem: _data_uri(path) for path in sorted((folder / PLOTS).glob("*.png"))},
+        plots={path.stem: data_uri(path.read_bytes()) for path in sorted((folder / PLOTS).glob("*.png"))},
         usage=_usage(folder, outcome, search),
         command=_command(folder),
         config_text=to_yaml(config),
@@ -134,7 +134,3 @@ def _command(folder: Path) -> str:
         return str(json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8")).get("command") or "")
     except (OSError, ValueError):
         return ""
-
-
-def _data_uri(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
