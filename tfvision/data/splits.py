@@ -272,9 +272,7 @@ def _draw(
     if group_validation or images.groups is None:
         return draw_parts(drawn, tuple(keys), shares, seed)
     learned, validation, test = shares
-    parts = np.full(len(drawn), "train", "U10")
-    if test:
-        parts = draw_parts(drawn, tuple(keys), (learned + validation, 0.0, test), seed)
+    parts = draw_parts(drawn, tuple(keys), (learned + validation, 0.0, test), seed)
     rest = np.flatnonzero(parts == "train")
     share = validation / (learned + validation)
     singles = replace(drawn.select(rest), groups=None)

@@ -87,14 +87,11 @@ def _preprocess(pixels: "keras.KerasTensor", facts: Backbone) -> "keras.KerasTen
         "tf": (1 / 127.5, -1.0),
         "torch": ([1 / (255 * d) for d in _DEVIATION], [-m / d for m, d in zip(_MEAN, _DEVIATION, strict=True)]),
         "scale": (1 / 255, 0.0),
+        "hub": (facts.options.get("scale"), facts.options.get("offset")),
     }
     if facts.preprocessing == "none":
         return pixels
-    if facts.preprocessing == "hub":
-        factor, offset = (facts.options[key] for key in ("scale", "offset"))
-        factor, offset = 1.0 if factor is None else factor, 0.0 if offset is None else offset
-    else:
-        factor, offset = scale[facts.preprocessing]
+    factor, offset = scale[facts.preprocessing]
     # In float32 also where a mixed policy computes in 16 bits: bfloat16 would round the scaled pixels.
     return keras.layers.Rescaling(factor, offset=offset, dtype="float32", name="preprocess")(pixels)
 

@@ -1,7 +1,7 @@
 """Copies of functional graphs, for architectures that need another layer here and there."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -68,11 +68,16 @@ def number_from_zero(model: "keras.Model") -> None:
 
     Keras counts on with every build of a process, which would leave stages, freezing and weights by name to chance.
     """
+    for name, unnamed in find_unnamed(model.operations).items():
+        for place, (_, operation) in enumerate(sorted(unnamed, key=lambda each: each[0])):
+            operation.name = f"{name}_{place}" if place else name
+
+
+def find_unnamed(operations: "Iterable[keras.Operation]") -> "dict[str, list[tuple[int, keras.Operation]]]":
+    """Return the operations that Keras named after their class, each with its number, by the name without it."""
     unnamed: dict[str, list[tuple[int, keras.Operation]]] = {}
-    for operation in model.operations:
+    for operation in operations:
         name, number = re.fullmatch(r"(.*?)(?:_(\d+))?", operation.name).groups()
         if name.replace("_", "") == type(operation).__name__.lower():
             unnamed.setdefault(name, []).append((int(number or 0), operation))
-    for name, numbered in unnamed.items():
-        for place, (_, operation) in enumerate(sorted(numbered, key=lambda each: each[0])):
-            operation.name = f"{name}_{place}" if place else name
+    return unnamed

@@ -3,7 +3,6 @@
 import importlib.util
 import inspect
 import logging
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -18,7 +17,7 @@ from tfvision.errors import UsageError, one_line
 from tfvision.files import nearest
 from tfvision.models.backbones import HUB
 from tfvision.models.families import Backbone, sizes_up_to
-from tfvision.models.graph import copied, copy_onto, number_from_zero
+from tfvision.models.graph import copied, copy_onto, find_unnamed, number_from_zero
 from tfvision.models.vit import embed_patches, embedding_weights, is_embedding, maps_of_tokens
 
 if TYPE_CHECKING:
@@ -173,20 +172,18 @@ def _facts(name: str, written: int) -> Backbone:
     from keras_hub.src.utils.preset_utils import get_preset_loader  # nothing public reads a preset without building it
 
     preset = name.removeprefix(HUB)
-    with _one_line(name):
+    with _refusing(name):
         loader = get_preset_loader(preset)
         kind = loader.check_backbone_class()
-    if not _is_image(kind, keras_hub):
-        raise _no_image(name, kind)
-    try:
-        converter = keras_hub.layers.ImageConverter.from_preset(preset)
-    except FileNotFoundError:
-        raise UsageError(
-            f"{name} has no {_CONVERTER}, which says how pixels are scaled; write it with "
-            "keras_hub.layers.ImageConverter(image_size=..., scale=..., offset=...).save_to_preset(folder)"
-        ) from None
-    except Exception as error:
-        raise _refusal(name, error) from None
+        if not _is_image(kind, keras_hub):
+            raise _no_image(name, kind)
+        try:
+            converter = keras_hub.layers.ImageConverter.from_preset(preset)
+        except FileNotFoundError:
+            raise UsageError(
+                f"{name} has no {_CONVERTER}, which says how pixels are scaled; write it with "
+                "keras_hub.layers.ImageConverter(image_size=..., scale=..., offset=...).save_to_preset(folder)"
+            ) from None
     shape = loader.config.get("config", {}).get("image_shape") or (None,)
     own = converter.image_size[0] if converter.image_size else None
     options, patch = inspect.signature(kind).parameters, _patch(loader.config.get("config", {}))
@@ -204,8 +201,8 @@ def _facts(name: str, written: int) -> Backbone:
         options={
             "preset": preset,
             "fixed": fixed,
-            "scale": _plain(converter.scale),
-            "offset": _plain(converter.offset),
+            "scale": _plain(converter.scale, 1.0),
+            "offset": _plain(converter.offset, 0.0),
         },
     )
 
@@ -221,7 +218,7 @@ def _stock(name: str, facts: Backbone, side: int, *, weights: bool = False) -> "
     import keras_hub
 
     preset = facts.options["preset"]
-    with _one_line(name):
+    with _refusing(name):
         try:
             return keras_hub.models.Backbone.from_preset(preset, load_weights=weights, image_shape=(side, side, 3))
         except TypeError:
@@ -229,25 +226,22 @@ def _stock(name: str, facts: Backbone, side: int, *, weights: bool = False) -> "
 
 
 @contextmanager
-def _one_line(name: str) -> Iterator[None]:
+def _refusing(name: str) -> Iterator[None]:
     """Turn what KerasHub raises into one line."""
     try:
         yield
+    except UsageError:
+        raise
     except Exception as error:  # files and networks fail in many ways
-        raise _refusal(name, error) from None
-
-
-def _refusal(name: str, error: Exception) -> UsageError:
-    if isinstance(error, UsageError):
-        return error
-    if _is_folder(name.removeprefix(HUB)):
-        return UsageError(
-            f"{name} cannot be built ({one_line(error) or type(error).__name__}); expected a preset that KerasHub loads"
-        )
-    return UsageError(
-        f"{name} is not on this machine and could not be downloaded ({type(error).__name__}); try again with a network, or give "
-        "the folder of a preset as hub//path/to/folder"
-    )
+        kind = type(error).__name__
+        if _is_folder(name.removeprefix(HUB)):
+            reason = f"cannot be built ({one_line(error) or kind}); expected a preset that KerasHub loads"
+        else:
+            reason = (
+                f"is not on this machine and could not be downloaded ({kind}); try again with a network, or give "
+                "the folder of a preset as hub//path/to/folder"
+            )
+        raise UsageError(f"{name} {reason}") from None
 
 
 def _check_known(name: str, keras_hub: Any) -> None:
@@ -365,14 +359,9 @@ def _is_stack(layer: "keras.Layer") -> bool:
 def _parts(layer: "keras.Layer") -> list["keras.Layer"]:
     """Return the layers in a layer; those without a name are numbered from 1, where Keras counts on with every build."""
     parts = list(layer._flatten_layers(include_self=False, recursive=False))
-    unnamed: dict[str, list[keras.Layer]] = {}
-    for part in parts:
-        name = re.sub(r"_\d+$", "", part.name)
-        if name.replace("_", "") == type(part).__name__.lower():
-            unnamed.setdefault(name, []).append(part)
-    for name, numbered in unnamed.items():
-        for number, part in enumerate(numbered, start=1):
-            part.name = f"{name}_{number}" if len(numbered) > 1 else name
+    for name, unnamed in find_unnamed(parts).items():
+        for number, (_, part) in enumerate(unnamed, start=1):
+            part.name = f"{name}_{number}" if len(unnamed) > 1 else name
     return parts
 
 
@@ -388,6 +377,6 @@ def _weights(layers: list["keras.Layer"], prefix: str) -> Iterator[tuple[str, li
             yield name, layer.get_weights()
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, default: float) -> float | list[float]:
     """Return a number, or a list of one for each channel."""
-    return np.asarray(value, np.float64).tolist() if value is not None else None
+    return default if value is None else np.asarray(value, np.float64).tolist()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tfvision.errors import UsageError, one_line
 from tfvision.models.architectures import BEFORE
 from tfvision.models.backbones import backbone_facts
+from tfvision.models.families import Backbone
 from tfvision.models.heads import HEAD
 from tfvision.models.hub import hub_weights, load_hub_weights
 from tfvision.models.weights_file import check_weights_file, operation_names, refusing_damage
@@ -36,8 +37,6 @@ def find_weights(backbone: str, weights: str) -> Path | None:
         if path.is_file():
             return path
         raise UsageError(f"no weights file {path}; expected imagenet, none, a weights file or a run that exists")
-    if facts.builder == "hub":
-        return hub_weights(backbone)
     if facts.builder == "hub":
         return hub_weights(backbone)
     if not facts.weights:
@@ -71,7 +70,7 @@ def load_backbone_weights(model: "keras.Model", backbone: str, weights: str) -> 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras warns of each container of a file that an older Keras wrote
-            _load(model, backbone, path)
+            _load(model, backbone, facts, path)
     except UsageError:
         raise
     except Exception as error:  # a damaged file fails in many ways
@@ -82,9 +81,8 @@ def load_backbone_weights(model: "keras.Model", backbone: str, weights: str) -> 
         ) from None
 
 
-def _load(model: "keras.Model", backbone: str, path: Path) -> None:
+def _load(model: "keras.Model", backbone: str, facts: Backbone, path: Path) -> None:
     """Load arrays only: Keras finds them by the order of the layers, whatever head a file has behind them."""
-    facts = backbone_facts(backbone)
     is_rebuilt = facts.family == "ConvNeXt" or facts.builder == "hub"
     try:
         model.load_weights(path)
