@@ -297,6 +297,7 @@ def test_the_choice_is_stored_scored_and_taken_back(copied, capsys: pytest.Captu
     assert stored["test"]["scores"] == {key: value.to_dict() for key, value in expected.items()}
     assert stored["times_scored_on_test"] == 2
     page = (folder / "report.html").read_text()
+    assert "images, on which it was chosen</h3>" in page and "{{" not in page
     assert "How it decides" in page and f"{stored['test']['scores']['log_loss']['second']:.4f}" in page
     assert all(np.array_equal(*pair) for pair in zip(weights, run.model().get_weights(), strict=True))
     assert untouched == ((folder / "predictions.csv").read_bytes(), (folder / "metrics.json").read_bytes())

@@ -192,6 +192,7 @@ def test_what_was_added_and_what_it_brought_is_written(pseudo_run: Path) -> None
     accuracy = stored["test"]["scores"]["accuracy"]
     assert accuracy["second"] == pytest.approx(np.mean(after.predicted == after.labels))
     page = (pseudo_run / "report.html").read_text()
+    assert "images, on which it was chosen</h3>" in page and "{{" not in page
     assert "Pseudo-labels" in page and f"{stored['test']['scores']['log_loss']['first']:.4f}" in page
 
 
