@@ -28,8 +28,8 @@ from tfvision.evaluation.predictions import Predictions
 from tfvision.experiment import train_from_config
 from tfvision.options import from_dict, load_yaml
 from tfvision.prediction import load_predictor, predict_labelled
-from tfvision.progress import console
 from tfvision.recipes import find_recipe
+from tfvision.system.terminal import console
 
 TEST_SHARE = 0.25
 

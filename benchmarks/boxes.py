@@ -24,9 +24,9 @@ from tfvision.config import TrainConfig
 from tfvision.crossval import cross_validate
 from tfvision.evaluation.box_predictions import read_box_predictions
 from tfvision.options import from_dict, load_yaml, merge
-from tfvision.progress import console
 from tfvision.recipes import find_recipe
 from tfvision.runs import METRICS, PREDICTIONS
+from tfvision.system.terminal import console
 
 RECIPE, FOLDS = "animal_localization_best", 5
 

@@ -24,7 +24,7 @@ from tfvision.config import Augmentation, Split, TrainConfig
 from tfvision.crossval import cross_validate
 from tfvision.experiment import train_from_config
 from tfvision.models.classifier import build_classifier
-from tfvision.progress import console
+from tfvision.system.terminal import console
 from tfvision.training.feature_store import clear_stores, list_stores
 
 SIDE, CLASSES, FOLDS = 96, 4, 5

@@ -30,7 +30,7 @@ from tfvision.data.resize import Resize
 from tfvision.experiment import set_seed
 from tfvision.models.classifier import build_classifier
 from tfvision.models.freezing import unfreeze
-from tfvision.progress import console
+from tfvision.system.terminal import console
 from tfvision.training.feature_store import clear_stores
 from tfvision.training.feeding import feed_phase
 from tfvision.training.fit import compile_model

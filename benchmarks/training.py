@@ -29,8 +29,8 @@ from tfvision.data.resize import Resize
 from tfvision.data.sources import open_images
 from tfvision.experiment import set_seed
 from tfvision.models.classifier import build_classifier
-from tfvision.progress import console
 from tfvision.runs import ModelFacts, save_model
+from tfvision.system.terminal import console
 from tfvision.training.checkpoints import Checkpoints
 from tfvision.training.fit import compile_model, fit_phases
 from tfvision.training.history import History

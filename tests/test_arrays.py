@@ -12,7 +12,6 @@ import pytest
 
 import tfvision
 from tfvision.config import Source
-from tfvision.data import cache
 from tfvision.data.arrays.hdf5 import Hdf5
 from tfvision.data.arrays.naming import find_arrays, split_name
 from tfvision.data.arrays.npy import NpyFiles
@@ -24,6 +23,7 @@ from tfvision.data.splits import split_images
 from tfvision.data.storage import Directory, Zip
 from tfvision.data.tables import Columns
 from tfvision.errors import DataError, UsageError
+from tfvision.system import cache
 
 GENERATOR = np.random.default_rng(0)
 IMAGES = GENERATOR.integers(0, 256, (12, 8, 6, 3), dtype=np.uint8)

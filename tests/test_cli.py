@@ -265,7 +265,7 @@ def test_a_reader_that_leaves_is_no_error(words: list[str]) -> None:
 
 def test_work_goes_on_after_its_reader_left() -> None:
     script = (
-        "import sys; from tfvision.progress import console, say_result\n"
+        "import sys; from tfvision.system.terminal import console, say_result\n"
         "for _ in range(3): console.print('x'); say_result('y'); print('z', flush=True)\n"
         "print('done', file=sys.stderr)"
     )

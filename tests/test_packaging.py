@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from setuptools import find_packages
 
 from tfvision.cli import main
 from tfvision.errors import UsageError
@@ -18,9 +19,11 @@ SETUP.read(ROOT / "setup.cfg")
 
 
 def test_every_package_is_installed() -> None:
-    listed = SETUP["options"]["packages"].split()
-    found = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "tfvision").rglob("__init__.py")}
-    assert set(listed) == found | {"tfvision.configs"}
+    assert SETUP["options"]["packages"] == "find:"
+    found = set(find_packages(str(ROOT), include=SETUP["options.packages.find"]["include"].split()))
+    holding = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "tfvision").rglob("*.py")}
+    assert found == holding  # a folder without __init__.py would be left out
+    assert "tfvision.configs" in found
     assert SETUP["options"]["package_dir"].split() == ["tfvision.configs", "=", "configs"]
     assert SETUP["options.package_data"]["tfvision.configs"] == "*.yaml"
 

@@ -8,11 +8,11 @@ import pytest
 
 from tfvision.evaluation.metrics import compute_metrics
 from tfvision.evaluation.plots import plot_confusion_matrix, plot_image_grid
-from tfvision.files import write_json, write_text
 from tfvision.report.folder import PLOTS, read_run_files
 from tfvision.report.page import write_report
 from tfvision.report.story import percent, tell
 from tfvision.report.tables import describe, duration, plain
+from tfvision.system.files import write_json, write_text
 
 CONFIG = """\
 data: photos.zip

@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tfvision.version import __version__
+
 if TYPE_CHECKING:
     from tfvision.config import Phase as Phase
     from tfvision.data.arrays.containers import images_from_arrays as images_from_arrays
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from tfvision.prediction import load_predictor as load_predictor
     from tfvision.runs import open_run as open_run
 
-__version__ = "0.1.0"
 
 # Loaded when first asked for: `import tfvision` takes no second, TensorFlow several.
 _PUBLIC = {

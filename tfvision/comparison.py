@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tfvision.data.listing import listing
-from tfvision.errors import DataError, UsageError
+from tfvision.errors import DataError, UsageError, listing
 from tfvision.evaluation.differences_plot import plot_differences
 from tfvision.evaluation.paired import Difference, paired_differences
 from tfvision.evaluation.predictions import Predictions, read_predictions
-from tfvision.files import replacing
 from tfvision.runs import open_run
+from tfvision.system.files import replacing
 from tfvision.tasks import has_boxes
 
 SCORES = {"accuracy": "accuracy", "f1_macro": "macro-F1", "log_loss": "log loss"}

@@ -16,9 +16,9 @@ from tfvision.evaluation.image_grid import plot_image_grid
 from tfvision.evaluation.metrics import draw_weights
 from tfvision.evaluation.predictions import Predictions
 from tfvision.evaluation.scores import count_classes, count_scores, probability_scores
-from tfvision.files import to_csv, write_text
 from tfvision.prediction import Predictor, predict_labelled
-from tfvision.progress import console
+from tfvision.system.files import to_csv, write_text
+from tfvision.system.terminal import console
 
 _RESAMPLES = 1000
 

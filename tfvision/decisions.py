@@ -11,9 +11,9 @@ from tfvision.evaluation.plots import plot_calibration
 from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.evaluation.temperature import fit_temperature
 from tfvision.evaluation.thresholds import choose_offsets
-from tfvision.files import read_json, write_json
 from tfvision.report.page import write_report
 from tfvision.runs import DECISION, MODEL, PLOTS, PREDICTIONS, Run, replace_facts, training_alone
+from tfvision.system.files import read_json, write_json
 from tfvision.tasks import has_boxes
 
 CALIBRATION = "calibration_after.png"

@@ -1,4 +1,7 @@
-"""The errors a user can meet, each with the exit status of the command line."""
+"""Errors with their exit status, and how a message words what it lists and the nearest known name."""
+
+import difflib
+from collections.abc import Iterable, Sequence
 
 
 class TfvisionError(Exception):
@@ -32,3 +35,21 @@ class WriteError(RunError):
 def one_line(error: BaseException, most: int = 160) -> str:
     """Return the first `most` characters of what a library's error says, in one line; "" where it says nothing."""
     return " ".join(str(error).split())[:most]
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `' (did you mean X?)'` for the known name nearest to `name`, or `''`."""
+    matches = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.6)
+    return f" (did you mean {matches[0]}?)" if matches else ""
+
+
+def listing(names: Sequence[object], limit: int = 5) -> str:
+    """Return `'a, b, c and 7 more'`.
+
+    Args:
+        names: What to list, in order.
+        limit: How many are written out.
+    """
+    shown = ", ".join(str(name) for name in names[:limit])
+    rest = len(names) - limit
+    return f"{shown} and {rest:,} more" if rest > 0 else shown

@@ -18,15 +18,12 @@ from tfvision.data.resize import Resize
 from tfvision.data.sources import open_images
 from tfvision.data.splits import HELD_OUT, describe_splits
 from tfvision.data.stratify import PARTS
-from tfvision.environment import describe_environment
 from tfvision.errors import UsageError
-from tfvision.files import remove_leftovers, to_json
 from tfvision.models.backbones import backbone_facts, default_image_size, plain_name
 from tfvision.models.weights import find_weights
 from tfvision.options import from_dict, to_yaml
 from tfvision.plan import describe_plan, summarize
 from tfvision.preparation import Prepared, prepare_images
-from tfvision.progress import console, duration
 from tfvision.resume import check_config, check_data, finished, open_unfinished, resumable
 from tfvision.runs import (
     CHECKPOINTS,
@@ -45,6 +42,9 @@ from tfvision.runs import (
     save_model,
     training_alone,
 )
+from tfvision.system.environment import describe_environment
+from tfvision.system.files import remove_leftovers, to_json
+from tfvision.system.terminal import console, duration
 from tfvision.tasks import PROBABILITIES, check_task, has_boxes, has_classes
 from tfvision.training.checkpoints import Checkpoints
 from tfvision.training.history import History

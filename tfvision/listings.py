@@ -8,8 +8,8 @@ from rich.text import Text
 
 from tfvision.models.backbones import BACKBONES
 from tfvision.models.weights import find_weights
-from tfvision.progress import console, say_result, size_text
 from tfvision.recipes import header, recipes
+from tfvision.system.terminal import console, say_result, size_text
 from tfvision.training.feature_store import clear_stores, list_stores, stores_folder
 
 

@@ -16,8 +16,7 @@ from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin,
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from tfvision.errors import UsageError
-from tfvision.files import nearest
+from tfvision.errors import UsageError, nearest
 
 Config = TypeVar("Config")
 

@@ -10,14 +10,13 @@ import numpy as np
 from tfvision.data.boxes.orientation import swaps_sides, to_stored
 from tfvision.data.boxes.resizing import predicted_boxes
 from tfvision.data.imageset import ImageSet
-from tfvision.data.listing import listing
 from tfvision.data.pipeline import evaluation_batches
-from tfvision.errors import DataError
+from tfvision.errors import DataError, listing
 from tfvision.evaluation.box_predictions import BoxPredictions
 from tfvision.evaluation.inference import run_model
 from tfvision.evaluation.predictions import Predictions, class_probabilities
-from tfvision.progress import ProgressLine
 from tfvision.runs import LARGEST_FACTS, MODEL, ModelFacts, load_model, open_run, read_facts, refuse_comparison
+from tfvision.system.terminal import ProgressLine
 from tfvision.tasks import BOX, PROBABILITIES, has_boxes, has_classes, outputs_of
 
 FACTS_FILE = Path("assets.extra") / "tfvision.json"  # TF Serving leaves this folder of a SavedModel alone

@@ -13,9 +13,7 @@ from tfvision.config import PseudoLabelOptions
 from tfvision.errors import UsageError
 from tfvision.evaluation.paired import paired_differences
 from tfvision.evaluation.predictions import Predictions
-from tfvision.files import write_json
 from tfvision.options import to_yaml
-from tfvision.progress import say_result
 from tfvision.runs import (
     CHECKPOINTS,
     CONFIG,
@@ -29,6 +27,8 @@ from tfvision.runs import (
     Run,
     create_run,
 )
+from tfvision.system.files import write_json
+from tfvision.system.terminal import say_result
 from tfvision.training.phases import pseudo_label_phases
 from tfvision.training.pseudo_labels import read_pseudo_labels
 

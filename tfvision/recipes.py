@@ -3,8 +3,7 @@
 import re
 from pathlib import Path
 
-from tfvision.errors import UsageError
-from tfvision.files import nearest
+from tfvision.errors import UsageError, nearest
 
 # In an installed package they lie inside it, in a checkout beside it.
 _FOLDERS = (Path(__file__).parent / "configs", Path(__file__).parent.parent / "configs")
@@ -12,8 +11,8 @@ _FOLDERS = (Path(__file__).parent / "configs", Path(__file__).parent.parent / "c
 
 def recipes() -> dict[str, Path]:
     """Return the file of each recipe."""
-    folder = next((folder for folder in _FOLDERS if folder.is_dir()), None)
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))} if folder else {}
+    folder = next((folder for folder in _FOLDERS if any(folder.glob("*.yaml"))), _FOLDERS[0])
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def find_recipe(name: str) -> Path:

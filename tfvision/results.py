@@ -24,12 +24,12 @@ from tfvision.evaluation.mistakes import worst_mistakes
 from tfvision.evaluation.plots import plot_calibration, plot_confusion_matrix, plot_precision_recall, plot_roc
 from tfvision.evaluation.predictions import Predictions, join_parts, read_predictions, write_predictions
 from tfvision.evaluation.thumbnails import thumbnail
-from tfvision.files import write_json
 from tfvision.prediction import KerasPredictor, predict_boxes
-from tfvision.progress import say_result
 from tfvision.pseudo_label import write_pseudo_results
 from tfvision.report.page import write_report
 from tfvision.runs import HISTORY, METRICS, PLOTS, PREDICTIONS, SUPERVISED, ModelFacts, Run, load_model
+from tfvision.system.files import write_json
+from tfvision.system.terminal import say_result
 from tfvision.tasks import PROBABILITIES, has_boxes
 
 if TYPE_CHECKING:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tfvision.config import TrainConfig
-from tfvision.data.listing import listing
-from tfvision.errors import DataError, RunError, UsageError, WriteError
+from tfvision.errors import DataError, RunError, UsageError, WriteError, listing
 from tfvision.options import flatten
-from tfvision.progress import console
 from tfvision.runs import CHECKPOINTS, CONFIG, REPORT, SPLITS, Run, best_run
+from tfvision.system.terminal import console
 from tfvision.training.checkpoints import Checkpoints
 
 # Where data and results lie does not decide what they are: the data is compared by its content.

@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from tfvision.data.imageset import ImageSet
-from tfvision.data.listing import listing
 from tfvision.data.sources import open_images
-from tfvision.errors import DataError
+from tfvision.errors import DataError, listing
 from tfvision.runs import Run
 
 

@@ -20,11 +20,11 @@ from tfvision.errors import DataError, RunError, UsageError, one_line
 from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions
 from tfvision.evaluation.decision import Decision
 from tfvision.evaluation.predictions import Predictions, read_predictions
-from tfvision.files import remove_abandoned, replacing, write_text
-from tfvision.locks import locked
 from tfvision.models.hub import require_hub
 from tfvision.models.weights_file import check_weights_file
 from tfvision.options import from_dict, load_yaml
+from tfvision.system.files import remove_abandoned, replacing, write_text
+from tfvision.system.locks import locked
 from tfvision.tasks import CLASSIFY, TASKS, has_boxes, has_classes
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from tfvision.data.joined import join_images
 from tfvision.data.sources import open_images
 from tfvision.data.stratify import draw_some
 from tfvision.errors import DataError, UsageError
-from tfvision.files import replacing
 from tfvision.preparation import Prepared
-from tfvision.progress import ProgressLine, console
 from tfvision.runs import MODEL, PSEUDO_LABELS, SUPERVISED
+from tfvision.system.files import replacing
+from tfvision.system.terminal import ProgressLine, console
 from tfvision.training.pseudo_labels import PseudoLabels
 
 _PREFIX = "unlabelled/"  # of their ids, which may be those of labelled images otherwise

@@ -16,8 +16,8 @@ from tfvision.audit.options import AuditConfig
 from tfvision.audit.quality import find_poor
 from tfvision.data.duplicates import Pair, components, find_duplicates
 from tfvision.data.imageset import ImageSet
-from tfvision.data.listing import listing
-from tfvision.progress import ProgressLine
+from tfvision.errors import listing
+from tfvision.system.terminal import ProgressLine
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from tfvision.data.resize import Resize
 from tfvision.errors import UsageError
 from tfvision.models.backbones import backbone_facts, default_image_size
 from tfvision.models.weights import find_weights
-from tfvision.progress import console
+from tfvision.system.terminal import console
 
 
 def backbone_features(images: ImageSet, sizes: np.ndarray, config: AuditConfig) -> np.ndarray | None:

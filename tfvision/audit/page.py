@@ -8,10 +8,10 @@ from typing import Any
 import cv2
 from jinja2 import Environment, StrictUndefined
 
-from tfvision import __version__
 from tfvision.audit.findings import PROBLEMS, Finding
 from tfvision.data.imageset import ImageSet
 from tfvision.report.pictures import data_uri
+from tfvision.version import __version__
 
 _DAMAGED = ("unreadable", "truncated", "empty")
 _SIDE = 160  # long side of a picture on the page

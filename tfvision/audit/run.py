@@ -16,14 +16,13 @@ from tfvision.audit.options import AuditConfig
 from tfvision.audit.page import render_audit
 from tfvision.config import Source
 from tfvision.data.imageset import ImageSet
-from tfvision.data.listing import listing
 from tfvision.data.selection import describe_selection
 from tfvision.data.sources import open_images
 from tfvision.data.splits import read_parts
-from tfvision.errors import DataError, UsageError
-from tfvision.files import nearest, write_text
-from tfvision.progress import ProgressLine, console, say_result
+from tfvision.errors import DataError, UsageError, listing, nearest
 from tfvision.runs import refuse_existing
+from tfvision.system.files import write_text
+from tfvision.system.terminal import ProgressLine, console, say_result
 
 TABLE, PAGE, CLEAN = "audit.csv", "audit.html", "clean.csv"
 

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-import tfvision
 from tfvision.cli import files, scoring, training
 from tfvision.errors import TfvisionError, one_line
 from tfvision.options import Parser
-from tfvision.progress import console, drop_output
+from tfvision.system.terminal import console, drop_output
+from tfvision.version import __version__
 
+_WHAT = "From a folder of labelled images to an honest score and a SavedModel, in one command."
 _VERBS = (  # in the order of `tfvision --help`
     files.add_audit,
     training.add_train,
@@ -68,8 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> Parser:
     """Return the parser of every verb and flag."""
-    parser = Parser(prog="tfvision", description=tfvision.__doc__)
-    parser.add_argument("--version", action="version", version=f"tfvision {tfvision.__version__}")
+    parser = Parser(prog="tfvision", description=_WHAT)
+    parser.add_argument("--version", action="version", version=f"tfvision {__version__}")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB", parser_class=Parser)
     for add in _VERBS:
         add(verbs)

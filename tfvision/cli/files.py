@@ -9,7 +9,7 @@ from tfvision.audit.options import AuditConfig
 from tfvision.cli.verbs import add_print_config, add_running, add_verb, load_tensorflow
 from tfvision.listings import clear_cache, list_backbones, list_cache, list_recipes
 from tfvision.options import add_flags, flags_to_dict, from_dict, leaves, load_yaml, merge, to_yaml
-from tfvision.progress import console, say_result
+from tfvision.system.terminal import console, say_result
 
 _AUDIT_FLAGS = ["data", "output", "splits", "backbone", "weights", "remove"]
 

@@ -8,7 +8,7 @@ from tfvision.cli.verbs import add_running, add_verb, load_tensorflow
 from tfvision.config import Source
 from tfvision.errors import UsageError
 from tfvision.options import add_flags, flags_to_dict, from_dict
-from tfvision.progress import ProgressLine, console, say_result
+from tfvision.system.terminal import ProgressLine, console, say_result
 from tfvision.tasks import has_boxes
 
 _TTA_HELP = "test-time augmentation: the mean over the flips that training used, or over N draws of its augmentation"
@@ -38,9 +38,9 @@ def evaluate(args: argparse.Namespace) -> None:
     load_tensorflow(args)
     from tfvision.evaluation.box_predictions import write_box_predictions
     from tfvision.evaluation.predictions import write_predictions
-    from tfvision.files import write_json
     from tfvision.results import compute_part, describe_scores
     from tfvision.runs import open_run
+    from tfvision.system.files import write_json
 
     if args.corrupt:
         _evaluate_corrupted(args)
@@ -213,10 +213,10 @@ def _evaluate_corrupted(args: argparse.Namespace) -> None:
     """Score under corruption; of a run's own test part the files go into the run, else beside --output."""
     from tfvision.corrupted import score_corrupted, write_corrupted
     from tfvision.data.corruptions import parse_corruptions
-    from tfvision.files import write_json
     from tfvision.prediction import load_predictor
     from tfvision.report.page import write_report
     from tfvision.runs import PLOTS
+    from tfvision.system.files import write_json
 
     if args.tta or args.predictions:
         raise UsageError("--corrupt scores many sets of images; leave --tta and --predictions out")

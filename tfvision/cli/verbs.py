@@ -3,8 +3,8 @@
 import argparse
 from typing import Any
 
-from tfvision.device import quiet_start, use_device
 from tfvision.options import Parser
+from tfvision.system.device import quiet_start, use_device
 
 
 def add_verb(verbs: Any, name: str, function: Any) -> Parser:

@@ -3,9 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from tfvision.data.listing import listing
-from tfvision.errors import UsageError
-from tfvision.files import nearest
+from tfvision.errors import UsageError, listing, nearest
 
 _INTEGER = re.compile(r"[+-]?\d+(\.0+)?")
 _POSITIVE = ("1", "true")

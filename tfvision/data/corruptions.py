@@ -10,8 +10,7 @@ import cv2
 import numpy as np
 
 from tfvision.data.augmentation.warp import rotation_matrix, warp_image
-from tfvision.errors import UsageError
-from tfvision.files import nearest
+from tfvision.errors import UsageError, nearest
 
 SEVERITIES = 5
 

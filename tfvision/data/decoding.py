@@ -17,8 +17,7 @@ from PIL import Image, ImageOps
 from tfvision.config import Source
 from tfvision.data.boxes.orientation import UPRIGHT, read_orientation
 from tfvision.data.headers import Header, read_header
-from tfvision.errors import DataError, UsageError
-from tfvision.files import nearest
+from tfvision.errors import DataError, UsageError, nearest
 
 if TYPE_CHECKING:
     from tfvision.data.imageset import ImageSet

@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tfvision.data.cache import cache_folder
 from tfvision.errors import DataError
+from tfvision.system.cache import cache_folder
 
 
 def write_digits() -> Path:

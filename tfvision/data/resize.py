@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from tfvision.config import ResizeOptions
-from tfvision.errors import UsageError
-from tfvision.files import nearest
+from tfvision.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -16,9 +16,7 @@ import numpy as np
 
 from tfvision.data.classes import order_classes
 from tfvision.data.imageset import ImageSet
-from tfvision.data.listing import listing
-from tfvision.errors import DataError
-from tfvision.files import nearest
+from tfvision.errors import DataError, listing, nearest
 
 COLUMNS = ("id", "label", "dataset")
 

@@ -23,11 +23,10 @@ from tfvision.data.decoding import IMAGE_SUFFIXES
 from tfvision.data.digits import write_digits
 from tfvision.data.entries import Entry, build_images
 from tfvision.data.imageset import ImageSet
-from tfvision.data.listing import listing
 from tfvision.data.selection import is_selection, open_selection
 from tfvision.data.storage import Directory, Storage, open_storage
 from tfvision.data.tables import TABLE_SUFFIXES, Columns, FileIndex, Table, find_columns, names_images, read_table
-from tfvision.errors import DataError
+from tfvision.errors import DataError, listing
 
 _BEST_TABLES = ("labels", "train", "annotations")
 

@@ -13,10 +13,8 @@ import numpy as np
 from tfvision import config
 from tfvision.data.folds import draw_folds
 from tfvision.data.imageset import ImageSet
-from tfvision.data.listing import listing
 from tfvision.data.stratify import PARTS, draw_parts
-from tfvision.errors import DataError, UsageError
-from tfvision.files import nearest
+from tfvision.errors import DataError, UsageError, listing, nearest
 
 LEFT_OUT = ""
 HELD_OUT = "held_out"  # of all folds

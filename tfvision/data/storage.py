@@ -11,11 +11,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from tfvision.data.cache import write_temporary
-from tfvision.data.listing import listing
 from tfvision.data.spans import Span, open_span
-from tfvision.errors import DataError
-from tfvision.files import nearest
+from tfvision.errors import DataError, listing, nearest
+from tfvision.system.cache import write_temporary
 
 MAX_FILE_BYTES = 1 << 30
 _LOCAL_HEADER = 30

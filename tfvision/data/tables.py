@@ -8,10 +8,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tfvision.data.listing import listing
 from tfvision.data.storage import Storage
-from tfvision.errors import DataError
-from tfvision.files import nearest
+from tfvision.errors import DataError, listing, nearest
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
 

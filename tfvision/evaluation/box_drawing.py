@@ -8,7 +8,7 @@ import numpy as np
 from tfvision.data.boxes.orientation import to_upright
 from tfvision.data.imageset import ImageSet
 from tfvision.evaluation.box_predictions import BoxPredictions
-from tfvision.files import replacing
+from tfvision.system.files import replacing
 
 _COLOUR = (0, 159, 230)  # orange, in OpenCV's order
 

@@ -9,7 +9,7 @@ import numpy as np
 from tfvision.data.boxes.geometry import box_areas, box_ious
 from tfvision.errors import DataError
 from tfvision.evaluation.predictions import Predictions, class_cells, parse_predictions
-from tfvision.files import replacing
+from tfvision.system.files import replacing
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 _TRUE = "true_"

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tfvision.files import replacing
+from tfvision.system.files import replacing
 
 DPI = 110
 TRAIN, VALIDATION, MARK, INK, FAINT = "#E69F00", "#0072B2", "#009E73", "#222222", "#BBBBBB"  # Okabe and Ito, 2008

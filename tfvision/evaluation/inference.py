@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfvision.errors import RunError, TfvisionError
-from tfvision.progress import ProgressLine
+from tfvision.system.terminal import ProgressLine
 
 if TYPE_CHECKING:
     import keras

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfvision.errors import UsageError
+from tfvision.errors import UsageError, nearest
 from tfvision.evaluation.scores import count_classes, count_scores
-from tfvision.files import nearest
 
 _KINDS = ("f1", "f1_macro", "precision=0.9", "cost=FP:1,FN:5")
 

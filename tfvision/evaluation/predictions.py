@@ -11,7 +11,7 @@ import numpy as np
 
 from tfvision.errors import DataError
 from tfvision.evaluation.decision import Decision
-from tfvision.files import replacing
+from tfvision.system.files import replacing
 
 if TYPE_CHECKING:
     from tfvision.evaluation.box_predictions import BoxPredictions

@@ -12,9 +12,9 @@ from tfvision.data.boxes.resizing import predicted_boxes
 from tfvision.data.resize import resize_images
 from tfvision.errors import RunError
 from tfvision.evaluation.decision import Decision, least_probability
-from tfvision.files import remove_abandoned
 from tfvision.prediction import FACTS_FILE, newest_version
 from tfvision.runs import ModelFacts
+from tfvision.system.files import remove_abandoned
 from tfvision.tasks import BOX, PROBABILITIES, outputs_of
 
 _UNFINISHED = ".unfinished-"  # and the number of the process that writes it

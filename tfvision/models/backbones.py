@@ -6,8 +6,7 @@ A further model is one entry, a further family one small function in `families`.
 
 import re
 
-from tfvision.errors import UsageError
-from tfvision.files import nearest
+from tfvision.errors import UsageError, nearest
 from tfvision.models import families
 from tfvision.models.families import Backbone
 

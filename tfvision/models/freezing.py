@@ -4,8 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from tfvision.errors import UsageError
-from tfvision.files import nearest
+from tfvision.errors import UsageError, nearest
 from tfvision.models.architectures import BEFORE
 from tfvision.models.backbones import BACKBONES, HUB, plain_name
 from tfvision.models.families import Backbone

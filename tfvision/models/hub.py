@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfvision.device import quiet_start
-from tfvision.errors import UsageError, one_line
-from tfvision.files import nearest
+from tfvision.errors import UsageError, nearest, one_line
 from tfvision.models.backbones import HUB
 from tfvision.models.families import Backbone, sizes_up_to
 from tfvision.models.graph import copied, copy_onto, find_unnamed, number_from_zero
 from tfvision.models.vit import embed_patches, embedding_weights, is_embedding, maps_of_tokens
+from tfvision.system.device import quiet_start
 
 if TYPE_CHECKING:
     import keras

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tfvision import __version__
-from tfvision.files import to_csv, write_text
 from tfvision.report.folder import RunFiles, read_run_files
 from tfvision.report.page import page_template
 from tfvision.report.story import percent
 from tfvision.report.tables import duration, plain
 from tfvision.runs import COMPARISON, REPORT, Run
+from tfvision.system.files import to_csv, write_text
+from tfvision.version import __version__
 
 # What each monitored score is called in metrics.json, the names in order of preference, and whether less is better.
 _MONITORS = {

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfvision import __version__
 from tfvision.box_results import plot_ious
-from tfvision.environment import describe_environment
 from tfvision.evaluation.box_predictions import read_box_predictions
 from tfvision.evaluation.plots import plot_confusion_matrix
-from tfvision.files import write_text
 from tfvision.models.backbones import plain_name
 from tfvision.options import to_yaml
 from tfvision.report.page import page_template
 from tfvision.report.pictures import data_uri
 from tfvision.runs import PLOTS, PREDICTIONS, REPORT, VOTES
+from tfvision.system.environment import describe_environment
+from tfvision.system.files import write_text
+from tfvision.version import __version__
 
 if TYPE_CHECKING:
     from tfvision.config import TrainConfig

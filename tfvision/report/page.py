@@ -6,14 +6,14 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from tfvision import __version__
-from tfvision.files import write_text
 from tfvision.report.box_story import box_tables, class_metrics, tell_boxes
 from tfvision.report.decision import decision_section
 from tfvision.report.folder import RunFiles, read_run_files
 from tfvision.report.pseudo_labels import pseudo_label_section
 from tfvision.report.story import headline_part, percent, tell
 from tfvision.report.tables import class_table, fact_rows, image_table, phase_table, plain, score_table, tiles
+from tfvision.system.files import write_text
+from tfvision.version import __version__
 
 
 def write_report(folder: Path | str) -> Path:

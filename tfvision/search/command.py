@@ -12,13 +12,10 @@ from typing import Any
 
 from tfvision.config import TrainConfig
 from tfvision.data.splits import describe_splits
-from tfvision.environment import describe_environment
 from tfvision.errors import DataError, RunError, UsageError, WriteError
 from tfvision.experiment import read_images
-from tfvision.files import remove_leftovers, to_json
 from tfvision.options import dump_yaml, load_yaml
 from tfvision.preparation import Prepared
-from tfvision.progress import console, duration, say_result
 from tfvision.resume import check_data
 from tfvision.runs import ENVIRONMENT, SPLITS, Run, create_run, refuse_existing, training_alone
 from tfvision.search.log import TrialLog
@@ -27,6 +24,9 @@ from tfvision.search.progress import TrialLines, describe_search
 from tfvision.search.results import BEST, write_results
 from tfvision.search.settings import SECTION, Search, parse_search
 from tfvision.search.stages import SearchLoop, ranked
+from tfvision.system.environment import describe_environment
+from tfvision.system.files import remove_leftovers, to_json
+from tfvision.system.terminal import console, duration, say_result
 
 SEARCH = "search.yaml"
 TRIALS = "trials"

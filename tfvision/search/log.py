@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tfvision.errors import one_line
-from tfvision.files import write_json
 from tfvision.options import check
-from tfvision.progress import console
+from tfvision.system.files import write_json
+from tfvision.system.terminal import console
 
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, RecursionError)
 

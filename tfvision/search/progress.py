@@ -7,12 +7,12 @@ from typing import Any
 
 from tfvision.config import TrainConfig
 from tfvision.preparation import Prepared
-from tfvision.progress import console, duration
 from tfvision.search.log import Trial
 from tfvision.search.proposals import count_proposals
 from tfvision.search.ranges import Range
 from tfvision.search.settings import Search, epochs_of
 from tfvision.search.stages import best_trial
+from tfvision.system.terminal import console, duration
 
 
 def describe_search(search: Search, config: TrainConfig, data: Prepared, objective: str) -> str:

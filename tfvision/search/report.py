@@ -5,9 +5,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from tfvision import __version__
 from tfvision.config import TrainConfig
-from tfvision.files import write_text
 from tfvision.options import flatten, to_yaml
 from tfvision.report.page import page_template
 from tfvision.report.pictures import data_uri
@@ -17,6 +15,8 @@ from tfvision.search.log import Trial
 from tfvision.search.progress import show
 from tfvision.search.settings import Search
 from tfvision.search.stages import Outcome, ranked
+from tfvision.system.files import write_text
+from tfvision.version import __version__
 
 _SCORES = ("val_f1", "val_accuracy", "val_iou", "val_loss")
 _NAMES = {"val_f1": "F1", "val_accuracy": "accuracy", "val_iou": "mean IoU", "val_loss": "loss"}

@@ -5,7 +5,6 @@ import io
 from pathlib import Path
 
 from tfvision.config import TrainConfig
-from tfvision.files import write_text
 from tfvision.options import to_yaml
 from tfvision.runs import PLOTS
 from tfvision.search.importance import importances
@@ -15,6 +14,7 @@ from tfvision.search.progress import describe_values, show
 from tfvision.search.report import write_search_report
 from tfvision.search.settings import Search
 from tfvision.search.stages import Outcome
+from tfvision.system.files import write_text
 
 TABLE = "trials.csv"
 BEST = "best.yaml"

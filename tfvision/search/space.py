@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from tfvision.config import TrainConfig
-from tfvision.errors import UsageError
-from tfvision.files import nearest
+from tfvision.errors import UsageError, nearest
 from tfvision.options import from_dict
 from tfvision.search.ranges import Range, is_range, parse_range
 

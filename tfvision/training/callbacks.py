@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from tfvision.config import Phase
-from tfvision.progress import ProgressLine, console
+from tfvision.system.terminal import ProgressLine, console
 from tfvision.training.checkpoints import PhaseState
 from tfvision.training.epochs import epoch_row, record_epoch
 from tfvision.training.history import diverged

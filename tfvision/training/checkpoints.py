@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfvision.errors import UsageError, one_line
-from tfvision.files import replacing
-from tfvision.progress import console
+from tfvision.system.files import replacing
+from tfvision.system.terminal import console
 from tfvision.training.history import History, Row
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tfvision.progress import console, duration
+from tfvision.system.terminal import console, duration
 from tfvision.training.history import History, Row
 
 if TYPE_CHECKING:

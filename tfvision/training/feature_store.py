@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from tfvision.data.cache import cache_folder
 from tfvision.errors import WriteError
-from tfvision.files import write_json
-from tfvision.locks import locked
-from tfvision.progress import console
+from tfvision.system.cache import cache_folder
+from tfvision.system.files import write_json
+from tfvision.system.locks import locked
+from tfvision.system.terminal import console
 
 FORMAT = 1  # a part of every key: a store of another format is another store
 KEY_BYTES = 16

@@ -15,7 +15,7 @@ from tfvision.data.resize import Resize
 from tfvision.data.views import Selection
 from tfvision.errors import RunError
 from tfvision.evaluation.inference import one_line_errors, run_batches
-from tfvision.progress import console
+from tfvision.system.terminal import console
 from tfvision.training.feature_store import FORMAT, FeatureStore, stores_folder
 
 if TYPE_CHECKING:

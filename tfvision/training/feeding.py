@@ -17,7 +17,7 @@ from tfvision.data.targets import Places, Targets, targets_of
 from tfvision.data.views import Selection, Views
 from tfvision.evaluation.inference import run_model
 from tfvision.models.cut import Cut, cut_model
-from tfvision.progress import console, size_text
+from tfvision.system.terminal import console, size_text
 from tfvision.tasks import has_boxes
 from tfvision.training.features import Features, TrunkFeatures
 from tfvision.training.settings import Training, TrainingSettings

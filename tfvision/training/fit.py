@@ -13,7 +13,7 @@ from tfvision.errors import RunError
 from tfvision.evaluation.inference import one_line_errors
 from tfvision.models.cut import cut_model
 from tfvision.models.freezing import trains_batch_norm, unfreeze
-from tfvision.progress import console
+from tfvision.system.terminal import console
 from tfvision.training.callbacks import EpochRecorder
 from tfvision.training.checkpoints import Checkpoint, PhaseState, digest, other_model, restore
 from tfvision.training.feeding import feed_phase

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tfvision.errors import RunError
-from tfvision.files import to_csv, write_text
+from tfvision.system.files import to_csv, write_text
 
 Row = dict[str, str | int | float]
 

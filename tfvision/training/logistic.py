@@ -12,7 +12,7 @@ from tfvision.data.imageset import ImageSet
 from tfvision.data.pipeline import encode_labels
 from tfvision.errors import UsageError
 from tfvision.models.heads import HEAD
-from tfvision.progress import console
+from tfvision.system.terminal import console
 from tfvision.training.checkpoints import PhaseState
 from tfvision.training.epochs import epoch_row, record_epoch
 from tfvision.training.feeding import plain_features

@@ -20,8 +20,8 @@ from tfvision.evaluation.decision import Decision
 from tfvision.evaluation.inference import run_model
 from tfvision.evaluation.predictions import class_probabilities
 from tfvision.evaluation.temperature import fit_temperature
-from tfvision.files import replacing
-from tfvision.progress import console
+from tfvision.system.files import replacing
+from tfvision.system.terminal import console
 
 if TYPE_CHECKING:
     from tfvision.training.checkpoints import PhaseState

@@ -15,10 +15,9 @@ from tfvision.data.arrays.pixels import ArrayStorage, pixel_arrays
 from tfvision.data.arrays.rows import Rows
 from tfvision.data.entries import Entry, build_images
 from tfvision.data.imageset import ImageSet
-from tfvision.data.listing import listing
 from tfvision.data.storage import Directory, Storage, Zip
 from tfvision.data.tables import Columns
-from tfvision.errors import DataError
+from tfvision.errors import DataError, listing
 
 HDF5_SUFFIXES = frozenset({".h5", ".hdf5"})
 ARRAY_SUFFIXES = frozenset({".npy", ".npz"}) | HDF5_SUFFIXES

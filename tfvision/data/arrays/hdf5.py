@@ -8,10 +8,10 @@ import h5py
 import numpy as np
 
 from tfvision.data.arrays.rows import FileRows, row_blocks, row_bytes
-from tfvision.data.cache import write_temporary
 from tfvision.data.spans import Span, open_span
 from tfvision.data.storage import MAX_FILE_BYTES
 from tfvision.errors import DataError, TfvisionError
+from tfvision.system.cache import write_temporary
 
 _CLASS_NAMES = ("class_names", "classes")
 _ATTRIBUTE_BYTES = 1 << 20  # HDF5 keeps attributes of up to 64 KiB beside the data

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfvision.data.listing import listing
-from tfvision.errors import DataError
+from tfvision.errors import DataError, listing
 
 
 def label_texts(values: np.ndarray, count: int, name: str, class_names: Sequence[str] | None = None) -> list[str]:

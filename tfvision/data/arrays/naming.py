@@ -4,10 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tfvision.data.listing import listing
 from tfvision.data.tables import LABEL_COLUMNS, Columns
-from tfvision.errors import DataError
-from tfvision.files import nearest
+from tfvision.errors import DataError, listing, nearest
 
 # What folders and arrays call the parts of a split.
 PART_NAMES = {

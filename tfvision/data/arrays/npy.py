@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfvision.data.arrays.rows import FileRows, row_bytes
-from tfvision.data.cache import write_temporary
 from tfvision.data.spans import Span
 from tfvision.data.storage import MAX_FILE_BYTES, Storage
 from tfvision.errors import DataError
+from tfvision.system.cache import write_temporary
 
 _HEADER_BYTES = 1 << 16
 _BLOCK_BYTES = 32 << 20

@@ -9,8 +9,7 @@ import numpy as np
 
 from tfvision.data.arrays.rows import Rows, row_blocks
 from tfvision.data.decoding import MAX_PIXELS
-from tfvision.errors import DataError, UsageError
-from tfvision.files import nearest
+from tfvision.errors import DataError, UsageError, nearest
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfvision.data.boxes.given import GivenBox
-from tfvision.data.listing import listing
 from tfvision.data.tables import Table
-from tfvision.errors import DataError, UsageError
-from tfvision.files import nearest
+from tfvision.errors import DataError, UsageError, listing, nearest
 
 CORNERS = (
     ("xmin", "ymin", "xmax", "ymax"),

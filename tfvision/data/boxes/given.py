@@ -11,8 +11,7 @@ import numpy as np
 from tfvision.config import Source
 from tfvision.data.boxes.geometry import box_areas
 from tfvision.data.boxes.orientation import swaps_sides, to_upright
-from tfvision.errors import UsageError
-from tfvision.files import nearest
+from tfvision.errors import UsageError, nearest
 
 SEVERAL = get_args(get_type_hints(Source)["several_boxes"])
 UNITS = ("pixels", "relative")

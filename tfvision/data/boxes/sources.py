@@ -10,7 +10,6 @@ from tfvision.data.boxes.given import GivenBox, choose_box
 from tfvision.data.boxes.voc import names_of_annotations, read_voc
 from tfvision.data.classes import plain_labels
 from tfvision.data.entries import Entry
-from tfvision.data.listing import listing
 from tfvision.data.storage import Storage
 from tfvision.data.tables import (
     LABEL_COLUMNS,
@@ -22,7 +21,7 @@ from tfvision.data.tables import (
     names_images,
     read_table,
 )
-from tfvision.errors import DataError
+from tfvision.errors import DataError, listing
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ import numpy as np
 
 from tfvision.config import ShallowOptions, TrainConfig
 from tfvision.data.balance import class_weights
-from tfvision.errors import RunError, UsageError
+from tfvision.errors import RunError, UsageError, nearest
 from tfvision.evaluation.predictions import class_probabilities
-from tfvision.files import nearest
 from tfvision.models.shallow_heads import Scaling
 from tfvision.training.shallow.features import run_tail
 from tfvision.training.shallow.kernel import fit_svm

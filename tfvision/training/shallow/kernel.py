@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 
 from tfvision.models.shallow_heads import KernelHead
-from tfvision.progress import ProgressLine
+from tfvision.system.terminal import ProgressLine
 from tfvision.training.shallow.calibration import apply_temperature, fit_temperature
 from tfvision.training.shallow.problem import Candidate, Fitted, Problem, choose
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tfvision.errors import UsageError
 from tfvision.models.shallow_heads import TreeHead
-from tfvision.progress import ProgressLine
+from tfvision.system.terminal import ProgressLine
 from tfvision.training.shallow.problem import Candidate, Fitted, Problem, choose
 
 _STEP = 10  # trees grown between two reports

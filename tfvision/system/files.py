@@ -1,13 +1,12 @@
 """Files that are never half-written, what killed processes left of them, and names as near as a typing slip."""
 
 import csv
-import difflib
 import io
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -98,12 +97,6 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
     return text.getvalue()
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return `' (did you mean X?)'` for the known name nearest to `name`, or `''`."""
-    matches = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.6)
-    return f" (did you mean {matches[0]}?)" if matches else ""
 
 
 def _remove_ended(folder: Path, pattern: re.Pattern[str]) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import tfvision
+from tfvision.version import __version__
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python", "opencv-python-headless", "scikit-learn")
 
@@ -20,7 +20,7 @@ def describe_environment() -> dict[str, Any]:
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "command": " ".join(["tfvision", *map(shlex.quote, sys.argv[1:])]) if _from_command_line() else "from Python",
         "versions": {
-            "tfvision": tfvision.__version__,
+            "tfvision": __version__,
             "python": platform.python_version(),
             **{name: version for name in _PACKAGES if (version := _version(name))},
         },
