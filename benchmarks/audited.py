@@ -21,15 +21,16 @@ from audit import contaminated
 
 from tfvision.audit.options import AuditConfig
 from tfvision.audit.run import CLEAN, audit_from_config
-from tfvision.config import TrainConfig
+from tfvision.config.options import from_dict
+from tfvision.config.recipes import find_recipe
+from tfvision.config.yaml import load_yaml
 from tfvision.data.sources import open_images
 from tfvision.evaluation.paired import paired_differences
 from tfvision.evaluation.predictions import Predictions
 from tfvision.experiment import train_from_config
-from tfvision.options import from_dict, load_yaml
 from tfvision.prediction import load_predictor, predict_labelled
-from tfvision.recipes import find_recipe
 from tfvision.system.terminal import console
+from tfvision.training.config import TrainConfig
 
 TEST_SHARE = 0.25
 

@@ -16,7 +16,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from tfvision.config import Augmentation
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.boxes.geometry import box_ious
 from tfvision.data.decoding import scan
 from tfvision.data.imageset import ImageSet

@@ -20,13 +20,14 @@ os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
 import numpy as np
 from scipy.stats import bootstrap
 
-from tfvision.config import TrainConfig
+from tfvision.config.options import from_dict, merge
+from tfvision.config.recipes import find_recipe
+from tfvision.config.yaml import load_yaml
 from tfvision.crossval import cross_validate
 from tfvision.evaluation.box_predictions import read_box_predictions
-from tfvision.options import from_dict, load_yaml, merge
-from tfvision.recipes import find_recipe
 from tfvision.runs import METRICS, PREDICTIONS
 from tfvision.system.terminal import console
+from tfvision.training.config import TrainConfig
 
 RECIPE, FOLDS = "animal_localization_best", 5
 

@@ -20,11 +20,13 @@ import keras
 import numpy as np
 from measure import Row, print_table
 
-from tfvision.config import Augmentation, Split, TrainConfig
 from tfvision.crossval import cross_validate
+from tfvision.data.augmentation.options import Augmentation
+from tfvision.data.options import Split
 from tfvision.experiment import train_from_config
 from tfvision.models.classifier import build_classifier
 from tfvision.system.terminal import console
+from tfvision.training.config import TrainConfig
 from tfvision.training.feature_store import clear_stores, list_stores
 
 SIDE, CLASSES, FOLDS = 96, 4, 5

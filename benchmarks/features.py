@@ -21,8 +21,8 @@ import numpy as np
 from epochs import EpochTimes
 from measure import Row, print_table
 
-from tfvision.config import Augmentation, Phase
 from tfvision.data.arrays.containers import images_from_arrays
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.decoding import scan
 from tfvision.data.imageset import ImageSet
 from tfvision.data.pipeline import encode_labels, load_images
@@ -35,6 +35,7 @@ from tfvision.training.feature_store import clear_stores
 from tfvision.training.feeding import feed_phase
 from tfvision.training.fit import compile_model
 from tfvision.training.history import History
+from tfvision.training.options import Phase
 from tfvision.training.settings import Training, TrainingSettings
 
 SIDE, CLASSES, HEAD_EPOCHS = 96, 5, 20

@@ -23,9 +23,9 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 
-from tfvision.config import Augmentation
 from tfvision.data import pipeline
 from tfvision.data.augmentation.augment import augment_image, image_generator
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.imageset import ImageSet
 from tfvision.data.pipeline import load_images, training_batches
 from tfvision.data.resize import Resize

@@ -38,12 +38,13 @@ def train(source: str, count: int) -> dict[str, float]:
     """Train the small CNN for one epoch and return peak memory in MB and images a second."""
     import tensorflow as tf
 
-    from tfvision.config import Augmentation, Phase
+    from tfvision.data.augmentation.options import Augmentation
     from tfvision.data.pipeline import training_batches
     from tfvision.data.resize import Resize
     from tfvision.data.sources import open_images
     from tfvision.models.classifier import build_classifier
     from tfvision.training.fit import compile_model
+    from tfvision.training.options import Phase
     from tfvision.training.settings import TrainingSettings
 
     steps = -(-count // BATCH)

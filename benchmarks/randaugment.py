@@ -22,9 +22,9 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from tfvision.config import Augmentation
 from tfvision.data.augmentation.augment import augment_image, image_generator
 from tfvision.data.augmentation.augment_layers import rand_augment_layer
+from tfvision.data.augmentation.options import Augmentation
 
 IMAGES = 64
 MAGNITUDE = 0.32

@@ -22,6 +22,7 @@ import keras
 import numpy as np
 
 from tfvision.cli import main as tfvision
+from tfvision.config.yaml import dump_yaml
 from tfvision.data.imageset import ImageSet
 from tfvision.data.pipeline import encode_labels, load_images
 from tfvision.data.resize import Resize
@@ -29,7 +30,6 @@ from tfvision.data.sources import open_images
 from tfvision.experiment import set_seed
 from tfvision.models.classifier import build_classifier
 from tfvision.models.freezing import unfreeze
-from tfvision.options import dump_yaml
 
 BACKBONE, SIDE, CLASSES, BATCH = "convnext_tiny", 96, 8, 32
 

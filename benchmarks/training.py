@@ -22,7 +22,7 @@ from epochs import EpochTimes
 from folder import CLASSES, SIDE, write_folder
 from measure import Row, print_table
 
-from tfvision.config import Augmentation, Phase
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.imageset import ImageSet
 from tfvision.data.pipeline import encode_labels, load_images
 from tfvision.data.resize import Resize
@@ -34,6 +34,7 @@ from tfvision.system.terminal import console
 from tfvision.training.checkpoints import Checkpoints
 from tfvision.training.fit import compile_model, fit_phases
 from tfvision.training.history import History
+from tfvision.training.options import Phase
 from tfvision.training.settings import Training, TrainingSettings
 
 BACKBONE, EPOCHS = "mobilenet_v2_035", 3

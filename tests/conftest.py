@@ -109,7 +109,10 @@ def small_run(tmp_path_factory: pytest.TempPathFactory, colours: Path) -> Path:
 
 def small_config(data: Path, output: Path, **changes):
     """Options of a run that takes two seconds."""
-    from tfvision.config import Augmentation, HeadOptions, Phase, SmallCnnOptions, TrainConfig
+    from tfvision.data.augmentation.options import Augmentation
+    from tfvision.models.options import HeadOptions, SmallCnnOptions
+    from tfvision.training.config import TrainConfig
+    from tfvision.training.options import Phase
 
     options = {
         "data": str(data),

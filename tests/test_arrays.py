@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 import tfvision
-from tfvision.config import Source
 from tfvision.data.arrays.hdf5 import Hdf5
 from tfvision.data.arrays.naming import find_arrays, split_name
 from tfvision.data.arrays.npy import NpyFiles
 from tfvision.data.arrays.pixels import pixel_arrays
 from tfvision.data.arrays.rows import row_blocks
 from tfvision.data.decoding import decode, scan
+from tfvision.data.options import Source
 from tfvision.data.sources import open_images
 from tfvision.data.splits import split_images
 from tfvision.data.storage import Directory, Zip

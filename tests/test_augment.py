@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfvision.config import _AUGMENTATION_RANGES, Augmentation
+from tfvision.config.options import from_dict
 from tfvision.data.augmentation.augment import Draws, augment_copy, augment_image, image_generator
+from tfvision.data.augmentation.options import _AUGMENTATION_RANGES, Augmentation
 from tfvision.errors import UsageError
-from tfvision.options import from_dict
 from tfvision.plan import _augment
 
 SQUARE = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)

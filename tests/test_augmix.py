@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from tfvision.config import Augmentation
 from tfvision.data.augmentation import augmix
 from tfvision.data.augmentation.augment import augment_image, image_generator
 from tfvision.data.augmentation.augmix import CHAINED, mix_chains
 from tfvision.data.augmentation.draws import generator_of
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.augmentation.randaugment import OPERATIONS
 from tfvision.data.decoding import scan
 from tfvision.data.epochs import Epochs

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tfvision.config import Augmentation
 from tfvision.data.augmentation.augment import augment_image, image_generator, move_box
 from tfvision.data.augmentation.geometry import Geometry
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.augmentation.randaugment import COLOURS, OPERATIONS
 from tfvision.data.augmentation.turns import Turn
 from tfvision.data.boxes.geometry import box_ious, visible_box

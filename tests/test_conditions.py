@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tfvision.cli import main
-from tfvision.config import Augmentation
 from tfvision.corrupted import corrupt_images
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.changed import change_images
 from tfvision.data.corruptions import CORRUPTIONS, blend, parse_corruptions
 from tfvision.data.sources import open_images

@@ -10,14 +10,15 @@ import pytest
 from conftest import write_tree
 
 from tfvision.cli import main
-from tfvision.config import Split, TrainConfig
 from tfvision.crossval import FoldScores, cross_validate, describe
 from tfvision.data.folds import draw_folds
 from tfvision.data.imageset import ImageSet
+from tfvision.data.options import Split
 from tfvision.data.splits import split_by_fold
 from tfvision.errors import DataError, UsageError
 from tfvision.evaluation.voting import vote_majority, vote_mean
 from tfvision.runs import open_run
+from tfvision.training.config import TrainConfig
 
 
 def fake(labels: list[int], groups: list[str] | None = None) -> ImageSet:

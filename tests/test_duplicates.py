@@ -8,12 +8,12 @@ import pytest
 from conftest import small_config
 
 from tfvision.cli import main
-from tfvision.config import DuplicateOptions, Split
 from tfvision.data import hashing
 from tfvision.data.decoding import scan
 from tfvision.data.duplicates import Pair, compare, components, find_duplicates, hash_images, tie_copies
 from tfvision.data.hashing import near_pairs, perceptual_hashes
 from tfvision.data.imageset import ImageSet
+from tfvision.data.options import DuplicateOptions, Split
 from tfvision.data.sources import open_images
 from tfvision.preparation import prepare_images
 

@@ -16,7 +16,7 @@ from conftest import small_config
 
 import tfvision.export.run as export_run_module
 from tfvision.cli import main
-from tfvision.config import ResizeOptions
+from tfvision.data.options import ResizeOptions
 from tfvision.data.sources import open_images
 from tfvision.errors import RunError
 from tfvision.experiment import train_from_config

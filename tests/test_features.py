@@ -10,8 +10,8 @@ import pytest
 from conftest import write_tree
 
 import tfvision.training.features as features_module
-from tfvision.config import Augmentation, Phase, TrainConfig
 from tfvision.data.augmentation.augment import augment_copy, augment_image, image_generator
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.decoding import scan
 from tfvision.data.epochs import Epochs
 from tfvision.data.imageset import ImageSet
@@ -24,9 +24,11 @@ from tfvision.experiment import set_seed
 from tfvision.models.cut import cut_model
 from tfvision.models.freezing import unfreeze
 from tfvision.models.heads import build_head
+from tfvision.training.config import TrainConfig
 from tfvision.training.features import TrunkFeatures, trunk_key
 from tfvision.training.fit import fit_phases
 from tfvision.training.history import History
+from tfvision.training.options import Phase
 from tfvision.training.settings import Training, TrainingSettings
 from tfvision.training.views import resolve_views
 

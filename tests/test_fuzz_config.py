@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from tfvision.cli import build_parser
 from tfvision.cli.training import train_config
-from tfvision.config import Phase, TrainConfig
+from tfvision.config.options import flatten, from_dict, leaves
+from tfvision.config.yaml import parse_yaml, to_yaml
 from tfvision.errors import UsageError
-from tfvision.options import flatten, from_dict, leaves, parse_yaml, to_yaml
+from tfvision.training.config import TrainConfig
+from tfvision.training.options import Phase
 from tfvision.training.phases import resolve_phases
 
 KEYS = [key for key, _, _ in leaves(TrainConfig)]

@@ -10,7 +10,7 @@ import pytest
 from conftest import small_config, write_tree
 
 from tfvision.cli import main
-from tfvision.config import Augmentation, HeadOptions, Phase
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.resize import Resize
 from tfvision.errors import DataError, UsageError
 from tfvision.experiment import _name, train_from_config
@@ -21,7 +21,9 @@ from tfvision.models.cut import cut_model
 from tfvision.models.freezing import backbone_layers, numbered_stages, trains_batch_norm, unfreeze
 from tfvision.models.graph import copied, copy_onto
 from tfvision.models.hub import _deepest, load_hub_weights
+from tfvision.models.options import HeadOptions
 from tfvision.runs import ModelFacts, Run, load_model, save_model
+from tfvision.training.options import Phase
 
 keras_hub = pytest.importorskip("keras_hub")
 

@@ -13,10 +13,11 @@ from conftest import small_config
 from PIL import Image
 
 from tfvision.cli import main
-from tfvision.config import Augmentation, BoxOptions, HeadOptions, Phase, ResizeOptions, SmallCnnOptions, Split
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.boxes.geometry import box_ious
 from tfvision.data.decoding import scan
 from tfvision.data.imageset import ImageSet
+from tfvision.data.options import ResizeOptions, Split
 from tfvision.data.pipeline import evaluation_batches, training_batches
 from tfvision.data.resize import Resize
 from tfvision.data.sources import open_images
@@ -24,8 +25,10 @@ from tfvision.data.targets import targets_of
 from tfvision.errors import DataError, UsageError
 from tfvision.evaluation.box_predictions import SIDES, read_box_predictions
 from tfvision.experiment import train_from_config
+from tfvision.models.options import BoxOptions, HeadOptions, SmallCnnOptions
 from tfvision.prediction import KerasPredictor, load_predictor, predict_boxes
 from tfvision.runs import ModelFacts, open_run
+from tfvision.training.options import Phase
 
 
 def write_shapes(folder: Path, count: int = 60) -> Path:

@@ -11,8 +11,9 @@ import tensorflow as tf
 from conftest import small_config
 
 from tfvision.cli import main
-from tfvision.config import Augmentation, Phase, PseudoLabelOptions, TrainConfig
+from tfvision.config.yaml import parse_yaml
 from tfvision.data.augmentation.mixing import batch_generator, cutmix, draw_rectangle, mix_batch, mixup
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.balance import class_weights, weights_of_labels
 from tfvision.data.decoding import scan
 from tfvision.data.epochs import Epochs
@@ -22,13 +23,14 @@ from tfvision.data.resize import Resize
 from tfvision.data.sources import open_images
 from tfvision.errors import UsageError
 from tfvision.experiment import set_seed, train_from_config
-from tfvision.options import parse_yaml
 from tfvision.training.checkpoints import Checkpoints
+from tfvision.training.config import TrainConfig
 from tfvision.training.feeding import feed_phase
 from tfvision.training.fit import fit_phases
 from tfvision.training.history import History
 from tfvision.training.mixed_labels import MixedLabelLoss
 from tfvision.training.optimizers import build_loss, build_metrics
+from tfvision.training.options import Phase, PseudoLabelOptions
 from tfvision.training.phases import resolve_phases
 from tfvision.training.pseudo_labels import read_pseudo_labels
 from tfvision.training.settings import Training, TrainingSettings

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tfvision.config import Phase, TrainConfig
+from tfvision.config.flags import Parser, add_flags, flags_to_dict
+from tfvision.config.options import from_dict, merge
+from tfvision.config.yaml import load_yaml, to_yaml
 from tfvision.errors import UsageError
-from tfvision.options import Parser, add_flags, flags_to_dict, from_dict, load_yaml, merge, to_yaml
+from tfvision.training.config import TrainConfig
+from tfvision.training.options import Phase
 
 
 def parse(*words: str) -> dict:

@@ -10,8 +10,8 @@ import pytest
 from setuptools import find_packages
 
 from tfvision.cli import main
+from tfvision.config.recipes import find_recipe, header, recipes
 from tfvision.errors import UsageError
-from tfvision.recipes import find_recipe, header, recipes
 
 ROOT = Path(__file__).parent.parent
 SETUP = configparser.ConfigParser()

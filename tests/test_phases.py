@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from tfvision.config import Phase, TrainConfig
 from tfvision.errors import UsageError
+from tfvision.training.config import TrainConfig
 from tfvision.training.optimizers import build_optimizer, learning_rate
+from tfvision.training.options import Phase
 from tfvision.training.phases import resolve_phases
 
 

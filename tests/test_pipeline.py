@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tfvision.config import Augmentation
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.resize import KERNELS, MODES, Resize, resize_images
 from tfvision.data.sources import open_images
 from tfvision.data.splits import split_images

@@ -11,13 +11,13 @@ import pytest
 from conftest import COLOURS, small_config
 
 from tfvision.cli import main
-from tfvision.config import Phase, PseudoLabelOptions
 from tfvision.data.joined import join_images
 from tfvision.data.sources import open_images
 from tfvision.errors import UsageError
 from tfvision.evaluation.predictions import read_predictions
 from tfvision.experiment import train_from_config
 from tfvision.training import fit
+from tfvision.training.options import Phase, PseudoLabelOptions
 from tfvision.training.phases import pseudo_label_phases, resolve_phases
 from tfvision.training.pseudo_labels import choose, read_pseudo_labels, thresholds_for
 

@@ -9,8 +9,9 @@ import pytest
 
 from tfvision.cli import build_parser, main
 from tfvision.cli.training import train_config
-from tfvision.config import TrainConfig
-from tfvision.options import _flag_names, leaves
+from tfvision.config.flags import _flag_names
+from tfvision.config.options import leaves
+from tfvision.training.config import TrainConfig
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

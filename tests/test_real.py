@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import tfvision
-from tfvision.config import Phase, TrainConfig
 from tfvision.experiment import train_from_config
 from tfvision.export.run import export_run
 from tfvision.runs import open_run
+from tfvision.training.config import TrainConfig
+from tfvision.training.options import Phase
 
 pytestmark = pytest.mark.real
 

@@ -12,10 +12,11 @@ from conftest import CLASSES, write_tree
 
 from tfvision.cli import build_parser, main
 from tfvision.cli.training import train_config
-from tfvision.config import TrainConfig
+from tfvision.config.options import from_dict
+from tfvision.config.recipes import find_recipe, recipes
+from tfvision.config.yaml import load_yaml
 from tfvision.models.classifier import build_classifier
-from tfvision.options import from_dict, load_yaml
-from tfvision.recipes import find_recipe, recipes
+from tfvision.training.config import TrainConfig
 
 ROOT = Path(__file__).parent.parent
 ALL = sorted((ROOT / "configs").glob("*.yaml"))

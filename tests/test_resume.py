@@ -12,17 +12,20 @@ from conftest import small_config
 from kills import PHASES, TIMES, TRAIN, kill_and_resume, read_history
 
 from tfvision.cli import main
-from tfvision.config import Augmentation, HeadOptions, Phase, TrainConfig
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.resize import Resize
 from tfvision.data.sources import open_images
 from tfvision.errors import DataError, RunError, UsageError
 from tfvision.experiment import set_seed, train, train_from_config
 from tfvision.models.classifier import build_classifier
+from tfvision.models.options import HeadOptions
 from tfvision.runs import Run, create_run, open_run, training_alone
 from tfvision.training.callbacks import EpochRecorder
 from tfvision.training.checkpoints import Checkpoints, digest
+from tfvision.training.config import TrainConfig
 from tfvision.training.fit import fit_phases
 from tfvision.training.history import History
+from tfvision.training.options import Phase
 from tfvision.training.settings import Training, TrainingSettings
 
 pytestmark = pytest.mark.usefixtures("without_pictures")

@@ -13,16 +13,17 @@ import numpy as np
 import pytest
 from conftest import small_config
 
-from tfvision.config import TrainConfig
+from tfvision.config.options import from_dict
+from tfvision.config.yaml import load_yaml
 from tfvision.data.sources import open_images
 from tfvision.errors import DataError, RunError, UsageError
 from tfvision.evaluation.predictions import read_predictions
 from tfvision.experiment import train_from_config
-from tfvision.options import from_dict, load_yaml
 from tfvision.prediction import load_predictor
 from tfvision.results import compute_part
 from tfvision.runs import create_run, open_run, read_facts
 from tfvision.system.files import remove_leftovers, write_text
+from tfvision.training.config import TrainConfig
 
 FILES = {
     "config.yaml", "splits.csv", "history.csv", "model.keras", "summary.txt", "predictions.csv", "metrics.json",

@@ -11,9 +11,8 @@ import pytest
 from conftest import CLASSES, small_config, write_tree
 
 from tfvision.cli import main
-from tfvision.config import TrainConfig
+from tfvision.config.yaml import load_yaml
 from tfvision.errors import DataError, RunError
-from tfvision.options import load_yaml
 from tfvision.search.importance import importances
 from tfvision.search.log import Trial, TrialLog
 from tfvision.search.models import BestModels
@@ -22,6 +21,7 @@ from tfvision.search.progress import short_names
 from tfvision.search.results import trial_table
 from tfvision.search.settings import epochs_of, parse_search
 from tfvision.search.stages import Outcome, SearchLoop, Trained, ranked
+from tfvision.training.config import TrainConfig
 
 BASE = {"weights": "none", "backbone": "small_cnn", "epochs": 9, "monitor": "val_f1"}
 RATE = {"learning_rate": {"float": [1e-4, 1e-1], "log": True}}

@@ -17,7 +17,6 @@ import pytest
 
 import tfvision
 from tfvision.cli import main
-from tfvision.config import HeadOptions, ShallowOptions, SmallCnnOptions, TrainConfig
 from tfvision.data.sources import open_images
 from tfvision.errors import RunError
 from tfvision.evaluation import image_grid, plots
@@ -25,10 +24,13 @@ from tfvision.evaluation.predictions import class_probabilities, read_prediction
 from tfvision.experiment import train_from_config
 from tfvision.export import check
 from tfvision.models.classifier import build_classifier
+from tfvision.models.options import HeadOptions, SmallCnnOptions
 from tfvision.models.shallow_heads import LinearHead, attach_head, is_stepped
 from tfvision.prediction import load_predictor
 from tfvision.runs import open_run
+from tfvision.training.config import TrainConfig
 from tfvision.training.logistic import feature_model
+from tfvision.training.options import ShallowOptions
 from tfvision.training.shallow.calibration import apply_temperature, fit_temperature
 from tfvision.training.shallow.classifiers import CLASSIFIERS, check_graph, classifier_names, fit_classifier
 from tfvision.training.shallow.problem import Candidate, Problem, choose

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import small_config, write_tree
 
-from tfvision.config import Augmentation, HeadOptions, Phase
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.resize import Resize
 from tfvision.data.sources import open_images
 from tfvision.errors import RunError, UsageError
@@ -17,9 +17,11 @@ from tfvision.experiment import set_seed, train, train_from_config
 from tfvision.models.classifier import build_classifier
 from tfvision.models.freezing import backbone_layers, trains_batch_norm, unfreeze
 from tfvision.models.heads import build_head
+from tfvision.models.options import HeadOptions
 from tfvision.runs import load_model, open_run
 from tfvision.training.fit import fit_phases
 from tfvision.training.history import History
+from tfvision.training.options import Phase
 from tfvision.training.settings import Training, TrainingSettings
 
 

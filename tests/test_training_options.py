@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 from conftest import small_config
 
-from tfvision.config import Augmentation, Phase, TrainConfig
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.sources import open_images
 from tfvision.data.stratify import draw_some
 from tfvision.errors import RunError, UsageError
 from tfvision.experiment import train_from_config
 from tfvision.models.classifier import build_classifier, computing_in
 from tfvision.training.callbacks import swap_average
+from tfvision.training.config import TrainConfig
 from tfvision.training.history import diverged
 from tfvision.training.optimizers import build_loss, build_optimizer
+from tfvision.training.options import Phase
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 from tfvision.version import __version__
 
 if TYPE_CHECKING:
-    from tfvision.config import Phase as Phase
     from tfvision.data.arrays.containers import images_from_arrays as images_from_arrays
     from tfvision.data.sources import open_images as open_images
     from tfvision.experiment import train as train
@@ -17,12 +16,13 @@ if TYPE_CHECKING:
     from tfvision.models.freezing import unfreeze as unfreeze
     from tfvision.prediction import load_predictor as load_predictor
     from tfvision.runs import open_run as open_run
+    from tfvision.training.options import Phase as Phase
 
 
 # Loaded when first asked for: `import tfvision` takes no second, TensorFlow several.
 _PUBLIC = {
     "BACKBONES": "tfvision.models.backbones",
-    "Phase": "tfvision.config",
+    "Phase": "tfvision.training.options",
     "build_classifier": "tfvision.models.classifier",
     "build_localizer": "tfvision.models.classifier",
     "count_parameters": "tfvision.models.freezing",

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from tfvision.audit.options import AuditConfig
 from tfvision.box_results import describe_box_scores
-from tfvision.config import TrainConfig
 from tfvision.data.splits import HELD_OUT
 from tfvision.errors import UsageError
 from tfvision.evaluation.box_predictions import read_box_predictions, write_box_predictions
@@ -28,6 +27,7 @@ from tfvision.runs import CONFIG, METRICS, PREDICTIONS, VOTES, Run, refuse_exist
 from tfvision.system.files import write_json, write_text
 from tfvision.system.terminal import console, say_result
 from tfvision.tasks import has_boxes
+from tfvision.training.config import TrainConfig
 
 TABLE = "crossval.csv"
 AUDIT = "audit"

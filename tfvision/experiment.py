@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfvision.config import Phase, TrainConfig
+from tfvision.config.options import from_dict
+from tfvision.config.yaml import to_yaml
 from tfvision.data.imageset import ImageSet
 from tfvision.data.resize import Resize
 from tfvision.data.sources import open_images
@@ -21,7 +22,6 @@ from tfvision.data.stratify import PARTS
 from tfvision.errors import UsageError
 from tfvision.models.backbones import backbone_facts, default_image_size, plain_name
 from tfvision.models.weights import find_weights
-from tfvision.options import from_dict, to_yaml
 from tfvision.plan import describe_plan, summarize
 from tfvision.preparation import Prepared, prepare_images
 from tfvision.resume import check_config, check_data, finished, open_unfinished, resumable
@@ -45,9 +45,11 @@ from tfvision.runs import (
 from tfvision.system.environment import describe_environment
 from tfvision.system.files import remove_leftovers, to_json
 from tfvision.system.terminal import console, duration
-from tfvision.tasks import PROBABILITIES, check_task, has_boxes, has_classes
+from tfvision.tasks import PROBABILITIES, has_boxes, has_classes
 from tfvision.training.checkpoints import Checkpoints
+from tfvision.training.config import TrainConfig, check_task
 from tfvision.training.history import History
+from tfvision.training.options import Phase
 from tfvision.training.phases import resolve_phases
 from tfvision.training.views import resolve_views
 from tfvision.unlabelled import open_unlabelled, with_labels

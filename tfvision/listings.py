@@ -6,9 +6,9 @@ from datetime import datetime
 from rich.table import Table
 from rich.text import Text
 
+from tfvision.config.recipes import header, recipes
 from tfvision.models.backbones import BACKBONES
 from tfvision.models.weights import find_weights
-from tfvision.recipes import header, recipes
 from tfvision.system.terminal import console, say_result, size_text
 from tfvision.training.feature_store import clear_stores, list_stores, stores_folder
 

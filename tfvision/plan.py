@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfvision.config import Augmentation, Phase, TrainConfig
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.imageset import ImageSet
 from tfvision.models.heads import HEAD
 from tfvision.tasks import has_boxes, has_classes
+from tfvision.training.config import TrainConfig
+from tfvision.training.options import Phase
 
 if TYPE_CHECKING:
     import keras

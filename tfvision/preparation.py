@@ -4,15 +4,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tfvision.config import DuplicateOptions, TrainConfig
 from tfvision.data.decoding import scan
 from tfvision.data.entries import THING
 from tfvision.data.imageset import ImageSet
+from tfvision.data.options import DuplicateOptions
 from tfvision.data.splits import MIN_IMAGES, Split, read_splits, split_by_fold, split_images
 from tfvision.data.stratify import draw_some
 from tfvision.errors import DataError, UsageError, listing
 from tfvision.system.terminal import ProgressLine
 from tfvision.tasks import has_classes
+from tfvision.training.config import TrainConfig
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfvision.config import PseudoLabelOptions
+from tfvision.config.yaml import to_yaml
 from tfvision.errors import UsageError
 from tfvision.evaluation.paired import paired_differences
 from tfvision.evaluation.predictions import Predictions
-from tfvision.options import to_yaml
 from tfvision.runs import (
     CHECKPOINTS,
     CONFIG,
@@ -29,6 +28,7 @@ from tfvision.runs import (
 )
 from tfvision.system.files import write_json
 from tfvision.system.terminal import say_result
+from tfvision.training.options import PseudoLabelOptions
 from tfvision.training.phases import pseudo_label_phases
 from tfvision.training.pseudo_labels import read_pseudo_labels
 

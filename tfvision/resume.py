@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tfvision.config import TrainConfig
+from tfvision.config.options import flatten
 from tfvision.errors import DataError, RunError, UsageError, WriteError, listing
-from tfvision.options import flatten
 from tfvision.runs import CHECKPOINTS, CONFIG, REPORT, SPLITS, Run, best_run
 from tfvision.system.terminal import console
 from tfvision.training.checkpoints import Checkpoints
+from tfvision.training.config import TrainConfig
 
 # Where data and results lie does not decide what they are: the data is compared by its content.
 _FREE = ("data", "output", "tensorboard")

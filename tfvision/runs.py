@@ -14,7 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfvision.config import TrainConfig
+from tfvision.config.options import from_dict
+from tfvision.config.yaml import load_yaml
 from tfvision.data.resize import Resize
 from tfvision.errors import DataError, RunError, UsageError, one_line
 from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions
@@ -22,10 +23,10 @@ from tfvision.evaluation.decision import Decision
 from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.models.hub import require_hub
 from tfvision.models.weights_file import check_weights_file
-from tfvision.options import from_dict, load_yaml
 from tfvision.system.files import remove_abandoned, replacing, write_text
 from tfvision.system.locks import locked
 from tfvision.tasks import CLASSIFY, TASKS, has_boxes, has_classes
+from tfvision.training.config import TrainConfig
 
 if TYPE_CHECKING:
     import keras

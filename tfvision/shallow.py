@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tfvision.config import Augmentation, TrainConfig
+from tfvision.config.yaml import to_yaml
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.imageset import ImageSet
 from tfvision.errors import UsageError
 from tfvision.experiment import Experiment, begin_run, first_files
 from tfvision.models.shallow_heads import attach_head
-from tfvision.options import to_yaml
 from tfvision.plan import summarize
 from tfvision.report.comparison import write_comparison
 from tfvision.results import plot_samples, scored_parts, write_results
@@ -30,6 +30,7 @@ from tfvision.runs import (
 from tfvision.system.environment import describe_environment
 from tfvision.system.files import remove_leftovers, to_csv, write_json, write_text
 from tfvision.system.terminal import console, duration
+from tfvision.training.config import TrainConfig
 from tfvision.training.logistic import feature_model
 from tfvision.training.settings import TrainingSettings
 from tfvision.training.shallow.classifiers import check_graph, classifier_names, fit_classifier

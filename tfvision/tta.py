@@ -8,8 +8,8 @@ from functools import partial
 import cv2
 import numpy as np
 
-from tfvision.config import Augmentation
 from tfvision.data.augmentation.augment import augment_image, image_generator
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.changed import Change, change_images
 from tfvision.data.imageset import ImageSet
 from tfvision.data.resize import Resize, resize_images

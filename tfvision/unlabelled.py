@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tfvision.config import TrainConfig
 from tfvision.data.decoding import scan
 from tfvision.data.imageset import ImageSet
 from tfvision.data.joined import join_images
@@ -17,6 +16,7 @@ from tfvision.preparation import Prepared
 from tfvision.runs import MODEL, PSEUDO_LABELS, SUPERVISED
 from tfvision.system.files import replacing
 from tfvision.system.terminal import ProgressLine, console
+from tfvision.training.config import TrainConfig
 from tfvision.training.pseudo_labels import PseudoLabels
 
 _PREFIX = "unlabelled/"  # of their ids, which may be those of labelled images otherwise

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from tfvision.config import DuplicateOptions, Source, option
+from tfvision.config.options import option
+from tfvision.data.options import DuplicateOptions, Source
 from tfvision.errors import UsageError
 
 

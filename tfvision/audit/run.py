@@ -14,8 +14,8 @@ from tfvision.audit.kept import choose_kept
 from tfvision.audit.look import Damage, Look, look_at
 from tfvision.audit.options import AuditConfig
 from tfvision.audit.page import render_audit
-from tfvision.config import Source
 from tfvision.data.imageset import ImageSet
+from tfvision.data.options import Source
 from tfvision.data.selection import describe_selection
 from tfvision.data.sources import open_images
 from tfvision.data.splits import read_parts

@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 from tfvision.cli import files, scoring, training
+from tfvision.config.flags import Parser
 from tfvision.errors import TfvisionError, one_line
-from tfvision.options import Parser
 from tfvision.system.terminal import console, drop_output
 from tfvision.version import __version__
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from tfvision.audit.options import AuditConfig
 from tfvision.cli.verbs import add_print_config, add_running, add_verb, load_tensorflow
+from tfvision.config.flags import add_flags, flags_to_dict
+from tfvision.config.options import from_dict, leaves, merge
+from tfvision.config.yaml import load_yaml, to_yaml
 from tfvision.listings import clear_cache, list_backbones, list_cache, list_recipes
-from tfvision.options import add_flags, flags_to_dict, from_dict, leaves, load_yaml, merge, to_yaml
 from tfvision.system.terminal import console, say_result
 
 _AUDIT_FLAGS = ["data", "output", "splits", "backbone", "weights", "remove"]

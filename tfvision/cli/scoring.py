@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from tfvision.cli.verbs import add_running, add_verb, load_tensorflow
-from tfvision.config import Source
+from tfvision.config.flags import add_flags, flags_to_dict
+from tfvision.config.options import from_dict
+from tfvision.data.options import Source
 from tfvision.errors import UsageError
-from tfvision.options import add_flags, flags_to_dict, from_dict
 from tfvision.system.terminal import ProgressLine, console, say_result
 from tfvision.tasks import has_boxes
 

@@ -7,11 +7,14 @@ from typing import Any
 
 from tfvision.audit.options import AuditConfig
 from tfvision.cli.verbs import add_print_config, add_running, add_verb, load_tensorflow
-from tfvision.config import PseudoLabelOptions, TrainConfig
+from tfvision.config.flags import Parser, add_flags, flags_to_dict
+from tfvision.config.options import from_dict, merge
+from tfvision.config.recipes import find_recipe
+from tfvision.config.yaml import load_yaml, to_yaml
 from tfvision.errors import UsageError
-from tfvision.options import Parser, add_flags, flags_to_dict, from_dict, load_yaml, merge, to_yaml
-from tfvision.recipes import find_recipe
 from tfvision.search.settings import SECTION, SearchOptions
+from tfvision.training.config import TrainConfig
+from tfvision.training.options import PseudoLabelOptions
 
 _TRAIN_FLAGS = [
     "task",

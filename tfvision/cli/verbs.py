@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from tfvision.options import Parser
+from tfvision.config.flags import Parser
 from tfvision.system.device import quiet_start, use_device
 
 

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from tfvision.config import Source
 from tfvision.data.boxes.orientation import UPRIGHT, read_orientation
 from tfvision.data.headers import Header, read_header
+from tfvision.data.options import Source
 from tfvision.errors import DataError, UsageError, nearest
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from tfvision.config import DuplicateOptions
 from tfvision.data.decoding import look_at_all
 from tfvision.data.hashing import VARIANTS, near_pairs, perceptual_hashes
 from tfvision.data.imageset import ImageSet
+from tfvision.data.options import DuplicateOptions
 
 _SIDE = 96  # larger images are compared at this long side
 _ASPECT = 1.03  # copies have the same aspect ratio, up to the rounding of a resize

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfvision.config import Augmentation
 from tfvision.data.augmentation.augment_layers import BatchChange, rand_augment_layer
 from tfvision.data.augmentation.mixing import batch_generator, mix_batch
+from tfvision.data.augmentation.options import Augmentation, check_boxes_stay_whole
 from tfvision.data.balance import weights_of_labels
 from tfvision.data.decoding import content_hash
 from tfvision.data.epochs import Epochs
@@ -24,7 +24,7 @@ from tfvision.data.resize import Resize, resize_images
 from tfvision.data.targets import encode_labels, targets_of
 from tfvision.data.views import Item, Selection, draw_view, move, show
 from tfvision.errors import DataError, UsageError
-from tfvision.tasks import CLASSIFY, check_boxes_stay_whole, has_boxes
+from tfvision.tasks import CLASSIFY, has_boxes
 
 __all__ = ["TrainingBatches", "encode_labels", "evaluation_batches", "load_image", "load_images", "training_batches"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from tfvision.config import ResizeOptions
+from tfvision.data.options import ResizeOptions
 from tfvision.errors import UsageError, nearest
 
 if TYPE_CHECKING:

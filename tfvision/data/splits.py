@@ -10,11 +10,11 @@ from typing import get_args, get_type_hints
 
 import numpy as np
 
-from tfvision import config
 from tfvision.data.folds import draw_folds
 from tfvision.data.imageset import ImageSet
 from tfvision.data.stratify import PARTS, draw_parts
 from tfvision.errors import DataError, UsageError, listing, nearest
+from tfvision.training import options as config
 
 LEFT_OUT = ""
 HELD_OUT = "held_out"  # of all folds

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfvision.config import Augmentation
 from tfvision.data.augmentation.augment import augment_copy, augment_image, image_generator, move_box
 from tfvision.data.augmentation.geometry import Geometry
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.augmentation.turns import Turn, drawn_turn, possible_turns, turn_image
 from tfvision.data.epochs import Epochs
 from tfvision.data.imageset import ImageSet

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfvision.box_results import plot_ious
+from tfvision.config.yaml import to_yaml
 from tfvision.evaluation.box_predictions import read_box_predictions
 from tfvision.evaluation.plots import plot_confusion_matrix
 from tfvision.models.backbones import plain_name
-from tfvision.options import to_yaml
 from tfvision.report.page import page_template
 from tfvision.report.pictures import data_uri
 from tfvision.runs import PLOTS, PREDICTIONS, REPORT, VOTES
@@ -19,8 +19,8 @@ from tfvision.system.files import write_text
 from tfvision.version import __version__
 
 if TYPE_CHECKING:
-    from tfvision.config import TrainConfig
     from tfvision.crossval import FoldScores
+    from tfvision.training.config import TrainConfig
 
 
 def write_crossval_report(output: Path, found: "Sequence[FoldScores]", config: "TrainConfig") -> Path:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tfvision.config.yaml import parse_yaml
 from tfvision.errors import UsageError
-from tfvision.options import parse_yaml
 from tfvision.report.pictures import data_uri
 
 PLOTS = (

@@ -10,11 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tfvision.config import TrainConfig
+from tfvision.config.yaml import dump_yaml, load_yaml
 from tfvision.data.splits import describe_splits
 from tfvision.errors import DataError, RunError, UsageError, WriteError
 from tfvision.experiment import read_images
-from tfvision.options import dump_yaml, load_yaml
 from tfvision.preparation import Prepared
 from tfvision.resume import check_data
 from tfvision.runs import ENVIRONMENT, SPLITS, Run, create_run, refuse_existing, training_alone
@@ -27,6 +26,7 @@ from tfvision.search.stages import SearchLoop, ranked
 from tfvision.system.environment import describe_environment
 from tfvision.system.files import remove_leftovers, to_json
 from tfvision.system.terminal import console, duration, say_result
+from tfvision.training.config import TrainConfig
 
 SEARCH = "search.yaml"
 TRIALS = "trials"

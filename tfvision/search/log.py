@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from tfvision.config.options import check
 from tfvision.errors import one_line
-from tfvision.options import check
 from tfvision.system.files import write_json
 from tfvision.system.terminal import console
 

@@ -4,11 +4,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tfvision.config import TrainConfig
+from tfvision.config.flags import flags_to_dict
+from tfvision.config.options import merge
+from tfvision.config.recipes import find_recipe
+from tfvision.config.yaml import load_yaml
 from tfvision.errors import UsageError
-from tfvision.options import flags_to_dict, load_yaml, merge
-from tfvision.recipes import find_recipe
 from tfvision.search.settings import SECTION, SearchOptions, parse_search
+from tfvision.training.config import TrainConfig
 
 _PHASE_KEYS = ("epochs", "learning_rate", "unfreeze")
 

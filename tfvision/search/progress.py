@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from tfvision.config import TrainConfig
 from tfvision.preparation import Prepared
 from tfvision.search.log import Trial
 from tfvision.search.proposals import count_proposals
@@ -13,6 +12,7 @@ from tfvision.search.ranges import Range
 from tfvision.search.settings import Search, epochs_of
 from tfvision.search.stages import best_trial
 from tfvision.system.terminal import console, duration
+from tfvision.training.config import TrainConfig
 
 
 def describe_search(search: Search, config: TrainConfig, data: Prepared, objective: str) -> str:

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from tfvision.config.options import check
 from tfvision.errors import UsageError, nearest
-from tfvision.options import check
 
 KINDS = ("float", "int", "choice", "boolean")
 

@@ -5,8 +5,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from tfvision.config import TrainConfig
-from tfvision.options import flatten, to_yaml
+from tfvision.config.options import flatten
+from tfvision.config.yaml import to_yaml
 from tfvision.report.page import page_template
 from tfvision.report.pictures import data_uri
 from tfvision.report.tables import duration
@@ -16,6 +16,7 @@ from tfvision.search.progress import show
 from tfvision.search.settings import Search
 from tfvision.search.stages import Outcome, ranked
 from tfvision.system.files import write_text
+from tfvision.training.config import TrainConfig
 from tfvision.version import __version__
 
 _SCORES = ("val_f1", "val_accuracy", "val_iou", "val_loss")

@@ -4,8 +4,7 @@ import csv
 import io
 from pathlib import Path
 
-from tfvision.config import TrainConfig
-from tfvision.options import to_yaml
+from tfvision.config.yaml import to_yaml
 from tfvision.runs import PLOTS
 from tfvision.search.importance import importances
 from tfvision.search.log import Trial
@@ -15,6 +14,7 @@ from tfvision.search.report import write_search_report
 from tfvision.search.settings import Search
 from tfvision.search.stages import Outcome
 from tfvision.system.files import write_text
+from tfvision.training.config import TrainConfig
 
 TABLE = "trials.csv"
 BEST = "best.yaml"

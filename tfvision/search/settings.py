@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from tfvision.config import Phase, TrainConfig, option
+from tfvision.config.options import from_dict, option
 from tfvision.errors import UsageError
 from tfvision.models.backbones import backbone_facts
 from tfvision.models.weights import find_weights
-from tfvision.options import from_dict
 from tfvision.search.space import Space, overlay, parse_space
-from tfvision.tasks import check_task, has_boxes
+from tfvision.tasks import has_boxes
+from tfvision.training.config import TrainConfig, check_task
+from tfvision.training.options import Phase
 from tfvision.training.phases import resolve_phases
 
 SECTION = "search"

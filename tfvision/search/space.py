@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from tfvision.config import TrainConfig
+from tfvision.config.options import from_dict
 from tfvision.errors import UsageError, nearest
-from tfvision.options import from_dict
 from tfvision.search.ranges import Range, is_range, parse_range
+from tfvision.training.config import TrainConfig
 
 # Sections whose lists hold a value for each layer: how many there are may be searched as `layers`.
 LAYERS = "layers"

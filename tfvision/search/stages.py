@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tfvision.config import TrainConfig
 from tfvision.errors import DataError, RunError, TfvisionError, UsageError, WriteError, one_line
 from tfvision.search.log import Trial, TrialLog
 from tfvision.search.models import BestModels
 from tfvision.search.proposals import Proposal, Proposer
 from tfvision.search.settings import Search, Stage, epochs_of
 from tfvision.search.space import Space
+from tfvision.training.config import TrainConfig
 
 
 class Trained(NamedTuple):

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfvision.config import TrainConfig
 from tfvision.experiment import Experiment, build_backbone, build_model, set_seed, suit_images
 from tfvision.preparation import Prepared
 from tfvision.runs import save_model
 from tfvision.search.stages import Trained
 from tfvision.system.terminal import console
 from tfvision.training.checkpoints import restore
+from tfvision.training.config import TrainConfig
 from tfvision.training.history import History
 from tfvision.training.views import resolve_views
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from tfvision.config import Phase
 from tfvision.data.decoding import scan
 from tfvision.data.epochs import Epochs
 from tfvision.data.imageset import ImageSet
@@ -20,6 +19,7 @@ from tfvision.models.cut import Cut, cut_model
 from tfvision.system.terminal import console, size_text
 from tfvision.tasks import has_boxes
 from tfvision.training.features import Features, TrunkFeatures
+from tfvision.training.options import Phase
 from tfvision.training.settings import Training, TrainingSettings
 from tfvision.training.views import view_count
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import keras
 import numpy as np
 
-from tfvision.config import Phase
 from tfvision.data.balance import class_weights
 from tfvision.data.imageset import ImageSet
 from tfvision.data.pipeline import training_batches
@@ -20,6 +19,7 @@ from tfvision.training.feeding import feed_phase
 from tfvision.training.logistic import fit_closed
 from tfvision.training.objective import build_objective
 from tfvision.training.optimizers import build_optimizer
+from tfvision.training.options import Phase
 from tfvision.training.pseudo_labels import with_pseudo_labels
 from tfvision.training.settings import Training, TrainingSettings
 

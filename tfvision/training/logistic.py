@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfvision.config import Phase
 from tfvision.data.balance import class_weights
 from tfvision.data.imageset import ImageSet
 from tfvision.data.pipeline import encode_labels
@@ -17,6 +16,7 @@ from tfvision.training.checkpoints import PhaseState
 from tfvision.training.epochs import epoch_row, record_epoch
 from tfvision.training.feeding import plain_features
 from tfvision.training.optimizers import build_metrics
+from tfvision.training.options import Phase
 from tfvision.training.settings import Training, TrainingSettings
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from tfvision.config import Phase
 from tfvision.errors import UsageError
+from tfvision.training.options import Phase
 
 if TYPE_CHECKING:
     import keras

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tfvision.config import Phase, TrainConfig
 from tfvision.errors import UsageError
 from tfvision.tasks import has_boxes
+from tfvision.training.config import TrainConfig
+from tfvision.training.options import Phase
 
 
 def default_phases(*, pretrained: bool, linear_head: bool) -> list[Phase]:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfvision.config import Phase, PseudoLabelOptions
 from tfvision.data.imageset import ImageSet
 from tfvision.data.joined import join_images
 from tfvision.data.pipeline import evaluation_batches
@@ -22,6 +21,7 @@ from tfvision.evaluation.predictions import class_probabilities
 from tfvision.evaluation.temperature import fit_temperature
 from tfvision.system.files import replacing
 from tfvision.system.terminal import console
+from tfvision.training.options import Phase, PseudoLabelOptions
 
 if TYPE_CHECKING:
     from tfvision.training.checkpoints import PhaseState

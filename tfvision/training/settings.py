@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfvision.config import Augmentation, BoxOptions, TrainConfig
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.imageset import ImageSet
 from tfvision.data.resize import Resize
+from tfvision.models.options import BoxOptions
 from tfvision.tasks import CLASSIFY
 from tfvision.training.checkpoints import Checkpoints, PhaseState
+from tfvision.training.config import TrainConfig
 from tfvision.training.history import History
 from tfvision.training.optimizers import build_loss
 from tfvision.training.pseudo_labels import PseudoLabels

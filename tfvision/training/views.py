@@ -3,9 +3,10 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tfvision.config import Phase, TrainConfig
 from tfvision.data.augmentation.turns import possible_turns
 from tfvision.errors import UsageError
+from tfvision.training.config import TrainConfig
+from tfvision.training.options import Phase
 
 if TYPE_CHECKING:
     import keras

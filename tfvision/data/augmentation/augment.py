@@ -5,11 +5,11 @@ import math
 import cv2
 import numpy as np
 
-from tfvision.config import Augmentation
 from tfvision.data.augmentation.augmix import mix_chains
 from tfvision.data.augmentation.colour import has_colour, hue_matrix, recolour, saturation_matrix
 from tfvision.data.augmentation.draws import Draws, generator_of, image_generator, signed
 from tfvision.data.augmentation.geometry import Geometry, draw_geometry
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.augmentation.randaugment import COLOURS, OPERATIONS, rand_augment
 from tfvision.data.augmentation.turns import copy_turn, turn_image
 

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 import tensorflow as tf
 
-from tfvision.config import Augmentation
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.errors import UsageError
 
 BatchChange = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]

@@ -6,7 +6,7 @@ and Uncertainty", ICLR 2020; without its consistency loss, which needs three vie
 
 import numpy as np
 
-from tfvision.config import Augmentation
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.augmentation.randaugment import OPERATIONS
 
 _STRONGEST = 10  # the severity at which operations are as strong as RandAugment's at magnitude 1

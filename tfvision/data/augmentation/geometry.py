@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfvision.config import Augmentation
 from tfvision.data.augmentation.draws import Draws, signed
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.augmentation.turns import Turn, turn_image, turn_of_draws, turn_points
 from tfvision.data.augmentation.warp import rotation_matrix, warp_image
 from tfvision.data.boxes.geometry import box_corners, visible_box, warp_points

@@ -11,7 +11,7 @@ import math
 import cv2
 import numpy as np
 
-from tfvision.config import Augmentation
+from tfvision.data.augmentation.options import Augmentation
 
 _STREAM = 1  # keeps these draws apart from the order of epochs, which is drawn from (seed, epoch)
 

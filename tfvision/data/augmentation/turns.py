@@ -5,7 +5,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from tfvision.config import Augmentation
+from tfvision.data.augmentation.options import Augmentation
 
 _EXACT = ("horizontal_flip", "vertical_flip", "quarter_turns")
 _QUARTERS = (cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)

@@ -8,9 +8,9 @@ from typing import get_args, get_type_hints
 
 import numpy as np
 
-from tfvision.config import Source
 from tfvision.data.boxes.geometry import box_areas
 from tfvision.data.boxes.orientation import swaps_sides, to_upright
+from tfvision.data.options import Source
 from tfvision.errors import UsageError, nearest
 
 SEVERAL = get_args(get_type_hints(Source)["several_boxes"])

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfvision.config import ShallowOptions, TrainConfig
 from tfvision.data.balance import class_weights
 from tfvision.errors import RunError, UsageError, nearest
 from tfvision.evaluation.predictions import class_probabilities
 from tfvision.models.shallow_heads import Scaling
+from tfvision.training.config import TrainConfig
+from tfvision.training.options import ShallowOptions
 from tfvision.training.shallow.features import run_tail
 from tfvision.training.shallow.kernel import fit_svm
 from tfvision.training.shallow.linear import fit_linear_svm, fit_logistic_regression

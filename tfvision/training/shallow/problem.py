@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from tfvision.config import ShallowOptions
 from tfvision.evaluation.predictions import class_probabilities
 from tfvision.evaluation.scores import weighted_scores
 from tfvision.models.shallow_heads import Head
 from tfvision.system.terminal import console
+from tfvision.training.options import ShallowOptions
 
 _PATIENCE = 2  # candidates in a row that are no better end a walk: later ones regularize less and take longer
 

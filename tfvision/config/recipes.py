@@ -6,7 +6,7 @@ from pathlib import Path
 from tfvision.errors import UsageError, nearest
 
 # In an installed package they lie inside it, in a checkout beside it.
-_FOLDERS = (Path(__file__).parent / "configs", Path(__file__).parent.parent / "configs")
+_FOLDERS = (Path(__file__).parents[1] / "configs", Path(__file__).parents[2] / "configs")
 
 
 def recipes() -> dict[str, Path]:

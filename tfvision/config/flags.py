@@ -1,0 +1,113 @@
+"""Flags: one for every option, parsed by its type, with errors that name the nearest flag or verb."""
+
+import argparse
+import dataclasses
+import shlex
+import types
+from collections.abc import Collection, Sequence
+from typing import Any, Literal, NoReturn, Union, get_args, get_origin
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from tfvision.config.options import check, leaves
+from tfvision.config.yaml import _dump
+from tfvision.errors import UsageError, nearest
+
+# Options that are asked for by their plain name too: `--label-column`, `--on-bad`, `--group-duplicates`, `--mixup`.
+_PLAIN = ("source.", "split.group_duplicates", "augment.augmix", "augment.mixup", "augment.cutmix")
+
+
+def add_flags(
+    parser: argparse.ArgumentParser,
+    kind: type,
+    common: Sequence[str],
+    *,
+    only: Collection[str] | None = None,
+    title: str = "most used",
+) -> None:
+    """Add one flag for every option of `kind` to `parser`.
+
+    Args:
+        parser: Where the flags go; values arrive under the dotted key, only if given.
+        kind: A dataclass of options.
+        common: The keys listed first in `--help`.
+        only: The keys that get a flag; default all.
+        title: Above the keys listed first.
+    """
+    first = parser.add_argument_group(title)
+    rest = parser.add_argument_group("all other options (the keys of the YAML file)")
+    for key, hint, item in sorted(leaves(kind), key=lambda leaf: leaf[0] not in common):
+        if only is not None and key not in only:
+            continue
+        group = first if key in common else rest
+        default = item.default if item.default is not dataclasses.MISSING else item.default_factory()
+        text = f"{item.metadata['help']} (default {_dump(default)})".replace("%", "%%")
+        group.add_argument(*_flag_names(key), dest=key, default=argparse.SUPPRESS, metavar=_metavar(hint), help=text)
+
+
+def flags_to_dict(kind: type, given: dict[str, str]) -> dict[str, Any]:
+    """Turn the texts of flags (`{"head.units": "[256]"}`) into nested dictionaries of typed values."""
+    nested: dict[str, Any] = {}
+    for key, hint, _ in leaves(kind):
+        if key in given:
+            flag = f"--{key.replace('_', '-')}"
+            *sections, name = key.split(".")
+            target = nested
+            for section in sections:
+                target = target.setdefault(section, {})
+            target[name] = check(hint, _parse_flag(given[key], hint), flag)
+    return nested
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are one line, with the nearest flag or verb, raised as UsageError."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        known = list(self._option_string_actions)
+        if message.startswith("unrecognized arguments:"):
+            word = message.split(": ", 1)[1].split(" ")[0].split("=")[0]
+            raise UsageError(f"unknown argument {word}{nearest(word, known)}; see `{self.prog} --help`")
+        if "invalid choice" in message:
+            word, choices = message.split("invalid choice: ")[1].split("(choose from", 1)
+            names = [name.strip(" '\")") for name in choices.split(",")]
+            raise UsageError(
+                f"unknown {word.strip()}{nearest(word.strip(chr(39) + ' '), names)}; known are {', '.join(names)}"
+            )
+        raise UsageError(f"{message}; see `{self.prog} --help`")
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        # Subparsers hand unknown words up to the root, whose flags are others: ask the verb's parser instead.
+        parsed, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            getattr(parsed, "parser", self).error(f"unrecognized arguments: {shlex.join(unknown)}")
+        return parsed
+
+
+def _parse_flag(text: str, hint: Any) -> Any:
+    kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    if text == "null" and type(None) in kinds:
+        return None
+    if str in kinds or get_origin(hint) is Literal:
+        return text
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError:
+        return text
+
+
+def _flag_names(key: str) -> list[str]:
+    name = key.replace("_", "-")
+    return [f"--{name}", f"--{name.split('.')[1]}"] if key.startswith(_PLAIN) else [f"--{name}"]
+
+
+def _metavar(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return "{" + ",".join(get_args(hint)) + "}"
+    kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    if any(get_origin(kind) is list for kind in kinds):
+        return "[...]"
+    return {int: "N", float: "X", bool: "{true,false}"}.get(kinds[0], "TEXT")

@@ -1,0 +1,138 @@
+"""Options: a dataclass field each, checked against its type in words a user understands."""
+
+import dataclasses
+import types
+from collections.abc import Iterator, Sequence
+from dataclasses import field
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from tfvision.errors import UsageError, nearest
+
+Config = TypeVar("Config")
+
+_WORDS = {
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+    str: "a word",
+    dict: "keys and values",
+    type(None): "null",
+}
+
+
+def from_dict(kind: type[Config], values: dict[str, Any], where: str = "") -> Config:
+    """Build the dataclass `kind` from nested dictionaries.
+
+    Args:
+        kind: A dataclass of options.
+        values: Keys as in YAML (underscores); keys left out keep their default.
+        where: Path of `values` in the file, for messages.
+
+    Raises:
+        UsageError: An unknown key (the nearest known one is named) or a value of another type.
+    """
+    if not isinstance(values, dict):
+        raise UsageError(f"{where or 'the configuration'}: expected keys and values, got {values!r}")
+    hints = get_type_hints(kind)
+    for key in values:
+        if key not in hints:
+            raise UsageError(
+                f"unknown key {_join(where, str(key))!r}{nearest(key, hints)}; `--print_config` lists all keys"
+            )
+    return kind(**{key: check(hints[key], value, _join(where, key)) for key, value in values.items()})
+
+
+def check(kind: Any, value: Any, where: str) -> Any:
+    """Return `value` as the type `kind`, or raise a UsageError that names `where` it stands."""
+    origin = get_origin(kind)
+    if origin in (Union, types.UnionType):
+        return _check_union(get_args(kind), value, where)
+    if origin is Literal:
+        if value in get_args(kind):
+            return value
+        raise UsageError(
+            f"{where}: expected one of {', '.join(get_args(kind))}, got {value!r}{nearest(value, get_args(kind))}"
+        )
+    if origin is list:
+        if not isinstance(value, (list, tuple)):
+            raise UsageError(f"{where}: expected a list, got {value!r}")
+        return [check(get_args(kind)[0], item, f"{where}[{i}]") for i, item in enumerate(value)]
+    if dataclasses.is_dataclass(kind):
+        return value if isinstance(value, kind) else from_dict(kind, value, where)
+    return _check_scalar(kind, value, where)
+
+
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return `base` with the values of `over` laid over it, section by section."""
+    merged = dict(base)
+    for key, value in over.items():
+        merged[key] = (
+            merge(merged[key], value) if isinstance(value, dict) and isinstance(merged.get(key), dict) else value
+        )
+    return merged
+
+
+def flatten(config: Any) -> dict[str, Any]:
+    """Return the options of a dataclass by dotted key, items of lists of dataclasses as `phases[0].epochs`."""
+    flat: dict[str, Any] = {}
+    for item in dataclasses.fields(config):
+        value = getattr(config, item.name)
+        sections = {item.name: value} if dataclasses.is_dataclass(value) else {}
+        if isinstance(value, list) and value and dataclasses.is_dataclass(value[0]):
+            sections = {f"{item.name}[{number}]": entry for number, entry in enumerate(value)}
+        for name, section in sections.items():
+            flat |= {f"{name}.{key}": leaf for key, leaf in flatten(section).items()}
+        if not sections:
+            flat[item.name] = value
+    return flat
+
+
+def leaves(kind: type, prefix: str = "") -> Iterator[tuple[str, Any, dataclasses.Field]]:
+    """Yield (dotted key, type, field) of every option of `kind` that is no section."""
+    hints = get_type_hints(kind)
+    for item in dataclasses.fields(kind):
+        if dataclasses.is_dataclass(hints[item.name]):
+            yield from leaves(hints[item.name], f"{prefix}{item.name}.")
+        else:
+            yield f"{prefix}{item.name}", hints[item.name], item
+
+
+def _join(where: str, key: str) -> str:
+    return f"{where}.{key}" if where else key
+
+
+def _check_union(kinds: Sequence[Any], value: Any, where: str) -> Any:
+    if value is None and type(None) in kinds:
+        return None
+    kinds = [kind for kind in kinds if kind is not type(None)]
+    for kind in kinds:
+        try:
+            return check(kind, value, where)
+        except UsageError as error:
+            if len(kinds) == 1:
+                raise
+            last = error
+    if isinstance(value, (list, dict)):
+        raise last
+    raise UsageError(f"{where}: expected {' or '.join(_WORDS.get(kind, 'a list') for kind in kinds)}, got {value!r}")
+
+
+def _check_scalar(kind: type, value: Any, where: str) -> Any:
+    if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    if kind is str and isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ",".join(value)
+    if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        return value
+    raise UsageError(f"{where}: expected {_WORDS[kind]}, got {value!r}")
+
+
+def option(default: Any, help: str) -> Any:
+    """Declare a dataclass field with its default and its one line of help."""
+    if isinstance(default, (list, dict)) or callable(default):
+        return field(
+            default_factory=default if callable(default) else lambda: type(default)(default), metadata={"help": help}
+        )
+    return field(default=default, metadata={"help": help})

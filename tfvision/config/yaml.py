@@ -1,0 +1,109 @@
+"""YAML: plain values read and refused by name, options written with their help lines."""
+
+import dataclasses
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from tfvision.errors import UsageError
+
+
+def load_yaml(path: Path | str) -> dict[str, Any]:
+    """Read a YAML file into a dictionary; YAML 1.2, plain values only.
+
+    Raises:
+        UsageError: The file is missing, is no YAML, or carries a tag such as `!!python/object`.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"cannot read the configuration {path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}"
+        ) from None
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, name: str) -> dict[str, Any]:
+    """Parse YAML 1.2 of plain values into a dictionary.
+
+    Args:
+        text: The YAML.
+        name: What to call it in an error.
+
+    Raises:
+        UsageError: It is no YAML, or carries a tag such as `!!python/object`.
+    """
+    try:
+        values = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        line = getattr(error, "problem_mark", None)
+        place = f" in line {line.line + 1}" if line else ""
+        problem = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise UsageError(f"{name} is not plain YAML{place}: {problem}") from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{name} is not plain YAML: {error}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise UsageError(f"{name}: expected `key: value` lines, got {type(values).__name__}")
+    return values
+
+
+def to_yaml(config: Any, *, comments: bool = False) -> str:
+    """Write a dataclass as YAML in the order of its fields, with the help lines as comments if asked."""
+    return "".join(_yaml_lines(config, 0, comments))
+
+
+def dump_yaml(values: dict[str, Any]) -> str:
+    """Write nested plain values as YAML."""
+    stream = io.StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style, yaml.width, yaml.sort_base_mapping_type_on_output = False, 10_000, False
+    yaml.dump(values, stream)
+    return stream.getvalue()
+
+
+def _dump(value: Any) -> str:
+    if dataclasses.is_dataclass(value):
+        value = dataclasses.asdict(value)
+    elif isinstance(value, list):
+        value = [dataclasses.asdict(item) if dataclasses.is_dataclass(item) else item for item in value]
+    stream = io.StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style, yaml.width = True, 10_000
+    yaml.dump({"value": value}, stream)
+    return stream.getvalue().strip()[len("{value: ") : -1]
+
+
+def _yaml_lines(config: Any, depth: int, comments: bool) -> Iterator[str]:
+    indent = "  " * depth
+    hints = get_type_hints(type(config))
+    for item in dataclasses.fields(config):
+        value = getattr(config, item.name)
+        if comments:
+            yield f"{indent}# {item.metadata['help']}\n"
+            yield from _template(hints[item.name], indent)
+        if dataclasses.is_dataclass(value):
+            yield f"{indent}{item.name}:\n"
+            yield from _yaml_lines(value, depth + 1, comments)
+        elif isinstance(value, list) and value and dataclasses.is_dataclass(value[0]):
+            yield f"{indent}{item.name}:\n"
+            for entry in value:
+                lines = list(_yaml_lines(entry, depth + 2, False))
+                yield f"{indent}  - " + lines[0].lstrip()
+                yield from lines[1:]
+        else:
+            yield f"{indent}{item.name}: {_dump(value)}\n"
+
+
+def _template(hint: Any, indent: str) -> Iterator[str]:
+    """Yield a comment for each key of the entries, where an option is a list of dataclasses."""
+    for kind in get_args(hint):
+        for entry in get_args(kind) if get_origin(kind) is list else ():
+            if dataclasses.is_dataclass(entry):
+                for item in dataclasses.fields(entry):
+                    yield f"{indent}#   {item.name}: {_dump(item.default)}  ({item.metadata['help']})\n"

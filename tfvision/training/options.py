@@ -1,0 +1,118 @@
+"""Options of training: its phases, pseudo-labels, and shallow classifiers."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tfvision.config.options import option
+from tfvision.errors import UsageError
+
+
+@dataclass
+class ShallowOptions:
+    """The shallow classifiers on frozen features (option classifier).
+
+    Raises:
+        UsageError: A value out of range.
+    """
+
+    pca: int | None = option(None, "keep so many principal components of the standardized features; null for all")
+    c: float | None = option(
+        None, "inverse strength of the penalty (logistic_regression, linear_svm, svm); null: chosen on validation"
+    )
+    gamma: float | None = option(None, "width of svm's kernel exp(-gamma d^2); null: 1 / (features x their variance)")
+    neighbours: int | None = option(None, "neighbours that vote (knn); null: chosen on validation")
+    trees: int = option(100, "trees of random_forest")
+    depth: int | None = option(None, "largest depth of a tree; null: 6 for xgboost, none for random_forest")
+    rounds: int = option(300, "most rounds of xgboost, one tree a class each; validation stops them earlier")
+    rate: float = option(0.2, "learning rate of xgboost")
+    columns: float = option(0.2, "share of the features that each tree of xgboost sees, 0..1")
+    patience: int = option(10, "stop xgboost after so many rounds without a lower validation log loss")
+
+    def __post_init__(self) -> None:
+        whole = ("pca", "neighbours", "trees", "depth", "rounds", "patience")
+        ranges = {
+            **{name: (getattr(self, name) is None or getattr(self, name) >= 1, "1 or more") for name in whole},
+            **{
+                name: (getattr(self, name) is None or getattr(self, name) > 0, "more than 0") for name in ("c", "gamma")
+            },
+            **{name: (0 < getattr(self, name) <= 1, "more than 0, at most 1") for name in ("rate", "columns")},
+        }
+        for name, (holds, expected) in ranges.items():
+            if not holds:
+                raise UsageError(f"shallow.{name}: expected {expected}, got {getattr(self, name)}")
+
+
+@dataclass
+class Phase:
+    """A stretch of training with one set of open layers and one learning rate schedule."""
+
+    name: str = option("train", "its name in plan, history and plots")
+    solver: Literal["gradient", "logistic_regression"] = option(
+        "gradient", "train by epochs, or fit a linear head on frozen features in one pass"
+    )
+    epochs: int = option(10, "number of epochs")
+    learning_rate: float = option(1e-3, "learning rate at its highest")
+    schedule: Literal["constant", "cosine", "step", "exponential", "plateau"] = option(
+        "constant", "course of the learning rate"
+    )
+    warmup: float = option(0.0, "epochs of linear warm-up before a cosine schedule")
+    hold: int = option(3, "step schedule: epochs at the full learning rate")
+    every: int = option(1, "step schedule: epochs between two drops after the hold")
+    factor: float = option(0.4, "factor of a step, of each epoch (exponential), or when nothing gets better (plateau)")
+    plateau_patience: int = option(3, "plateau schedule: epochs without a better validation score before the factor")
+    unfreeze: str = option(
+        "all", "open layers of the backbone: none, all, a count (15), a share (30%) or names (block4,block5)"
+    )
+    patience: int | None = option(None, "stop after so many epochs without a better validation score; null for never")
+    views: str | None = option(
+        None,
+        "which augmented views of an image epochs show: fresh, endless; exact, all that flips and turns can make; or a "
+        "number of fixed ones; of a frozen part the last two are computed once; default by a rule",
+    )
+    pseudo_labels: bool = option(False, "label the unlabelled images first, see pseudo, and train on the sure ones too")
+    restart: bool = option(False, "begin from the initial weights, not from the best ones so far")
+
+    def __post_init__(self) -> None:
+        check_views(self.views, "views")
+
+
+def check_views(views: str | None, where: str) -> None:
+    """Refuse what is neither `fresh`, `exact` nor a number of views."""
+    if views not in (None, "fresh", "exact") and not (views.isdecimal() and int(views) >= 1):
+        raise UsageError(f"{where}: expected fresh, exact or a number of views, 1 or more, got {views!r}")
+
+
+@dataclass
+class PseudoLabelOptions:
+    """Images without labels, for phases with pseudo_labels."""
+
+    data: str | None = option(None, "images without labels: a folder, .zip, .npy, ...")
+    file_column: str | None = option(
+        None, "array or CSV column of the images without labels; without pseudo.data it is one of the data itself"
+    )
+    labels: int | None = option(
+        None, "use so many labels of training and validation only; the other training images count as unlabelled"
+    )
+    thresholds: list[float] | None = option(
+        None, "probability from which on an image is kept for each class; default by precision"
+    )
+    precision: float = option(0.95, "precision on validation that thresholds are chosen for, over 0 and under 1")
+    most: int | None = option(None, "at most so many images a class and phase, the surest")
+    keep_shares: bool = option(
+        True, "add the classes in the shares that they have among the labels, else all that reach"
+    )
+
+    def __post_init__(self) -> None:
+        ranges = (
+            ("labels", self.labels is None or self.labels >= 1, "1 or more, or null"),
+            ("precision", 0 < self.precision < 1, "over 0, under 1"),
+            ("most", self.most is None or self.most >= 1, "1 or more, or null"),
+            ("thresholds", all(0 <= value <= 1 for value in self.thresholds or ()), "numbers from 0 to 1"),
+        )
+        for key, holds, expected in ranges:
+            if not holds:
+                raise UsageError(f"pseudo.{key}: expected {expected}, got {getattr(self, key)}")
+
+    def source(self, data: str) -> str | None:
+        """Return where the given images without labels are, for a run on `data`; None where none are given."""
+        return self.data or (data if self.file_column else None)
