@@ -24,7 +24,7 @@ from tfvision.audit.run import CLEAN, audit_from_config
 from tfvision.config.options import from_dict
 from tfvision.config.recipes import find_recipe
 from tfvision.config.yaml import load_yaml
-from tfvision.data.sources import open_images
+from tfvision.data.sources.open import open_images
 from tfvision.evaluation.paired import paired_differences
 from tfvision.evaluation.predictions import Predictions
 from tfvision.experiment import train_from_config

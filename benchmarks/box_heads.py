@@ -17,14 +17,14 @@ import keras
 import numpy as np
 
 from tfvision.data.augmentation.options import Augmentation
+from tfvision.data.batches.pipeline import load_images
+from tfvision.data.batches.targets import targets_of
+from tfvision.data.batches.views import Item, move, show
 from tfvision.data.boxes.geometry import box_ious
-from tfvision.data.decoding import scan
-from tfvision.data.imageset import ImageSet
-from tfvision.data.pipeline import load_images
-from tfvision.data.resize import Resize
-from tfvision.data.sources import open_images
-from tfvision.data.targets import targets_of
-from tfvision.data.views import Item, move, show
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.images.scan import scan
+from tfvision.data.pixels.resize import Resize
+from tfvision.data.sources.open import open_images
 from tfvision.models.classifier import build_open_backbone
 from tfvision.tasks import LOCALIZE
 

@@ -22,7 +22,7 @@ from measure import Row, print_table
 
 from tfvision.crossval import cross_validate
 from tfvision.data.augmentation.options import Augmentation
-from tfvision.data.options import Split
+from tfvision.data.options import SplitOptions
 from tfvision.experiment import train_from_config
 from tfvision.models.classifier import build_classifier
 from tfvision.system.terminal import console
@@ -62,7 +62,7 @@ def ours(config: TrainConfig, output: Path) -> None:
 def plain(config: TrainConfig, output: Path) -> None:
     """Train the same folds one by one, the trunk computed in every epoch."""
     for number in range(1, FOLDS + 1):
-        split = Split(folds=FOLDS, fold=number)
+        split = SplitOptions(folds=FOLDS, fold=number)
         train_from_config(replace(config, cache="none", split=split, output=str(output / f"fold_{number}")))
 
 

@@ -13,10 +13,10 @@ import time
 import cv2
 import numpy as np
 
-from tfvision.data.arrays.containers import images_from_arrays
-from tfvision.data.decoding import scan
-from tfvision.data.duplicates import find_duplicates, hash_images
+from tfvision.data.copies.duplicates import find_duplicates, hash_images
+from tfvision.data.images.scan import scan
 from tfvision.data.options import DuplicateOptions
+from tfvision.data.sources.arrays import images_from_arrays
 
 SIDE, COPIES = 32, 0.01
 

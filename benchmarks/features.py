@@ -21,12 +21,12 @@ import numpy as np
 from epochs import EpochTimes
 from measure import Row, print_table
 
-from tfvision.data.arrays.containers import images_from_arrays
 from tfvision.data.augmentation.options import Augmentation
-from tfvision.data.decoding import scan
-from tfvision.data.imageset import ImageSet
-from tfvision.data.pipeline import encode_labels, load_images
-from tfvision.data.resize import Resize
+from tfvision.data.batches.pipeline import encode_labels, load_images
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.images.scan import scan
+from tfvision.data.pixels.resize import Resize
+from tfvision.data.sources.arrays import images_from_arrays
 from tfvision.experiment import set_seed
 from tfvision.models.classifier import build_classifier
 from tfvision.models.freezing import unfreeze

@@ -23,13 +23,13 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 
-from tfvision.data import pipeline
 from tfvision.data.augmentation.augment import augment_image, image_generator
 from tfvision.data.augmentation.options import Augmentation
-from tfvision.data.imageset import ImageSet
-from tfvision.data.pipeline import load_images, training_batches
-from tfvision.data.resize import Resize
-from tfvision.data.sources import open_images
+from tfvision.data.batches import pipeline
+from tfvision.data.batches.pipeline import load_images, training_batches
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.pixels.resize import Resize
+from tfvision.data.sources.open import open_images
 
 IMAGES, BATCH = 2048, 64
 EPOCHS = 6  # in one round: building the dataset costs as much as some hundred images

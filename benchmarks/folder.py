@@ -18,9 +18,9 @@ import keras
 import numpy as np
 from measure import paired, print_table
 
-from tfvision.data.pipeline import training_batches
-from tfvision.data.resize import Resize
-from tfvision.data.sources import open_images
+from tfvision.data.batches.pipeline import training_batches
+from tfvision.data.pixels.resize import Resize
+from tfvision.data.sources.open import open_images
 
 SIDE, BATCH, CLASSES = 64, 64, 9
 

@@ -39,9 +39,9 @@ def train(source: str, count: int) -> dict[str, float]:
     import tensorflow as tf
 
     from tfvision.data.augmentation.options import Augmentation
-    from tfvision.data.pipeline import training_batches
-    from tfvision.data.resize import Resize
-    from tfvision.data.sources import open_images
+    from tfvision.data.batches.pipeline import training_batches
+    from tfvision.data.pixels.resize import Resize
+    from tfvision.data.sources.open import open_images
     from tfvision.models.classifier import build_classifier
     from tfvision.training.fit import compile_model
     from tfvision.training.options import Phase

@@ -23,10 +23,10 @@ import numpy as np
 
 from tfvision.cli import main as tfvision
 from tfvision.config.yaml import dump_yaml
-from tfvision.data.imageset import ImageSet
-from tfvision.data.pipeline import encode_labels, load_images
-from tfvision.data.resize import Resize
-from tfvision.data.sources import open_images
+from tfvision.data.batches.pipeline import encode_labels, load_images
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.pixels.resize import Resize
+from tfvision.data.sources.open import open_images
 from tfvision.experiment import set_seed
 from tfvision.models.classifier import build_classifier
 from tfvision.models.freezing import unfreeze

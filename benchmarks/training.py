@@ -23,10 +23,10 @@ from folder import CLASSES, SIDE, write_folder
 from measure import Row, print_table
 
 from tfvision.data.augmentation.options import Augmentation
-from tfvision.data.imageset import ImageSet
-from tfvision.data.pipeline import encode_labels, load_images
-from tfvision.data.resize import Resize
-from tfvision.data.sources import open_images
+from tfvision.data.batches.pipeline import encode_labels, load_images
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.pixels.resize import Resize
+from tfvision.data.sources.open import open_images
 from tfvision.experiment import set_seed
 from tfvision.models.classifier import build_classifier
 from tfvision.runs import ModelFacts, save_model

@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 
 import tfvision
-from tfvision.data.arrays.hdf5 import Hdf5
-from tfvision.data.arrays.naming import find_arrays, split_name
-from tfvision.data.arrays.npy import NpyFiles
-from tfvision.data.arrays.pixels import pixel_arrays
-from tfvision.data.arrays.rows import row_blocks
-from tfvision.data.decoding import decode, scan
+from tfvision.data.images.scan import scan
 from tfvision.data.options import Source
-from tfvision.data.sources import open_images
-from tfvision.data.splits import split_images
-from tfvision.data.storage import Directory, Zip
-from tfvision.data.tables import Columns
+from tfvision.data.pixels.decoding import decode
+from tfvision.data.sources.array_names import find_arrays, split_name
+from tfvision.data.sources.open import open_images
+from tfvision.data.sources.tables import Columns
+from tfvision.data.splits.split import split_images
+from tfvision.data.storage.arrays import pixel_arrays
+from tfvision.data.storage.files import Directory, Zip
+from tfvision.data.storage.hdf5 import Hdf5
+from tfvision.data.storage.npy import NpyFiles
+from tfvision.data.storage.rows import row_blocks
 from tfvision.errors import DataError, UsageError
 from tfvision.system import cache
 
@@ -555,7 +556,7 @@ def test_file_that_shrank_and_rows_out_of_range(tmp_path):
 
 
 def test_windows_reads_under_a_lock(tmp_path, monkeypatch):
-    from tfvision.data import spans
+    from tfvision.data.storage import spans
 
     np.save(tmp_path / "x.npy", IMAGES)
     monkeypatch.delattr(spans.os, "pread")

@@ -20,8 +20,8 @@ from tfvision.audit.robust import deviations
 from tfvision.audit.run import Audit, audit_images
 from tfvision.audit.statistics import blur_effect, describe_image, measure_quality
 from tfvision.cli import main
-from tfvision.data.duplicates import Pair
-from tfvision.data.sources import open_images
+from tfvision.data.copies.duplicates import Pair
+from tfvision.data.sources.open import open_images
 
 
 def found_in(audit: Audit, problem: str) -> list[str]:

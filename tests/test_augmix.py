@@ -12,12 +12,12 @@ from tfvision.data.augmentation.augmix import CHAINED, mix_chains
 from tfvision.data.augmentation.draws import generator_of
 from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.augmentation.randaugment import OPERATIONS
-from tfvision.data.decoding import scan
-from tfvision.data.epochs import Epochs
-from tfvision.data.pipeline import training_batches
-from tfvision.data.resize import Resize
-from tfvision.data.sources import open_images
-from tfvision.data.views import Views
+from tfvision.data.batches.order import Epochs
+from tfvision.data.batches.pipeline import training_batches
+from tfvision.data.batches.views import Views
+from tfvision.data.images.scan import scan
+from tfvision.data.pixels.resize import Resize
+from tfvision.data.sources.open import open_images
 
 NOISE = np.random.default_rng(0).integers(0, 256, (24, 36, 3), dtype=np.uint8)
 SMOOTH = cv2.GaussianBlur(NOISE, (0, 0), 2)

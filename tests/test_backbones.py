@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from keras.src.utils import file_utils
 
-from tfvision.data.resize import Resize
+from tfvision.data.pixels.resize import Resize
 from tfvision.errors import UsageError
 from tfvision.models.backbones import BACKBONES
 from tfvision.models.classifier import build_classifier, computing_in

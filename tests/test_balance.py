@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfvision.data.balance import class_weights, oversample
+from tfvision.data.batches.balance import class_weights, oversample
 
 
 def test_class_weights_are_balanced():

@@ -5,7 +5,7 @@ import pytest
 
 from tfvision.data.boxes.geometry import box_ious, clip_boxes
 from tfvision.data.boxes.resizing import predicted_boxes, resize_boxes, restore_boxes
-from tfvision.data.resize import MODES, Resize, resize_images
+from tfvision.data.pixels.resize import MODES, Resize, resize_images
 
 SIZES = [(480, 640), (333, 517), (97, 31), (31, 97), (640, 480), (224, 224), (1, 7), (205, 320)]
 

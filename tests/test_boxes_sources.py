@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from tfvision.data.boxes.orientation import to_stored
-from tfvision.data.decoding import scan
-from tfvision.data.sources import open_images
+from tfvision.data.images.scan import scan
+from tfvision.data.sources.open import open_images
 from tfvision.errors import DataError, UsageError
 
 IMAGE = "a.png"  # 60 x 40

@@ -12,9 +12,9 @@ import pytest
 from tfvision.cli import main
 from tfvision.corrupted import corrupt_images
 from tfvision.data.augmentation.options import Augmentation
-from tfvision.data.changed import change_images
 from tfvision.data.corruptions import CORRUPTIONS, blend, parse_corruptions
-from tfvision.data.sources import open_images
+from tfvision.data.images.changed import change_images
+from tfvision.data.sources.open import open_images
 from tfvision.errors import DataError, UsageError
 from tfvision.prediction import load_predictor
 from tfvision.runs import open_run

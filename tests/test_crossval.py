@@ -11,10 +11,10 @@ from conftest import write_tree
 
 from tfvision.cli import main
 from tfvision.crossval import FoldScores, cross_validate, describe
-from tfvision.data.folds import draw_folds
-from tfvision.data.imageset import ImageSet
-from tfvision.data.options import Split
-from tfvision.data.splits import split_by_fold
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.options import SplitOptions
+from tfvision.data.splits.folds import draw_folds
+from tfvision.data.splits.split import split_by_fold
 from tfvision.errors import DataError, UsageError
 from tfvision.evaluation.voting import vote_majority, vote_mean
 from tfvision.runs import open_run
@@ -56,9 +56,9 @@ def test_what_makes_no_folds_is_one_line() -> None:
     with pytest.raises(DataError, match="2 groups cannot make 3 folds"):
         draw_folds(fake([0, 1] * 6, ["x", "y"] * 6), fake([0] * 12).ids, 3, seed=0)
     with pytest.raises(UsageError, match="belong together"):
-        Split(folds=5)
+        SplitOptions(folds=5)
     with pytest.raises(UsageError, match="got fold 6 of 5"):
-        Split(folds=5, fold=6)
+        SplitOptions(folds=5, fold=6)
     with pytest.raises(UsageError, match="expected 2 or more"):
         cross_validate(TrainConfig(backbone="small_cnn"), backbones=["small_cnn"], folds=1)
     with pytest.raises(UsageError, match="did you mean small_cnn"):
@@ -98,9 +98,9 @@ def test_what_is_held_out_is_the_same_for_each_fold_and_shared_by_none() -> None
     assert not set(images.groups[held_out]) & set(images.groups[~held_out])
     assert np.array_equal(np.sum([parts == "test" for parts in drawn], axis=0), ~held_out)
     with pytest.raises(UsageError, match=r"share from 0 to 0.9, got -0\.1"):
-        Split(held_out=-0.1)
+        SplitOptions(held_out=-0.1)
     with pytest.raises(UsageError, match="vote on classes, not on boxes"):
-        cross_validate(TrainConfig(task="localize", split=Split(held_out=0.2)), backbones=["vgg16"], folds=2)
+        cross_validate(TrainConfig(task="localize", split=SplitOptions(held_out=0.2)), backbones=["vgg16"], folds=2)
 
 
 def test_votes() -> None:
@@ -199,7 +199,7 @@ def test_each_image_passes_the_frozen_part_once(
     # A fold is a run like any other, and its model says what its predictions say.
     run = open_run(tmp_path / "cv" / "fold_2")
     assert run.config.split.fold == 2 and run.config.cache == "float32"
-    from tfvision.data.sources import open_images
+    from tfvision.data.sources.open import open_images
     from tfvision.evaluation.predictions import read_predictions
     from tfvision.prediction import load_predictor, predict_images
 

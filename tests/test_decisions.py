@@ -12,7 +12,7 @@ import pytest
 from conftest import small_config
 
 from tfvision.cli import main
-from tfvision.data.sources import open_images
+from tfvision.data.sources.open import open_images
 from tfvision.decisions import choose_temperature, choose_threshold
 from tfvision.errors import RunError, UsageError
 from tfvision.evaluation.decision import Decision, softmax

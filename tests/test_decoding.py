@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfvision.data.decoding import MAX_PIXELS, UnreadableImage, decode, scan
-from tfvision.data.imageset import ImageSet
-from tfvision.data.storage import Directory
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.images.scan import scan
+from tfvision.data.pixels.decoding import MAX_PIXELS, UnreadableImage, decode
+from tfvision.data.storage.files import Directory
 from tfvision.errors import DataError, UsageError
 
 CORNERS = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [250, 250, 250]]], np.uint8)
@@ -207,7 +208,7 @@ def test_unreadable(data, reason):
 
 
 def test_size_is_checked_before_pixels(monkeypatch):
-    monkeypatch.setattr("tfvision.data.decoding.cv2.imdecode", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr("tfvision.data.pixels.decoding.cv2.imdecode", lambda *_: pytest.fail("decoded"))
     with pytest.raises(UnreadableImage, match="claims"):
         decode(png_of_size(100_000, 100_000), "x")
     huge = bytearray(encode(NOISE, "BMP"))

@@ -8,13 +8,13 @@ import pytest
 from conftest import small_config
 
 from tfvision.cli import main
-from tfvision.data import hashing
-from tfvision.data.decoding import scan
-from tfvision.data.duplicates import Pair, compare, components, find_duplicates, hash_images, tie_copies
-from tfvision.data.hashing import near_pairs, perceptual_hashes
-from tfvision.data.imageset import ImageSet
-from tfvision.data.options import DuplicateOptions, Split
-from tfvision.data.sources import open_images
+from tfvision.data.copies import hashing
+from tfvision.data.copies.duplicates import Pair, compare, components, find_duplicates, hash_images, tie_copies
+from tfvision.data.copies.hashing import near_pairs, perceptual_hashes
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.images.scan import scan
+from tfvision.data.options import DuplicateOptions, SplitOptions
+from tfvision.data.sources.open import open_images
 from tfvision.preparation import prepare_images
 
 
@@ -130,7 +130,9 @@ def test_near_duplicates_stay_in_one_part_if_asked(tmp_path: Path) -> None:
     images = image_set(tmp_path / "data", pixels)
     torn = []
     for grouped in (False, True):
-        config = small_config(tmp_path / "data", tmp_path / "run", split=Split(0.2, 0.2, group_duplicates=grouped))
+        config = small_config(
+            tmp_path / "data", tmp_path / "run", split=SplitOptions(0.2, 0.2, group_duplicates=grouped)
+        )
         data = prepare_images(images, config)
         part = dict(zip((Path(i).stem for i in images.ids), data.split, strict=True))
         torn.append(sum(part[f"{n:02}"] != part[f"{n:02}_copy"] for n in range(40)))

@@ -17,7 +17,7 @@ from conftest import small_config
 import tfvision.export.run as export_run_module
 from tfvision.cli import main
 from tfvision.data.options import ResizeOptions
-from tfvision.data.sources import open_images
+from tfvision.data.sources.open import open_images
 from tfvision.errors import RunError
 from tfvision.experiment import train_from_config
 from tfvision.export import check

@@ -12,13 +12,13 @@ from conftest import write_tree
 import tfvision.training.features as features_module
 from tfvision.data.augmentation.augment import augment_copy, augment_image, image_generator
 from tfvision.data.augmentation.options import Augmentation
-from tfvision.data.decoding import scan
-from tfvision.data.epochs import Epochs
-from tfvision.data.imageset import ImageSet
-from tfvision.data.pipeline import training_batches
-from tfvision.data.resize import Resize
-from tfvision.data.sources import open_images
-from tfvision.data.views import Item, Selection, Views
+from tfvision.data.batches.order import Epochs
+from tfvision.data.batches.pipeline import training_batches
+from tfvision.data.batches.views import Item, Selection, Views
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.images.scan import scan
+from tfvision.data.pixels.resize import Resize
+from tfvision.data.sources.open import open_images
 from tfvision.errors import DataError, UsageError
 from tfvision.experiment import set_seed
 from tfvision.models.cut import cut_model

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tfvision.data.decoding import decode
-from tfvision.data.headers import read_header
-from tfvision.data.sources import open_images
-from tfvision.data.storage import Directory
-from tfvision.data.tables import read_table
+from tfvision.data.pixels.decoding import decode
+from tfvision.data.pixels.headers import read_header
+from tfvision.data.sources.open import open_images
+from tfvision.data.sources.tables import read_table
+from tfvision.data.storage.files import Directory
 from tfvision.errors import TfvisionError
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")

@@ -11,7 +11,7 @@ from conftest import small_config, write_tree
 
 from tfvision.cli import main
 from tfvision.data.augmentation.options import Augmentation
-from tfvision.data.resize import Resize
+from tfvision.data.pixels.resize import Resize
 from tfvision.errors import DataError, UsageError
 from tfvision.experiment import _name, train_from_config
 from tfvision.export.run import export_run

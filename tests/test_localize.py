@@ -14,14 +14,14 @@ from PIL import Image
 
 from tfvision.cli import main
 from tfvision.data.augmentation.options import Augmentation
+from tfvision.data.batches.pipeline import evaluation_batches, training_batches
+from tfvision.data.batches.targets import targets_of
 from tfvision.data.boxes.geometry import box_ious
-from tfvision.data.decoding import scan
-from tfvision.data.imageset import ImageSet
-from tfvision.data.options import ResizeOptions, Split
-from tfvision.data.pipeline import evaluation_batches, training_batches
-from tfvision.data.resize import Resize
-from tfvision.data.sources import open_images
-from tfvision.data.targets import targets_of
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.images.scan import scan
+from tfvision.data.options import ResizeOptions, SplitOptions
+from tfvision.data.pixels.resize import Resize
+from tfvision.data.sources.open import open_images
 from tfvision.errors import DataError, UsageError
 from tfvision.evaluation.box_predictions import SIDES, read_box_predictions
 from tfvision.experiment import train_from_config
@@ -65,7 +65,7 @@ def box_config(data: Path, output: Path, **changes):
         "head": HeadOptions(dropout=0.0),
         "box": BoxOptions(head="grid", grid=8),
         "resize": ResizeOptions(mode="pad"),
-        "split": Split(validation=0.2, test=0.2),
+        "split": SplitOptions(validation=0.2, test=0.2),
         "phases": [Phase(epochs=12, learning_rate=3e-3, schedule="plateau", factor=0.3)],
     }
     return small_config(data, output, **{**options, **changes})

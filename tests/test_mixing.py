@@ -14,13 +14,13 @@ from tfvision.cli import main
 from tfvision.config.yaml import parse_yaml
 from tfvision.data.augmentation.mixing import batch_generator, cutmix, draw_rectangle, mix_batch, mixup
 from tfvision.data.augmentation.options import Augmentation
-from tfvision.data.balance import class_weights, weights_of_labels
-from tfvision.data.decoding import scan
-from tfvision.data.epochs import Epochs
-from tfvision.data.imageset import ImageSet
-from tfvision.data.pipeline import evaluation_batches, training_batches
-from tfvision.data.resize import Resize
-from tfvision.data.sources import open_images
+from tfvision.data.batches.balance import class_weights, weights_of_labels
+from tfvision.data.batches.order import Epochs
+from tfvision.data.batches.pipeline import evaluation_batches, training_batches
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.images.scan import scan
+from tfvision.data.pixels.resize import Resize
+from tfvision.data.sources.open import open_images
 from tfvision.errors import UsageError
 from tfvision.experiment import set_seed, train_from_config
 from tfvision.training.checkpoints import Checkpoints

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tfvision.data.augmentation.options import Augmentation
-from tfvision.data.resize import KERNELS, MODES, Resize, resize_images
-from tfvision.data.sources import open_images
-from tfvision.data.splits import split_images
+from tfvision.data.pixels.resize import KERNELS, MODES, Resize, resize_images
+from tfvision.data.sources.open import open_images
+from tfvision.data.splits.split import split_images
 from tfvision.errors import DataError, UsageError
 from tfvision.plan import engine_note
 
@@ -19,8 +19,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import tensorflow as tf
 
 from tfvision import results
-from tfvision.data import pipeline
-from tfvision.data.pipeline import data_error, evaluation_batches, load_image, training_batches
+from tfvision.data.batches import pipeline
+from tfvision.data.batches.pipeline import data_error, evaluation_batches, load_image, training_batches
 
 NOISE = np.random.default_rng(0).integers(0, 256, (3, 37, 53, 3), dtype=np.uint8)
 SOME = Augmentation(horizontal_flip=True, rotation=10.0, brightness=0.1)

@@ -11,8 +11,8 @@ import pytest
 from conftest import COLOURS, small_config
 
 from tfvision.cli import main
-from tfvision.data.joined import join_images
-from tfvision.data.sources import open_images
+from tfvision.data.images.joined import join_images
+from tfvision.data.sources.open import open_images
 from tfvision.errors import UsageError
 from tfvision.evaluation.predictions import read_predictions
 from tfvision.experiment import train_from_config

@@ -68,8 +68,8 @@ def test_the_cactus_csv_in_its_zip(real_data: Path) -> None:
 
 
 def test_groups_of_a_csv_never_stand_in_two_parts(real_data: Path) -> None:
-    from tfvision.data.decoding import scan
-    from tfvision.data.splits import split_images
+    from tfvision.data.images.scan import scan
+    from tfvision.data.splits.split import split_images
 
     images = tfvision.open_images(real_data / "blood_cells.zip", group_column="slide")
     split = split_images(images, scan(images).hashes, seed=0)

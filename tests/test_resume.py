@@ -13,8 +13,8 @@ from kills import PHASES, TIMES, TRAIN, kill_and_resume, read_history
 
 from tfvision.cli import main
 from tfvision.data.augmentation.options import Augmentation
-from tfvision.data.resize import Resize
-from tfvision.data.sources import open_images
+from tfvision.data.pixels.resize import Resize
+from tfvision.data.sources.open import open_images
 from tfvision.errors import DataError, RunError, UsageError
 from tfvision.experiment import set_seed, train, train_from_config
 from tfvision.models.classifier import build_classifier

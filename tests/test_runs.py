@@ -15,7 +15,7 @@ from conftest import small_config
 
 from tfvision.config.options import from_dict
 from tfvision.config.yaml import load_yaml
-from tfvision.data.sources import open_images
+from tfvision.data.sources.open import open_images
 from tfvision.errors import DataError, RunError, UsageError
 from tfvision.evaluation.predictions import read_predictions
 from tfvision.experiment import train_from_config

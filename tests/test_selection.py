@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tfvision.cli import main
-from tfvision.data.imageset import ImageSet
-from tfvision.data.selection import describe_selection
-from tfvision.data.sources import open_images
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.sources.open import open_images
+from tfvision.data.sources.selection import describe_selection
 from tfvision.errors import DataError
 
 SMALL = ("--backbone", "small_cnn", "--weights", "none", "--image-size", "16", "--small-cnn.filters", "[4]")

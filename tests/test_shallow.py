@@ -17,7 +17,7 @@ import pytest
 
 import tfvision
 from tfvision.cli import main
-from tfvision.data.sources import open_images
+from tfvision.data.sources.open import open_images
 from tfvision.errors import RunError
 from tfvision.evaluation import image_grid, plots
 from tfvision.evaluation.predictions import class_probabilities, read_predictions

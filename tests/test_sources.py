@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from tfvision.data.classes import order_classes
-from tfvision.data.sources import open_images
-from tfvision.data.storage import Directory, open_storage
+from tfvision.data.sources.classes import order_classes
+from tfvision.data.sources.open import open_images
+from tfvision.data.storage.files import Directory, open_storage
 from tfvision.errors import DataError, UsageError
 
 PNG = cv2.imencode(".png", np.full((4, 5, 3), 7, np.uint8))[1].tobytes()
@@ -261,5 +261,5 @@ def test_select(tmp_path):
 
 
 def test_import_is_light():
-    code = "import sys, tfvision.data.sources; sys.exit('tensorflow' in sys.modules or 'sklearn' in sys.modules)"
+    code = "import sys, tfvision.data.sources.open; sys.exit('tensorflow' in sys.modules or 'sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

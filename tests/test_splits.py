@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from tfvision.data.imageset import ImageSet
-from tfvision.data.splits import describe_splits, read_splits, split_images
-from tfvision.data.storage import Directory
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.splits.split import split_images
+from tfvision.data.splits.splits_file import describe_splits, read_splits
+from tfvision.data.storage.files import Directory
 from tfvision.errors import DataError, UsageError
 
 

@@ -10,8 +10,8 @@ import pytest
 from conftest import small_config, write_tree
 
 from tfvision.data.augmentation.options import Augmentation
-from tfvision.data.resize import Resize
-from tfvision.data.sources import open_images
+from tfvision.data.pixels.resize import Resize
+from tfvision.data.sources.open import open_images
 from tfvision.errors import RunError, UsageError
 from tfvision.experiment import set_seed, train, train_from_config
 from tfvision.models.classifier import build_classifier
@@ -210,7 +210,7 @@ def test_training_does_not_touch_the_test_part(colours: Path, tmp_path: Path, mo
     """Every read before the trainer is done is of train or validation: test is looked at once, at the end."""
     import tfvision.experiment as experiment
     import tfvision.training.fit as trainer
-    from tfvision.data.imageset import ImageSet
+    from tfvision.data.images.imageset import ImageSet
 
     reads: list[str] = []
     real_read, real_fit = ImageSet.read, trainer.fit_phases

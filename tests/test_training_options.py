@@ -9,8 +9,8 @@ import pytest
 from conftest import small_config
 
 from tfvision.data.augmentation.options import Augmentation
-from tfvision.data.sources import open_images
-from tfvision.data.stratify import draw_some
+from tfvision.data.sources.open import open_images
+from tfvision.data.splits.stratify import draw_some
 from tfvision.errors import RunError, UsageError
 from tfvision.experiment import train_from_config
 from tfvision.models.classifier import build_classifier, computing_in

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfvision.data.resize import Resize
+from tfvision.data.pixels.resize import Resize
 from tfvision.errors import TfvisionError, UsageError
 from tfvision.models.backbones import BACKBONES
 from tfvision.models.classifier import build_classifier, is_pretrained

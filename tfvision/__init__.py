@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from tfvision.version import __version__
 
 if TYPE_CHECKING:
-    from tfvision.data.arrays.containers import images_from_arrays as images_from_arrays
-    from tfvision.data.sources import open_images as open_images
+    from tfvision.data.sources.arrays import images_from_arrays as images_from_arrays
+    from tfvision.data.sources.open import open_images as open_images
     from tfvision.experiment import train as train
     from tfvision.models.backbones import BACKBONES as BACKBONES
     from tfvision.models.classifier import build_classifier as build_classifier
@@ -26,9 +26,9 @@ _PUBLIC = {
     "build_classifier": "tfvision.models.classifier",
     "build_localizer": "tfvision.models.classifier",
     "count_parameters": "tfvision.models.freezing",
-    "images_from_arrays": "tfvision.data.arrays.containers",
+    "images_from_arrays": "tfvision.data.sources.arrays",
     "load_predictor": "tfvision.prediction",
-    "open_images": "tfvision.data.sources",
+    "open_images": "tfvision.data.sources.open",
     "open_run": "tfvision.runs",
     "train": "tfvision.experiment",
     "unfreeze": "tfvision.models.freezing",

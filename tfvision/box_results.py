@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfvision.data.batches.pipeline import load_image
+from tfvision.data.batches.targets import targets_of
+from tfvision.data.batches.views import Item, move, show
 from tfvision.data.boxes.orientation import to_upright
-from tfvision.data.imageset import ImageSet
-from tfvision.data.pipeline import load_image
-from tfvision.data.targets import targets_of
-from tfvision.data.views import Item, move, show
+from tfvision.data.images.imageset import ImageSet
 from tfvision.evaluation.box_metrics import compute_box_metrics, worst_boxes
 from tfvision.evaluation.box_plots import DrawnBox, plot_iou_histogram
 from tfvision.evaluation.box_predictions import BoxPredictions

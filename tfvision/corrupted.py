@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from tfvision.data.augmentation.augment import image_generator
-from tfvision.data.changed import ChangedImages, change_images
 from tfvision.data.corruptions import CORRUPTIONS, SEVERITIES, blend
-from tfvision.data.imageset import ImageSet
+from tfvision.data.images.changed import ChangedImages, change_images
+from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import DataError
 from tfvision.evaluation.corruption_plot import plot_corruptions
 from tfvision.evaluation.image_grid import plot_image_grid

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from tfvision.audit.options import AuditConfig
 from tfvision.box_results import describe_box_scores
-from tfvision.data.splits import HELD_OUT
+from tfvision.data.splits.split import HELD_OUT
 from tfvision.errors import UsageError
 from tfvision.evaluation.box_predictions import read_box_predictions, write_box_predictions
 from tfvision.evaluation.predictions import join_parts, read_predictions, write_predictions

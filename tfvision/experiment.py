@@ -14,11 +14,12 @@ import numpy as np
 
 from tfvision.config.options import from_dict
 from tfvision.config.yaml import to_yaml
-from tfvision.data.imageset import ImageSet
-from tfvision.data.resize import Resize
-from tfvision.data.sources import open_images
-from tfvision.data.splits import HELD_OUT, describe_splits
-from tfvision.data.stratify import PARTS
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.pixels.resize import Resize
+from tfvision.data.sources.open import open_images
+from tfvision.data.splits.split import HELD_OUT
+from tfvision.data.splits.splits_file import describe_splits
+from tfvision.data.splits.stratify import PARTS
 from tfvision.errors import UsageError
 from tfvision.models.backbones import backbone_facts, default_image_size, plain_name
 from tfvision.models.weights import find_weights

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfvision.data.augmentation.options import Augmentation
-from tfvision.data.imageset import ImageSet
+from tfvision.data.images.imageset import ImageSet
 from tfvision.models.heads import HEAD
 from tfvision.tasks import has_boxes, has_classes
 from tfvision.training.config import TrainConfig

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tfvision.data.batches.pipeline import evaluation_batches
 from tfvision.data.boxes.orientation import swaps_sides, to_stored
 from tfvision.data.boxes.resizing import predicted_boxes
-from tfvision.data.imageset import ImageSet
-from tfvision.data.pipeline import evaluation_batches
+from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import DataError, listing
 from tfvision.evaluation.box_predictions import BoxPredictions
 from tfvision.evaluation.inference import run_model

@@ -4,12 +4,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tfvision.data.decoding import scan
-from tfvision.data.entries import THING
-from tfvision.data.imageset import ImageSet
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.images.scan import scan
 from tfvision.data.options import DuplicateOptions
-from tfvision.data.splits import MIN_IMAGES, Split, read_splits, split_by_fold, split_images
-from tfvision.data.stratify import draw_some
+from tfvision.data.sources.entries import THING
+from tfvision.data.splits.split import MIN_IMAGES, Split, split_by_fold, split_images
+from tfvision.data.splits.splits_file import read_splits
+from tfvision.data.splits.stratify import draw_some
 from tfvision.errors import DataError, UsageError, listing
 from tfvision.system.terminal import ProgressLine
 from tfvision.tasks import has_classes
@@ -98,7 +99,7 @@ def _split(images: ImageSet, hashes: tuple[str, ...], config: TrainConfig) -> Sp
 
 def _tied(images: ImageSet, hashes: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
     """Return hashes in which verified near-duplicates are equal too, as exact copies are, and a note."""
-    from tfvision.data.duplicates import find_duplicates, hash_images, tie_copies
+    from tfvision.data.copies.duplicates import find_duplicates, hash_images, tie_copies
 
     with ProgressLine("hashing images", len(images)) as line:
         perceptual = hash_images(images, line.report)

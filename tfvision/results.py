@@ -12,9 +12,9 @@ import numpy as np
 from tfvision.box_results import compute_box_part, describe_box_scores, plot_box_results, plot_box_samples
 from tfvision.data.augmentation.augment import augment_image, image_generator
 from tfvision.data.augmentation.augment_layers import rand_augment_layer
-from tfvision.data.imageset import ImageSet
-from tfvision.data.pipeline import load_image
-from tfvision.data.splits import SCORED
+from tfvision.data.batches.pipeline import load_image
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.splits.split import SCORED
 from tfvision.errors import RunError
 from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions, write_box_predictions
 from tfvision.evaluation.image_grid import plot_image_grid

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from tfvision.data.imageset import ImageSet
-from tfvision.data.sources import open_images
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.sources.open import open_images
 from tfvision.errors import DataError, listing
 from tfvision.runs import Run
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfvision.config.options import from_dict
 from tfvision.config.yaml import load_yaml
-from tfvision.data.resize import Resize
+from tfvision.data.pixels.resize import Resize
 from tfvision.errors import DataError, RunError, UsageError, one_line
 from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions
 from tfvision.evaluation.decision import Decision

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tfvision.config.yaml import to_yaml
 from tfvision.data.augmentation.options import Augmentation
-from tfvision.data.imageset import ImageSet
+from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import UsageError
 from tfvision.experiment import Experiment, begin_run, first_files
 from tfvision.models.shallow_heads import attach_head

@@ -10,9 +10,9 @@ import numpy as np
 
 from tfvision.data.augmentation.augment import augment_image, image_generator
 from tfvision.data.augmentation.options import Augmentation
-from tfvision.data.changed import Change, change_images
-from tfvision.data.imageset import ImageSet
-from tfvision.data.resize import Resize, resize_images
+from tfvision.data.images.changed import Change, change_images
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.pixels.resize import Resize, resize_images
 from tfvision.errors import UsageError
 from tfvision.evaluation.paired import paired_differences
 from tfvision.evaluation.predictions import Predictions

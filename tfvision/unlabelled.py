@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tfvision.data.decoding import scan
-from tfvision.data.imageset import ImageSet
-from tfvision.data.joined import join_images
-from tfvision.data.sources import open_images
-from tfvision.data.stratify import draw_some
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.images.joined import join_images
+from tfvision.data.images.scan import scan
+from tfvision.data.sources.open import open_images
+from tfvision.data.splits.stratify import draw_some
 from tfvision.errors import DataError, UsageError
 from tfvision.preparation import Prepared
 from tfvision.runs import MODEL, PSEUDO_LABELS, SUPERVISED

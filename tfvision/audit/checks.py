@@ -14,8 +14,8 @@ from tfvision.audit.labels import find_label_errors, out_of_fold_probabilities
 from tfvision.audit.look import Look
 from tfvision.audit.options import AuditConfig
 from tfvision.audit.quality import find_poor
-from tfvision.data.duplicates import Pair, components, find_duplicates
-from tfvision.data.imageset import ImageSet
+from tfvision.data.copies.duplicates import Pair, components, find_duplicates
+from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import listing
 from tfvision.system.terminal import ProgressLine
 

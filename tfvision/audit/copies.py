@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfvision.audit.findings import Finding
-from tfvision.data.duplicates import Pair
-from tfvision.data.stratify import PARTS
+from tfvision.data.copies.duplicates import Pair
+from tfvision.data.splits.stratify import PARTS
 
 
 def describe_pairs(pairs: Sequence[Pair]) -> list[Finding]:

@@ -3,8 +3,8 @@
 import numpy as np
 
 from tfvision.audit.options import AuditConfig
-from tfvision.data.imageset import ImageSet
-from tfvision.data.resize import Resize
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.pixels.resize import Resize
 from tfvision.errors import UsageError
 from tfvision.models.backbones import backbone_facts, default_image_size
 from tfvision.models.weights import find_weights
@@ -28,7 +28,7 @@ def backbone_features(images: ImageSet, sizes: np.ndarray, config: AuditConfig) 
     if config.weights == "none":
         console.print("weights none: no backbone, so no label errors; foreign images by colour and frequency alone")
         return None
-    from tfvision.data.views import Selection
+    from tfvision.data.batches.views import Selection
     from tfvision.models.classifier import build_classifier
     from tfvision.training.features import TrunkFeatures
     from tfvision.training.logistic import feature_model

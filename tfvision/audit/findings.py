@@ -5,7 +5,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tfvision.data.imageset import ImageSet
+from tfvision.data.images.imageset import ImageSet
 
 # In the order of the report; each with what it means and what its score is.
 PROBLEMS = {

@@ -6,8 +6,8 @@ import numpy as np
 
 from tfvision.audit.copies import choose_copies, part_ranks
 from tfvision.audit.findings import Finding
-from tfvision.data.duplicates import Pair
-from tfvision.data.imageset import ImageSet
+from tfvision.data.copies.duplicates import Pair
+from tfvision.data.images.imageset import ImageSet
 
 _PAIRS = ("exact_duplicate", "near_duplicate", "conflicting_labels", "leak")  # about two images: one of them may stay
 

@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 
 from tfvision.audit.statistics import Quality, describe_image, measure_quality
-from tfvision.data.decoding import UnreadableImage, decode, hash_file, hash_pixels, look_at_all
-from tfvision.data.hashing import perceptual_hashes
-from tfvision.data.headers import read_header
-from tfvision.data.imageset import ImageSet
+from tfvision.data.copies.hashing import perceptual_hashes
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.images.scan import hash_file, hash_pixels, look_at_all
+from tfvision.data.pixels.decoding import UnreadableImage, decode
+from tfvision.data.pixels.headers import read_header
 from tfvision.errors import DataError
 
 THUMBNAIL = 32

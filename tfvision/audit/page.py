@@ -9,7 +9,7 @@ import cv2
 from jinja2 import Environment, StrictUndefined
 
 from tfvision.audit.findings import PROBLEMS, Finding
-from tfvision.data.imageset import ImageSet
+from tfvision.data.images.imageset import ImageSet
 from tfvision.report.pictures import data_uri
 from tfvision.version import __version__
 

@@ -14,11 +14,11 @@ from tfvision.audit.kept import choose_kept
 from tfvision.audit.look import Damage, Look, look_at
 from tfvision.audit.options import AuditConfig
 from tfvision.audit.page import render_audit
-from tfvision.data.imageset import ImageSet
+from tfvision.data.images.imageset import ImageSet
 from tfvision.data.options import Source
-from tfvision.data.selection import describe_selection
-from tfvision.data.sources import open_images
-from tfvision.data.splits import read_parts
+from tfvision.data.sources.open import open_images
+from tfvision.data.sources.selection import describe_selection
+from tfvision.data.splits.splits_file import read_parts
 from tfvision.errors import DataError, UsageError, listing, nearest
 from tfvision.runs import refuse_existing
 from tfvision.system.files import write_text

@@ -255,8 +255,8 @@ def _images_to_score(args: argparse.Namespace, predictor: Any) -> tuple[str, Any
 
 def _read_images(args: argparse.Namespace, data: str, predictor: Any, *, labelled: bool) -> Any:
     """Open and scan images for a model, by the rule its own images were read by; say what is left out."""
-    from tfvision.data.decoding import scan
-    from tfvision.data.sources import open_images
+    from tfvision.data.images.scan import scan
+    from tfvision.data.sources.open import open_images
 
     source = from_dict(Source, flags_to_dict(Source, vars(args)))
     columns = source.columns()

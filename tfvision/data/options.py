@@ -41,7 +41,7 @@ class Source:
 
 
 @dataclass
-class Split:
+class SplitOptions:
     """How images are divided; stratified, from the seed, exact copies kept together."""
 
     validation: float = option(0.1, "share of the images for validation, 0..1")

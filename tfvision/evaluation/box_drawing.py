@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from tfvision.data.boxes.orientation import to_upright
-from tfvision.data.imageset import ImageSet
+from tfvision.data.images.imageset import ImageSet
 from tfvision.evaluation.box_predictions import BoxPredictions
 from tfvision.system.files import replacing
 

@@ -78,7 +78,7 @@ def one_line_errors(batch_size: int | None = None) -> Iterator[None]:
     except Exception as error:
         import tensorflow as tf
 
-        from tfvision.data.pipeline import data_error
+        from tfvision.data.batches.pipeline import data_error
 
         if not isinstance(error, tf.errors.OpError):
             raise

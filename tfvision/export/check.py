@@ -12,7 +12,7 @@ import numpy as np
 
 from tfvision.data.boxes.geometry import box_ious
 from tfvision.data.boxes.orientation import UPRIGHT
-from tfvision.data.imageset import ImageSet
+from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import RunError
 from tfvision.evaluation.decision import Decision
 from tfvision.tasks import BOX, PROBABILITIES

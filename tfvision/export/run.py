@@ -6,9 +6,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tfvision.data.decoding import scan
-from tfvision.data.imageset import ImageSet
-from tfvision.data.sources import open_images
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.images.scan import scan
+from tfvision.data.sources.open import open_images
 from tfvision.errors import DataError
 from tfvision.evaluation.decision import Decision
 from tfvision.export.check import Agreement, check_saved_model

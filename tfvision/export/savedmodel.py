@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfvision.data.boxes.resizing import predicted_boxes
-from tfvision.data.resize import resize_images
+from tfvision.data.pixels.resize import resize_images
 from tfvision.errors import RunError
 from tfvision.evaluation.decision import Decision, least_probability
 from tfvision.prediction import FACTS_FILE, newest_version

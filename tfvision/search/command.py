@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tfvision.config.yaml import dump_yaml, load_yaml
-from tfvision.data.splits import describe_splits
+from tfvision.data.splits.splits_file import describe_splits
 from tfvision.errors import DataError, RunError, UsageError, WriteError
 from tfvision.experiment import read_images
 from tfvision.preparation import Prepared

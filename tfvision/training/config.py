@@ -5,7 +5,7 @@ from typing import Literal
 
 from tfvision.config.options import option
 from tfvision.data.augmentation.options import Augmentation, check_boxes_stay_whole
-from tfvision.data.options import ResizeOptions, Source, Split
+from tfvision.data.options import ResizeOptions, Source, SplitOptions
 from tfvision.errors import UsageError
 from tfvision.models.options import BoxOptions, HeadOptions, SmallCnnOptions
 from tfvision.tasks import Task, has_boxes, has_classes
@@ -72,7 +72,7 @@ class TrainConfig:
     limit: int | None = option(None, "use so many images only, of every class alike; for a quick look")
     tensorboard: bool = option(False, "write scalars for TensorBoard into the run folder")
     source: Source = option(Source, "how the data is read")
-    split: Split = option(Split, "how images are divided")
+    split: SplitOptions = option(SplitOptions, "how images are divided")
     resize: ResizeOptions = option(ResizeOptions, "the one resize")
     augment: Augmentation = option(Augmentation, "random changes of training images")
     head: HeadOptions = option(HeadOptions, "what stands on top of the backbone")

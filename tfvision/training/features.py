@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from tfvision.data.pipeline import selection_batches
-from tfvision.data.resize import Resize
-from tfvision.data.views import Selection
+from tfvision.data.batches.pipeline import selection_batches
+from tfvision.data.batches.views import Selection
+from tfvision.data.pixels.resize import Resize
 from tfvision.errors import RunError
 from tfvision.evaluation.inference import one_line_errors, run_batches
 from tfvision.system.terminal import console

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from tfvision.data.decoding import scan
-from tfvision.data.epochs import Epochs
-from tfvision.data.imageset import ImageSet
-from tfvision.data.pipeline import TrainingBatches, check_images, evaluation_batches, step_dataset
-from tfvision.data.pipeline import training_batches as image_batches
-from tfvision.data.targets import Places, Targets, targets_of
-from tfvision.data.views import Selection, Views
+from tfvision.data.batches.order import Epochs
+from tfvision.data.batches.pipeline import TrainingBatches, check_images, evaluation_batches, step_dataset
+from tfvision.data.batches.pipeline import training_batches as image_batches
+from tfvision.data.batches.targets import Places, Targets, targets_of
+from tfvision.data.batches.views import Selection, Views
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.images.scan import scan
 from tfvision.evaluation.inference import run_model
 from tfvision.models.cut import Cut, cut_model
 from tfvision.system.terminal import console, size_text

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import keras
 import numpy as np
 
-from tfvision.data.balance import class_weights
-from tfvision.data.imageset import ImageSet
-from tfvision.data.pipeline import training_batches
+from tfvision.data.batches.balance import class_weights
+from tfvision.data.batches.pipeline import training_batches
+from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import RunError
 from tfvision.evaluation.inference import one_line_errors
 from tfvision.models.cut import cut_model

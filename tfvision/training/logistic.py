@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfvision.data.balance import class_weights
-from tfvision.data.imageset import ImageSet
-from tfvision.data.pipeline import encode_labels
+from tfvision.data.batches.balance import class_weights
+from tfvision.data.batches.pipeline import encode_labels
+from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import UsageError
 from tfvision.models.heads import HEAD
 from tfvision.system.terminal import console

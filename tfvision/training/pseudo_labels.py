@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfvision.data.imageset import ImageSet
-from tfvision.data.joined import join_images
-from tfvision.data.pipeline import evaluation_batches
+from tfvision.data.batches.pipeline import evaluation_batches
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.images.joined import join_images
 from tfvision.evaluation.decision import Decision
 from tfvision.evaluation.inference import run_model
 from tfvision.evaluation.predictions import class_probabilities

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfvision.data.augmentation.options import Augmentation
-from tfvision.data.imageset import ImageSet
-from tfvision.data.resize import Resize
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.pixels.resize import Resize
 from tfvision.models.options import BoxOptions
 from tfvision.tasks import CLASSIFY
 from tfvision.training.checkpoints import Checkpoints, PhaseState

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfvision.data.resize import Resize, crop_window, padded_window
+from tfvision.data.pixels.resize import Resize, crop_window, padded_window
 
 if TYPE_CHECKING:
     import numpy as np

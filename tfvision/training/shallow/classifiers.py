@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfvision.data.balance import class_weights
+from tfvision.data.batches.balance import class_weights
 from tfvision.errors import RunError, UsageError, nearest
 from tfvision.evaluation.predictions import class_probabilities
 from tfvision.models.shallow_heads import Scaling

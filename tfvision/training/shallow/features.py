@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfvision.data.imageset import ImageSet
+from tfvision.data.images.imageset import ImageSet
 from tfvision.evaluation.inference import run_model
 from tfvision.training.feeding import plain_features
 from tfvision.training.settings import TrainingSettings

@@ -1,1 +1,0 @@
-"""Images in arrays: NumPy, `.npy`, `.npz` and HDF5."""

@@ -1,0 +1,1 @@
+"""Batches: which images come when, augmented, with their targets."""

@@ -1,0 +1,72 @@
+"""JoinedImages: images of several sets, in one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tfvision.data.images.imageset import ImageSet, ImageStorage
+from tfvision.data.pixels.decoding import decode
+from tfvision.data.storage.arrays import ArrayStorage
+
+
+@dataclass(frozen=True)
+class JoinedImages(ImageSet):
+    """An ImageSet whose names begin with the number of the set an image comes from, and a colon.
+
+    Attributes:
+        members: The sets; `storage` is that of the first.
+    """
+
+    members: tuple[ImageSet, ...] = ()
+
+    @property
+    def in_arrays(self) -> bool:
+        """True: what a scan looks at are pixels, wherever they lie."""
+        return True
+
+    def read(self, index: int) -> np.ndarray:
+        """Return an image as uint8 (height, width, 3), RGB.
+
+        Raises:
+            DataError: The image is unreadable.
+        """
+        storage, name = self._place(index)
+        if isinstance(storage, ArrayStorage):
+            return storage.pixels(name)
+        return decode(storage.read(name), self.ids[index])
+
+    def read_bytes(self, index: int) -> bytes:
+        """Return the encoded bytes of an image, of one in an array as PNG."""
+        storage, name = self._place(index)
+        return storage.read(name)
+
+    def _place(self, index: int) -> tuple[ImageStorage, str]:
+        """Return where an image lies, and its name there; sets may be joined of joined ones."""
+        images, name = self, self.names[index]
+        while isinstance(images, JoinedImages):
+            member, _, name = name.partition(":")
+            images = images.members[int(member)]
+        return images.storage, name
+
+
+def join_images(sets: Sequence[ImageSet]) -> ImageSet:
+    """Return the images of all sets in order, with the classes of the first.
+
+    Args:
+        sets: With distinct ids; their labels count in the classes of the first. Groups and parts are dropped.
+    """
+    if len(sets) == 1:
+        return sets[0]
+    first = replace(sets[0], groups=None, parts=None)
+    return JoinedImages(
+        ids=tuple(image_id for one in sets for image_id in one.ids),
+        names=tuple(f"{number}:{name}" for number, one in enumerate(sets) for name in one.names),
+        labels=np.concatenate([one.labels for one in sets]),
+        class_names=first.class_names,
+        storage=first.storage,
+        source=first.source,
+        columns=first.columns,
+        hashes=None if any(one.hashes is None for one in sets) else tuple(key for one in sets for key in one.hashes),
+        members=tuple(sets),
+    )

@@ -1,0 +1,190 @@
+"""One look at every image: is it readable, how large, gray, and what is its content's hash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar, get_args, get_type_hints
+
+import numpy as np
+
+from tfvision.data.boxes.orientation import UPRIGHT, read_orientation
+from tfvision.data.options import Source
+from tfvision.data.pixels.decoding import decode
+from tfvision.errors import DataError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from tfvision.data.images.imageset import ImageSet
+
+
+ON_BAD = get_args(get_type_hints(Source)["on_bad"])
+
+_SCAN_CHUNK = 32
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What one pass over all images found.
+
+    Attributes:
+        images: The readable images, in their order; where they came with boxes, these are now pixels of the upright
+            images.
+        sizes: int64 (n, 2), height and width after the EXIF orientation.
+        hashes: Content hash of each image: of its file, or of its pixels where it lies in an array.
+        unreadable: Pairs (id, reason) of the images that were dropped, and (row, reason) of wrong boxes.
+        is_gray: Whether the three channels of every image are equal.
+    """
+
+    images: ImageSet
+    sizes: np.ndarray
+    hashes: tuple[str, ...]
+    unreadable: tuple[tuple[str, str], ...]
+    is_gray: bool = False
+
+
+@dataclass(frozen=True)
+class _Look:
+    size: tuple[int, int]
+    hash: str
+    is_gray: bool
+    orientation: int
+
+
+def scan(
+    images: ImageSet,
+    *,
+    on_bad: str = "fail",
+    progress: Callable[[int, int], None] | None = None,
+    frames: bool = False,
+) -> Scan:
+    """Read and decode every image once, in threads, keeping only sizes and hashes.
+
+    Args:
+        images: The images to look at.
+        on_bad: `fail` refuses unreadable images and wrong boxes, `skip` drops them.
+        progress: Called with (done, total) as the scan goes on.
+        frames: Whether to fill in the images' `frames`; it is done for images with boxes anyway.
+
+    Raises:
+        DataError: Unreadable images or wrong boxes with `fail` (all are listed), or nothing that can be used.
+        UsageError: An unknown `on_bad`.
+    """
+    if on_bad not in ON_BAD:
+        raise UsageError(f"unknown on_bad {on_bad!r}{nearest(on_bad, ON_BAD)}; expected {' or '.join(ON_BAD)}")
+    oriented = frames or images.given is not None
+    found: list[_Look | str] = list(look_at_all(images, lambda index: _look_at(images, index, oriented), progress))
+    unreadable = [(images.ids[i], look) for i, look in enumerate(found) if isinstance(look, str)]
+    rows: list[tuple[str, str]] = []
+    if images.given is not None:
+        images, wrong = _place_boxes(images, found)
+        found = [wrong.get(images.given.rows[i], look) for i, look in enumerate(found)]
+        rows = [*images.bad, *wrong.items()]
+    good = [i for i, look in enumerate(found) if not isinstance(look, str)]
+    if (unreadable or rows) and (on_bad == "fail" or not good):
+        raise DataError(_report(unreadable, rows, len(images), left=bool(good)))
+    looks = [found[i] for i in good]
+    sizes = np.array([look.size for look in looks], np.int64).reshape(-1, 2)
+    images = images.select(good) if len(good) < len(images) else images
+    if frames or images.given is not None:
+        images = replace(images, frames=np.c_[sizes[:, ::-1], [look.orientation for look in looks]])
+    is_gray = bool(good) and all(look.is_gray for look in looks)
+    hashes = tuple(look.hash for look in looks)
+    return Scan(replace(images, hashes=hashes), sizes, hashes, (*unreadable, *rows), is_gray)
+
+
+def content_hash(images: ImageSet, index: int) -> str:
+    """Return the content hash of an image as it lies there now, as `scan` gives it.
+
+    Raises:
+        DataError: The image cannot be read any more.
+    """
+    return hash_pixels(images.read(index)) if images.in_arrays else hash_file(images.read_bytes(index))
+
+
+def look_at_all(
+    images: ImageSet, look: Callable[[int], Found], progress: Callable[[int, int], None] | None = None
+) -> Iterator[Found]:
+    """Yield `look(index)` for every image in order, done in threads.
+
+    Args:
+        images: The images.
+        look: What is done with each.
+        progress: Called with (done, total) as it goes on.
+    """
+    chunks = [range(start, min(start + _SCAN_CHUNK, len(images))) for start in range(0, len(images), _SCAN_CHUNK)]
+    pool = ThreadPoolExecutor(os.cpu_count())
+    done = 0
+    try:
+        for looks in pool.map(lambda chunk: [look(i) for i in chunk], chunks):
+            yield from looks
+            done += len(looks)
+            if progress:
+                progress(done, len(images))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _place_boxes(images: ImageSet, looks: list[_Look | str]) -> tuple[ImageSet, dict[str, str]]:
+    """Move the given boxes into the upright images; return also, by row, what is wrong with those that do not fit."""
+    boxes, wrong = np.zeros((len(images), 4)), {}
+    for index, look in enumerate(looks):
+        if isinstance(look, str):
+            continue
+        height, width = look.size
+        box = images.given.upright(index, look.orientation, width, height)
+        if isinstance(box, str):
+            wrong[images.given.rows[index]] = box
+        else:
+            boxes[index] = box
+    return replace(images, boxes=boxes), wrong
+
+
+def _report(unreadable: list[tuple[str, str]], rows: list[tuple[str, str]], total: int, *, left: bool) -> str:
+    """Say on the first line how many and what to do, then one line for each, so that all can be mended at once."""
+    way_out = ", or go on without them with --on-bad skip" if left else ""
+    lines = [f"{name}: {reason}" for name, reason in (*unreadable, *rows)]
+    if len(lines) == 1:
+        return f"{'unreadable image' if unreadable else 'wrong box:'} {lines[0]}; repair or remove it{way_out}"
+    counts = [f"{len(unreadable):,} unreadable of {total:,} images"] if unreadable else []
+    counts += [f"{len(rows):,} boxes that are wrong or missing"] if rows else []
+    return "\n  ".join([f"{' and '.join(counts)}; repair or remove them{way_out}:", *lines])
+
+
+def _look_at(images: ImageSet, index: int, oriented: bool) -> _Look | str:
+    """Return what a look at an image tells, its orientation only if asked, or the reason why it is unreadable."""
+    orientation = UPRIGHT
+    try:
+        if images.in_arrays:
+            pixels = images.read(index)
+            content = hash_pixels(pixels)
+        else:
+            data = images.read_bytes(index)
+            pixels = decode(data, images.ids[index])
+            content = hash_file(data)
+            orientation = read_orientation(data) if oriented else UPRIGHT
+    except DataError as error:
+        return getattr(error, "reason", str(error))
+    return _Look(pixels.shape[:2], content, _is_gray(pixels), orientation)
+
+
+def hash_file(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def hash_pixels(pixels: np.ndarray) -> str:
+    content = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
+    content.update(np.ascontiguousarray(pixels))
+    return content.hexdigest()
+
+
+def _is_gray(pixels: np.ndarray) -> bool:
+    """Tell if the channels are equal; the first row shows nearly all that are not."""
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    if (red[0] != green[0]).any() or (red[0] != blue[0]).any():
+        return False
+    return bool((red == green).all() and (red == blue).all())

@@ -1,0 +1,96 @@
+"""What an image file claims to be, read before any of its pixels is decoded.
+
+JPEG and PNG are read here, since their end must be looked for anyway and Pillow takes as long for the
+header of a small JPEG as OpenCV for its pixels; TIFF by its tags, all other formats by Pillow.
+"""
+
+import io
+import warnings
+from dataclasses import dataclass
+
+from PIL import Image
+
+from tfvision.data.pixels.tiff import TIFF_STARTS, read_tiff
+
+_JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+_PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+_OTHERS = ("BMP", "WEBP", "GIF")
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_BARE = frozenset((0x01, *range(0xD0, 0xDA)))
+
+# The number of pixels is ours to check; Pillow's warning would reach the user as noise.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an image claims.
+
+    Attributes:
+        height: Rows before the EXIF orientation.
+        width: Columns before the EXIF orientation.
+        is_whole: Whether the end of the file is there.
+        problem: Why its pixels cannot be taken for RGB; "" if they can.
+        reader: "opencv", "opencv unchanged" or "pillow", see `Tiff`.
+    """
+
+    height: int
+    width: int
+    is_whole: bool
+    problem: str = ""
+    reader: str = "opencv"
+
+
+def read_header(data: bytes) -> Header | None:
+    """Read the header of an image.
+
+    Args:
+        data: A JPEG, PNG, BMP, WebP, TIFF or GIF file.
+
+    Returns:
+        The header, or None if this is no such image or its header is damaged.
+
+    Raises:
+        PIL.Image.DecompressionBombError: Pillow refuses the size.
+    """
+    if data.startswith(_JPEG_START):
+        return _read_jpeg(data)
+    if data.startswith(_PNG_START):
+        width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+        return Header(height, width, _PNG_END in data) if data[12:16] == b"IHDR" and height and width else None
+    if data.startswith(TIFF_STARTS):
+        tiff = read_tiff(data)
+        return Header(tiff.height, tiff.width, tiff.is_whole, tiff.problem, tiff.reader) if tiff else None
+    try:
+        with Image.open(io.BytesIO(data), formats=_OTHERS) as image:
+            return Header(image.height, image.width, True)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise Image.DecompressionBombError(str(error)) from error
+    except Exception:  # a parser may fail in any way on foreign bytes
+        return None
+
+
+def _read_jpeg(data: bytes) -> Header | None:
+    """Read the size, and tell if an end marker follows the first scan.
+
+    Segments before the scan are skipped by their length, since a thumbnail in them has an end of its
+    own; what a camera appends after the end (a film, a second picture) is not looked at.
+    """
+    size = None
+    position = 2
+    while 0 <= (position := data.find(b"\xff", position)) < len(data) - 8:
+        marker = data[position + 1]
+        if marker == 0xDA:
+            return Header(*size, data.find(_JPEG_END, position) >= 0) if size and all(size) else None
+        if marker in _FRAMES:
+            size = (
+                int.from_bytes(data[position + 5 : position + 7], "big"),
+                int.from_bytes(data[position + 7 : position + 9], "big"),
+            )
+        if marker == 0xFF:
+            position += 1
+        elif marker in _BARE:
+            position += 2
+        else:
+            position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    return Header(*size, False) if size and all(size) else None

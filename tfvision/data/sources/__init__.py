@@ -1,0 +1,1 @@
+"""Sources: what a user points at, as labelled images."""

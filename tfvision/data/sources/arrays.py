@@ -1,0 +1,185 @@
+"""Images from arrays: NumPy arrays in Python, `.npy`, `.npz` and HDF5 files."""
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.sources.array_labels import class_texts, group_texts, label_texts
+from tfvision.data.sources.array_names import CLASS_ARRAYS, IMAGE_ARRAYS, ArrayNames, find_arrays, split_name
+from tfvision.data.sources.entries import Entry, build_images
+from tfvision.data.sources.tables import Columns
+from tfvision.data.storage.arrays import ArrayStorage, pixel_arrays
+from tfvision.data.storage.files import Directory, Storage, Zip
+from tfvision.data.storage.npy import NpyFiles
+from tfvision.data.storage.rows import Rows
+from tfvision.errors import DataError, listing
+
+HDF5_SUFFIXES = frozenset({".h5", ".hdf5"})
+ARRAY_SUFFIXES = frozenset({".npy", ".npz"}) | HDF5_SUFFIXES
+
+
+class Container(Protocol):
+    """Named arrays: `NpyFiles` or `Hdf5`."""
+
+    path: Path
+    shapes: Mapping[str, tuple[int, ...]]
+
+    def rows(self, name: str) -> Rows:
+        """Return an array, to be read row by row."""
+        ...
+
+    def values(self, name: str) -> np.ndarray:
+        """Return a small array as a whole."""
+        ...
+
+    def class_names(self, labels: str) -> np.ndarray | None:
+        """Return the class names that go with an array of labels, where the file has them as an attribute."""
+        ...
+
+
+def images_from_arrays(
+    images: Any,
+    labels: Any = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    groups: Any = None,
+    ids: Sequence[str] | None = None,
+    pixel_rule: str | None = None,
+) -> ImageSet:
+    """Return NumPy arrays as images; the array is kept, not copied.
+
+    Args:
+        images: (n, height, width), (n, height, width, 1 | 3 | 4) or (n, 1 | 3, height, width). uint8 is taken as it
+            is, other values by the rules of `pixel_arrays`: 0..1 or 0..255 as floats, 0..255 as integers, uint16.
+        labels: (n,) or (n, 1) of whole numbers, booleans or text, or one-hot (n, classes); None for images without.
+        class_names: The names that numbers count into; of two, the second is the positive one.
+        groups: (n,), images of one group belong into one part of a split.
+        ids: A unique name for each image; `00000`, `00001`, ... by default.
+        pixel_rule: How values that are no uint8 become 0..255, one of `PIXEL_RULES`, such as that of the images that a
+            model was trained on; found from their range when None.
+
+    Raises:
+        DataError: Shapes, values or labels that are none of these, or values that do not fit the rule.
+        UsageError: An unknown rule.
+    """
+    try:
+        rows = np.asanyarray(images)
+    except ValueError as error:
+        raise DataError(f"the images are no array: {error}; expected images of one size") from None
+    arrays, notes = pixel_arrays({"images": rows}, pixel_rule)
+    storage = ArrayStorage(Path("arrays"), {"": arrays["images"]})
+    count = len(storage.names)
+    ids = storage.names if ids is None else tuple(map(str, ids))
+    if len(ids) != count or len(set(ids)) != count:
+        raise DataError(f"{len(set(ids)):,} different ids for {count:,} images; expected one for each")
+    names = None if class_names is None else class_texts(np.asarray(class_names), "class_names")
+    texts = [None] * count if labels is None else label_texts(np.asarray(labels), count, "labels", names)
+    grouped = [None] * count if groups is None else group_texts(np.asarray(groups), count, "groups")
+    entries = [Entry(*values) for values in zip(ids, storage.names, texts, grouped, strict=True)]
+    columns = {"pixel_rule": storage.pixel_rule or pixel_rule}
+    found = build_images(entries, storage, columns, labelled=labels is not None, class_names=names, notes=notes)
+    return replace(found, source="arrays")
+
+
+def open_arrays(container: Container, asked: Columns, columns: Mapping[str, str | None], *, labelled: bool) -> ImageSet:
+    """Find images, labels, groups and class names among named arrays; no image is read.
+
+    Args:
+        container: The arrays.
+        asked: The names that were asked for.
+        columns: The options that the data was opened with, among them the rule of the pixels.
+        labelled: False to take every image, without labels.
+
+    Returns:
+        The images; a rule that was found is in their `columns`, so that what is opened with these is read likewise.
+
+    Raises:
+        DataError: What is needed is missing, unclear, damaged or of another form.
+    """
+    found = find_arrays(container.shapes, asked, str(container.path), labelled=labelled)
+    used = [names for names in found if names.labels or not labelled]
+    notes = [f"{names.images} has no labels and is left out" for names in found if names not in used]
+    if len(used) == 1:
+        used = [replace(used[0], part="")]
+    rows = {names.images: container.rows(names.images) for names in used}
+    arrays, more = pixel_arrays(rows, columns.get("pixel_rule"))
+    storage = ArrayStorage(container.path, {names.part: arrays[names.images] for names in used})
+    columns = {**columns, "pixel_rule": storage.pixel_rule or columns.get("pixel_rule")}
+    class_names = _class_names(container, used) if labelled else None
+    entries = []
+    for names in used:
+        count = len(arrays[names.images])
+        own = storage.names[len(entries) : len(entries) + count]
+        labels = [None] * count
+        if labelled:
+            labels = label_texts(container.values(names.labels), count, names.labels, class_names)
+        groups = [None] * count
+        if names.groups and all(other.groups for other in used):
+            groups = group_texts(container.values(names.groups), count, names.groups)
+        part = names.part or None
+        entries += [Entry(name, name, *rest, part) for name, *rest in zip(own, labels, groups, strict=True)]
+    return build_images(entries, storage, columns, labelled=labelled, class_names=class_names, notes=(*notes, *more))
+
+
+def open_container(path: Path, asked: Columns) -> tuple[Container, Columns]:
+    """Open an `.npy`, `.npz` or HDF5 file; the arrays of an `.npy` are it and those beside it.
+
+    Returns:
+        The arrays, and the names asked for, with that of the `.npy`.
+
+    Raises:
+        DataError: It is damaged.
+    """
+    suffix = path.suffix.lower()
+    if suffix in HDF5_SUFFIXES:
+        from tfvision.data.storage.hdf5 import Hdf5  # h5py takes a part of a second to import
+
+        return Hdf5(path), asked
+    if suffix == ".npz":
+        return NpyFiles(Zip(path)), asked
+    beside = [file.name for file in path.parent.iterdir() if file.suffix.lower() == ".npy" and file.is_file()]
+    return NpyFiles(Directory(path.parent, only=beside)), replace(asked, file=path.stem)
+
+
+def find_container(storage: Storage, asked: Columns) -> tuple[Container, Columns] | None:
+    """Open what a folder or .zip without images holds: `.npy` files, or one `.npz` or HDF5 file; None without these.
+
+    Raises:
+        DataError: Several files that may be meant, or one that must be unpacked first.
+    """
+    files = [name for name in storage.names if posixpath.splitext(name)[1].lower() in ARRAY_SUFFIXES]
+    npy = [name for name in files if name.lower().endswith(".npy")]
+    if not files:
+        return None
+    if len(files) == len(npy):
+        return NpyFiles(storage), asked
+    if len(files) > 1:
+        raise DataError(f"{storage.path} holds several files of arrays: {listing(files)}; give the path of one")
+    if not isinstance(storage, Directory):
+        raise DataError(f"{storage.path} holds {files[0]}; unpack it and give the path of that file")
+    return open_container(storage.path / files[0], asked)
+
+
+def names_image_arrays(files: Sequence[str]) -> list[str]:
+    """Return the `.npy` files that are named as arrays of images."""
+    stems = {name: posixpath.splitext(name) for name in files}
+    return [
+        name for name, (stem, end) in stems.items() if end.lower() == ".npy" and split_name(stem)[1] in IMAGE_ARRAYS
+    ]
+
+
+def _class_names(container: Container, used: Sequence[ArrayNames]) -> tuple[str, ...] | None:
+    """Return the class names of an attribute, else of an array that is named so and used for nothing else."""
+    values = container.class_names(used[0].labels)
+    if values is not None:
+        return class_texts(values, f"the attribute of {container.path}")
+    taken = {name for names in used for name in (names.images, names.labels, names.groups)}
+    for name in container.shapes:
+        if name not in taken and split_name(name)[1] in CLASS_ARRAYS:
+            return class_texts(container.values(name), name)
+    return None

@@ -1,0 +1,219 @@
+"""Images with a box each, by a CSV or by PASCAL VOC files; what is wrong is collected by row, for the scan to report."""
+
+import posixpath
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from tfvision.data.boxes.given import GivenBox, choose_box
+from tfvision.data.sources.array_names import PART_NAMES
+from tfvision.data.sources.box_columns import find_box_columns, find_unit, read_boxes
+from tfvision.data.sources.classes import plain_labels
+from tfvision.data.sources.entries import Entry
+from tfvision.data.sources.tables import (
+    LABEL_COLUMNS,
+    TABLE_SUFFIXES,
+    Columns,
+    FileIndex,
+    by_name,
+    find_columns,
+    names_images,
+    read_table,
+)
+from tfvision.data.sources.voc import names_of_annotations, read_voc
+from tfvision.data.storage.files import Storage
+from tfvision.errors import DataError, listing
+
+
+@dataclass(frozen=True)
+class Boxed:
+    """What a source says of images and boxes.
+
+    Attributes:
+        entries: One an image, each with its box.
+        unit: `pixels` or `relative`.
+        bad: Pairs (row, reason) of what cannot be used.
+        notes: What a person should know of how it was read.
+    """
+
+    entries: tuple[Entry, ...]
+    unit: str
+    bad: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One box of one image, or the want of one."""
+
+    file: str
+    name: str
+    box: GivenBox | None
+    where: str
+    group: str | None = None
+    part: str | None = None
+
+
+def read_boxed(
+    storage: Storage, table: str | None, images: Sequence[str], asked: Columns, *, several: str, unit: str | None
+) -> Boxed:
+    """Read the boxes of images from a CSV, else from VOC files.
+
+    Args:
+        storage: Where they lie.
+        table: The CSV to read; else it is looked for.
+        images: Names of all images in the storage.
+        asked: The columns that were asked for.
+        several: Which box counts where an image has several: `largest`, `first` or `refuse`.
+        unit: `pixels` or `relative`; found from the numbers when None.
+
+    Raises:
+        DataError: No boxes at all, or columns that are missing or unclear.
+    """
+    name, others = (table, 0) if table else _find_table(storage, images, asked)
+    annotations = names_of_annotations(storage.names)
+    bad: list[tuple[str, str]] = []
+    if name:
+        rows, how = _table_rows(storage, name, images, asked, bad)
+    elif annotations and not asked.any():
+        rows, how = _voc_rows(storage, annotations, images, bad), f"{len(annotations):,} VOC files"
+    else:
+        raise DataError(
+            f"no boxes in {storage.path}; expected a CSV with columns such as file, xmin, ymin, xmax, ymax "
+            "(or give them as --box-columns), or PASCAL VOC files beside the images"
+        )
+    boxes = [row.box for row in rows if row.box]
+    unit = unit or (find_unit(boxes) if name else "pixels")
+    entries, crowded = _one_each(rows, several, bad)
+    bad += [(image, "no row or annotation names this image") for image in _unnamed(images, rows, bad)]
+    notes = [f"boxes: {how}, {unit}"]
+    if name and annotations:
+        notes.append(f"{len(annotations):,} XML files are left aside: {name} names the images")
+    if others:
+        notes.append(f"{others:,} other CSV files are left aside")
+    if crowded:
+        notes.append(f"{crowded:,} images have several boxes: the {several} of each counts (source.several_boxes)")
+    if not entries:
+        raise DataError(
+            f"no usable box in {storage.path}: {len(bad):,} bad rows, the first: {bad[0][0]}: {bad[0][1]}; correct them"
+        )
+    return Boxed(tuple(entries), unit, tuple(bad), tuple(notes))
+
+
+def _find_table(storage: Storage, images: Sequence[str], asked: Columns) -> tuple[str | None, int]:
+    """Return the CSV that names images and has columns for boxes, the highest first; and how many others do."""
+    found, wrong = [], None
+    for name in (name for name in storage.names if posixpath.splitext(name)[1].lower() in TABLE_SUFFIXES):
+        try:
+            table = read_table(storage, name)
+            if find_box_columns(table, asked.boxes) and names_images(table, FileIndex(name, images), asked):
+                found.append(name)
+        except DataError as error:
+            wrong = wrong or error
+    found.sort(key=lambda name: (name.count("/"), name))
+    if len(found) > 1 and found[0].count("/") == found[1].count("/"):
+        raise DataError(
+            f"{len(found)} CSV files hold boxes ({listing(found)}); unpack the data and give the path of one"
+        )
+    if not found and wrong and asked.any():
+        raise wrong
+    return (found[0] if found else None), max(0, len(found) - 1)
+
+
+def _table_rows(
+    storage: Storage, name: str, images: Sequence[str], asked: Columns, bad: list[tuple[str, str]]
+) -> tuple[list[_Row], str]:
+    table, index = read_table(storage, name), FileIndex(name, images)
+    columns = find_box_columns(table, asked.boxes)
+    if columns is None:
+        raise DataError(
+            f"{name} has no columns of boxes; its columns are {listing(table.columns, 20)}; "
+            "give four of them as --box-columns, such as xmin,ymin,xmax,ymax or x,y,width,height"
+        )
+    found = find_columns(table, index, asked, labelled=False)
+    taken = (*columns.names, *columns.image_size, found.file, found.group)
+    label = found.label or next(iter(by_name([c for c in table.columns if c not in taken], LABEL_COLUMNS)), None)
+    files, boxes = table.values(found.file), read_boxes(table, columns)
+    index.check_inside(files)
+    labels = plain_labels(table.values(label)) if label else [None] * len(files)
+    groups = table.values(found.group) if found.group else [None] * len(files)
+    rows = []
+    for number, (file, box, text, group) in enumerate(zip(files, boxes, labels, groups, strict=True), start=1):
+        where = f"{name} row {number} ({file})"
+        image = index.find(file)
+        if image is None:
+            bad.append((where, "it names no image, or more than one"))
+        elif label and not text and box:
+            bad.append((where, f"it has no label in column {label!r}"))
+        else:
+            rows.append(_Row(file, image, replace(box, row=where, label=text) if box else None, where, group))
+    return rows, f"columns {', '.join(columns.names)} of {name}"
+
+
+def _voc_rows(
+    storage: Storage, annotations: Sequence[str], images: Sequence[str], bad: list[tuple[str, str]]
+) -> Iterator[_Row] | list[_Row]:
+    index = FileIndex("", images)
+    parts, rows = _parts(images), []
+    for name in annotations:
+        try:
+            voc = read_voc(storage, name)
+        except DataError as error:
+            bad.append((name, str(error)))
+            continue
+        # The name of the file is its own; the one written in it is often that of another computer.
+        stem = posixpath.splitext(name)[0]
+        image = index.find(stem) or index.find(voc.filename.replace("\\", "/").rsplit("/", 1)[-1])
+        if image is None:
+            bad.append((name, f"there is no image {posixpath.basename(stem)}.* or {voc.filename or '(unnamed)'}"))
+            continue
+        unlabelled = [box for box in voc.boxes if not box.label]
+        bad += [(box.row, "it has no <name>") for box in unlabelled]
+        boxes = [box for box in voc.boxes if box.label]
+        rows += [_Row(image, image, box, box.row, part=parts.get(image)) for box in boxes]
+        if not voc.boxes:
+            rows.append(_Row(image, image, None, name, part=parts.get(image)))
+    return rows
+
+
+def _one_each(rows: Sequence[_Row], several: str, bad: list[tuple[str, str]]) -> tuple[list[Entry], int]:
+    """Return an entry an image, and how many images had several boxes that could be used."""
+    by_image: dict[str, list[_Row]] = {}
+    for row in rows:
+        by_image.setdefault(row.name, []).append(row)
+    entries, crowded = [], 0
+    for name, group in by_image.items():
+        bad += [(row.where, row.box.problem) for row in group if row.box and row.box.problem]
+        good = [row for row in group if row.box and not row.box.problem]
+        if not any(row.box for row in group):
+            bad.append((group[0].where, "it has no box"))
+        if not good:
+            continue
+        first, box = good[0], choose_box([row.box for row in good], several)
+        if len(good) > 1 and len({row.box.corners for row in good}) > 1:
+            crowded += 1
+            if box is None:
+                bad.append((first.where, f"it has {len(good)} boxes, and several_boxes is refuse"))
+                continue
+        box = box or first.box  # several that are the same are one
+        entries.append(Entry(first.file, name, box.label, first.group, first.part, box))
+    return entries, crowded
+
+
+def _unnamed(images: Sequence[str], rows: Sequence[_Row], bad: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the images that nothing names; a damaged annotation of the same name is told already."""
+    named = {row.name for row in rows}
+    damaged = {posixpath.basename(posixpath.splitext(where)[0]) for where, _ in bad}
+    return [name for name in images if name not in named and _stem(name) not in damaged]
+
+
+def _parts(images: Sequence[str]) -> dict[str, str]:
+    """Return the part of each image where all top folders are parts of a split."""
+    common = posixpath.commonpath([posixpath.dirname(name) or "." for name in images])
+    shorts = {name: name[len(common) + 1 :] if common not in ("", ".") else name for name in images}
+    tops = {name: short.split("/")[0].lower() for name, short in shorts.items()}
+    parts = {name: PART_NAMES.get(top, "") for name, top in tops.items()}
+    return parts if {"train"} < set(parts.values()) and "" not in parts.values() else {}
+
+
+def _stem(name: str) -> str:
+    return posixpath.basename(posixpath.splitext(name)[0])

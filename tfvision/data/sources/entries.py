@@ -1,0 +1,92 @@
+"""From what a source tells of each image to an ImageSet."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tfvision.data.boxes.given import GivenBox, GivenBoxes
+from tfvision.data.images.imageset import ImageSet, ImageStorage
+from tfvision.data.sources.classes import order_classes
+from tfvision.errors import UsageError
+
+THING = "object"  # the class of boxes that have none
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image as a tree, a CSV or an array tells of it."""
+
+    id: str
+    name: str
+    label: str | None = None
+    group: str | None = None
+    part: str | None = None
+    box: GivenBox | None = None
+
+
+def build_images(
+    entries: Sequence[Entry],
+    storage: ImageStorage,
+    columns: Mapping[str, Any],
+    *,
+    labelled: bool,
+    class_names: Sequence[str] | None = None,
+    notes: tuple[str, ...] = (),
+) -> ImageSet:
+    """Number the labels of entries and lay them out as columns.
+
+    Args:
+        entries: At least one.
+        storage: Where the images are.
+        columns: The options that the data was opened with.
+        labelled: Whether the entries have labels; parts count only with labels.
+        class_names: The classes in the order that the data gives them; else they are sorted.
+        notes: What a person should know of how the images are read.
+
+    Raises:
+        UsageError: An unknown positive class, or one without labels.
+    """
+    positive_class = columns.get("positive_class")
+    labels, ordered = np.full(len(entries), -1, np.int64), ()
+    if labelled:
+        ordered = _ordered({entry.label for entry in entries}, class_names, positive_class)
+        number = {name: i for i, name in enumerate(ordered)}
+        labels = np.array([number[entry.label] for entry in entries], np.int64)
+    elif positive_class is not None:
+        raise UsageError("a positive class was given for images without labels; leave it out")
+    elif entries[0].box:  # one class, as far as anyone knows
+        labels, ordered = np.zeros(len(entries), np.int64), (THING,)
+    has_groups, has_parts = entries[0].group is not None, entries[0].part is not None
+    return ImageSet(
+        ids=tuple(entry.id for entry in entries),
+        names=tuple(entry.name for entry in entries),
+        labels=labels,
+        class_names=ordered,
+        storage=storage,
+        groups=np.array([entry.group for entry in entries]) if has_groups else None,
+        parts=np.array([entry.part for entry in entries]) if has_parts and (labelled or entries[0].box) else None,
+        given=_given_boxes(entries) if entries[0].box else None,
+        columns=columns,
+        notes=notes,
+    )
+
+
+def _given_boxes(entries: Sequence[Entry]) -> GivenBoxes:
+    boxes = [entry.box for entry in entries if entry.box]
+    return GivenBoxes(
+        np.array([box.corners for box in boxes], np.float64),
+        tuple(box.row for box in boxes),
+        np.array([box.size for box in boxes], np.int64),
+    )
+
+
+def _ordered(found: set[str], class_names: Sequence[str] | None, positive_class: str | None) -> tuple[str, ...]:
+    """Return the classes that occur, sorted or as the data orders them; of two, its second is the positive one."""
+    if class_names is None:
+        return order_classes(found, positive_class)
+    kept = tuple(name for name in class_names if name in found)
+    if len(kept) == 2 or positive_class is not None:
+        return order_classes(kept, positive_class or kept[1])
+    return kept

@@ -1,0 +1,111 @@
+"""A list of some images of a data set, with their labels: what `audit` leaves and `train --data` takes.
+
+The list is a plain CSV of id, label and dataset. The ids are those of the data set whatever it is: a folder, a zip, a
+CSV or arrays. The data set itself stays as it is; its path is kept relative to the list.
+"""
+
+import csv
+import io
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.sources.classes import order_classes
+from tfvision.errors import DataError, listing, nearest
+
+COLUMNS = ("id", "label", "dataset")
+
+
+def describe_selection(images: ImageSet, path: Path | str) -> str:
+    """Return the text of a list of images.
+
+    Args:
+        images: What the list names.
+        path: Where the list will be written.
+    """
+    source = Path(images.source)
+    dataset = images.source
+    if source.exists():
+        dataset = Path(os.path.relpath(source.resolve(), Path(path).resolve().parent)).as_posix()
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for image_id, label in zip(images.ids, images.labels, strict=True):
+        writer.writerow((image_id, images.class_names[label] if label >= 0 else "", dataset))
+    return text.getvalue()
+
+
+def is_selection(path: Path) -> bool:
+    """Tell whether a CSV is such a list, by its first line."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            return tuple(next(csv.reader([file.readline(256)]), ())) == COLUMNS
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return False
+
+
+def open_selection(path: Path, open_dataset: Callable[[str], ImageSet], *, labelled: bool) -> ImageSet:
+    """Open the images that a list names, with the labels that it gives them: a label corrected there is the label.
+
+    Args:
+        path: The list.
+        open_dataset: Opens the data set from its path.
+        labelled: Whether labels are needed.
+
+    Raises:
+        DataError: No rows, several data sets, a data set that is missing or is a list itself, ids that it does not
+            have or that stand there twice, missing labels.
+    """
+    rows = _read(path)
+    datasets = {row["dataset"] for row in rows}
+    if len(datasets) > 1:
+        raise DataError(f"{path} names {len(datasets)} data sets: {listing(sorted(datasets))}; expected one")
+    dataset = datasets.pop()
+    beside = path.parent / Path(dataset).expanduser()
+    if beside.is_file() and is_selection(beside):
+        raise DataError(f"{path} names the list {dataset} as its data set; expected the data itself")
+    images = open_dataset(str(beside) if beside.exists() else dataset)
+    places = {image_id: index for index, image_id in enumerate(images.ids)}
+    if unknown := [row["id"] for row in rows if row["id"] not in places]:
+        raise DataError(
+            f"{path} names {len(unknown):,} images that {dataset} does not have: {listing(unknown)}; "
+            "remove their rows, or open the data with the options of the audit"
+        )
+    chosen = images.select([places[row["id"]] for row in rows])
+    note = f"{len(chosen):,} of {len(images):,} images of {dataset}, as {path.name} lists them"
+    chosen = replace(chosen, notes=(*chosen.notes, note))
+    return _labelled(chosen, [row["label"] for row in rows], path) if labelled else chosen
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file, restval=""))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot read the list {path}: {error}") from error
+    if not rows:
+        raise DataError(f"{path} names no images; expected a row for each")
+    if twice := [image_id for image_id, count in Counter(row["id"] for row in rows).items() if count > 1]:
+        raise DataError(f"{path} names {len(twice):,} images more than once: {listing(twice)}; keep one row each")
+    return rows
+
+
+def _labelled(images: ImageSet, labels: list[str], path: Path) -> ImageSet:
+    """Give images the labels of the list, in the order of classes that the data has."""
+    if empty := [image_id for image_id, label in zip(images.ids, labels, strict=True) if not label]:
+        raise DataError(f"{len(empty):,} rows of {path} have no label: {listing(empty)}; fill or remove them")
+    if unknown := sorted(set(labels) - set(images.class_names)):
+        raise DataError(
+            f"{path} has the label {unknown[0]!r}{nearest(unknown[0], images.class_names)}; "
+            f"the classes of the data are {listing(images.class_names, 20)}"
+        )
+    kept = tuple(name for name in images.class_names if name in set(labels))
+    if len(kept) == 2 and kept != images.class_names:
+        kept = order_classes(kept, images.columns.get("positive_class"))
+    number = {name: index for index, name in enumerate(kept)}
+    return replace(images, class_names=kept, labels=np.array([number[label] for label in labels], np.int64))

@@ -1,0 +1,92 @@
+"""PASCAL VOC annotations: one XML file an image, any number of objects in each.
+
+Everingham et al., "The PASCAL Visual Object Classes (VOC) Challenge", 2010.
+"""
+
+import posixpath
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers import expat
+
+from tfvision.data.boxes.given import GivenBox
+from tfvision.data.storage.files import Storage
+from tfvision.errors import DataError
+
+VOC_SUFFIX = ".xml"
+
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
+_MAX_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class VocFile:
+    """What one XML file says.
+
+    Attributes:
+        name: Its name in the storage.
+        filename: The image it names, "" where it names none.
+        boxes: In order; corners that are missing or no numbers are NaN.
+    """
+
+    name: str
+    filename: str
+    boxes: tuple[GivenBox, ...]
+
+
+def read_voc(storage: Storage, name: str) -> VocFile:
+    """Read an annotation; numbers are taken as they stand, as edges in pixels.
+
+    Raises:
+        DataError: It is damaged, no annotation, larger than 16 MiB, or declares a document type or entities.
+    """
+    root = _parse(storage.read(name))
+    if root.tag != "annotation":
+        raise DataError(f"it is no VOC annotation: its root is <{root.tag[:40]}>, expected <annotation>")
+    size = tuple(_whole(root.findtext(f"size/{side}")) for side in ("width", "height"))
+    base = posixpath.basename(name)
+    boxes = []
+    for number, found in enumerate(root.findall("object"), start=1):
+        corners = tuple(_number(found.findtext(f"bndbox/{side}")) for side in _SIDES)
+        label = (found.findtext("name") or "").strip()
+        boxes.append(GivenBox(f"{base} object {number}", corners, label, size if all(size) else (0, 0)))
+    return VocFile(name, (root.findtext("filename") or "").strip(), tuple(boxes))
+
+
+def names_of_annotations(names: Sequence[str]) -> list[str]:
+    """Return the XML files among names."""
+    return [name for name in names if name.lower().endswith(VOC_SUFFIX)]
+
+
+def _parse(data: bytes) -> Element:
+    """Build the elements of an XML file that declares nothing: entities could grow without end or read other files."""
+    if len(data) > _MAX_BYTES:
+        raise DataError(f"it has {len(data):,} bytes, more than {_MAX_BYTES:,}")
+    builder, parser = TreeBuilder(), expat.ParserCreate()
+    parser.StartElementHandler = builder.start
+    parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.data
+    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = _refuse
+    try:
+        parser.Parse(data, True)
+        return builder.close()
+    except expat.ExpatError as error:
+        raise DataError(f"it is damaged XML: {error}") from None
+    except (LookupError, ValueError, AssertionError, RecursionError) as error:  # an unknown encoding, no element
+        raise DataError(f"it is no XML: {error}") from None
+
+
+def _refuse(*declaration: object) -> None:
+    raise DataError("it declares a document type or entities, which no annotation needs; remove the <!DOCTYPE ...>")
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return float("nan")
+
+
+def _whole(text: str | None) -> int:
+    value = _number(text)
+    return int(value) if value == value and 0 < value < 1e9 else 0

@@ -1,0 +1,100 @@
+"""splits.csv: written, read and checked."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.splits.split import HELD_OUT, LEFT_OUT, _check_learned, _torn_groups
+from tfvision.data.splits.stratify import PARTS
+from tfvision.errors import DataError, listing
+
+
+def describe_splits(images: ImageSet, parts: np.ndarray, hashes: Sequence[str]) -> str:
+    """Return the text of `splits.csv` (id, part, label, hash, and box if there are boxes) in the order of the images.
+
+    A box is four numbers in pixels of the upright image.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    boxed = images.boxes is not None
+    boxes = [[" ".join(f"{side:.7g}" for side in box)] for box in images.boxes] if boxed else [[]] * len(images)
+    writer.writerow(("id", "part", "label", "hash", *(["box"] * boxed)))
+    for image_id, part, label, key, box in zip(images.ids, parts, images.labels, hashes, boxes, strict=True):
+        writer.writerow((image_id, part, images.class_names[label] if label >= 0 else "", key, *box))
+    return text.getvalue()
+
+
+def read_parts(path: Path | str) -> dict[str, str]:
+    """Read the part of each id from a `splits.csv`.
+
+    Raises:
+        DataError: No such file, no columns id and part, an id twice, or an unknown part.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot read the split {path}: {error}; give the splits.csv of a run") from error
+    if not rows or not {"id", "part"} <= rows[0].keys():
+        raise DataError(f"{path} is no split; expected a CSV with the columns id and part")
+    found = {row["id"]: row["part"] for row in rows}
+    if twice := [image_id for image_id, count in Counter(row["id"] for row in rows).items() if count > 1]:
+        raise DataError(f"{path} names {len(twice):,} ids more than once: {listing(twice)}; keep one row each")
+    if wrong := sorted({str(part) for part in found.values()} - {*PARTS, HELD_OUT, LEFT_OUT}):
+        raise DataError(f"{path} has the part {wrong[0]!r}; expected {', '.join(PARTS)} or nothing")
+    return found
+
+
+def read_splits(
+    path: Path | str, images: ImageSet, hashes: tuple[str, ...], *, group_validation: bool = True
+) -> np.ndarray:
+    """Read the `splits.csv` of another run on the same images.
+
+    Args:
+        path: The file.
+        images: The images it must name, all and no others.
+        hashes: Content hash of each image.
+        group_validation: Whether a group may not stand in training and in validation either.
+
+    Returns:
+        str (n,), the part of each image.
+
+    Raises:
+        DataError: No such file, its ids are not those of the images, exact copies or a group stand in two parts, or a
+            class has no training images.
+    """
+    found = read_parts(path)
+    known = set(images.ids)
+    for names, what in (
+        ([i for i in found if i not in known], "ids that the data does not have"),
+        ([i for i in images.ids if i not in found], "no row for images of the data"),
+    ):
+        if names:
+            raise DataError(
+                f"{path} has {what}, {len(names):,} of them: {listing(names)}; give the split of the same data"
+            )
+    parts = np.array([found[image_id] for image_id in images.ids])
+    _check_learned(images, parts)
+    first: dict[str, int] = {}
+    torn = [
+        f"{images.ids[first[key]]} ({parts[first[key]]}) and {images.ids[i]} ({parts[i]})"
+        for i, key in enumerate(hashes)
+        if parts[i] != LEFT_OUT and parts[first.setdefault(key, i)] != parts[i]
+    ]
+    if torn:
+        raise DataError(
+            f"{path} has {len(torn):,} exact copies in two parts: {listing(torn)}; leave the part of one of them empty"
+        )
+    # Groups that the parts of the data tear are torn in every run that keeps these parts, which says so.
+    held = parts if group_validation else np.where(parts == "validation", "train", parts)
+    if groups := sorted(set(_torn_groups(images, held)) - set(_torn_groups(images, images.parts))):
+        raise DataError(
+            f"{path} has {len(groups):,} groups in two parts: {listing(groups)}; "
+            "leave all but one of the parts of each empty, or split anew without split.file"
+        )
+    return parts

@@ -1,0 +1,1 @@
+"""Storage: folders, archives and arrays, read in place."""

@@ -1,0 +1,251 @@
+"""A directory or a .zip, read in place behind one small interface: `names`, `read`, `head`, `span`, `size`."""
+
+import lzma
+import os
+import posixpath
+import struct
+import threading
+import zipfile
+import zlib
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from tfvision.data.storage.spans import Span, open_span
+from tfvision.errors import DataError, listing, nearest
+from tfvision.system.cache import write_temporary
+
+MAX_FILE_BYTES = 1 << 30
+_LOCAL_HEADER = 30
+_READ_AHEAD = 256
+_BLOCK_BYTES = 1 << 20
+# What zipfile and the unpackers raise on damaged archives, names that are no UTF-8 and lies in local headers included.
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(OSError, EOFError, RuntimeError, ValueError),
+)
+
+
+class Directory:
+    """The files below a folder.
+
+    Args:
+        path: The folder. Links to folders are followed, each folder once.
+        only: Relative names to keep; all when None.
+
+    Attributes:
+        path: The folder.
+        names: Sorted relative names with forward slashes; hidden files are left out.
+    """
+
+    def __init__(self, path: Path, only: Iterable[str] | None = None):
+        self.path = path
+        self.names = tuple(sorted(_walk(path) if only is None else only))
+
+    def size(self, name: str) -> int:
+        """Return the size of a file in bytes."""
+        return (self.path / name).stat().st_size
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a file.
+
+        Raises:
+            DataError: The file is gone, larger than 1 GiB, or may not be read.
+        """
+        path = os.path.join(self.path, name)  # Path objects take longer than the file
+        try:
+            with open(path, "rb", buffering=0) as file:
+                _check_size(path, os.fstat(file.fileno()).st_size)
+                return file.read()
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+
+    def head(self, name: str, size: int) -> bytes:
+        """Return up to `size` bytes from the beginning of a file.
+
+        Raises:
+            DataError: It may not be read.
+        """
+        span = self.span(name)
+        return span.read(min(size, span.size), 0)
+
+    def span(self, name: str) -> Span:
+        """Open a file of any size, to be read at any place.
+
+        Raises:
+            DataError: It may not be read.
+        """
+        return open_span(self.path / name)
+
+
+class Zip:
+    """The members of a .zip, read in place from any number of threads.
+
+    Stored and deflated members are read at their offset without a lock: `zipfile` takes one for
+    each read, and its count of open members is not safe between threads.
+
+    Args:
+        path: The .zip file.
+
+    Attributes:
+        path: The .zip file.
+        names: Sorted names with forward slashes; folders and hidden files are left out.
+
+    Raises:
+        DataError: The file is no zip, is damaged or is encrypted.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._lock = threading.Lock()
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except _DAMAGE as error:
+            raise DataError(f"cannot open {path}: {error}; expected a whole .zip, copy or download it again") from error
+        self._members = {
+            name: info
+            for info in self._zip.infolist()
+            if info.filename
+            and not info.is_dir()
+            and _is_visible(name := posixpath.normpath(info.filename.replace("\\", "/")).lstrip("/"))
+        }
+        locked = [name for name, info in self._members.items() if info.flag_bits & 1]
+        if locked:
+            raise DataError(
+                f"{path} is encrypted ({listing(locked, 1)}); unpack it with its password and give the folder"
+            )
+        self.names = tuple(sorted(self._members))
+
+    def size(self, name: str) -> int:
+        """Return the unpacked size of a member in bytes."""
+        return self._members[name].file_size
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a member.
+
+        Raises:
+            DataError: The member is damaged or larger than 1 GiB.
+        """
+        info = self._members[name]
+        _check_size(f"{self.path}/{name}", max(info.file_size, info.compress_size))
+        try:
+            if hasattr(os, "pread") and info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                return self._read_at_offset(info)
+            with self._lock:
+                return self._zip.read(info)
+        except _DAMAGE as error:
+            raise self._damaged(name, error) from error
+
+    def head(self, name: str, size: int) -> bytes:
+        """Return up to `size` bytes from the beginning of a member.
+
+        Raises:
+            DataError: It is damaged there.
+        """
+        try:
+            with self._zip.open(self._members[name]) as member:
+                return member.read(size)
+        except _DAMAGE as error:
+            raise self._damaged(name, error) from error
+
+    def span(self, name: str) -> Span:
+        """Open a member of any size, to be read at any place; a compressed one is unpacked to a temporary file.
+
+        Raises:
+            DataError: The member is damaged, or there is no space to unpack it.
+        """
+        info = self._members[name]
+        title = f"{self.path}/{name}"
+        try:
+            with self._zip.open(info) as member:
+                blocks = iter(lambda: member.read(_BLOCK_BYTES), b"")
+                if info.compress_type != zipfile.ZIP_STORED:
+                    return Span(write_temporary(blocks, info.file_size, title), 0, info.file_size, title)
+                for _ in blocks:  # the checksum is compared at the end
+                    pass
+            # A file of its own: the other one is closed with the ZipFile, which may go before the span.
+            whole = open_span(self.path)
+            start = info.header_offset + _data_start(whole.read(_LOCAL_HEADER, info.header_offset))
+            return replace(whole, start=start, size=info.file_size, name=title)
+        except _DAMAGE as error:
+            raise self._damaged(name, error) from error
+
+    def _damaged(self, name: str, error: Exception) -> DataError:
+        return DataError(f"{self.path} is damaged at {name}: {error}; copy or download it again")
+
+    def _read_at_offset(self, info: zipfile.ZipInfo) -> bytes:
+        descriptor = self._zip.fp.fileno()
+        guess = _LOCAL_HEADER + len(info.filename) + _READ_AHEAD + info.compress_size
+        block = os.pread(descriptor, guess, info.header_offset)
+        if block[:4] != b"PK\x03\x04" or len(block) < _LOCAL_HEADER:
+            raise zipfile.BadZipFile("no member starts here")
+        start = _data_start(block)
+        data = block[start : start + info.compress_size]
+        if len(data) < info.compress_size:
+            data = os.pread(descriptor, info.compress_size, info.header_offset + start)
+        if info.compress_type == zipfile.ZIP_DEFLATED:
+            # One byte above what is declared is enough to notice a member that unpacks to more.
+            data = zlib.decompressobj(-15).decompress(data, info.file_size + 1)
+        if len(data) != info.file_size or zlib.crc32(data) != info.CRC:
+            raise zipfile.BadZipFile("wrong length or checksum")
+        return data
+
+
+Storage = Directory | Zip
+
+
+def open_storage(path: Path | str) -> Storage:
+    """Open a folder or a .zip.
+
+    Raises:
+        DataError: There is no such path, or it is neither.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        return Directory(path)
+    if not path.exists():
+        siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise DataError(
+            f"no such data: {path}{nearest(path.name, siblings)}; give a folder, a .zip, a CSV, .npy, .npz or HDF5 file, or digits"
+        )
+    if path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
+        return Zip(path)
+    raise DataError(f"{path} is no folder, .zip, CSV, .npy, .npz or HDF5 file; give one of these, or digits")
+
+
+def _data_start(header: bytes) -> int:
+    """Return where a member's data begin: its local name and extra field may be longer than those of the directory."""
+    return _LOCAL_HEADER + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+
+
+def _walk(root: Path) -> list[str]:
+    names, seen, pending = [], set(), [(root, "")]
+    while pending:
+        folder, prefix = pending.pop()
+        real = os.path.realpath(folder)
+        if real in seen:
+            continue
+        seen.add(real)
+        try:
+            entries = list(os.scandir(folder))
+        except OSError as error:
+            raise DataError(
+                f"cannot read the folder {folder}: {error.strerror or error}; check its permissions"
+            ) from error
+        for entry in entries:
+            if not _is_visible(entry.name):
+                continue
+            if entry.is_dir():
+                pending.append((Path(entry.path), f"{prefix}{entry.name}/"))
+            elif entry.is_file():
+                names.append(f"{prefix}{entry.name}")
+    return names
+
+
+def _is_visible(name: str) -> bool:
+    return not any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+
+
+def _check_size(name: Path | str, size: int) -> None:
+    if size > MAX_FILE_BYTES:
+        raise DataError(f"{name} has {size:,} bytes, more than the {MAX_FILE_BYTES:,} allowed; remove it")

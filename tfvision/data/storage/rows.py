@@ -1,0 +1,73 @@
+"""The rows of an array in a file, each read when it is asked for."""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+
+from tfvision.data.storage.spans import Span
+
+_BLOCK_BYTES = 16 << 20
+
+
+class Rows(Protocol):
+    """What NumPy arrays, HDF5 datasets and `FileRows` have in common."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def __getitem__(self, key: Any) -> np.ndarray: ...
+
+
+class FileRows:
+    """An array that lies uncompressed in a file, in blocks of whole rows.
+
+    Args:
+        span: Where it lies.
+        shape: (n, ...).
+        dtype: Of the values; any byte order.
+        starts: int64 (blocks,), the place of each block in the span.
+        rows_per_block: Rows in a block; the last block may hold fewer.
+    """
+
+    def __init__(self, span: Span, shape: tuple[int, ...], dtype: np.dtype, starts: np.ndarray, rows_per_block: int):
+        self.shape, self.dtype = shape, dtype
+        self._span, self._starts, self._rows_per_block = span, starts, rows_per_block
+        self._row_bytes = row_bytes(shape, dtype)
+
+    def __getitem__(self, key: int | slice) -> np.ndarray:
+        """Return one row, read-only, or a stack of them.
+
+        Raises:
+            DataError: The file cannot be read.
+        """
+        if isinstance(key, slice):
+            return np.stack([self[i] for i in range(*key.indices(self.shape[0]))])
+        if not 0 <= key < self.shape[0]:
+            raise IndexError(f"row {key} of {self.shape[0]}")
+        block, place = divmod(key, self._rows_per_block)
+        data = self._span.read(self._row_bytes, int(self._starts[block]) + place * self._row_bytes)
+        return np.frombuffer(data, self.dtype).reshape(self.shape[1:])
+
+
+def row_bytes(shape: tuple[int, ...], dtype: np.dtype) -> int:
+    """Return the size of one row in bytes, without overflow whatever a header claims."""
+    size = dtype.itemsize
+    for side in shape[1:]:
+        size *= int(side)
+    return size
+
+
+def row_blocks(rows: Rows, multiple: int = 1) -> Iterator[np.ndarray]:
+    """Yield all rows in blocks of about 16 MiB.
+
+    Args:
+        rows: (n, ...).
+        multiple: Take a multiple of so many rows, so that no chunk of a file is unpacked twice, as long as that
+            many rows are not too large for the memory.
+    """
+    step = max(1, _BLOCK_BYTES // max(1, row_bytes(rows.shape, rows.dtype)))
+    if multiple <= 4 * step:
+        step = max(multiple, step // multiple * multiple)
+    for start in range(0, rows.shape[0], step):
+        yield rows[start : start + step]
