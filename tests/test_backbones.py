@@ -14,9 +14,9 @@ from keras.src.utils import file_utils
 
 from tfvision.data.pixels.resize import Resize
 from tfvision.errors import UsageError
-from tfvision.models.backbones import BACKBONES
+from tfvision.models.backbones.families import Backbone
+from tfvision.models.backbones.table import BACKBONES
 from tfvision.models.classifier import build_classifier, computing_in
-from tfvision.models.families import Backbone
 from tfvision.models.freezing import backbone_layers, count_parameters, stage_layers, unfreeze
 from tfvision.models.weights import load_backbone_weights
 from tfvision.runs import ModelFacts

@@ -7,7 +7,7 @@ import pytest
 from tfvision.errors import UsageError
 from tfvision.models.classifier import build_localizer, task_of
 from tfvision.models.freezing import count_parameters, unfreeze
-from tfvision.models.heads import build_box_head
+from tfvision.models.heads.heads import build_box_head
 
 SMALL = {"image_size": 32, "weights": "none", "backbone_options": {"filters": [8], "kernel_size": 3, "pools": [4]}}
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype("float32")

@@ -226,7 +226,7 @@ def test_predict_with_what_is_no_model(tmp_path: Path, colours: Path, capsys: py
 
 
 def test_list_backbones_shows_all(capsys: pytest.CaptureFixture) -> None:
-    from tfvision.models.backbones import BACKBONES
+    from tfvision.models.backbones.table import BACKBONES
 
     assert main(["list", "backbones"]) == 0
     text = capsys.readouterr().out

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pytest
 
-from tfvision.models.backbones import BACKBONES
+from tfvision.models.backbones.table import BACKBONES
 from tfvision.models.classifier import build_classifier
 from tfvision.models.cut import Cut, cut_model
 from tfvision.models.freezing import unfreeze
-from tfvision.models.heads import build_head
+from tfvision.models.heads.heads import build_head
 
 # One backbone of each family at its smallest, and where it is opened.
 FAMILIES = {

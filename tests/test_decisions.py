@@ -15,7 +15,6 @@ from tfvision.cli import main
 from tfvision.data.sources.open import open_images
 from tfvision.decisions import choose_temperature, choose_threshold
 from tfvision.errors import RunError, UsageError
-from tfvision.evaluation.decision import Decision, softmax
 from tfvision.evaluation.objectives import Objective, parse_objective
 from tfvision.evaluation.paired import paired_differences
 from tfvision.evaluation.predictions import Predictions, read_predictions
@@ -25,6 +24,7 @@ from tfvision.evaluation.thresholds import _objective_along, _search, choose_off
 from tfvision.experiment import train_from_config
 from tfvision.export import savedmodel
 from tfvision.export.savedmodel import publish, write_saved_model
+from tfvision.models.decision import Decision, softmax
 from tfvision.prediction import load_predictor, predict_images
 from tfvision.runs import ModelFacts, open_run, read_facts, replace_facts
 

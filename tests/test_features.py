@@ -23,7 +23,7 @@ from tfvision.errors import DataError, UsageError
 from tfvision.experiment import set_seed
 from tfvision.models.cut import cut_model
 from tfvision.models.freezing import unfreeze
-from tfvision.models.heads import build_head
+from tfvision.models.heads.heads import build_head
 from tfvision.training.config import TrainConfig
 from tfvision.training.features import TrunkFeatures, trunk_key
 from tfvision.training.fit import fit_phases

@@ -15,12 +15,12 @@ from tfvision.data.pixels.resize import Resize
 from tfvision.errors import DataError, UsageError
 from tfvision.experiment import _name, train_from_config
 from tfvision.export.run import export_run
-from tfvision.models.backbones import backbone_facts, default_image_size
+from tfvision.models.backbones.graph import copied, copy_onto
+from tfvision.models.backbones.hub_graph import _deepest, load_hub_weights
+from tfvision.models.backbones.table import backbone_facts, default_image_size
 from tfvision.models.classifier import build_classifier, build_localizer, computing_in
 from tfvision.models.cut import cut_model
 from tfvision.models.freezing import backbone_layers, numbered_stages, trains_batch_norm, unfreeze
-from tfvision.models.graph import copied, copy_onto
-from tfvision.models.hub import _deepest, load_hub_weights
 from tfvision.models.options import HeadOptions
 from tfvision.runs import ModelFacts, Run, load_model, save_model
 from tfvision.training.options import Phase
@@ -219,7 +219,7 @@ def test_of_what_stays_whole_the_deepest_output_is_taken(
     def refuse(*_: object) -> None:
         raise NotImplementedError
 
-    monkeypatch.setattr("tfvision.models.hub.copy_onto", refuse)
+    monkeypatch.setattr("tfvision.models.backbones.hub_graph.copy_onto", refuse)
     whole = build_classifier(presets["hgnet_v2"], 3, image_size=SIDE)
     assert (len(backbone_layers(apart)), len(backbone_layers(whole))) == (2, 1)
     np.testing.assert_allclose(features(whole)(pixels), features(apart)(pixels), rtol=1e-5, atol=1e-6)

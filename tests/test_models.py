@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tfvision.errors import UsageError
-from tfvision.models.backbones import BACKBONES, default_image_size
+from tfvision.models.backbones.table import BACKBONES, default_image_size
 from tfvision.models.classifier import build_classifier
 from tfvision.models.freezing import backbone_layers, count_parameters, trains_batch_norm, unfreeze
-from tfvision.models.heads import HEAD
+from tfvision.models.heads.heads import HEAD
 
 
 def pixels(count: int = 3, side: int = 64) -> np.ndarray:

@@ -24,8 +24,8 @@ from tfvision.evaluation.predictions import class_probabilities, read_prediction
 from tfvision.experiment import train_from_config
 from tfvision.export import check
 from tfvision.models.classifier import build_classifier
+from tfvision.models.heads.shallow_heads import LinearHead, attach_head, is_stepped
 from tfvision.models.options import HeadOptions, SmallCnnOptions
-from tfvision.models.shallow_heads import LinearHead, attach_head, is_stepped
 from tfvision.prediction import load_predictor
 from tfvision.runs import open_run
 from tfvision.training.config import TrainConfig

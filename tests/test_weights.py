@@ -12,7 +12,7 @@ import pytest
 
 from tfvision.data.pixels.resize import Resize
 from tfvision.errors import TfvisionError, UsageError
-from tfvision.models.backbones import BACKBONES
+from tfvision.models.backbones.table import BACKBONES
 from tfvision.models.classifier import build_classifier, is_pretrained
 from tfvision.models.freezing import backbone_layers, count_parameters
 from tfvision.models.weights import find_weights, load_backbone_weights

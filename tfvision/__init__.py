@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from tfvision.data.sources.arrays import images_from_arrays as images_from_arrays
     from tfvision.data.sources.open import open_images as open_images
     from tfvision.experiment import train as train
-    from tfvision.models.backbones import BACKBONES as BACKBONES
+    from tfvision.models.backbones.table import BACKBONES as BACKBONES
     from tfvision.models.classifier import build_classifier as build_classifier
     from tfvision.models.classifier import build_localizer as build_localizer
     from tfvision.models.freezing import count_parameters as count_parameters
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Loaded when first asked for: `import tfvision` takes no second, TensorFlow several.
 _PUBLIC = {
-    "BACKBONES": "tfvision.models.backbones",
+    "BACKBONES": "tfvision.models.backbones.table",
     "Phase": "tfvision.training.options",
     "build_classifier": "tfvision.models.classifier",
     "build_localizer": "tfvision.models.classifier",

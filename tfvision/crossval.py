@@ -20,7 +20,7 @@ from tfvision.evaluation.box_predictions import read_box_predictions, write_box_
 from tfvision.evaluation.predictions import join_parts, read_predictions, write_predictions
 from tfvision.evaluation.voting import vote
 from tfvision.experiment import train_from_config
-from tfvision.models.backbones import backbone_facts, plain_name
+from tfvision.models.backbones.table import backbone_facts, plain_name
 from tfvision.report.crossval import write_crossval_report
 from tfvision.results import compute_part
 from tfvision.runs import CONFIG, METRICS, PREDICTIONS, VOTES, Run, refuse_existing

@@ -4,13 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 from tfvision.errors import DataError, UsageError
-from tfvision.evaluation.decision import Decision
 from tfvision.evaluation.objectives import parse_objective
 from tfvision.evaluation.paired import Difference, paired_differences
 from tfvision.evaluation.plots import plot_calibration
 from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.evaluation.temperature import fit_temperature
 from tfvision.evaluation.thresholds import choose_offsets
+from tfvision.models.decision import Decision
 from tfvision.report.page import write_report
 from tfvision.runs import DECISION, MODEL, PLOTS, PREDICTIONS, Run, replace_facts, training_alone
 from tfvision.system.files import read_json, write_json

@@ -21,7 +21,7 @@ from tfvision.data.splits.split import HELD_OUT
 from tfvision.data.splits.splits_file import describe_splits
 from tfvision.data.splits.stratify import PARTS
 from tfvision.errors import UsageError
-from tfvision.models.backbones import backbone_facts, default_image_size, plain_name
+from tfvision.models.backbones.table import backbone_facts, default_image_size, plain_name
 from tfvision.models.weights import find_weights
 from tfvision.plan import describe_plan, summarize
 from tfvision.preparation import Prepared, prepare_images

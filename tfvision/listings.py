@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tfvision.config.recipes import header, recipes
-from tfvision.models.backbones import BACKBONES
+from tfvision.models.backbones.table import BACKBONES
 from tfvision.models.weights import find_weights
 from tfvision.system.terminal import console, say_result, size_text
 from tfvision.training.feature_store import clear_stores, list_stores, stores_folder

@@ -7,7 +7,7 @@ import numpy as np
 
 from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.images.imageset import ImageSet
-from tfvision.models.heads import HEAD
+from tfvision.models.heads.heads import HEAD
 from tfvision.tasks import has_boxes, has_classes
 from tfvision.training.config import TrainConfig
 from tfvision.training.options import Phase

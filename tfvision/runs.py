@@ -19,9 +19,9 @@ from tfvision.config.yaml import load_yaml
 from tfvision.data.pixels.resize import Resize
 from tfvision.errors import DataError, RunError, UsageError, one_line
 from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions
-from tfvision.evaluation.decision import Decision
 from tfvision.evaluation.predictions import Predictions, read_predictions
-from tfvision.models.hub import require_hub
+from tfvision.models.backbones.hub_presets import require_hub
+from tfvision.models.decision import Decision
 from tfvision.models.weights_file import check_weights_file
 from tfvision.system.files import remove_abandoned, replacing, write_text
 from tfvision.system.locks import locked

@@ -10,7 +10,7 @@ from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import UsageError
 from tfvision.experiment import Experiment, begin_run, first_files
-from tfvision.models.shallow_heads import attach_head
+from tfvision.models.heads.shallow_heads import attach_head
 from tfvision.plan import summarize
 from tfvision.report.comparison import write_comparison
 from tfvision.results import plot_samples, scored_parts, write_results

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from tfvision.errors import DataError
-from tfvision.evaluation.decision import Decision
+from tfvision.models.decision import Decision
 from tfvision.system.files import replacing
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from tfvision.evaluation.decision import log_probabilities, softmax
+from tfvision.models.decision import log_probabilities, softmax
 
 _HIGHEST = 20.0
 

@@ -6,8 +6,8 @@ A threshold on p(positive) of two classes is an offset of its log-odds, so two c
 import numpy as np
 
 from tfvision.errors import RunError
-from tfvision.evaluation.decision import log_probabilities
 from tfvision.evaluation.objectives import Objective
+from tfvision.models.decision import log_probabilities
 
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the way from the offsets that need no data to those that data asks for
 _FOLDS, _REPEATS, _SWEEPS = 5, 4, 4

@@ -14,7 +14,7 @@ from tfvision.data.boxes.geometry import box_ious
 from tfvision.data.boxes.orientation import UPRIGHT
 from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import RunError
-from tfvision.evaluation.decision import Decision
+from tfvision.models.decision import Decision
 from tfvision.tasks import BOX, PROBABILITIES
 
 LARGEST_DIFFERENCE = 1e-5  # of any probability, and of a corner as a share of the image's side, decoded images in

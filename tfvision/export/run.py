@@ -10,10 +10,10 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.data.images.scan import scan
 from tfvision.data.sources.open import open_images
 from tfvision.errors import DataError
-from tfvision.evaluation.decision import Decision
 from tfvision.export.check import Agreement, check_saved_model
 from tfvision.export.savedmodel import publish, write_saved_model
-from tfvision.models.shallow_heads import is_stepped
+from tfvision.models.decision import Decision
+from tfvision.models.heads.shallow_heads import is_stepped
 from tfvision.prediction import KerasPredictor
 from tfvision.runs import Run
 from tfvision.tasks import has_boxes

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfvision.data.boxes.resizing import predicted_boxes
 from tfvision.data.pixels.resize import resize_images
 from tfvision.errors import RunError
-from tfvision.evaluation.decision import Decision, least_probability
+from tfvision.models.decision import Decision, least_probability
 from tfvision.prediction import FACTS_FILE, newest_version
 from tfvision.runs import ModelFacts
 from tfvision.system.files import remove_abandoned

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfvision.errors import UsageError
-from tfvision.models.architectures import build_backbone
-from tfvision.models.backbones import backbone_facts, plain_name
+from tfvision.models.backbones.build import build_backbone
+from tfvision.models.backbones.graph import number_from_zero
+from tfvision.models.backbones.table import backbone_facts, plain_name
 from tfvision.models.freezing import backbone_layers, unfreeze
-from tfvision.models.graph import number_from_zero
-from tfvision.models.heads import HEAD, build_box_head, build_head
+from tfvision.models.heads.heads import HEAD, build_box_head, build_head
 from tfvision.models.weights import load_backbone_weights
 from tfvision.tasks import BOTH, BOX, CLASSIFY, LOCALIZE
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tfvision.models.heads import HEAD
+from tfvision.models.heads.heads import HEAD
 
 if TYPE_CHECKING:
     import keras

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from tfvision.errors import UsageError, nearest
-from tfvision.models.architectures import BEFORE
-from tfvision.models.backbones import BACKBONES, HUB, plain_name
-from tfvision.models.families import Backbone
-from tfvision.models.heads import HEAD
+from tfvision.models.backbones.families import HUB, Backbone
+from tfvision.models.backbones.preprocessing import BEFORE
+from tfvision.models.backbones.table import BACKBONES, plain_name
+from tfvision.models.heads.heads import HEAD
 
 if TYPE_CHECKING:
     import keras

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfvision.errors import UsageError, one_line
-from tfvision.models.architectures import BEFORE
-from tfvision.models.backbones import backbone_facts
-from tfvision.models.families import Backbone
-from tfvision.models.heads import HEAD
-from tfvision.models.hub import hub_weights, load_hub_weights
+from tfvision.models.backbones.families import Backbone
+from tfvision.models.backbones.hub_graph import load_hub_weights
+from tfvision.models.backbones.hub_presets import hub_weights
+from tfvision.models.backbones.preprocessing import BEFORE
+from tfvision.models.backbones.table import backbone_facts
+from tfvision.models.heads.heads import HEAD
 from tfvision.models.weights_file import check_weights_file, operation_names, refusing_damage
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _load(model: "keras.Model", backbone: str, facts: Backbone, path: Path) -> N
         if facts.builder == "hub":
             load_hub_weights(model, backbone, facts, path)
             return
-        from tfvision.models.convnext import load_stock_weights
+        from tfvision.models.backbones.convnext import load_stock_weights
 
         load_stock_weights(model, facts, path)
 

@@ -10,7 +10,7 @@ from tfvision.box_results import plot_ious
 from tfvision.config.yaml import to_yaml
 from tfvision.evaluation.box_predictions import read_box_predictions
 from tfvision.evaluation.plots import plot_confusion_matrix
-from tfvision.models.backbones import plain_name
+from tfvision.models.backbones.table import plain_name
 from tfvision.report.page import page_template
 from tfvision.report.pictures import data_uri
 from tfvision.runs import PLOTS, PREDICTIONS, REPORT, VOTES

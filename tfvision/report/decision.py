@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tfvision.evaluation.decision import Decision
+from tfvision.models.decision import Decision
 from tfvision.report.differences import difference_table
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from tfvision.config.options import from_dict, option
 from tfvision.errors import UsageError
-from tfvision.models.backbones import backbone_facts
+from tfvision.models.backbones.table import backbone_facts
 from tfvision.models.weights import find_weights
 from tfvision.search.space import Space, overlay, parse_space
 from tfvision.tasks import has_boxes

@@ -10,7 +10,7 @@ from tfvision.data.batches.balance import class_weights
 from tfvision.data.batches.pipeline import encode_labels
 from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import UsageError
-from tfvision.models.heads import HEAD
+from tfvision.models.heads.heads import HEAD
 from tfvision.system.terminal import console
 from tfvision.training.checkpoints import PhaseState
 from tfvision.training.epochs import epoch_row, record_epoch

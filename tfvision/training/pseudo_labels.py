@@ -15,10 +15,10 @@ import numpy as np
 from tfvision.data.batches.pipeline import evaluation_batches
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.images.joined import join_images
-from tfvision.evaluation.decision import Decision
 from tfvision.evaluation.inference import run_model
 from tfvision.evaluation.predictions import class_probabilities
 from tfvision.evaluation.temperature import fit_temperature
+from tfvision.models.decision import Decision
 from tfvision.system.files import replacing
 from tfvision.system.terminal import console
 from tfvision.training.options import Phase, PseudoLabelOptions

@@ -9,7 +9,7 @@ import numpy as np
 from tfvision.data.batches.balance import class_weights
 from tfvision.errors import RunError, UsageError, nearest
 from tfvision.evaluation.predictions import class_probabilities
-from tfvision.models.shallow_heads import Scaling
+from tfvision.models.heads.shallow_heads import Scaling
 from tfvision.training.config import TrainConfig
 from tfvision.training.options import ShallowOptions
 from tfvision.training.shallow.features import run_tail

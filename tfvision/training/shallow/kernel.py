@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 
-from tfvision.models.shallow_heads import KernelHead
+from tfvision.models.heads.shallow_heads import KernelHead
 from tfvision.system.terminal import ProgressLine
 from tfvision.training.shallow.calibration import apply_temperature, fit_temperature
 from tfvision.training.shallow.problem import Candidate, Fitted, Problem, choose

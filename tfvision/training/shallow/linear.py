@@ -2,7 +2,7 @@
 
 import warnings
 
-from tfvision.models.shallow_heads import LinearHead
+from tfvision.models.heads.shallow_heads import LinearHead
 from tfvision.training.shallow.calibration import apply_temperature, fit_temperature
 from tfvision.training.shallow.problem import Candidate, Fitted, Problem, choose
 

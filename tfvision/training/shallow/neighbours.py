@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfvision.models.shallow_heads import NeighbourHead
+from tfvision.models.heads.shallow_heads import NeighbourHead
 from tfvision.training.shallow.problem import Candidate, Fitted, Problem, choose
 
 _GRID = (1, 3, 5, 10, 20, 50)

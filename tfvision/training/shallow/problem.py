@@ -8,7 +8,7 @@ import numpy as np
 
 from tfvision.evaluation.predictions import class_probabilities
 from tfvision.evaluation.scores import weighted_scores
-from tfvision.models.shallow_heads import Head
+from tfvision.models.heads.shallow_heads import Head
 from tfvision.system.terminal import console
 from tfvision.training.options import ShallowOptions
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfvision.errors import UsageError
-from tfvision.models.shallow_heads import TreeHead
+from tfvision.models.heads.shallow_heads import TreeHead
 from tfvision.system.terminal import ProgressLine
 from tfvision.training.shallow.problem import Candidate, Fitted, Problem, choose
 

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfvision.models.architectures import stock_model
-from tfvision.models.families import Backbone
-from tfvision.models.graph import copied, copy_onto
+from tfvision.models.backbones.families import Backbone
+from tfvision.models.backbones.graph import copied, copy_onto
+from tfvision.models.backbones.stock import stock_model
 
 if TYPE_CHECKING:
     import keras

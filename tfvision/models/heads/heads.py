@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfvision.errors import UsageError
-from tfvision.models.box_heads import BOX_HEADS, box_of_grid, box_of_maps, box_of_vector
+from tfvision.models.heads.box_heads import BOX_HEADS, box_of_grid, box_of_maps, box_of_vector
 from tfvision.tasks import BOX, PROBABILITIES
 
 if TYPE_CHECKING:

@@ -1,16 +1,14 @@
 """BACKBONES: one table of facts about every backbone; `hub/...` names the presets of KerasHub beside them.
 
 A further model is one entry, a further family one small function in `families`. Nothing here imports Keras, so that
-`tfvision list backbones` answers at once; `architectures` builds what the table names.
+`tfvision list backbones` answers at once; `build` builds what the table names.
 """
 
 import re
 
 from tfvision.errors import UsageError, nearest
-from tfvision.models import families
-from tfvision.models.families import Backbone
-
-HUB = "hub/"  # what stands before the name of a preset of KerasHub, or the path of its folder
+from tfvision.models.backbones import families
+from tfvision.models.backbones.families import HUB, Backbone
 
 BACKBONES: dict[str, Backbone] = {
     "small_cnn": families.small_cnn(53_696),
@@ -73,7 +71,7 @@ def backbone_facts(name: str) -> Backbone:
         UsageError: No such backbone; the nearest one is named. See also `hub_facts`.
     """
     if name.startswith(HUB):
-        from tfvision.models.hub import hub_facts
+        from tfvision.models.backbones.hub_presets import hub_facts
 
         return hub_facts(name)
     if name not in BACKBONES:

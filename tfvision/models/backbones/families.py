@@ -262,3 +262,6 @@ def _numbered(name: str, first: int, last: int) -> tuple[str, ...]:
 
 def _tf_kernels(name: str) -> tuple[str, ...]:
     return (f"{name}_weights_tf_dim_ordering_tf_kernels_notop.h5",)
+
+
+HUB = "hub/"  # what stands before the name of a preset of KerasHub, or the path of its folder

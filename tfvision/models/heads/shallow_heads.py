@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from tfvision.models.heads import HEAD
+from tfvision.models.heads.heads import HEAD
 
 if TYPE_CHECKING:
     import keras

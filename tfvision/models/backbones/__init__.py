@@ -1,0 +1,1 @@
+"""Backbones: facts about every one of them, and their graphs."""

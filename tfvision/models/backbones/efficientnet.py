@@ -1,0 +1,32 @@
+"""EfficientNet with its second rescaling."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from tfvision.models.backbones.families import Backbone
+from tfvision.models.backbones.preprocessing import _DEVIATION
+from tfvision.models.backbones.stock import stock_model
+
+if TYPE_CHECKING:
+    import keras
+
+
+def efficientnet(pixels: "keras.KerasTensor", facts: Backbone) -> "keras.KerasTensor":
+    """Add EfficientNet as `weights="imagenet"` builds it.
+
+    Its ImageNet weights divide by the square root of the deviation where they should divide by the deviation, and
+    only a constructor that is told `imagenet` makes good for it, with one more rescaling after the normalization.
+    Here it always stands there, so that one graph serves ImageNet weights, own files and training from scratch.
+    """
+    import keras
+
+    from tfvision.models.backbones.graph import copied, copy_onto
+
+    def copy(operation: "keras.Operation") -> Any:
+        if not isinstance(operation, keras.layers.Normalization):
+            return copied(operation)
+        normalize = copied(operation)
+        rescale = keras.layers.Rescaling([1 / math.sqrt(deviation) for deviation in _DEVIATION], dtype="float32")
+        return lambda x: rescale(normalize(x))
+
+    return copy_onto(stock_model(facts, input_shape=pixels.shape[1:]), pixels, copy)

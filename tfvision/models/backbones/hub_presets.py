@@ -1,0 +1,198 @@
+"""hub_presets"""
+
+import importlib.util
+import inspect
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfvision.errors import UsageError, nearest, one_line
+from tfvision.models.backbones.families import HUB, Backbone, sizes_up_to
+from tfvision.system.device import quiet_start
+
+_FILES = ("model.weights.h5", "model.weights.json")  # of a preset's weights, whole or in shards
+
+_CONVERTER = "image_converter.json"
+
+
+def hub_facts(name: str) -> Backbone:
+    """Return what a preset says of itself.
+
+    Args:
+        name: `hub/` and a preset's name (`hub/resnet_18_imagenet`), an address (`hub/hf://timm/resnet18.a1_in1k`), or a
+            folder that `save_to_preset` wrote (`hub/./folder`, `hub//data/folder`).
+
+    Returns:
+        An entry as in BACKBONES. `options` has the preset, and `fixed`: the side that a network of position embeddings
+        was trained at, else None. Stages are found in the names of the layers, see `numbered_stages`.
+
+    Raises:
+        UsageError: KerasHub is not installed; no such preset (the nearest is named), or one of text; it cannot be
+            downloaded, is damaged or does not say how pixels are scaled.
+    """
+    preset = name.removeprefix(HUB)
+    keras_hub = require_hub(name)
+    config = Path(preset, "config.json")
+    if not _is_folder(preset):
+        _check_known(name, keras_hub)
+        return _facts(name, 0)
+    if not config.is_file():
+        raise UsageError(
+            f"{name}: {preset} holds no config.json; expected a folder that KerasHub's save_to_preset wrote"
+        )
+    return _facts(name, config.stat().st_mtime_ns)
+
+
+def require_hub(what: str) -> Any:
+    """Import KerasHub.
+
+    Args:
+        what: What needs it, for the error.
+
+    Raises:
+        UsageError: It is not installed, or does not start.
+    """
+    if importlib.util.find_spec("keras_hub") is None:
+        raise UsageError(f"{what} needs keras-hub; install it with: pip install 'tfvision[hub]'")
+    try:
+        with quiet_start():
+            import keras_hub
+    except ImportError as error:
+        raise UsageError(
+            f"{what}: keras-hub does not start ({one_line(error) or type(error).__name__}); try pip install --upgrade 'tfvision[hub]'"
+        ) from None
+    for noisy in ("kagglehub", "huggingface_hub.utils._http", "absl"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    return keras_hub
+
+
+def hub_weights(name: str) -> Path | None:
+    """Return the file of a preset's weights where it is a folder, None where KerasHub knows where they are.
+
+    Raises:
+        UsageError: The folder holds none.
+    """
+    preset = name.removeprefix(HUB)
+    if not _is_folder(preset):
+        return None
+    found = next((Path(preset, file) for file in _FILES if Path(preset, file).is_file()), None)
+    if found is None:
+        raise UsageError(
+            f"{name} has no {_FILES[0]}; train it from scratch with --weights none, or give another preset"
+        )
+    return found
+
+
+@lru_cache(maxsize=16)
+def _facts(name: str, written: int) -> Backbone:
+    """Read a preset; `written` tells a folder that changed from one that did not."""
+    import keras_hub
+    from keras_hub.src.utils.preset_utils import get_preset_loader  # nothing public reads a preset without building it
+
+    preset = name.removeprefix(HUB)
+    with refusing(name):
+        loader = get_preset_loader(preset)
+        kind = loader.check_backbone_class()
+        if not _is_image(kind, keras_hub):
+            raise _no_image(name, kind)
+        try:
+            converter = keras_hub.layers.ImageConverter.from_preset(preset)
+        except FileNotFoundError:
+            raise UsageError(
+                f"{name} has no {_CONVERTER}, which says how pixels are scaled; write it with "
+                "keras_hub.layers.ImageConverter(image_size=..., scale=..., offset=...).save_to_preset(folder)"
+            ) from None
+    shape = loader.config.get("config", {}).get("image_shape") or (None,)
+    own = converter.image_size[0] if converter.image_size else None
+    options, patch = inspect.signature(kind).parameters, _patch(loader.config.get("config", {}))
+    fixed = shape[0] or (own if "patch_size" in options else None)
+    if "position_embedding_shape" in options:  # which are interpolated to any other size
+        fixed = None
+    return Backbone(
+        kind.__name__.removesuffix("Backbone"),
+        "hub",
+        "hub",
+        kind.presets.get(preset, {}).get("metadata", {}).get("params", 0),
+        (),
+        sizes=(fixed,) if fixed else tuple(size // patch * patch for size in sizes_up_to(own or 224)),
+        minimum=1 if fixed else 32,
+        options={
+            "preset": preset,
+            "fixed": fixed,
+            "scale": _plain(converter.scale, 1.0),
+            "offset": _plain(converter.offset, 0.0),
+        },
+    )
+
+
+def _patch(options: Mapping[str, Any]) -> int:
+    """Return the side of a patch in pixels, 1 where there are none."""
+    patch = options.get("patch_size") or 1
+    return int(patch if isinstance(patch, (int, float)) else patch[0])
+
+
+@contextmanager
+def refusing(name: str) -> Iterator[None]:
+    """Turn what KerasHub raises into one line."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except Exception as error:  # files and networks fail in many ways
+        kind = type(error).__name__
+        if _is_folder(name.removeprefix(HUB)):
+            reason = f"cannot be built ({one_line(error) or kind}); expected a preset that KerasHub loads"
+        else:
+            reason = (
+                f"is not on this machine and could not be downloaded ({kind}); try again with a network, or give "
+                "the folder of a preset as hub//path/to/folder"
+            )
+        raise UsageError(f"{name} {reason}") from None
+
+
+def _check_known(name: str, keras_hub: Any) -> None:
+    """Refuse a name that KerasHub does not know, or knows as no image backbone, before it looks in the network."""
+    from keras_hub.src.utils.preset_utils import list_subclasses
+
+    preset = name.removeprefix(HUB)
+    kinds = [kind for kind in list_subclasses(keras_hub.models.Backbone) if preset in kind.presets]
+    if "://" in preset or any(_is_image(kind, keras_hub) for kind in kinds):
+        return
+    if kinds:
+        raise _no_image(name, kinds[0])
+    presets = keras_hub.models.Backbone.presets
+    raise UsageError(
+        f"unknown preset {preset!r} of KerasHub{nearest(preset, presets)}; "
+        "expected hub/PRESET, or the folder of one as hub/./folder or hub//path/to/folder"
+    )
+
+
+def _no_image(name: str, kind: type) -> UsageError:
+    return UsageError(
+        f"{name} is a {kind.__name__}; expected a backbone of images alone, such as hub/resnet_18_imagenet"
+    )
+
+
+def _is_folder(preset: str) -> bool:
+    return preset.startswith(("/", "."))
+
+
+def _is_image(kind: type, keras_hub: Any) -> bool:
+    """Tell whether a class of backbones sees images alone: it has a converter of images and no tokens."""
+    from keras_hub.src.utils.preset_utils import list_subclasses
+
+    if not issubclass(kind, keras_hub.models.Backbone):
+        return False
+    return any(each.backbone_cls is kind for each in list_subclasses(keras_hub.layers.ImageConverter)) and not any(
+        each.backbone_cls is kind for each in list_subclasses(keras_hub.models.Tokenizer)
+    )
+
+
+def _plain(value: Any, default: float) -> float | list[float]:
+    """Return a number, or a list of one for each channel."""
+    return default if value is None else np.asarray(value, np.float64).tolist()
