@@ -25,7 +25,7 @@ from tfvision.config.recipes import find_recipe
 from tfvision.config.yaml import load_yaml
 from tfvision.crossval import cross_validate
 from tfvision.evaluation.box_predictions import read_box_predictions
-from tfvision.runs import METRICS, PREDICTIONS
+from tfvision.runs.names import METRICS, PREDICTIONS
 from tfvision.system.terminal import console
 from tfvision.training.config import TrainConfig
 

@@ -29,7 +29,7 @@ from tfvision.data.pixels.resize import Resize
 from tfvision.data.sources.open import open_images
 from tfvision.experiment import set_seed
 from tfvision.models.classifier import build_classifier
-from tfvision.runs import ModelFacts, save_model
+from tfvision.models.model_file import ModelFacts, save_model
 from tfvision.system.terminal import console
 from tfvision.training.checkpoints import Checkpoints
 from tfvision.training.fit import compile_model, fit_phases

@@ -112,7 +112,7 @@ def read_history(run: Path) -> list[dict[str, str]]:
 
 
 def _difference(reference: Path, run: Path) -> str | None:
-    from tfvision.runs import open_run
+    from tfvision.runs.folder import open_run
 
     if read_history(reference) != read_history(run):
         return "another history"

@@ -18,8 +18,8 @@ from tfvision.models.backbones.families import Backbone
 from tfvision.models.backbones.table import BACKBONES
 from tfvision.models.classifier import build_classifier, computing_in
 from tfvision.models.freezing import backbone_layers, count_parameters, stage_layers, unfreeze
+from tfvision.models.model_file import ModelFacts
 from tfvision.models.weights import load_backbone_weights
-from tfvision.runs import ModelFacts
 
 # The smallest of each family, at the smallest size it accepts.
 SMALLEST = {

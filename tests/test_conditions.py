@@ -17,7 +17,7 @@ from tfvision.data.images.changed import change_images
 from tfvision.data.sources.open import open_images
 from tfvision.errors import DataError, UsageError
 from tfvision.prediction import load_predictor
-from tfvision.runs import open_run
+from tfvision.runs.folder import open_run
 from tfvision.tta import TtaPredictor, draw_views, flip_views, with_tta
 
 DRAWN = [name for name in CORRUPTIONS if name != "blend"]

@@ -17,7 +17,7 @@ from tfvision.data.splits.folds import draw_folds
 from tfvision.data.splits.split import split_by_fold
 from tfvision.errors import DataError, UsageError
 from tfvision.evaluation.voting import vote_majority, vote_mean
-from tfvision.runs import open_run
+from tfvision.runs.folder import open_run
 from tfvision.training.config import TrainConfig
 
 

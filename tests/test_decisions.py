@@ -25,8 +25,9 @@ from tfvision.experiment import train_from_config
 from tfvision.export import savedmodel
 from tfvision.export.savedmodel import publish, write_saved_model
 from tfvision.models.decision import Decision, softmax
+from tfvision.models.model_file import ModelFacts, read_facts, replace_facts
 from tfvision.prediction import load_predictor, predict_images
-from tfvision.runs import ModelFacts, open_run, read_facts, replace_facts
+from tfvision.runs.folder import open_run
 
 
 def case(count: int, classes: int, seed: int = 0, temperature: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

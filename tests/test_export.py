@@ -23,8 +23,9 @@ from tfvision.experiment import train_from_config
 from tfvision.export import check
 from tfvision.export.check import Agreement
 from tfvision.export.run import export_run
+from tfvision.models.model_file import save_model
 from tfvision.prediction import load_predictor
-from tfvision.runs import open_run, save_model
+from tfvision.runs.folder import open_run
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,9 @@ from tfvision.models.backbones.table import backbone_facts, default_image_size
 from tfvision.models.classifier import build_classifier, build_localizer, computing_in
 from tfvision.models.cut import cut_model
 from tfvision.models.freezing import backbone_layers, numbered_stages, trains_batch_norm, unfreeze
+from tfvision.models.model_file import ModelFacts, load_model, save_model
 from tfvision.models.options import HeadOptions
-from tfvision.runs import ModelFacts, Run, load_model, save_model
+from tfvision.runs.folder import Run
 from tfvision.training.options import Phase
 
 keras_hub = pytest.importorskip("keras_hub")

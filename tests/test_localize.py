@@ -25,9 +25,10 @@ from tfvision.data.sources.open import open_images
 from tfvision.errors import DataError, UsageError
 from tfvision.evaluation.box_predictions import SIDES, read_box_predictions
 from tfvision.experiment import train_from_config
+from tfvision.models.model_file import ModelFacts
 from tfvision.models.options import BoxOptions, HeadOptions, SmallCnnOptions
 from tfvision.prediction import KerasPredictor, load_predictor, predict_boxes
-from tfvision.runs import ModelFacts, open_run
+from tfvision.runs.folder import open_run
 from tfvision.training.options import Phase
 
 
@@ -250,7 +251,7 @@ def test_a_resumed_run_ends_with_the_same_weights(shapes, tmp_path, monkeypatch)
 
 
 def test_resume_refuses_other_boxes(box_run, shapes, tmp_path):
-    from tfvision.resume import check_data
+    from tfvision.runs.resume import check_data
 
     run = open_run(box_run)
     rows = [dict(row) for row in run.splits]

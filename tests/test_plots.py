@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfvision.evaluation import image_grid, learning_curves, plots
-from tfvision.evaluation.figure import shorten, wrap
-from tfvision.evaluation.plots import (
+from tfvision.plots import classes as plots
+from tfvision.plots import image_grid, learning_curves
+from tfvision.plots.classes import (
     plot_calibration,
     plot_confusion_matrix,
     plot_image_grid,
@@ -17,6 +17,7 @@ from tfvision.evaluation.plots import (
     plot_precision_recall,
     plot_roc,
 )
+from tfvision.plots.figure import shorten, wrap
 
 CURVES = [plot_precision_recall, plot_roc, plot_calibration]
 
@@ -215,7 +216,7 @@ def test_long_names_lose_their_middle_and_long_lines_wrap():
 
 def test_plots_leave_pyplot_and_tensorflow_alone():
     code = (
-        "import sys, tfvision.evaluation.plots, tfvision.evaluation.metrics, tfvision.report.page;"
+        "import sys, tfvision.plots.classes, tfvision.evaluation.metrics, tfvision.report.page;"
         "print({'matplotlib.pyplot', 'tensorflow', 'keras', 'sklearn'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

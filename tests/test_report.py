@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tfvision.evaluation.metrics import compute_metrics
-from tfvision.evaluation.plots import plot_confusion_matrix, plot_image_grid
+from tfvision.plots.classes import plot_confusion_matrix, plot_image_grid
 from tfvision.report.folder import PLOTS, read_run_files
 from tfvision.report.page import write_report
 from tfvision.report.story import percent, tell

@@ -19,7 +19,7 @@ from tfvision.errors import DataError, RunError, UsageError
 from tfvision.experiment import set_seed, train, train_from_config
 from tfvision.models.classifier import build_classifier
 from tfvision.models.options import HeadOptions
-from tfvision.runs import Run, create_run, open_run, training_alone
+from tfvision.runs.folder import Run, create_run, open_run, training_alone
 from tfvision.training.callbacks import EpochRecorder
 from tfvision.training.checkpoints import Checkpoints, digest
 from tfvision.training.config import TrainConfig
@@ -297,7 +297,7 @@ def test_a_run_folder_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: p
         raise RunError("cannot write: no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr("tfvision.runs.write_text", full)
+        patch.setattr("tfvision.runs.folder.write_text", full)
         with pytest.raises(RunError):
             create_run(tmp_path / "run", {"config.yaml": "seed: 1\n"})
     assert not list(tmp_path.iterdir())

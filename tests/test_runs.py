@@ -17,11 +17,12 @@ from tfvision.config.options import from_dict
 from tfvision.config.yaml import load_yaml
 from tfvision.data.sources.open import open_images
 from tfvision.errors import DataError, RunError, UsageError
+from tfvision.evaluation.parts import compute_part
 from tfvision.evaluation.predictions import read_predictions
 from tfvision.experiment import train_from_config
+from tfvision.models.model_file import read_facts
 from tfvision.prediction import load_predictor
-from tfvision.results import compute_part
-from tfvision.runs import create_run, open_run, read_facts
+from tfvision.runs.folder import create_run, open_run
 from tfvision.system.files import remove_leftovers, write_text
 from tfvision.training.config import TrainConfig
 

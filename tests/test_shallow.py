@@ -19,15 +19,16 @@ import tfvision
 from tfvision.cli import main
 from tfvision.data.sources.open import open_images
 from tfvision.errors import RunError
-from tfvision.evaluation import image_grid, plots
 from tfvision.evaluation.predictions import class_probabilities, read_predictions
 from tfvision.experiment import train_from_config
 from tfvision.export import check
 from tfvision.models.classifier import build_classifier
 from tfvision.models.heads.shallow_heads import LinearHead, attach_head, is_stepped
 from tfvision.models.options import HeadOptions, SmallCnnOptions
+from tfvision.plots import classes as plots
+from tfvision.plots import image_grid
 from tfvision.prediction import load_predictor
-from tfvision.runs import open_run
+from tfvision.runs.folder import open_run
 from tfvision.training.config import TrainConfig
 from tfvision.training.logistic import feature_model
 from tfvision.training.options import ShallowOptions

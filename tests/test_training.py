@@ -17,8 +17,9 @@ from tfvision.experiment import set_seed, train, train_from_config
 from tfvision.models.classifier import build_classifier
 from tfvision.models.freezing import backbone_layers, trains_batch_norm, unfreeze
 from tfvision.models.heads.heads import build_head
+from tfvision.models.model_file import load_model
 from tfvision.models.options import HeadOptions
-from tfvision.runs import load_model, open_run
+from tfvision.runs.folder import open_run
 from tfvision.training.fit import fit_phases
 from tfvision.training.history import History
 from tfvision.training.options import Phase

@@ -15,9 +15,9 @@ from tfvision.errors import TfvisionError, UsageError
 from tfvision.models.backbones.table import BACKBONES
 from tfvision.models.classifier import build_classifier, is_pretrained
 from tfvision.models.freezing import backbone_layers, count_parameters
+from tfvision.models.model_file import ModelFacts, save_model
 from tfvision.models.weights import find_weights, load_backbone_weights
 from tfvision.models.weights_file import check_weights_file
-from tfvision.runs import ModelFacts, save_model
 
 SMALL = {"image_size": 16, "weights": "none", "backbone_options": {"filters": (4, 4), "kernel_size": 3}}
 

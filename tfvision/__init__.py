@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tfvision.models.freezing import count_parameters as count_parameters
     from tfvision.models.freezing import unfreeze as unfreeze
     from tfvision.prediction import load_predictor as load_predictor
-    from tfvision.runs import open_run as open_run
+    from tfvision.runs.folder import open_run as open_run
     from tfvision.training.options import Phase as Phase
 
 
@@ -29,7 +29,7 @@ _PUBLIC = {
     "images_from_arrays": "tfvision.data.sources.arrays",
     "load_predictor": "tfvision.prediction",
     "open_images": "tfvision.data.sources.open",
-    "open_run": "tfvision.runs",
+    "open_run": "tfvision.runs.folder",
     "train": "tfvision.experiment",
     "unfreeze": "tfvision.models.freezing",
 }

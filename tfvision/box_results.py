@@ -10,13 +10,12 @@ from tfvision.data.batches.targets import targets_of
 from tfvision.data.batches.views import Item, move, show
 from tfvision.data.boxes.orientation import to_upright
 from tfvision.data.images.imageset import ImageSet
-from tfvision.evaluation.box_metrics import compute_box_metrics, worst_boxes
-from tfvision.evaluation.box_plots import DrawnBox, plot_iou_histogram
+from tfvision.evaluation.box_metrics import worst_boxes
 from tfvision.evaluation.box_predictions import BoxPredictions
-from tfvision.evaluation.image_grid import plot_image_grid
-from tfvision.evaluation.metrics import compute_metrics
-from tfvision.evaluation.thumbnails import thumbnail
-from tfvision.runs import PLOTS, ModelFacts
+from tfvision.plots.boxes import DrawnBox, plot_iou_histogram
+from tfvision.plots.image_grid import plot_image_grid
+from tfvision.plots.thumbnails import thumbnail
+from tfvision.runs.names import PLOTS
 from tfvision.tasks import LOCALIZE
 
 if TYPE_CHECKING:
@@ -24,29 +23,8 @@ if TYPE_CHECKING:
 
     from tfvision.training.settings import TrainingSettings
 
+
 _SHOWN = 16
-
-
-def compute_box_part(predictions: BoxPredictions, facts: ModelFacts) -> dict[str, Any]:
-    """Return the metrics of one part, as they stand in metrics.json; with classes also theirs, as `classes`."""
-    scores = compute_box_metrics(predictions, np.array(facts.training_boxes))
-    if predictions.classes is None:
-        return scores
-    found = predictions.classes
-    return {**scores, "classes": compute_metrics(found.labels, found.probabilities, found.class_names)}
-
-
-def describe_box_scores(part: str, scores: Mapping[str, Any]) -> str:
-    """Return a line of the scores of boxes, and one of the baselines."""
-    shown = "  ".join(
-        f"{name} {scores[key]:.4f} [{scores['ci95'][key][0]:.4f}, {scores['ci95'][key][1]:.4f}]"
-        for key, name in (("mean_iou", "mean IoU"), ("share_50", "IoU > 0.5"))
-    )
-    baselines = ", ".join(
-        f"{name.replace('_', ' ')} {found['mean_iou']:.3f}/{found['share_50']:.3f}"
-        for name, found in scores["baselines"].items()
-    )
-    return f"{part:<10} {shown}  n={scores['n']:,}\n{'':<10} without looking: {baselines}"
 
 
 def plot_box_results(

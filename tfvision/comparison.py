@@ -11,7 +11,7 @@ from tfvision.errors import DataError, UsageError, listing
 from tfvision.evaluation.differences_plot import plot_differences
 from tfvision.evaluation.paired import Difference, paired_differences
 from tfvision.evaluation.predictions import Predictions, read_predictions
-from tfvision.runs import open_run
+from tfvision.runs.folder import open_run
 from tfvision.system.files import replacing
 from tfvision.tasks import has_boxes
 

@@ -12,10 +12,10 @@ from tfvision.data.images.changed import ChangedImages, change_images
 from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import DataError
 from tfvision.evaluation.corruption_plot import plot_corruptions
-from tfvision.evaluation.image_grid import plot_image_grid
 from tfvision.evaluation.metrics import draw_weights
 from tfvision.evaluation.predictions import Predictions
 from tfvision.evaluation.scores import count_classes, count_scores, probability_scores
+from tfvision.plots.image_grid import plot_image_grid
 from tfvision.prediction import Predictor, predict_labelled
 from tfvision.system.files import to_csv, write_text
 from tfvision.system.terminal import console

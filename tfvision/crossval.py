@@ -13,17 +13,18 @@ from statistics import mean, stdev
 from typing import Any, NamedTuple
 
 from tfvision.audit.options import AuditConfig
-from tfvision.box_results import describe_box_scores
 from tfvision.data.splits.split import HELD_OUT
 from tfvision.errors import UsageError
 from tfvision.evaluation.box_predictions import read_box_predictions, write_box_predictions
-from tfvision.evaluation.predictions import join_parts, read_predictions, write_predictions
+from tfvision.evaluation.joining import join_parts
+from tfvision.evaluation.parts import compute_part, describe_box_scores
+from tfvision.evaluation.predictions import read_predictions, write_predictions
 from tfvision.evaluation.voting import vote
 from tfvision.experiment import train_from_config
 from tfvision.models.backbones.table import backbone_facts, plain_name
 from tfvision.report.crossval import write_crossval_report
-from tfvision.results import compute_part
-from tfvision.runs import CONFIG, METRICS, PREDICTIONS, VOTES, Run, refuse_existing
+from tfvision.runs.folder import Run, refuse_existing
+from tfvision.runs.names import CONFIG, METRICS, PREDICTIONS, VOTES
 from tfvision.system.files import write_json, write_text
 from tfvision.system.terminal import console, say_result
 from tfvision.tasks import has_boxes

@@ -6,13 +6,15 @@ from typing import Any
 from tfvision.errors import DataError, UsageError
 from tfvision.evaluation.objectives import parse_objective
 from tfvision.evaluation.paired import Difference, paired_differences
-from tfvision.evaluation.plots import plot_calibration
 from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.evaluation.temperature import fit_temperature
 from tfvision.evaluation.thresholds import choose_offsets
 from tfvision.models.decision import Decision
+from tfvision.models.model_file import replace_facts
+from tfvision.plots.classes import plot_calibration
 from tfvision.report.page import write_report
-from tfvision.runs import DECISION, MODEL, PLOTS, PREDICTIONS, Run, replace_facts, training_alone
+from tfvision.runs.folder import Run, training_alone
+from tfvision.runs.names import DECISION, MODEL, PLOTS, PREDICTIONS
 from tfvision.system.files import read_json, write_json
 from tfvision.tasks import has_boxes
 

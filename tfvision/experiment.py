@@ -22,27 +22,13 @@ from tfvision.data.splits.splits_file import describe_splits
 from tfvision.data.splits.stratify import PARTS
 from tfvision.errors import UsageError
 from tfvision.models.backbones.table import backbone_facts, default_image_size, plain_name
+from tfvision.models.model_file import MOST_TRAINING_BOXES, ModelFacts, save_model
 from tfvision.models.weights import find_weights
 from tfvision.plan import describe_plan, summarize
 from tfvision.preparation import Prepared, prepare_images
-from tfvision.resume import check_config, check_data, finished, open_unfinished, resumable
-from tfvision.runs import (
-    CHECKPOINTS,
-    CONFIG,
-    ENVIRONMENT,
-    HISTORY,
-    MODEL,
-    MOST_TRAINING_BOXES,
-    SPLITS,
-    SUMMARY,
-    TENSORBOARD,
-    ModelFacts,
-    Run,
-    create_run,
-    refuse_existing,
-    save_model,
-    training_alone,
-)
+from tfvision.runs.folder import Run, create_run, refuse_existing, training_alone
+from tfvision.runs.names import CHECKPOINTS, CONFIG, ENVIRONMENT, HISTORY, MODEL, SPLITS, SUMMARY, TENSORBOARD
+from tfvision.runs.resume import check_config, check_data, finished, open_unfinished, resumable
 from tfvision.system.environment import describe_environment
 from tfvision.system.files import remove_leftovers, to_json
 from tfvision.system.terminal import console, duration

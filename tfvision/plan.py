@@ -15,7 +15,7 @@ from tfvision.training.options import Phase
 if TYPE_CHECKING:
     import keras
 
-    from tfvision.runs import ModelFacts
+    from tfvision.models.model_file import ModelFacts
 
 
 _ENGINE_NOTES = {

@@ -15,7 +15,9 @@ from tfvision.errors import DataError, listing
 from tfvision.evaluation.box_predictions import BoxPredictions
 from tfvision.evaluation.inference import run_model
 from tfvision.evaluation.predictions import Predictions, class_probabilities
-from tfvision.runs import LARGEST_FACTS, MODEL, ModelFacts, load_model, open_run, read_facts, refuse_comparison
+from tfvision.models.model_file import LARGEST_FACTS, ModelFacts, load_model, read_facts
+from tfvision.runs.folder import open_run, refuse_comparison
+from tfvision.runs.names import MODEL
 from tfvision.system.terminal import ProgressLine
 from tfvision.tasks import BOX, PROBABILITIES, has_boxes, has_classes, outputs_of
 

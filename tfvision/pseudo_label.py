@@ -13,7 +13,8 @@ from tfvision.config.yaml import to_yaml
 from tfvision.errors import UsageError
 from tfvision.evaluation.paired import paired_differences
 from tfvision.evaluation.predictions import Predictions
-from tfvision.runs import (
+from tfvision.runs.folder import Run, create_run
+from tfvision.runs.names import (
     CHECKPOINTS,
     CONFIG,
     ENVIRONMENT,
@@ -23,8 +24,6 @@ from tfvision.runs import (
     PSEUDO_RESULTS,
     SPLITS,
     SUMMARY,
-    Run,
-    create_run,
 )
 from tfvision.system.files import write_json
 from tfvision.system.terminal import say_result

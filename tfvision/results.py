@@ -9,25 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfvision.box_results import compute_box_part, describe_box_scores, plot_box_results, plot_box_samples
+from tfvision.box_results import plot_box_results, plot_box_samples
 from tfvision.data.augmentation.augment import augment_image, image_generator
 from tfvision.data.augmentation.augment_layers import rand_augment_layer
 from tfvision.data.batches.pipeline import load_image
 from tfvision.data.images.imageset import ImageSet
-from tfvision.data.splits.split import SCORED
 from tfvision.errors import RunError
 from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions, write_box_predictions
-from tfvision.evaluation.image_grid import plot_image_grid
-from tfvision.evaluation.learning_curves import plot_learning_curves
-from tfvision.evaluation.metrics import compute_metrics
+from tfvision.evaluation.joining import join_parts
 from tfvision.evaluation.mistakes import worst_mistakes
-from tfvision.evaluation.plots import plot_calibration, plot_confusion_matrix, plot_precision_recall, plot_roc
-from tfvision.evaluation.predictions import Predictions, join_parts, read_predictions, write_predictions
-from tfvision.evaluation.thumbnails import thumbnail
+from tfvision.evaluation.parts import compute_part, describe_scores, scored_parts
+from tfvision.evaluation.predictions import Predictions, read_predictions, write_predictions
+from tfvision.models.model_file import ModelFacts, load_model
+from tfvision.plots.classes import plot_calibration, plot_confusion_matrix, plot_precision_recall, plot_roc
+from tfvision.plots.image_grid import plot_image_grid
+from tfvision.plots.learning_curves import plot_learning_curves
+from tfvision.plots.thumbnails import thumbnail
 from tfvision.prediction import KerasPredictor, predict_boxes
 from tfvision.pseudo_label import write_pseudo_results
 from tfvision.report.page import write_report
-from tfvision.runs import HISTORY, METRICS, PLOTS, PREDICTIONS, SUPERVISED, ModelFacts, Run, load_model
+from tfvision.runs.folder import Run
+from tfvision.runs.names import HISTORY, METRICS, PLOTS, PREDICTIONS, SUPERVISED
 from tfvision.system.files import write_json
 from tfvision.system.terminal import say_result
 from tfvision.tasks import PROBABILITIES, has_boxes
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     import keras
 
     from tfvision.training.settings import TrainingSettings
+
 
 _SAMPLES = 24  # images in a picture of samples
 
@@ -101,37 +104,6 @@ def predict_parts(predictor: KerasPredictor, given: Mapping[str, ImageSet]) -> P
             probabilities = predictor.outputs(images, what)[PROBABILITIES]
             found.append(Predictions(images.ids, parts, images.labels, probabilities, images.class_names))
     return join_parts(found)
-
-
-def scored_parts(given: Mapping[str, ImageSet]) -> dict[str, ImageSet]:
-    """Return the parts with images that a model is scored on, in order."""
-    return {part: given[part] for part in SCORED if part in given and len(given[part])}
-
-
-def compute_part(predictions: Predictions | BoxPredictions, facts: ModelFacts) -> dict[str, Any]:
-    """Return the metrics of one part, as they stand in metrics.json."""
-    if isinstance(predictions, BoxPredictions):
-        return compute_box_part(predictions, facts)
-    names, decided = predictions.class_names, predictions.decided
-    return compute_metrics(predictions.labels, predictions.probabilities, names, predicted=decided)
-
-
-def describe_scores(metrics: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return a line for each part: accuracy and F1 with their intervals; for boxes IoU, beside the baselines."""
-    lines = []
-    for part, scores in metrics.items():
-        if "mean_iou" in scores:
-            lines.append(describe_box_scores(part, scores))
-            scores = scores.get("classes")
-            if scores is None:
-                continue
-        f1, name = ("f1", f"F1 of {scores['positive_class']}") if "f1" in scores else ("f1_macro", "macro-F1")
-        shown = "  ".join(
-            f"{label} {scores[key]:.4f} {_interval(scores['ci95'][key])}"
-            for key, label in (("accuracy", "accuracy"), (f1, name))
-        )
-        lines.append(f"{part:<10} {shown}  log loss {scores['log_loss']:.4f}  n={scores['n']:,}")
-    return "\n".join(lines)
 
 
 def plot_samples(run_folder: Any, train: ImageSet, settings: "TrainingSettings") -> None:
@@ -216,7 +188,3 @@ def _samples(labels: np.ndarray, num_classes: int) -> list[int]:
     """Return indexes of the first few images of each class, class by class."""
     each = max(1, _SAMPLES // num_classes)
     return [int(i) for k in range(num_classes) for i in np.flatnonzero(labels == k)[:each]][:_SAMPLES]
-
-
-def _interval(bounds: list[float] | None) -> str:
-    return f"[{bounds[0]:.4f}, {bounds[1]:.4f}]" if bounds else ""

@@ -9,24 +9,16 @@ from tfvision.config.yaml import to_yaml
 from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import UsageError
+from tfvision.evaluation.parts import scored_parts
 from tfvision.experiment import Experiment, begin_run, first_files
 from tfvision.models.heads.shallow_heads import attach_head
+from tfvision.models.model_file import save_model
 from tfvision.plan import summarize
 from tfvision.report.comparison import write_comparison
-from tfvision.results import plot_samples, scored_parts, write_results
-from tfvision.resume import finished, resumable
-from tfvision.runs import (
-    CANDIDATES,
-    CONFIG,
-    ENVIRONMENT,
-    MODEL,
-    REPORT,
-    SUMMARY,
-    Run,
-    create_run,
-    save_model,
-    training_alone,
-)
+from tfvision.results import plot_samples, write_results
+from tfvision.runs.folder import Run, create_run, training_alone
+from tfvision.runs.names import CANDIDATES, CONFIG, ENVIRONMENT, MODEL, REPORT, SUMMARY
+from tfvision.runs.resume import finished, resumable
 from tfvision.system.environment import describe_environment
 from tfvision.system.files import remove_leftovers, to_csv, write_json, write_text
 from tfvision.system.terminal import console, duration

@@ -16,8 +16,9 @@ from tfvision.data.pixels.resize import Resize, resize_images
 from tfvision.errors import UsageError
 from tfvision.evaluation.paired import paired_differences
 from tfvision.evaluation.predictions import Predictions
+from tfvision.models.model_file import ModelFacts
 from tfvision.prediction import KerasPredictor, Predictor, predict_labelled
-from tfvision.runs import ModelFacts, Run
+from tfvision.runs.folder import Run
 from tfvision.tasks import has_boxes
 
 _MOST_DRAWS = 1000

@@ -13,7 +13,7 @@ from tfvision.data.sources.open import open_images
 from tfvision.data.splits.stratify import draw_some
 from tfvision.errors import DataError, UsageError
 from tfvision.preparation import Prepared
-from tfvision.runs import MODEL, PSEUDO_LABELS, SUPERVISED
+from tfvision.runs.names import MODEL, PSEUDO_LABELS, SUPERVISED
 from tfvision.system.files import replacing
 from tfvision.system.terminal import ProgressLine, console
 from tfvision.training.config import TrainConfig

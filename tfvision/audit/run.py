@@ -20,7 +20,7 @@ from tfvision.data.sources.open import open_images
 from tfvision.data.sources.selection import describe_selection
 from tfvision.data.splits.splits_file import read_parts
 from tfvision.errors import DataError, UsageError, listing, nearest
-from tfvision.runs import refuse_existing
+from tfvision.runs.folder import refuse_existing
 from tfvision.system.files import write_text
 from tfvision.system.terminal import ProgressLine, console, say_result
 

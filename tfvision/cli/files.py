@@ -56,7 +56,7 @@ def export(args: argparse.Namespace) -> None:
     """Export a run as a SavedModel that takes raw images, and check it in a fresh process."""
     load_tensorflow(args)
     from tfvision.export.run import export_run
-    from tfvision.runs import open_run
+    from tfvision.runs.folder import open_run
 
     run = open_run(args.run)
     output = Path(args.output) if args.output else Path("saved_models") / run.folder.resolve().name

@@ -38,9 +38,9 @@ def evaluate(args: argparse.Namespace) -> None:
     """Score a run or a SavedModel: on other images, or on the run's own test part."""
     load_tensorflow(args)
     from tfvision.evaluation.box_predictions import write_box_predictions
+    from tfvision.evaluation.parts import compute_part, describe_scores
     from tfvision.evaluation.predictions import write_predictions
-    from tfvision.results import compute_part, describe_scores
-    from tfvision.runs import open_run
+    from tfvision.runs.folder import open_run
     from tfvision.system.files import write_json
 
     if args.corrupt:
@@ -92,7 +92,7 @@ def predict(args: argparse.Namespace) -> None:
     if args.draw:
         raise UsageError(f"--draw draws boxes, and {args.model} finds none; leave it out")
     if args.tta:
-        from tfvision.runs import open_run
+        from tfvision.runs.folder import open_run
         from tfvision.tta import with_tta
 
         predictor = with_tta(predictor, open_run(args.model), args.tta)
@@ -149,7 +149,7 @@ def add_threshold(verbs: Any) -> None:
 def threshold(args: argparse.Namespace) -> None:
     """Choose on validation when an image is of a class, and store it in a run."""
     from tfvision.decisions import choose_threshold, describe_decision
-    from tfvision.runs import open_run
+    from tfvision.runs.folder import open_run
 
     run = open_run(args.run)
     say_result(describe_decision(run, choose_threshold(run, args.objective)))
@@ -166,15 +166,15 @@ def add_calibrate(verbs: Any) -> None:
 def calibrate(args: argparse.Namespace) -> None:
     """Make the probabilities of a run mean what they say, by a temperature fitted on validation."""
     from tfvision.decisions import choose_temperature, describe_decision
-    from tfvision.runs import open_run
+    from tfvision.runs.folder import open_run
 
     run = open_run(args.run)
     say_result(describe_decision(run, choose_temperature(run, off=args.off)))
 
 
 def _predict_boxes(args: argparse.Namespace, predictor: Any) -> None:
-    from tfvision.evaluation.box_drawing import draw_predictions
     from tfvision.evaluation.box_predictions import write_box_predictions
+    from tfvision.plots.box_drawing import draw_predictions
     from tfvision.prediction import predict_boxes
 
     images = _read_images(args, args.images, predictor, labelled=False)
@@ -195,7 +195,7 @@ def _predict_boxes(args: argparse.Namespace, predictor: Any) -> None:
 def _predict_labelled(args: argparse.Namespace) -> tuple[str, Any, Any, list[str]]:
     """Predict the images that `evaluate` is asked for: their name, predictions, the model's facts, missing classes."""
     from tfvision.prediction import load_predictor, predict_labelled
-    from tfvision.runs import open_run
+    from tfvision.runs.folder import open_run
     from tfvision.tta import compare_tta, describe_gain, with_tta
 
     predictor = load_predictor(args.model)
@@ -216,7 +216,7 @@ def _evaluate_corrupted(args: argparse.Namespace) -> None:
     from tfvision.data.corruptions import parse_corruptions
     from tfvision.prediction import load_predictor
     from tfvision.report.page import write_report
-    from tfvision.runs import PLOTS
+    from tfvision.runs.names import PLOTS
     from tfvision.system.files import write_json
 
     if args.tta or args.predictions:
@@ -245,8 +245,8 @@ def _images_to_score(args: argparse.Namespace, predictor: Any) -> tuple[str, Any
     """Return the name and images of --data, else of the run's test part, or of its validation part without one."""
     if args.data is not None:
         return Path(args.data).name, _read_images(args, args.data, predictor, labelled=True)
-    from tfvision.run_images import open_part
-    from tfvision.runs import open_run
+    from tfvision.runs.folder import open_run
+    from tfvision.runs.images import open_part
 
     run = open_run(args.model)
     name = "test" if "test" in run.metrics else "validation"

@@ -135,7 +135,7 @@ def pseudo_label(args: argparse.Namespace) -> None:
     """Go on with a finished run as a new one that labels images itself where it is sure, and learns from them."""
     load_tensorflow(args)
     from tfvision.pseudo_label import Rounds, pseudo_label
-    from tfvision.runs import open_run
+    from tfvision.runs.folder import open_run
 
     run = open_run(args.run)
     options = from_dict(PseudoLabelOptions, flags_to_dict(PseudoLabelOptions, vars(args)))
@@ -151,8 +151,8 @@ def train_config(args: argparse.Namespace, **defaults: Any) -> TrainConfig:
     """
     path = find_recipe(args.config) if args.config else None
     if getattr(args, "resume", None) and not path:
-        from tfvision.resume import open_unfinished
-        from tfvision.runs import CONFIG
+        from tfvision.runs.names import CONFIG
+        from tfvision.runs.resume import open_unfinished
 
         path = open_unfinished(Path(args.resume)).folder / CONFIG
     in_file = load_yaml(path) if path else {}

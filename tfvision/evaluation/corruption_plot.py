@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tfvision.evaluation.figure import CLASS_COLOURS, INK, draw_legend, new_figure, save, set_title
+from tfvision.plots.figure import CLASS_COLOURS, INK, draw_legend, new_figure, save, set_title
 
 
 def plot_corruptions(accuracies: Mapping[str, Sequence[float]], clean: float, path: Path | str) -> None:

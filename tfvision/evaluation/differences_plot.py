@@ -5,8 +5,8 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from tfvision.evaluation.figure import FAINT, INK, MARK, VALIDATION, new_figure, save, set_title, shorten
 from tfvision.evaluation.paired import Difference
+from tfvision.plots.figure import FAINT, INK, MARK, VALIDATION, new_figure, save, set_title, shorten
 
 _WORSE = "#D55E00"
 

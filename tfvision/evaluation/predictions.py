@@ -1,22 +1,15 @@
 """Predictions: what a model said of each image, and the CSV file that every figure comes from."""
 
 import csv
-import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from tfvision.errors import DataError
 from tfvision.models.decision import Decision
 from tfvision.system.files import replacing
-
-if TYPE_CHECKING:
-    from tfvision.evaluation.box_predictions import BoxPredictions
-
-    _Joinable = TypeVar("_Joinable", "Predictions", BoxPredictions)
 
 DIGITS = 9  # significant digits in the file: any float32 survives them unchanged
 _PREFIX = "p_"
@@ -106,11 +99,6 @@ class Predictions:
             return self
         calibrated = decision.calibrate(self.probabilities)
         return replace(self, probabilities=calibrated, decided=decision.decide(calibrated))
-
-
-def join_parts(parts: "Iterable[_Joinable]") -> "_Joinable":
-    """Return the images of several predictions, classes or boxes, one after the other; of one at least."""
-    return functools.reduce(lambda first, second: first.joined(second), parts)
 
 
 def class_probabilities(outputs: np.ndarray, num_classes: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from tfvision.export.savedmodel import publish, write_saved_model
 from tfvision.models.decision import Decision
 from tfvision.models.heads.shallow_heads import is_stepped
 from tfvision.prediction import KerasPredictor
-from tfvision.runs import Run
+from tfvision.runs.folder import Run
 from tfvision.tasks import has_boxes
 
 _COMPARED = 400  # images: enough that one disagreement of serve_bytes is no failure

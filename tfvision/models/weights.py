@@ -101,7 +101,7 @@ def _load(model: "keras.Model", backbone: str, facts: Backbone, path: Path) -> N
 
 def _check_same_backbone(model: "keras.Model", backbone: str, path: Path) -> None:
     """Refuse a run of another backbone, or of the same one with other layers."""
-    from tfvision.runs import read_facts
+    from tfvision.models.model_file import read_facts
 
     with refusing_damage(path):
         found = read_facts(path).backbone

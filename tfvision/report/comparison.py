@@ -9,7 +9,8 @@ from tfvision.report.folder import RunFiles, read_run_files
 from tfvision.report.page import page_template
 from tfvision.report.story import percent
 from tfvision.report.tables import duration, plain
-from tfvision.runs import COMPARISON, REPORT, Run
+from tfvision.runs.folder import Run
+from tfvision.runs.names import COMPARISON, REPORT
 from tfvision.system.files import to_csv, write_text
 from tfvision.version import __version__
 

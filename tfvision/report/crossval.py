@@ -9,11 +9,11 @@ import numpy as np
 from tfvision.box_results import plot_ious
 from tfvision.config.yaml import to_yaml
 from tfvision.evaluation.box_predictions import read_box_predictions
-from tfvision.evaluation.plots import plot_confusion_matrix
 from tfvision.models.backbones.table import plain_name
+from tfvision.plots.classes import plot_confusion_matrix
 from tfvision.report.page import page_template
 from tfvision.report.pictures import data_uri
-from tfvision.runs import PLOTS, PREDICTIONS, REPORT, VOTES
+from tfvision.runs.names import PLOTS, PREDICTIONS, REPORT, VOTES
 from tfvision.system.environment import describe_environment
 from tfvision.system.files import write_text
 from tfvision.version import __version__

@@ -15,8 +15,9 @@ from tfvision.data.splits.splits_file import describe_splits
 from tfvision.errors import DataError, RunError, UsageError, WriteError
 from tfvision.experiment import read_images
 from tfvision.preparation import Prepared
-from tfvision.resume import check_data
-from tfvision.runs import ENVIRONMENT, SPLITS, Run, create_run, refuse_existing, training_alone
+from tfvision.runs.folder import Run, create_run, refuse_existing, training_alone
+from tfvision.runs.names import ENVIRONMENT, SPLITS
+from tfvision.runs.resume import check_data
 from tfvision.search.log import TrialLog
 from tfvision.search.models import BestModels
 from tfvision.search.progress import TrialLines, describe_search

@@ -8,18 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from tfvision.evaluation.figure import (
-    FAINT,
-    INK,
-    MARK,
-    TRAIN,
-    VALIDATION,
-    draw_legend,
-    new_figure,
-    save,
-    set_title,
-    shorten,
-)
+from tfvision.plots.figure import FAINT, INK, MARK, TRAIN, VALIDATION, draw_legend, new_figure, save, set_title, shorten
 from tfvision.search.log import Trial
 from tfvision.search.progress import show
 

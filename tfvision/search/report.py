@@ -10,7 +10,7 @@ from tfvision.config.yaml import to_yaml
 from tfvision.report.page import page_template
 from tfvision.report.pictures import data_uri
 from tfvision.report.tables import duration
-from tfvision.runs import ENVIRONMENT, PLOTS, REPORT
+from tfvision.runs.names import ENVIRONMENT, PLOTS, REPORT
 from tfvision.search.log import Trial
 from tfvision.search.progress import show
 from tfvision.search.settings import Search

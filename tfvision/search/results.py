@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 
 from tfvision.config.yaml import to_yaml
-from tfvision.runs import PLOTS
+from tfvision.runs.names import PLOTS
 from tfvision.search.importance import importances
 from tfvision.search.log import Trial
 from tfvision.search.plots import heat_map, plot_best_so_far, plot_heat_map, plot_importance

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfvision.experiment import Experiment, build_backbone, build_model, set_seed, suit_images
+from tfvision.models.model_file import save_model
 from tfvision.preparation import Prepared
-from tfvision.runs import save_model
 from tfvision.search.stages import Trained
 from tfvision.system.terminal import console
 from tfvision.training.checkpoints import restore

@@ -8,7 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.ticker import PercentFormatter
 
-from tfvision.evaluation.figure import (
+from tfvision.evaluation.ranking import ranking_areas, ranking_counts
+from tfvision.evaluation.scores import CALIBRATION_BINS, calibration_bins, probability_scores
+from tfvision.plots.figure import (
     CLASS_COLOURS,
     INK,
     MARK,
@@ -20,10 +22,8 @@ from tfvision.evaluation.figure import (
     set_title,
     shorten,
 )
-from tfvision.evaluation.image_grid import plot_image_grid
-from tfvision.evaluation.learning_curves import plot_learning_curves
-from tfvision.evaluation.ranking import ranking_areas, ranking_counts
-from tfvision.evaluation.scores import CALIBRATION_BINS, calibration_bins, probability_scores
+from tfvision.plots.image_grid import plot_image_grid
+from tfvision.plots.learning_curves import plot_learning_curves
 
 __all__ = [
     "plot_calibration",

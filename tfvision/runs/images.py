@@ -7,7 +7,7 @@ import numpy as np
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.sources.open import open_images
 from tfvision.errors import DataError, listing
-from tfvision.runs import Run
+from tfvision.runs.folder import Run
 
 
 def open_part(run: Run, part: str) -> ImageSet:

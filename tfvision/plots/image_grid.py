@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tfvision.evaluation.box_plots import DrawnBox
-from tfvision.evaluation.figure import DPI, INK, save, wrap
+from tfvision.plots.boxes import DrawnBox
+from tfvision.plots.figure import DPI, INK, save, wrap
 
 _CELL, _GAP, _TITLE, _LINE = 1.4, 0.12, 0.42, 0.15  # inches: an image, between two, the title, a caption's line
 _LETTERS, _LINES = 21, 6  # of a caption

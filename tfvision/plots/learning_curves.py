@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from tfvision.evaluation.figure import (
+from tfvision.plots.figure import (
     FAINT,
     INK,
     MARK,

@@ -1,57 +1,28 @@
-"""The run folder: the names of its files, a model saved with its class names, and opening it again."""
+"""model.keras: a model saved with the facts that Keras does not know, and loaded again."""
 
-import csv
 import json
-import os
 import shutil
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tfvision.config.options import from_dict
-from tfvision.config.yaml import load_yaml
 from tfvision.data.pixels.resize import Resize
 from tfvision.errors import DataError, RunError, UsageError, one_line
-from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions
-from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.models.backbones.hub_presets import require_hub
 from tfvision.models.decision import Decision
 from tfvision.models.weights_file import check_weights_file
-from tfvision.system.files import remove_abandoned, replacing, write_text
-from tfvision.system.locks import locked
+from tfvision.system.files import replacing
 from tfvision.tasks import CLASSIFY, TASKS, has_boxes, has_classes
-from tfvision.training.config import TrainConfig
 
 if TYPE_CHECKING:
     import keras
 
-CONFIG = "config.yaml"
-SPLITS = "splits.csv"
-HISTORY = "history.csv"
-MODEL = "model.keras"
-SUMMARY = "summary.txt"
-PREDICTIONS = "predictions.csv"
-VOTES = "held_out.csv"  # of the models of several folds, beside their runs
-METRICS = "metrics.json"
-ENVIRONMENT = "environment.json"
-PLOTS = "plots"
-REPORT = "report.html"
-DECISION = "decision.json"
-PSEUDO_LABELS = "pseudo_labels.csv"
-PSEUDO_RESULTS = "pseudo_labels.json"
-SUPERVISED = "model_before.keras"  # the best model without pseudo-labels
-CANDIDATES = "candidates.csv"  # of a shallow classifier: what was tried, by validation
-COMPARISON = "comparison.csv"  # of several runs
-CHECKPOINTS = "checkpoints"
-TENSORBOARD = "tensorboard"
 
 MOST_TRAINING_BOXES = 1000
+
 LARGEST_FACTS = 4 * 2**20  # bytes of class names and resize: enough for tens of thousands of classes
 
 _MEMBER = "tfvision.json"  # in the .keras archive, beside what Keras writes
@@ -121,140 +92,6 @@ class ModelFacts:
         if decided and decided.offsets and len(decided.offsets) != len(names):
             raise ValueError(f"{len(decided.offsets)} offsets for {len(names)} classes")
         return facts
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run folder, opened.
-
-    Attributes:
-        folder: Where it is.
-    """
-
-    folder: Path
-
-    @cached_property
-    def config(self) -> TrainConfig:
-        """The resolved configuration."""
-        return from_dict(TrainConfig, load_yaml(self.folder / CONFIG))
-
-    @cached_property
-    def facts(self) -> ModelFacts:
-        """Class names and resize of its model."""
-        return read_facts(self.folder / MODEL)
-
-    @property
-    def metrics(self) -> dict[str, Any]:
-        """`{"validation": {...}, "test": {...}}` as in metrics.json."""
-        path = self.folder / METRICS
-        if not path.is_file():
-            raise DataError(
-                f"{self.folder} has no {METRICS}: the run did not finish; go on with `tfvision train --resume {self.folder}`"
-            )
-        return json.loads(path.read_text(encoding="utf-8"))
-
-    @property
-    def predictions(self) -> Predictions | BoxPredictions:
-        """What the run answers on validation and test: predictions.csv, with its decision applied."""
-        if has_boxes(self.facts.task):
-            return read_box_predictions(self.folder / PREDICTIONS)
-        return read_predictions(self.folder / PREDICTIONS).decide(self.facts.decision)
-
-    @cached_property
-    def splits(self) -> list[dict[str, str]]:
-        """The rows of splits.csv: id, part, label and content hash of each image."""
-        with open(self.folder / SPLITS, newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
-
-    @property
-    def parts(self) -> dict[str, str]:
-        """The part of the split of each image, by id."""
-        return {row["id"]: row["part"] for row in self.splits}
-
-    def model(self) -> "keras.Model":
-        """Load the best model; raw pixels in, probabilities, boxes or both out."""
-        return load_model(self.folder / MODEL)
-
-
-def create_run(folder: Path, files: Mapping[str, str]) -> Run:
-    """Make a new run folder with its first files; it appears whole or not at all.
-
-    Args:
-        folder: The run folder.
-        files: Text of each file by its name.
-
-    Raises:
-        UsageError: The folder exists, or cannot be made.
-        RunError: A file cannot be written.
-    """
-    refuse_existing(folder)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    remove_abandoned(folder.parent, f".{folder.name}.")
-    try:
-        (temporary / PLOTS).mkdir(parents=True)
-        for name, text in files.items():
-            write_text(temporary / name, text)
-        os.rename(temporary, folder)
-    except OSError as error:
-        refuse_existing(folder)  # another process was first
-        raise UsageError(f"cannot make the run folder {folder}: {error.strerror}; choose another --output") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return Run(folder)
-
-
-@contextmanager
-def training_alone(folder: Path) -> Iterator[None]:
-    """Keep other processes from training in a run folder.
-
-    Raises:
-        UsageError: Another process trains there.
-    """
-
-    def refuse() -> None:
-        raise UsageError(f"another process is training in {folder}; wait for it, or choose another --output")
-
-    with locked(folder, refuse):
-        yield
-
-
-def refuse_existing(folder: Path) -> None:
-    """Raise a UsageError if there is something at `folder` already."""
-    if os.path.lexists(folder):
-        raise UsageError(
-            f"{folder} exists already, and a run is never overwritten; choose another --output or remove it"
-        )
-
-
-def open_run(folder: Path | str) -> Run:
-    """Open the folder of a run that has a model.
-
-    Raises:
-        DataError: There is no such folder, or no model in it.
-    """
-    folder = Path(folder)
-    refuse_comparison(folder)
-    if not (folder / MODEL).is_file():
-        if (folder / CONFIG).is_file():
-            raise DataError(f"{folder} has no model yet; finish it with `tfvision train --resume {folder}`")
-        what = "has no " + MODEL if folder.is_dir() else "does not exist"
-        raise DataError(f"{folder} is no run: it {what}; expected a folder that `tfvision train` wrote")
-    return Run(folder)
-
-
-def best_run(folder: Path) -> Run:
-    """Return the run in `folder`; where several are compared in it, the best of them by validation."""
-    if not (folder / COMPARISON).is_file():
-        return Run(folder)
-    with open(folder / COMPARISON, newline="", encoding="utf-8") as file:
-        return next(Run(folder / row["run"]) for row in csv.DictReader(file) if row["best"] == "1")
-
-
-def refuse_comparison(folder: Path) -> None:
-    """Raise a DataError if `folder` holds several runs and their comparison."""
-    if (folder / COMPARISON).is_file():
-        runs = ", ".join(sorted(path.parent.as_posix() for path in folder.glob(f"*/{MODEL}")))
-        raise DataError(f"{folder} compares several runs; name one of them: {runs}")
 
 
 def save_model(model: "keras.Model", path: Path, facts: ModelFacts) -> None:

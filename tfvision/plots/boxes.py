@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from tfvision.evaluation.figure import INK, MARK, TRAIN, VALIDATION, draw_legend, new_figure, save, set_title
+from tfvision.plots.figure import INK, MARK, TRAIN, VALIDATION, draw_legend, new_figure, save, set_title
 
 _BINS = np.linspace(0, 1, 21)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from tfvision.config.options import flatten
 from tfvision.errors import DataError, RunError, UsageError, WriteError, listing
-from tfvision.runs import CHECKPOINTS, CONFIG, REPORT, SPLITS, Run, best_run
+from tfvision.runs.folder import Run, best_run
+from tfvision.runs.names import CHECKPOINTS, CONFIG, REPORT, SPLITS
 from tfvision.system.terminal import console
 from tfvision.training.checkpoints import Checkpoints
 from tfvision.training.config import TrainConfig

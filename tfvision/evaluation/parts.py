@@ -1,0 +1,71 @@
+"""The scores of one part of the data, and a line of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.splits.split import SCORED
+from tfvision.evaluation.box_metrics import compute_box_metrics
+from tfvision.evaluation.box_predictions import BoxPredictions
+from tfvision.evaluation.metrics import compute_metrics
+from tfvision.evaluation.predictions import Predictions
+from tfvision.models.model_file import ModelFacts
+
+
+def scored_parts(given: Mapping[str, ImageSet]) -> dict[str, ImageSet]:
+    """Return the parts with images that a model is scored on, in order."""
+    return {part: given[part] for part in SCORED if part in given and len(given[part])}
+
+
+def compute_part(predictions: Predictions | BoxPredictions, facts: ModelFacts) -> dict[str, Any]:
+    """Return the metrics of one part, as they stand in metrics.json."""
+    if isinstance(predictions, BoxPredictions):
+        return compute_box_part(predictions, facts)
+    names, decided = predictions.class_names, predictions.decided
+    return compute_metrics(predictions.labels, predictions.probabilities, names, predicted=decided)
+
+
+def describe_scores(metrics: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return a line for each part: accuracy and F1 with their intervals; for boxes IoU, beside the baselines."""
+    lines = []
+    for part, scores in metrics.items():
+        if "mean_iou" in scores:
+            lines.append(describe_box_scores(part, scores))
+            scores = scores.get("classes")
+            if scores is None:
+                continue
+        f1, name = ("f1", f"F1 of {scores['positive_class']}") if "f1" in scores else ("f1_macro", "macro-F1")
+        shown = "  ".join(
+            f"{label} {scores[key]:.4f} {_interval(scores['ci95'][key])}"
+            for key, label in (("accuracy", "accuracy"), (f1, name))
+        )
+        lines.append(f"{part:<10} {shown}  log loss {scores['log_loss']:.4f}  n={scores['n']:,}")
+    return "\n".join(lines)
+
+
+def _interval(bounds: list[float] | None) -> str:
+    return f"[{bounds[0]:.4f}, {bounds[1]:.4f}]" if bounds else ""
+
+
+def compute_box_part(predictions: BoxPredictions, facts: ModelFacts) -> dict[str, Any]:
+    """Return the metrics of one part, as they stand in metrics.json; with classes also theirs, as `classes`."""
+    scores = compute_box_metrics(predictions, np.array(facts.training_boxes))
+    if predictions.classes is None:
+        return scores
+    found = predictions.classes
+    return {**scores, "classes": compute_metrics(found.labels, found.probabilities, found.class_names)}
+
+
+def describe_box_scores(part: str, scores: Mapping[str, Any]) -> str:
+    """Return a line of the scores of boxes, and one of the baselines."""
+    shown = "  ".join(
+        f"{name} {scores[key]:.4f} [{scores['ci95'][key][0]:.4f}, {scores['ci95'][key][1]:.4f}]"
+        for key, name in (("mean_iou", "mean IoU"), ("share_50", "IoU > 0.5"))
+    )
+    baselines = ", ".join(
+        f"{name.replace('_', ' ')} {found['mean_iou']:.3f}/{found['share_50']:.3f}"
+        for name, found in scores["baselines"].items()
+    )
+    return f"{part:<10} {shown}  n={scores['n']:,}\n{'':<10} without looking: {baselines}"

@@ -1,0 +1,1 @@
+"""Pictures of data, training and results: one PNG file each."""
