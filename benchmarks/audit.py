@@ -19,9 +19,9 @@ from pathlib import Path
 
 os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
 
+from tfvision.audit.audit import Audit, audit_images
 from tfvision.audit.findings import Finding
 from tfvision.audit.options import AuditConfig
-from tfvision.audit.run import Audit, audit_images
 from tfvision.data.sources.open import open_images
 
 STRANGE, COPIES = ("foreign", "blended"), ("exact_duplicate", "near_duplicate")

@@ -19,8 +19,8 @@ os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
 import numpy as np
 from audit import contaminated
 
+from tfvision.audit.audit import CLEAN, audit_from_config
 from tfvision.audit.options import AuditConfig
-from tfvision.audit.run import CLEAN, audit_from_config
 from tfvision.config.options import from_dict
 from tfvision.config.recipes import find_recipe
 from tfvision.config.yaml import load_yaml
@@ -28,7 +28,8 @@ from tfvision.data.sources.open import open_images
 from tfvision.evaluation.paired import paired_differences
 from tfvision.evaluation.predictions import Predictions
 from tfvision.experiment import train_from_config
-from tfvision.prediction import load_predictor, predict_labelled
+from tfvision.prediction.predict import predict_labelled
+from tfvision.prediction.predictors import load_predictor
 from tfvision.system.terminal import console
 from tfvision.training.config import TrainConfig
 

@@ -23,7 +23,7 @@ from scipy.stats import bootstrap
 from tfvision.config.options import from_dict, merge
 from tfvision.config.recipes import find_recipe
 from tfvision.config.yaml import load_yaml
-from tfvision.crossval import cross_validate
+from tfvision.crossval.crossval import cross_validate
 from tfvision.evaluation.box_predictions import read_box_predictions
 from tfvision.runs.names import METRICS, PREDICTIONS
 from tfvision.system.terminal import console

@@ -20,7 +20,7 @@ import keras
 import numpy as np
 from measure import Row, print_table
 
-from tfvision.crossval import cross_validate
+from tfvision.crossval.crossval import cross_validate
 from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.options import SplitOptions
 from tfvision.experiment import train_from_config

@@ -145,5 +145,8 @@ def test_each_fault_is_seen(tmp_path: Path) -> None:
         path.write_text(text)
     _, arrows = read_arrows(tmp_path / "tfvision")
     assert set(find_circle(arrows)) == {"tfvision.data.a", "tfvision.data.b"}
-    assert arrows_up(arrows) == ["tfvision.config.c -> tfvision.data.a: f", "tfvision.crossval.e -> tfvision.search.g"]
+    assert arrows_up(arrows) == [
+        "tfvision.config.c -> tfvision.data.a: f",
+        "tfvision.crossval.crossval.e -> tfvision.search.g",
+    ]
     assert private_names(arrows) == ["tfvision.plots.d -> tfvision.data.b: _hidden"]

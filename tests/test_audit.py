@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from test_duplicates import image_set, picture
 
+from tfvision.audit.audit import Audit, audit_images
 from tfvision.audit.blends import find_blends
 from tfvision.audit.copies import choose_copies, find_conflicts, find_leaks
+from tfvision.audit.deviations import deviations
 from tfvision.audit.findings import PROBLEMS, Finding
 from tfvision.audit.foreign import distance_scores, find_foreign
 from tfvision.audit.kept import choose_kept
 from tfvision.audit.labels import find_label_errors, out_of_fold_probabilities
 from tfvision.audit.options import AuditConfig, ForeignOptions, LabelOptions
-from tfvision.audit.robust import deviations
-from tfvision.audit.run import Audit, audit_images
 from tfvision.audit.statistics import blur_effect, describe_image, measure_quality
 from tfvision.cli import main
 from tfvision.data.copies.duplicates import Pair

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tfvision.cli import main
-from tfvision.comparison import compare_runs
+from tfvision.comparison.compare import compare_runs
 from tfvision.errors import DataError
 from tfvision.evaluation.predictions import Predictions, write_predictions
 

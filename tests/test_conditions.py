@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from tfvision.cli import main
-from tfvision.corrupted import corrupt_images
 from tfvision.data.augmentation.options import Augmentation
-from tfvision.data.corruptions import CORRUPTIONS, blend, parse_corruptions
 from tfvision.data.images.changed import change_images
 from tfvision.data.sources.open import open_images
 from tfvision.errors import DataError, UsageError
-from tfvision.prediction import load_predictor
+from tfvision.prediction.predictors import load_predictor
+from tfvision.prediction.tta import TtaPredictor, draw_views, flip_views, with_tta
+from tfvision.robustness.corruptions import CORRUPTIONS, blend, parse_corruptions
+from tfvision.robustness.scores import corrupt_images
 from tfvision.runs.folder import open_run
-from tfvision.tta import TtaPredictor, draw_views, flip_views, with_tta
 
 DRAWN = [name for name in CORRUPTIONS if name != "blend"]
 

@@ -10,13 +10,14 @@ import pytest
 from conftest import write_tree
 
 from tfvision.cli import main
-from tfvision.crossval import FoldScores, cross_validate, describe
+from tfvision.crossval.crossval import cross_validate, describe
+from tfvision.crossval.scores import FoldScores
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.options import SplitOptions
 from tfvision.data.splits.folds import draw_folds
 from tfvision.data.splits.split import split_by_fold
+from tfvision.ensembles.voting import vote_majority, vote_mean
 from tfvision.errors import DataError, UsageError
-from tfvision.evaluation.voting import vote_majority, vote_mean
 from tfvision.runs.folder import open_run
 from tfvision.training.config import TrainConfig
 
@@ -128,7 +129,7 @@ def test_crossval_audits_first_where_asked(tmp_path: Path, monkeypatch: pytest.M
         seen.append(config.data)
         raise UsageError("enough")
 
-    import tfvision.crossval as crossval
+    import tfvision.crossval.crossval as crossval
 
     monkeypatch.setattr(crossval, "train_from_config", train)
     words = ["crossval", "--data", str(data), "--audit", str(tmp_path / "audit.yaml"), "--output", str(tmp_path / "cv")]
@@ -201,7 +202,8 @@ def test_each_image_passes_the_frozen_part_once(
     assert run.config.split.fold == 2 and run.config.cache == "float32"
     from tfvision.data.sources.open import open_images
     from tfvision.evaluation.predictions import read_predictions
-    from tfvision.prediction import load_predictor, predict_images
+    from tfvision.prediction.predict import predict_images
+    from tfvision.prediction.predictors import load_predictor
 
     told = read_predictions(run.folder / "predictions.csv").part("test")
     images = open_images(data)
@@ -229,7 +231,7 @@ def test_each_image_passes_the_frozen_part_once(
 
 
 def test_several_backbones_make_one_table(small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import tfvision.crossval as crossval
+    import tfvision.crossval.crossval as crossval
 
     monkeypatch.setattr(crossval, "train_from_config", lambda config, resume: open_run(small_run))
     names = ["vgg16", "resnet50", "vgg16"]

@@ -13,20 +13,21 @@ from conftest import small_config
 
 from tfvision.cli import main
 from tfvision.data.sources.open import open_images
-from tfvision.decisions import choose_temperature, choose_threshold
+from tfvision.decisions.choose import choose_temperature, choose_threshold
+from tfvision.decisions.objectives import Objective, parse_objective
+from tfvision.decisions.thresholds import _objective_along, _search, choose_offsets
 from tfvision.errors import RunError, UsageError
-from tfvision.evaluation.objectives import Objective, parse_objective
 from tfvision.evaluation.paired import paired_differences
 from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.evaluation.scores import probability_scores
 from tfvision.evaluation.temperature import fit_temperature
-from tfvision.evaluation.thresholds import _objective_along, _search, choose_offsets
 from tfvision.experiment import train_from_config
 from tfvision.export import savedmodel
 from tfvision.export.savedmodel import publish, write_saved_model
 from tfvision.models.decision import Decision, softmax
 from tfvision.models.model_file import ModelFacts, read_facts, replace_facts
-from tfvision.prediction import load_predictor, predict_images
+from tfvision.prediction.predict import predict_images
+from tfvision.prediction.predictors import load_predictor
 from tfvision.runs.folder import open_run
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from conftest import small_config
 
-import tfvision.export.run as export_run_module
+import tfvision.export.export as export_run_module
 from tfvision.cli import main
 from tfvision.data.options import ResizeOptions
 from tfvision.data.sources.open import open_images
@@ -22,9 +22,9 @@ from tfvision.errors import RunError
 from tfvision.experiment import train_from_config
 from tfvision.export import check
 from tfvision.export.check import Agreement
-from tfvision.export.run import export_run
+from tfvision.export.export import export_run
 from tfvision.models.model_file import save_model
-from tfvision.prediction import load_predictor
+from tfvision.prediction.predictors import load_predictor
 from tfvision.runs.folder import open_run
 
 

@@ -27,7 +27,8 @@ from tfvision.evaluation.box_predictions import SIDES, read_box_predictions
 from tfvision.experiment import train_from_config
 from tfvision.models.model_file import ModelFacts
 from tfvision.models.options import BoxOptions, HeadOptions, SmallCnnOptions
-from tfvision.prediction import KerasPredictor, load_predictor, predict_boxes
+from tfvision.prediction.predict import predict_boxes
+from tfvision.prediction.predictors import KerasPredictor, load_predictor
 from tfvision.runs.folder import open_run
 from tfvision.training.options import Phase
 
@@ -363,7 +364,7 @@ def test_stored_features_carry_the_boxes_of_their_views(shapes, tmp_path, views)
 
 
 def test_crossval_scores_boxes(shapes, tmp_path, capsys):
-    from tfvision.crossval import cross_validate
+    from tfvision.crossval.crossval import cross_validate
 
     phases = [Phase(epochs=1, learning_rate=1e-2, unfreeze="none", views="exact")]
     config = box_config(shapes, tmp_path / "cv", phases=phases, augment=Augmentation(), cache="float32")

@@ -10,8 +10,8 @@ from tfvision.evaluation.metrics import compute_metrics
 from tfvision.plots.classes import plot_confusion_matrix, plot_image_grid
 from tfvision.report.folder import PLOTS, read_run_files
 from tfvision.report.page import write_report
-from tfvision.report.story import percent, tell
-from tfvision.report.tables import describe, duration, plain
+from tfvision.report.story import tell
+from tfvision.report.words import describe, duration, percent, plain
 from tfvision.system.files import write_json, write_text
 
 CONFIG = """\

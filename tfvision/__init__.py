@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tfvision.models.classifier import build_localizer as build_localizer
     from tfvision.models.freezing import count_parameters as count_parameters
     from tfvision.models.freezing import unfreeze as unfreeze
-    from tfvision.prediction import load_predictor as load_predictor
+    from tfvision.prediction.predictors import load_predictor as load_predictor
     from tfvision.runs.folder import open_run as open_run
     from tfvision.training.options import Phase as Phase
 
@@ -27,7 +27,7 @@ _PUBLIC = {
     "build_localizer": "tfvision.models.classifier",
     "count_parameters": "tfvision.models.freezing",
     "images_from_arrays": "tfvision.data.sources.arrays",
-    "load_predictor": "tfvision.prediction",
+    "load_predictor": "tfvision.prediction.predictors",
     "open_images": "tfvision.data.sources.open",
     "open_run": "tfvision.runs.folder",
     "train": "tfvision.experiment",

@@ -25,7 +25,8 @@ from tfvision.plots.classes import plot_calibration, plot_confusion_matrix, plot
 from tfvision.plots.image_grid import plot_image_grid
 from tfvision.plots.learning_curves import plot_learning_curves
 from tfvision.plots.thumbnails import thumbnail
-from tfvision.prediction import KerasPredictor, predict_boxes
+from tfvision.prediction.predict import predict_boxes
+from tfvision.prediction.predictors import KerasPredictor
 from tfvision.pseudo_label import write_pseudo_results
 from tfvision.report.page import write_report
 from tfvision.runs.folder import Run

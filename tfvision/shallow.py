@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from tfvision.comparison.page import write_comparison
 from tfvision.config.yaml import to_yaml
 from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.images.imageset import ImageSet
@@ -14,7 +15,6 @@ from tfvision.experiment import Experiment, begin_run, first_files
 from tfvision.models.heads.shallow_heads import attach_head
 from tfvision.models.model_file import save_model
 from tfvision.plan import summarize
-from tfvision.report.comparison import write_comparison
 from tfvision.results import plot_samples, write_results
 from tfvision.runs.folder import Run, create_run, training_alone
 from tfvision.runs.names import CANDIDATES, CONFIG, ENVIRONMENT, MODEL, REPORT, SUMMARY

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from tfvision.audit.deviations import deviations
 from tfvision.audit.findings import Finding
 from tfvision.audit.options import ForeignOptions
-from tfvision.audit.robust import deviations
 
 MIN_IMAGES = 30  # fewer have no bulk to be far from
 _STATISTICS = 8  # components of colour and frequency

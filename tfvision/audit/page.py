@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib import resources
 from typing import Any
 
 import cv2
-from jinja2 import Environment, StrictUndefined
 
 from tfvision.audit.findings import PROBLEMS, Finding
 from tfvision.data.images.imageset import ImageSet
 from tfvision.report.pictures import data_uri
+from tfvision.report.template import page_template
 from tfvision.version import __version__
 
 _DAMAGED = ("unreadable", "truncated", "empty")
@@ -62,10 +61,8 @@ def render_audit(
                 "more": len(own) - min(shown, len(own)),
             }
         )
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(resources.files("tfvision.audit").joinpath("audit.html").read_text("utf-8"))
     facts = {"data": images.source, "total": len(images), "kept": kept, "notes": notes, "command": command}
-    return template.render(sections=sections, version=__version__, **facts)
+    return page_template("audit.html", "audit").render(sections=sections, version=__version__, **facts)
 
 
 def _tile(finding: Finding, picture: Any) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfvision.audit.deviations import deviations
 from tfvision.audit.findings import Finding
 from tfvision.audit.look import Look
 from tfvision.audit.options import QualityOptions
-from tfvision.audit.robust import deviations
 
 _FAR = 3.0  # deviations of the blur effect from the other images
 

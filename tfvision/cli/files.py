@@ -38,7 +38,7 @@ def audit(args: argparse.Namespace) -> None:
         return
     if config.weights != "none":
         load_tensorflow(args)
-    from tfvision.audit.run import audit_from_config
+    from tfvision.audit.audit import audit_from_config
 
     audit_from_config(config)
 
@@ -55,7 +55,7 @@ def add_export(verbs: Any) -> None:
 def export(args: argparse.Namespace) -> None:
     """Export a run as a SavedModel that takes raw images, and check it in a fresh process."""
     load_tensorflow(args)
-    from tfvision.export.run import export_run
+    from tfvision.export.export import export_run
     from tfvision.runs.folder import open_run
 
     run = open_run(args.run)

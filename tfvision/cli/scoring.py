@@ -83,7 +83,8 @@ def predict(args: argparse.Namespace) -> None:
     """Predict the class of images, or the box in them, with a run or a SavedModel."""
     load_tensorflow(args)
     from tfvision.evaluation.predictions import write_unlabelled
-    from tfvision.prediction import load_predictor, predict_images
+    from tfvision.prediction.predict import predict_images
+    from tfvision.prediction.predictors import load_predictor
 
     predictor = load_predictor(args.model)
     if has_boxes(predictor.facts.task):
@@ -92,8 +93,8 @@ def predict(args: argparse.Namespace) -> None:
     if args.draw:
         raise UsageError(f"--draw draws boxes, and {args.model} finds none; leave it out")
     if args.tta:
+        from tfvision.prediction.tta import with_tta
         from tfvision.runs.folder import open_run
-        from tfvision.tta import with_tta
 
         predictor = with_tta(predictor, open_run(args.model), args.tta)
         console.print(f"mean of {len(predictor.views)} views of each image")
@@ -124,7 +125,7 @@ def add_compare(verbs: Any) -> None:
 
 def compare(args: argparse.Namespace) -> None:
     """Compare runs on the same test images, each with the first, by a paired bootstrap."""
-    from tfvision.comparison import compare_runs, describe_comparison, write_comparison
+    from tfvision.comparison.compare import compare_runs, describe_comparison, write_comparison
 
     found = compare_runs(args.runs, common=args.common)
     say_result(describe_comparison(args.runs[0], found))
@@ -148,7 +149,7 @@ def add_threshold(verbs: Any) -> None:
 
 def threshold(args: argparse.Namespace) -> None:
     """Choose on validation when an image is of a class, and store it in a run."""
-    from tfvision.decisions import choose_threshold, describe_decision
+    from tfvision.decisions.choose import choose_threshold, describe_decision
     from tfvision.runs.folder import open_run
 
     run = open_run(args.run)
@@ -165,7 +166,7 @@ def add_calibrate(verbs: Any) -> None:
 
 def calibrate(args: argparse.Namespace) -> None:
     """Make the probabilities of a run mean what they say, by a temperature fitted on validation."""
-    from tfvision.decisions import choose_temperature, describe_decision
+    from tfvision.decisions.choose import choose_temperature, describe_decision
     from tfvision.runs.folder import open_run
 
     run = open_run(args.run)
@@ -175,7 +176,7 @@ def calibrate(args: argparse.Namespace) -> None:
 def _predict_boxes(args: argparse.Namespace, predictor: Any) -> None:
     from tfvision.evaluation.box_predictions import write_box_predictions
     from tfvision.plots.box_drawing import draw_predictions
-    from tfvision.prediction import predict_boxes
+    from tfvision.prediction.predict import predict_boxes
 
     images = _read_images(args, args.images, predictor, labelled=False)
     found = predict_boxes(predictor, images)
@@ -194,9 +195,10 @@ def _predict_boxes(args: argparse.Namespace, predictor: Any) -> None:
 
 def _predict_labelled(args: argparse.Namespace) -> tuple[str, Any, Any, list[str]]:
     """Predict the images that `evaluate` is asked for: their name, predictions, the model's facts, missing classes."""
-    from tfvision.prediction import load_predictor, predict_labelled
+    from tfvision.prediction.predict import predict_labelled
+    from tfvision.prediction.predictors import load_predictor
+    from tfvision.prediction.tta import compare_tta, describe_gain, with_tta
     from tfvision.runs.folder import open_run
-    from tfvision.tta import compare_tta, describe_gain, with_tta
 
     predictor = load_predictor(args.model)
     tta = with_tta(predictor, open_run(args.model), args.tta) if args.tta else None
@@ -212,10 +214,10 @@ def _predict_labelled(args: argparse.Namespace) -> tuple[str, Any, Any, list[str
 
 def _evaluate_corrupted(args: argparse.Namespace) -> None:
     """Score under corruption; of a run's own test part the files go into the run, else beside --output."""
-    from tfvision.corrupted import score_corrupted, write_corrupted
-    from tfvision.data.corruptions import parse_corruptions
-    from tfvision.prediction import load_predictor
+    from tfvision.prediction.predictors import load_predictor
     from tfvision.report.page import write_report
+    from tfvision.robustness.corruptions import parse_corruptions
+    from tfvision.robustness.scores import score_corrupted, write_corrupted
     from tfvision.runs.names import PLOTS
     from tfvision.system.files import write_json
 

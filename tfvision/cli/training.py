@@ -85,7 +85,7 @@ def crossval(args: argparse.Namespace) -> None:
     config = train_config(args, cache="float32")
     backbones = [name.strip() for name in config.backbone.split(",")]
     load_tensorflow(args)
-    from tfvision.crossval import cross_validate
+    from tfvision.crossval.crossval import cross_validate
 
     audit = None if args.audit is None else from_dict(AuditConfig, load_yaml(args.audit) if args.audit else {})
     cross_validate(config, backbones=backbones, folds=args.folds, audit=audit, resume=args.go_on)

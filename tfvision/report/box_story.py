@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tfvision.report.story import percent
+from tfvision.report.words import percent
 
 _NAMES = {
     "mean_iou": ("Mean IoU", "area that both boxes share, of the area that either covers"),

@@ -4,14 +4,14 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-
 from tfvision.report.box_story import box_tables, class_metrics, tell_boxes
 from tfvision.report.decision import decision_section
 from tfvision.report.folder import RunFiles, read_run_files
 from tfvision.report.pseudo_labels import pseudo_label_section
-from tfvision.report.story import headline_part, percent, tell
-from tfvision.report.tables import class_table, fact_rows, image_table, phase_table, plain, score_table, tiles
+from tfvision.report.story import headline_part, tell
+from tfvision.report.tables import class_table, fact_rows, image_table, phase_table, score_table, tiles
+from tfvision.report.template import page_template
+from tfvision.report.words import percent, plain
 from tfvision.system.files import write_text
 from tfvision.version import __version__
 
@@ -65,15 +65,6 @@ def render(files: RunFiles) -> str:
         version=__version__,
         percent=percent,
     )
-
-
-def page_template(name: str) -> Template:
-    """Return a page of this folder; what is written into it is escaped, and what is missing is an error."""
-    loader = PackageLoader("tfvision.report", "")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template(name)
 
 
 def _title(config: dict[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from tfvision.report.words import percent
+
 
 def tell(metrics: dict[str, Any]) -> dict[str, Any]:
     """Return the sentences that open the report.
@@ -27,14 +29,6 @@ def tell(metrics: dict[str, Any]) -> dict[str, Any]:
 def headline_part(metrics: dict[str, Any]) -> str | None:
     """Return the part whose score opens the report: test, else validation, else None."""
     return next((part for part in ("test", "validation") if _has_score(metrics.get(part))), None)
-
-
-def percent(share: float | None) -> str:
-    """Return a share as `97.3 %`, never rounded up to 100 or down to 0."""
-    if share is None:
-        return "–"
-    digits = 1 if share in (0, 1) or 0.0005 <= share < 0.9995 else 3
-    return f"{100 * share:.{digits}f} %" if share not in (0, 1) else f"{100 * share:.0f} %"
 
 
 def _has_score(scores: Any) -> bool:

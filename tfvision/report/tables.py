@@ -4,7 +4,8 @@ from collections import Counter
 from typing import Any
 
 from tfvision.report.folder import RunFiles
-from tfvision.report.story import headline_part, percent
+from tfvision.report.story import headline_part
+from tfvision.report.words import describe, duration, percent, plain
 
 _SCORES = {
     "accuracy": ("Accuracy", "share of images whose class is right"),
@@ -115,43 +116,6 @@ def tiles(files: RunFiles) -> list[tuple[str, str]]:
     if _seconds(files):
         found.append((duration(_seconds(files)), "training time"))
     return found
-
-
-def describe(section: Any) -> str:
-    """Return a section as one line: `flip, shift 0.1`; what is off, unset or zero is left out."""
-    if not isinstance(section, dict):
-        return plain(section)
-    return ", ".join(_item(str(key).replace("_", " "), value) for key, value in section.items() if value)
-
-
-def plain(value: Any) -> str:
-    """Return a value as a person writes it: thousands with commas, lists with `, `, None as `–`."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}" if abs(value) >= 10_000 else str(value)
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(plain(one) for one in value) or "none"
-    return describe(value) if isinstance(value, dict) else str(value)
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as `1 h 5 min`, `3 min 4 s` or `12 s`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _item(name: str, value: Any) -> str:
-    if value is True:
-        return name
-    return f"{name} ({describe(value)})" if isinstance(value, dict) else f"{name} {plain(value)}"
 
 
 def _score_cell(scores: dict[str, Any], key: str) -> tuple[str, str]:

@@ -7,9 +7,9 @@ from typing import Any
 
 from tfvision.config.options import flatten
 from tfvision.config.yaml import to_yaml
-from tfvision.report.page import page_template
 from tfvision.report.pictures import data_uri
-from tfvision.report.tables import duration
+from tfvision.report.template import page_template
+from tfvision.report.words import duration
 from tfvision.runs.names import ENVIRONMENT, PLOTS, REPORT
 from tfvision.search.log import Trial
 from tfvision.search.progress import show
@@ -30,7 +30,7 @@ def write_search_report(folder: Path, search: Search, outcome: Outcome, config: 
         The path of the page. It needs no other file and no network.
     """
     best = outcome.best
-    page = page_template("search.html").render(
+    page = page_template("search.html", "search").render(
         title=f"Search on {Path(config.data).name} with {config.backbone}",
         figure=f"{best.scores[objective]:.4f}",
         headline=f"is the best validation {_NAMES[objective]} of {len(outcome.trials)} trials, reached by trial {best.number}.",

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
+from tfvision.decisions.objectives import parse_objective
+from tfvision.decisions.thresholds import choose_offsets
 from tfvision.errors import DataError, UsageError
-from tfvision.evaluation.objectives import parse_objective
 from tfvision.evaluation.paired import Difference, paired_differences
 from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.evaluation.temperature import fit_temperature
-from tfvision.evaluation.thresholds import choose_offsets
 from tfvision.models.decision import Decision
 from tfvision.models.model_file import replace_facts
 from tfvision.plots.classes import plot_calibration

@@ -14,7 +14,7 @@ from tfvision.export.check import Agreement, check_saved_model
 from tfvision.export.savedmodel import publish, write_saved_model
 from tfvision.models.decision import Decision
 from tfvision.models.heads.shallow_heads import is_stepped
-from tfvision.prediction import KerasPredictor
+from tfvision.prediction.predictors import KerasPredictor
 from tfvision.runs.folder import Run
 from tfvision.tasks import has_boxes
 

@@ -17,7 +17,8 @@ from tfvision.errors import UsageError
 from tfvision.evaluation.paired import paired_differences
 from tfvision.evaluation.predictions import Predictions
 from tfvision.models.model_file import ModelFacts
-from tfvision.prediction import KerasPredictor, Predictor, predict_labelled
+from tfvision.prediction.predict import predict_labelled
+from tfvision.prediction.predictors import KerasPredictor, Predictor
 from tfvision.runs.folder import Run
 from tfvision.tasks import has_boxes
 

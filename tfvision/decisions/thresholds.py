@@ -5,8 +5,8 @@ A threshold on p(positive) of two classes is an offset of its log-odds, so two c
 
 import numpy as np
 
+from tfvision.decisions.objectives import Objective
 from tfvision.errors import RunError
-from tfvision.evaluation.objectives import Objective
 from tfvision.models.decision import log_probabilities
 
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the way from the offsets that need no data to those that data asks for

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tfvision.report.folder import RunFiles, read_run_files
-from tfvision.report.page import page_template
-from tfvision.report.story import percent
-from tfvision.report.tables import duration, plain
+from tfvision.report.template import page_template
+from tfvision.report.words import duration, percent, plain
 from tfvision.runs.folder import Run
 from tfvision.runs.names import COMPARISON, REPORT
 from tfvision.system.files import to_csv, write_text
@@ -64,7 +63,7 @@ def _render(folder: Path, runs: Sequence[Run], best: str, monitor: str) -> str:
     files = [read_run_files(run.folder) for run in runs]
     parts = [part for part in _PARTS if part in files[0].metrics]
     first = files[0].config
-    return page_template("comparison.html").render(
+    return page_template("comparison.html", "comparison").render(
         title=f"{len(runs)} classifiers on features of {plain(first.get('backbone'))}, {Path(plain(first.get('data'))).name}",
         parts=[(part, files[0].metrics[part]["n"]) for part in parts],
         rows=[_shown(one, parts, best) for one in files],

@@ -1,25 +1,23 @@
 """One way to predict, whether with a run, a model file or a SavedModel."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from tfvision.data.batches.pipeline import evaluation_batches
-from tfvision.data.boxes.orientation import swaps_sides, to_stored
 from tfvision.data.boxes.resizing import predicted_boxes
 from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import DataError, listing
-from tfvision.evaluation.box_predictions import BoxPredictions
 from tfvision.evaluation.inference import run_model
-from tfvision.evaluation.predictions import Predictions, class_probabilities
+from tfvision.evaluation.predictions import class_probabilities
 from tfvision.models.model_file import LARGEST_FACTS, ModelFacts, load_model, read_facts
 from tfvision.runs.folder import open_run, refuse_comparison
 from tfvision.runs.names import MODEL
 from tfvision.system.terminal import ProgressLine
-from tfvision.tasks import BOX, PROBABILITIES, has_boxes, has_classes, outputs_of
+from tfvision.tasks import BOX, PROBABILITIES, outputs_of
 
 FACTS_FILE = Path("assets.extra") / "tfvision.json"  # TF Serving leaves this folder of a SavedModel alone
 
@@ -161,92 +159,8 @@ def newest_version(folder: Path) -> Path | None:
     return max(versions, key=lambda child: int(child.name), default=None)
 
 
-def predict_images(predictor: Predictor, images: ImageSet) -> Predictions:
-    """Predict images, labelled or not; the labels of `images` must count in the predictor's classes."""
-    parts = np.full(len(images), "")
-    probabilities, facts = predictor.probabilities(images), predictor.facts
-    decided = facts.decision.decide(probabilities) if facts.decision else None
-    return Predictions(images.ids, parts, images.labels, probabilities, facts.class_names, decided)
-
-
-def predict_labelled(predictor: Predictor, images: ImageSet) -> tuple[Predictions | BoxPredictions, list[str]]:
-    """Predict labelled images whose classes are matched with the model's by name; with boxes for a model of boxes.
-
-    Returns:
-        Predictions with labels in the model's classes, and the classes of the model that the data lacks.
-
-    Raises:
-        DataError: A class the model does not know, or unreadable images.
-    """
-    facts, missing = predictor.facts, []
-    if has_classes(facts.task):
-        labels, missing = map_labels(images, facts.class_names)
-        images = replace(images, labels=labels, class_names=facts.class_names)
-    return (predict_boxes if has_boxes(facts.task) else predict_images)(predictor, images), missing
-
-
-def predict_boxes(
-    predictor: Predictor, images: ImageSet, *, parts: np.ndarray | None = None, what: str | None = None
-) -> BoxPredictions:
-    """Predict the box in each image, and its class where the model tells it.
-
-    Args:
-        predictor: Of a model that finds boxes.
-        images: Scanned with `frames=True`, or with boxes. Where their labels count in the predictor's classes, they
-            are compared.
-        parts: str (n,), the part of the split of each image.
-        what: Name of the work for the progress line.
-
-    Returns:
-        Boxes in the pixels that the files store.
-    """
-    found = predictor.outputs(images, what) if what else predictor.outputs(images)
-    parts = np.full(len(images), "") if parts is None else parts
-    classes = None
-    if PROBABILITIES in found:
-        classes = Predictions(images.ids, parts, images.labels, found[PROBABILITIES], predictor.facts.class_names)
-    known = images.boxes is not None
-    swapped = [swaps_sides(int(turn)) for turn in images.frames[:, 2]]
-    named = [images.class_names[label] if label >= 0 and images.class_names else "" for label in images.labels]
-    return BoxPredictions(
-        images.ids,
-        parts,
-        np.where(np.array(swapped)[:, None], images.frames[:, 1::-1], images.frames[:, :2]),
-        _stored(found[BOX], images.frames),
-        _stored(images.boxes, images.frames) if known else np.full((len(images), 4), np.nan),
-        np.array(named if known else [""] * len(images)),
-        classes,
-    )
-
-
-def _stored(boxes: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Move boxes from upright images into the pixels that their files store."""
-    pairs = zip(boxes, frames.tolist(), strict=True)
-    return np.array([to_stored(box, turn, width, height) for box, (width, height, turn) in pairs]).reshape(-1, 4)
-
-
 def _sizes(images: ImageSet) -> np.ndarray:
     """Return height and width of the upright images."""
     if images.frames is None:
         raise DataError("the sizes of the images are not known; scan them with frames=True before boxes are predicted")
     return images.frames[:, 1::-1]
-
-
-def map_labels(images: ImageSet, class_names: tuple[str, ...]) -> tuple[np.ndarray, list[str]]:
-    """Translate labels of other data into a model's classes, by name.
-
-    Returns:
-        int64 (n,) labels, and the classes of the model that the data lacks.
-
-    Raises:
-        DataError: The data has a class the model does not know.
-    """
-    places = {name: index for index, name in enumerate(class_names)}
-    unknown = [name for name in images.class_names if name not in places]
-    if unknown:
-        raise DataError(
-            f"the model does not know {'class' if len(unknown) == 1 else 'classes'} {', '.join(unknown[:10])}; "
-            f"it was trained on {', '.join(class_names)}; rename or leave out these images"
-        )
-    table = np.array([places[name] for name in images.class_names], np.int64)
-    return table[images.labels], [name for name in class_names if name not in images.class_names]

@@ -11,15 +11,15 @@ from tfvision.config.yaml import to_yaml
 from tfvision.evaluation.box_predictions import read_box_predictions
 from tfvision.models.backbones.table import plain_name
 from tfvision.plots.classes import plot_confusion_matrix
-from tfvision.report.page import page_template
 from tfvision.report.pictures import data_uri
+from tfvision.report.template import page_template
 from tfvision.runs.names import PLOTS, PREDICTIONS, REPORT, VOTES
 from tfvision.system.environment import describe_environment
 from tfvision.system.files import write_text
 from tfvision.version import __version__
 
 if TYPE_CHECKING:
-    from tfvision.crossval import FoldScores
+    from tfvision.crossval.scores import FoldScores
     from tfvision.training.config import TrainConfig
 
 
@@ -36,7 +36,7 @@ def write_crossval_report(output: Path, found: "Sequence[FoldScores]", config: "
     """
     names, main = found[0].names, next(iter(found[0].names))
     folds, best = len(found[0].folds), max(found, key=lambda each: each.spread(main).mean)
-    page = page_template("crossval.html").render(
+    page = page_template("crossval.html", "crossval").render(
         title=f"Cross-validation on {Path(config.data).name}",
         figure=f"{best.spread(main).mean:.4f}",
         headline=f"is the {names[main]} of {best.backbone}, averaged over {folds} folds, ± {best.spread(main).std:.4f}.",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tfvision.comparison.plot import plot_differences
 from tfvision.errors import DataError, UsageError, listing
-from tfvision.evaluation.differences_plot import plot_differences
 from tfvision.evaluation.paired import Difference, paired_differences
 from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.runs.folder import open_run

@@ -7,16 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from tfvision.data.augmentation.augment import image_generator
-from tfvision.data.corruptions import CORRUPTIONS, SEVERITIES, blend
 from tfvision.data.images.changed import ChangedImages, change_images
 from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import DataError
-from tfvision.evaluation.corruption_plot import plot_corruptions
 from tfvision.evaluation.metrics import draw_weights
 from tfvision.evaluation.predictions import Predictions
 from tfvision.evaluation.scores import count_classes, count_scores, probability_scores
 from tfvision.plots.image_grid import plot_image_grid
-from tfvision.prediction import Predictor, predict_labelled
+from tfvision.prediction.predict import predict_labelled
+from tfvision.prediction.predictors import Predictor
+from tfvision.robustness.corruptions import CORRUPTIONS, SEVERITIES, blend
+from tfvision.robustness.plot import plot_corruptions
 from tfvision.system.files import to_csv, write_text
 from tfvision.system.terminal import console
 

@@ -1,0 +1,1 @@
+"""Comparison: several runs on the same test images."""

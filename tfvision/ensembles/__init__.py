@@ -1,0 +1,1 @@
+"""Ensembles: several models asked the same question."""

@@ -1,0 +1,1 @@
+"""Prediction: a finished model asked, wherever it comes from."""

@@ -1,0 +1,97 @@
+"""Images predicted: without labels, with labels, and the boxes in them."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from tfvision.data.boxes.orientation import swaps_sides, to_stored
+from tfvision.data.images.imageset import ImageSet
+from tfvision.errors import DataError
+from tfvision.evaluation.box_predictions import BoxPredictions
+from tfvision.evaluation.predictions import Predictions
+from tfvision.prediction.predictors import Predictor
+from tfvision.tasks import BOX, PROBABILITIES, has_boxes, has_classes
+
+
+def predict_images(predictor: Predictor, images: ImageSet) -> Predictions:
+    """Predict images, labelled or not; the labels of `images` must count in the predictor's classes."""
+    parts = np.full(len(images), "")
+    probabilities, facts = predictor.probabilities(images), predictor.facts
+    decided = facts.decision.decide(probabilities) if facts.decision else None
+    return Predictions(images.ids, parts, images.labels, probabilities, facts.class_names, decided)
+
+
+def predict_labelled(predictor: Predictor, images: ImageSet) -> tuple[Predictions | BoxPredictions, list[str]]:
+    """Predict labelled images whose classes are matched with the model's by name; with boxes for a model of boxes.
+
+    Returns:
+        Predictions with labels in the model's classes, and the classes of the model that the data lacks.
+
+    Raises:
+        DataError: A class the model does not know, or unreadable images.
+    """
+    facts, missing = predictor.facts, []
+    if has_classes(facts.task):
+        labels, missing = map_labels(images, facts.class_names)
+        images = replace(images, labels=labels, class_names=facts.class_names)
+    return (predict_boxes if has_boxes(facts.task) else predict_images)(predictor, images), missing
+
+
+def predict_boxes(
+    predictor: Predictor, images: ImageSet, *, parts: np.ndarray | None = None, what: str | None = None
+) -> BoxPredictions:
+    """Predict the box in each image, and its class where the model tells it.
+
+    Args:
+        predictor: Of a model that finds boxes.
+        images: Scanned with `frames=True`, or with boxes. Where their labels count in the predictor's classes, they
+            are compared.
+        parts: str (n,), the part of the split of each image.
+        what: Name of the work for the progress line.
+
+    Returns:
+        Boxes in the pixels that the files store.
+    """
+    found = predictor.outputs(images, what) if what else predictor.outputs(images)
+    parts = np.full(len(images), "") if parts is None else parts
+    classes = None
+    if PROBABILITIES in found:
+        classes = Predictions(images.ids, parts, images.labels, found[PROBABILITIES], predictor.facts.class_names)
+    known = images.boxes is not None
+    swapped = [swaps_sides(int(turn)) for turn in images.frames[:, 2]]
+    named = [images.class_names[label] if label >= 0 and images.class_names else "" for label in images.labels]
+    return BoxPredictions(
+        images.ids,
+        parts,
+        np.where(np.array(swapped)[:, None], images.frames[:, 1::-1], images.frames[:, :2]),
+        _stored(found[BOX], images.frames),
+        _stored(images.boxes, images.frames) if known else np.full((len(images), 4), np.nan),
+        np.array(named if known else [""] * len(images)),
+        classes,
+    )
+
+
+def _stored(boxes: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Move boxes from upright images into the pixels that their files store."""
+    pairs = zip(boxes, frames.tolist(), strict=True)
+    return np.array([to_stored(box, turn, width, height) for box, (width, height, turn) in pairs]).reshape(-1, 4)
+
+
+def map_labels(images: ImageSet, class_names: tuple[str, ...]) -> tuple[np.ndarray, list[str]]:
+    """Translate labels of other data into a model's classes, by name.
+
+    Returns:
+        int64 (n,) labels, and the classes of the model that the data lacks.
+
+    Raises:
+        DataError: The data has a class the model does not know.
+    """
+    places = {name: index for index, name in enumerate(class_names)}
+    unknown = [name for name in images.class_names if name not in places]
+    if unknown:
+        raise DataError(
+            f"the model does not know {'class' if len(unknown) == 1 else 'classes'} {', '.join(unknown[:10])}; "
+            f"it was trained on {', '.join(class_names)}; rename or leave out these images"
+        )
+    table = np.array([places[name] for name in images.class_names], np.int64)
+    return table[images.labels], [name for name in class_names if name not in images.class_names]

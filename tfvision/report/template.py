@@ -1,0 +1,17 @@
+"""The template of a page: it stands beside the module that fills it."""
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
+
+
+def page_template(name: str, room: str = "report") -> Template:
+    """Return a page's template; what is written into it is escaped, and what is missing is an error.
+
+    Args:
+        name: The file, such as `page.html`. It may include `style.html`, which is the report's.
+        room: The package of tfvision that holds it.
+    """
+    loader = ChoiceLoader([PackageLoader(f"tfvision.{package}", "") for package in dict.fromkeys((room, "report"))])
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template(name)

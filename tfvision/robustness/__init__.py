@@ -1,0 +1,1 @@
+"""Robustness: how far a model follows when images get worse."""
