@@ -27,7 +27,7 @@ from tfvision.config.yaml import load_yaml
 from tfvision.data.sources.open import open_images
 from tfvision.evaluation.paired import paired_differences
 from tfvision.evaluation.predictions import Predictions
-from tfvision.experiment import train_from_config
+from tfvision.experiment.train import train_from_config
 from tfvision.prediction.predict import predict_labelled
 from tfvision.prediction.predictors import load_predictor
 from tfvision.system.terminal import console

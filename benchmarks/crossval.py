@@ -23,11 +23,11 @@ from measure import Row, print_table
 from tfvision.crossval.crossval import cross_validate
 from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.options import SplitOptions
-from tfvision.experiment import train_from_config
+from tfvision.experiment.train import train_from_config
 from tfvision.models.classifier import build_classifier
 from tfvision.system.terminal import console
 from tfvision.training.config import TrainConfig
-from tfvision.training.feature_store import clear_stores, list_stores
+from tfvision.training.features.store import clear_stores, list_stores
 
 SIDE, CLASSES, FOLDS = 96, 4, 5
 

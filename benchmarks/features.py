@@ -27,16 +27,17 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.data.images.scan import scan
 from tfvision.data.pixels.resize import Resize
 from tfvision.data.sources.arrays import images_from_arrays
-from tfvision.experiment import set_seed
 from tfvision.models.classifier import build_classifier
 from tfvision.models.freezing import unfreeze
+from tfvision.system.device import set_seed
 from tfvision.system.terminal import console
-from tfvision.training.feature_store import clear_stores
-from tfvision.training.feeding import feed_phase
+from tfvision.training.features.feeding import feed_phase
+from tfvision.training.features.store import clear_stores
 from tfvision.training.fit import compile_model
 from tfvision.training.history import History
 from tfvision.training.options import Phase
-from tfvision.training.settings import Training, TrainingSettings
+from tfvision.training.settings import TrainingSettings
+from tfvision.training.training import Training
 
 SIDE, CLASSES, HEAD_EPOCHS = 96, 5, 20
 OPENED = {"mobilenet_v2": "block_16,Conv_1", "convnext_tiny": "15"}

@@ -27,9 +27,9 @@ from tfvision.data.batches.pipeline import encode_labels, load_images
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.pixels.resize import Resize
 from tfvision.data.sources.open import open_images
-from tfvision.experiment import set_seed
 from tfvision.models.classifier import build_classifier
 from tfvision.models.freezing import unfreeze
+from tfvision.system.device import set_seed
 
 BACKBONE, SIDE, CLASSES, BATCH = "convnext_tiny", 96, 8, 32
 

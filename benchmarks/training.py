@@ -27,15 +27,16 @@ from tfvision.data.batches.pipeline import encode_labels, load_images
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.pixels.resize import Resize
 from tfvision.data.sources.open import open_images
-from tfvision.experiment import set_seed
 from tfvision.models.classifier import build_classifier
 from tfvision.models.model_file import ModelFacts, save_model
+from tfvision.system.device import set_seed
 from tfvision.system.terminal import console
 from tfvision.training.checkpoints import Checkpoints
 from tfvision.training.fit import compile_model, fit_phases
 from tfvision.training.history import History
 from tfvision.training.options import Phase
-from tfvision.training.settings import Training, TrainingSettings
+from tfvision.training.settings import TrainingSettings
+from tfvision.training.training import Training
 
 BACKBONE, EPOCHS = "mobilenet_v2_035", 3
 SETTINGS = TrainingSettings(Resize(SIDE, SIDE), Augmentation(horizontal_flip=False), batch_size=64, seed=0)

@@ -93,14 +93,14 @@ def real_data() -> Path:
 @pytest.fixture
 def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out a run's pictures, a third of its time; `small_run` and the command line's runs draw them."""
-    for name in ("plot_samples", "_plot_results"):
-        monkeypatch.setattr(f"tfvision.results.{name}", lambda *_: None)
+    for name in ("plot_samples", "plot_results"):
+        monkeypatch.setattr(f"tfvision.experiment.results.{name}", lambda *_: None)
 
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory, colours: Path) -> Path:
     """A finished run of the small CNN on the colours."""
-    from tfvision.experiment import train_from_config
+    from tfvision.experiment.train import train_from_config
 
     folder = tmp_path_factory.mktemp("runs") / "small"
     train_from_config(small_config(colours, folder))

@@ -12,7 +12,7 @@ from tfvision.config.options import from_dict
 from tfvision.data.augmentation.augment import Draws, augment_copy, augment_image, image_generator
 from tfvision.data.augmentation.options import _AUGMENTATION_RANGES, Augmentation
 from tfvision.errors import UsageError
-from tfvision.plan import _augment
+from tfvision.experiment.plan import _augment
 
 SQUARE = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
 NOISE = np.random.default_rng(0).integers(0, 256, (21, 33, 3), dtype=np.uint8)

@@ -168,7 +168,7 @@ def test_each_image_passes_the_frozen_part_once(
     frozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     """Three folds of a frozen backbone, interrupted and gone on with; all models together saw each image once."""
-    import tfvision.training.features as features
+    import tfvision.training.features.trunk as features
     from tfvision.models.cut import Cut
 
     monkeypatch.setenv("TFVISION_CACHE", str(tmp_path / "cache"))

@@ -21,7 +21,7 @@ from tfvision.evaluation.paired import paired_differences
 from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.evaluation.scores import probability_scores
 from tfvision.evaluation.temperature import fit_temperature
-from tfvision.experiment import train_from_config
+from tfvision.experiment.train import train_from_config
 from tfvision.export import savedmodel
 from tfvision.export.savedmodel import publish, write_saved_model
 from tfvision.models.decision import Decision, softmax

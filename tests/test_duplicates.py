@@ -15,7 +15,7 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.data.images.scan import scan
 from tfvision.data.options import DuplicateOptions, SplitOptions
 from tfvision.data.sources.open import open_images
-from tfvision.preparation import prepare_images
+from tfvision.experiment.preparation import prepare_images
 
 
 def picture(seed: int, side: int = 64) -> np.ndarray:

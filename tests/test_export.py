@@ -19,7 +19,7 @@ from tfvision.cli import main
 from tfvision.data.options import ResizeOptions
 from tfvision.data.sources.open import open_images
 from tfvision.errors import RunError
-from tfvision.experiment import train_from_config
+from tfvision.experiment.train import train_from_config
 from tfvision.export import check
 from tfvision.export.check import Agreement
 from tfvision.export.export import export_run

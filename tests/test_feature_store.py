@@ -14,7 +14,7 @@ import pytest
 
 from tfvision.cli import main
 from tfvision.errors import WriteError
-from tfvision.training.feature_store import FeatureStore, clear_stores, list_stores, stores_folder
+from tfvision.training.features.store import FeatureStore, clear_stores, list_stores, stores_folder
 
 FACTS = {"backbone": "mobilenet_v2", "last": "head_pool", "image_size": 96, "dtype": "float16", "values": 3}
 KEYS = [bytes([number]) * 16 for number in range(6)]
@@ -106,7 +106,7 @@ def test_a_disk_that_gets_full_is_one_line_and_what_was_written_stays(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(folder, slice(0, 2))
-    import tfvision.training.feature_store as module
+    import tfvision.training.features.store as module
 
     def full(*args: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

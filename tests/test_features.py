@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import write_tree
 
-import tfvision.training.features as features_module
+import tfvision.training.features.trunk as features_module
 from tfvision.data.augmentation.augment import augment_copy, augment_image, image_generator
 from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.batches.order import Epochs
@@ -20,16 +20,17 @@ from tfvision.data.images.scan import scan
 from tfvision.data.pixels.resize import Resize
 from tfvision.data.sources.open import open_images
 from tfvision.errors import DataError, UsageError
-from tfvision.experiment import set_seed
 from tfvision.models.cut import cut_model
 from tfvision.models.freezing import unfreeze
 from tfvision.models.heads.heads import build_head
+from tfvision.system.device import set_seed
 from tfvision.training.config import TrainConfig
-from tfvision.training.features import TrunkFeatures, trunk_key
+from tfvision.training.features.trunk import TrunkFeatures, trunk_key
 from tfvision.training.fit import fit_phases
 from tfvision.training.history import History
 from tfvision.training.options import Phase
-from tfvision.training.settings import Training, TrainingSettings
+from tfvision.training.settings import TrainingSettings
+from tfvision.training.training import Training
 from tfvision.training.views import resolve_views
 
 RESIZE = Resize(16, 16)

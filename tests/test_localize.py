@@ -24,7 +24,7 @@ from tfvision.data.pixels.resize import Resize
 from tfvision.data.sources.open import open_images
 from tfvision.errors import DataError, UsageError
 from tfvision.evaluation.box_predictions import SIDES, read_box_predictions
-from tfvision.experiment import train_from_config
+from tfvision.experiment.train import train_from_config
 from tfvision.models.model_file import ModelFacts
 from tfvision.models.options import BoxOptions, HeadOptions, SmallCnnOptions
 from tfvision.prediction.predict import predict_boxes

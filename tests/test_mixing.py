@@ -22,18 +22,20 @@ from tfvision.data.images.scan import scan
 from tfvision.data.pixels.resize import Resize
 from tfvision.data.sources.open import open_images
 from tfvision.errors import UsageError
-from tfvision.experiment import set_seed, train_from_config
+from tfvision.experiment.train import train_from_config
+from tfvision.system.device import set_seed
 from tfvision.training.checkpoints import Checkpoints
 from tfvision.training.config import TrainConfig
-from tfvision.training.feeding import feed_phase
+from tfvision.training.features.feeding import feed_phase
 from tfvision.training.fit import fit_phases
 from tfvision.training.history import History
+from tfvision.training.losses import build_loss, build_metrics
 from tfvision.training.mixed_labels import MixedLabelLoss
-from tfvision.training.optimizers import build_loss, build_metrics
 from tfvision.training.options import Phase, PseudoLabelOptions
 from tfvision.training.phases import resolve_phases
 from tfvision.training.pseudo_labels import read_pseudo_labels
-from tfvision.training.settings import Training, TrainingSettings
+from tfvision.training.settings import TrainingSettings
+from tfvision.training.training import Training
 from tfvision.training.views import resolve_views
 
 RESIZE = Resize(16, 16)

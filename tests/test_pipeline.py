@@ -13,14 +13,14 @@ from tfvision.data.pixels.resize import KERNELS, MODES, Resize, resize_images
 from tfvision.data.sources.open import open_images
 from tfvision.data.splits.split import split_images
 from tfvision.errors import DataError, UsageError
-from tfvision.plan import engine_note
+from tfvision.experiment.plan import engine_note
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import tensorflow as tf
 
-from tfvision import results
 from tfvision.data.batches import pipeline
 from tfvision.data.batches.pipeline import data_error, evaluation_batches, load_image, training_batches
+from tfvision.experiment import results
 
 NOISE = np.random.default_rng(0).integers(0, 256, (3, 37, 53, 3), dtype=np.uint8)
 SOME = Augmentation(horizontal_flip=True, rotation=10.0, brightness=0.1)

@@ -15,7 +15,7 @@ from tfvision.data.images.joined import join_images
 from tfvision.data.sources.open import open_images
 from tfvision.errors import UsageError
 from tfvision.evaluation.predictions import read_predictions
-from tfvision.experiment import train_from_config
+from tfvision.experiment.train import train_from_config
 from tfvision.training import fit
 from tfvision.training.options import Phase, PseudoLabelOptions
 from tfvision.training.phases import pseudo_label_phases, resolve_phases

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tfvision
-from tfvision.experiment import train_from_config
+from tfvision.experiment.train import train_from_config
 from tfvision.export.export import export_run
 from tfvision.runs.folder import open_run
 from tfvision.training.config import TrainConfig

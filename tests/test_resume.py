@@ -16,17 +16,19 @@ from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.pixels.resize import Resize
 from tfvision.data.sources.open import open_images
 from tfvision.errors import DataError, RunError, UsageError
-from tfvision.experiment import set_seed, train, train_from_config
+from tfvision.experiment.train import train, train_from_config
 from tfvision.models.classifier import build_classifier
 from tfvision.models.options import HeadOptions
 from tfvision.runs.folder import Run, create_run, open_run, training_alone
+from tfvision.system.device import set_seed
 from tfvision.training.callbacks import EpochRecorder
 from tfvision.training.checkpoints import Checkpoints, digest
 from tfvision.training.config import TrainConfig
 from tfvision.training.fit import fit_phases
 from tfvision.training.history import History
 from tfvision.training.options import Phase
-from tfvision.training.settings import Training, TrainingSettings
+from tfvision.training.settings import TrainingSettings
+from tfvision.training.training import Training
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
 
@@ -244,7 +246,7 @@ def test_a_run_that_another_process_finished_is_left_alone(
     half: tuple[Path, TrainConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both were asked to go on; the other was done while this one still read the images."""
-    import tfvision.experiment as experiment
+    import tfvision.experiment.experiment as experiment
 
     run, config = half
     real = experiment.prepare_images

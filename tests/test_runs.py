@@ -19,7 +19,7 @@ from tfvision.data.sources.open import open_images
 from tfvision.errors import DataError, RunError, UsageError
 from tfvision.evaluation.parts import compute_part
 from tfvision.evaluation.predictions import read_predictions
-from tfvision.experiment import train_from_config
+from tfvision.experiment.train import train_from_config
 from tfvision.models.model_file import read_facts
 from tfvision.prediction.predictors import load_predictor
 from tfvision.runs.folder import create_run, open_run

@@ -13,13 +13,13 @@ from conftest import CLASSES, small_config, write_tree
 from tfvision.cli import main
 from tfvision.config.yaml import load_yaml
 from tfvision.errors import DataError, RunError
+from tfvision.search.best_models import BestModels
 from tfvision.search.importance import importances
 from tfvision.search.log import Trial, TrialLog
-from tfvision.search.models import BestModels
+from tfvision.search.messages import short_names
+from tfvision.search.plan import epochs_of, parse_search
 from tfvision.search.plots import heat_map
-from tfvision.search.progress import short_names
 from tfvision.search.results import trial_table
-from tfvision.search.settings import epochs_of, parse_search
 from tfvision.search.stages import Outcome, SearchLoop, Trained, ranked
 from tfvision.training.config import TrainConfig
 
@@ -267,8 +267,10 @@ def test_names_are_short_where_that_is_clear() -> None:
 
 
 def test_a_new_head_on_the_last_backbone_is_as_a_new_model(colours: Path, tmp_path: Path) -> None:
-    from tfvision.experiment import build_model, read_images, set_seed, suit_images
+    from tfvision.experiment.building import build_model, suit_images
+    from tfvision.experiment.preparation import read_images
     from tfvision.search.trials import _Backbones
+    from tfvision.system.device import set_seed
 
     config, data = read_images(small_config(colours, tmp_path))
     config = suit_images(config, data)

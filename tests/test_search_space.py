@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfvision.errors import UsageError
-from tfvision.search.settings import parse_search
+from tfvision.search.plan import parse_search
 from tfvision.search.space import Space, overlay, parse_space
 
 NUMBERS = st.sampled_from([0.0, 1e-5, 0.1, 0.5, 0.9])

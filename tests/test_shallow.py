@@ -20,7 +20,7 @@ from tfvision.cli import main
 from tfvision.data.sources.open import open_images
 from tfvision.errors import RunError
 from tfvision.evaluation.predictions import class_probabilities, read_predictions
-from tfvision.experiment import train_from_config
+from tfvision.experiment.train import train_from_config
 from tfvision.export import check
 from tfvision.models.classifier import build_classifier
 from tfvision.models.heads.shallow_heads import LinearHead, attach_head, is_stepped

@@ -13,17 +13,19 @@ from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.pixels.resize import Resize
 from tfvision.data.sources.open import open_images
 from tfvision.errors import RunError, UsageError
-from tfvision.experiment import set_seed, train, train_from_config
+from tfvision.experiment.train import train, train_from_config
 from tfvision.models.classifier import build_classifier
 from tfvision.models.freezing import backbone_layers, trains_batch_norm, unfreeze
 from tfvision.models.heads.heads import build_head
 from tfvision.models.model_file import load_model
 from tfvision.models.options import HeadOptions
 from tfvision.runs.folder import open_run
+from tfvision.system.device import set_seed
 from tfvision.training.fit import fit_phases
 from tfvision.training.history import History
 from tfvision.training.options import Phase
-from tfvision.training.settings import Training, TrainingSettings
+from tfvision.training.settings import TrainingSettings
+from tfvision.training.training import Training
 
 
 def settings(side: int = 16, **changes: object) -> TrainingSettings:
@@ -209,7 +211,7 @@ def test_an_image_that_vanishes_while_training_is_named(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("without_pictures")
 def test_training_does_not_touch_the_test_part(colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every read before the trainer is done is of train or validation: test is looked at once, at the end."""
-    import tfvision.experiment as experiment
+    import tfvision.experiment.experiment as experiment
     import tfvision.training.fit as trainer
     from tfvision.data.images.imageset import ImageSet
 
@@ -251,7 +253,8 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_train_batch_norm_is_obeyed(
     colours: Path, tmp_path: Path, stand_in: str, asked: bool | None, pretrained: bool, trains: bool
 ) -> None:
-    from tfvision.experiment import build_model, read_images
+    from tfvision.experiment.building import build_model
+    from tfvision.experiment.preparation import read_images
 
     weights = stand_in if pretrained else "none"
     changes = {"backbone": "mobilenet_025", "image_size": 32, "weights": weights, "train_batch_norm": asked}

@@ -12,12 +12,13 @@ from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.sources.open import open_images
 from tfvision.data.splits.stratify import draw_some
 from tfvision.errors import RunError, UsageError
-from tfvision.experiment import train_from_config
+from tfvision.experiment.train import train_from_config
 from tfvision.models.classifier import build_classifier, computing_in
 from tfvision.training.callbacks import swap_average
 from tfvision.training.config import TrainConfig
 from tfvision.training.history import diverged
-from tfvision.training.optimizers import build_loss, build_optimizer
+from tfvision.training.losses import build_loss
+from tfvision.training.optimizers import build_optimizer
 from tfvision.training.options import Phase
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
@@ -127,7 +128,7 @@ def test_a_diverged_loss_says_where_and_at_which_rate(colours: Path, tmp_path: P
 
 
 def test_weights_that_are_nan_before_training_are_named(colours: Path, tmp_path: Path) -> None:
-    from tfvision.experiment import train
+    from tfvision.experiment.train import train
 
     model = build_classifier("small_cnn", 3, image_size=16, weights="none")
     kernel, bias = model.get_layer("conv2").get_weights()

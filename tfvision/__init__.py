@@ -8,7 +8,7 @@ from tfvision.version import __version__
 if TYPE_CHECKING:
     from tfvision.data.sources.arrays import images_from_arrays as images_from_arrays
     from tfvision.data.sources.open import open_images as open_images
-    from tfvision.experiment import train as train
+    from tfvision.experiment.train import train as train
     from tfvision.models.backbones.table import BACKBONES as BACKBONES
     from tfvision.models.classifier import build_classifier as build_classifier
     from tfvision.models.classifier import build_localizer as build_localizer
@@ -30,7 +30,7 @@ _PUBLIC = {
     "load_predictor": "tfvision.prediction.predictors",
     "open_images": "tfvision.data.sources.open",
     "open_run": "tfvision.runs.folder",
-    "train": "tfvision.experiment",
+    "train": "tfvision.experiment.experiment",
     "unfreeze": "tfvision.models.freezing",
 }
 __all__ = [*sorted(_PUBLIC), "__version__"]

@@ -10,7 +10,7 @@ from tfvision.config.recipes import header, recipes
 from tfvision.models.backbones.table import BACKBONES
 from tfvision.models.weights import find_weights
 from tfvision.system.terminal import console, say_result, size_text
-from tfvision.training.feature_store import clear_stores, list_stores, stores_folder
+from tfvision.training.features.store import clear_stores, list_stores, stores_folder
 
 
 def list_recipes() -> None:

@@ -30,7 +30,7 @@ def backbone_features(images: ImageSet, sizes: np.ndarray, config: AuditConfig) 
         return None
     from tfvision.data.batches.views import Selection
     from tfvision.models.classifier import build_classifier
-    from tfvision.training.features import TrunkFeatures
+    from tfvision.training.features.trunk import TrunkFeatures
     from tfvision.training.logistic import feature_model
 
     side = config.image_size or default_image_size(config.backbone, int(np.median(sizes.max(axis=1))))

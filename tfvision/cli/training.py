@@ -55,7 +55,7 @@ def train(args: argparse.Namespace) -> None:
         sys.stdout.write(to_yaml(config, comments=True))
         return
     load_tensorflow(args)
-    from tfvision.experiment import train_from_config
+    from tfvision.experiment.train import train_from_config
 
     train_from_config(config, dry_run=args.dry_run, resume=resume)
 
@@ -106,12 +106,12 @@ def add_search(verbs: Any) -> None:
 
 def search(args: argparse.Namespace) -> None:
     """Search for the best options on the validation part, and write a search folder."""
-    from tfvision.search.options import read_options
+    from tfvision.search.reading import read_options
 
     options = read_options(args)
     resume = Path(args.resume) if args.resume else None
     load_tensorflow(args)
-    from tfvision.search.command import search_from_options
+    from tfvision.search.search import search_from_options
 
     search_from_options(options, dry_run=args.dry_run, resume=resume)
 
@@ -134,7 +134,7 @@ def add_pseudo_label(verbs: Any) -> None:
 def pseudo_label(args: argparse.Namespace) -> None:
     """Go on with a finished run as a new one that labels images itself where it is sure, and learns from them."""
     load_tensorflow(args)
-    from tfvision.pseudo_label import Rounds, pseudo_label
+    from tfvision.experiment.pseudo_label import Rounds, pseudo_label
     from tfvision.runs.folder import open_run
 
     run = open_run(args.run)

@@ -21,7 +21,7 @@ from tfvision.evaluation.box_predictions import read_box_predictions, write_box_
 from tfvision.evaluation.joining import join_parts
 from tfvision.evaluation.parts import compute_part, describe_box_scores
 from tfvision.evaluation.predictions import read_predictions, write_predictions
-from tfvision.experiment import train_from_config
+from tfvision.experiment.train import train_from_config
 from tfvision.models.backbones.table import backbone_facts, plain_name
 from tfvision.runs.folder import Run, refuse_existing
 from tfvision.runs.names import CONFIG, METRICS, PREDICTIONS, VOTES

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfvision.box_results import plot_ious
 from tfvision.config.yaml import to_yaml
 from tfvision.evaluation.box_predictions import read_box_predictions
+from tfvision.experiment.box_pictures import plot_ious
 from tfvision.models.backbones.table import plain_name
 from tfvision.plots.classes import plot_confusion_matrix
 from tfvision.report.pictures import data_uri

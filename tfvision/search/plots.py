@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from tfvision.plots.figure import FAINT, INK, MARK, TRAIN, VALIDATION, draw_legend, new_figure, save, set_title, shorten
 from tfvision.search.log import Trial
-from tfvision.search.progress import show
+from tfvision.search.messages import show
 
 _MOST = 15  # values of an axis of a heat map
 _FILLED = 0.6  # share of its cells that must hold a trial

@@ -12,8 +12,8 @@ from tfvision.report.template import page_template
 from tfvision.report.words import duration
 from tfvision.runs.names import ENVIRONMENT, PLOTS, REPORT
 from tfvision.search.log import Trial
-from tfvision.search.progress import show
-from tfvision.search.settings import Search
+from tfvision.search.messages import show
+from tfvision.search.plan import Search
 from tfvision.search.stages import Outcome, ranked
 from tfvision.system.files import write_text
 from tfvision.training.config import TrainConfig

@@ -8,10 +8,10 @@ from tfvision.config.yaml import to_yaml
 from tfvision.runs.names import PLOTS
 from tfvision.search.importance import importances
 from tfvision.search.log import Trial
+from tfvision.search.messages import describe_values, show
+from tfvision.search.plan import Search
 from tfvision.search.plots import heat_map, plot_best_so_far, plot_heat_map, plot_importance
-from tfvision.search.progress import describe_values, show
 from tfvision.search.report import write_search_report
-from tfvision.search.settings import Search
 from tfvision.search.stages import Outcome
 from tfvision.system.files import write_text
 from tfvision.training.config import TrainConfig

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tfvision.errors import DataError, RunError, TfvisionError, UsageError, WriteError, one_line
+from tfvision.search.best_models import BestModels
 from tfvision.search.log import Trial, TrialLog
-from tfvision.search.models import BestModels
+from tfvision.search.plan import Search, epochs_of
 from tfvision.search.proposals import Proposal, Proposer
-from tfvision.search.settings import Search, Stage, epochs_of
+from tfvision.search.settings import Stage
 from tfvision.search.space import Space
 from tfvision.training.config import TrainConfig
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfvision.experiment import Experiment, build_backbone, build_model, set_seed, suit_images
+from tfvision.experiment.building import build_backbone, build_model, suit_images
+from tfvision.experiment.experiment import Experiment
+from tfvision.experiment.preparation import Prepared
 from tfvision.models.model_file import save_model
-from tfvision.preparation import Prepared
 from tfvision.search.stages import Trained
+from tfvision.system.device import set_seed
 from tfvision.system.terminal import console
 from tfvision.training.checkpoints import restore
 from tfvision.training.config import TrainConfig
@@ -48,7 +50,8 @@ class TrialRunner:
             TfvisionError: It cannot be built, diverged, or ran out of memory.
         """
         from tfvision.training.fit import fit_phases
-        from tfvision.training.settings import Training, TrainingSettings
+        from tfvision.training.settings import TrainingSettings
+        from tfvision.training.training import Training
 
         config = suit_images(config, self.data)
         set_seed(config.seed)

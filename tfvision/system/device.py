@@ -45,3 +45,13 @@ def quiet_start() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def set_seed(seed: int) -> None:
+    """Seed Python, NumPy and Keras, and make TensorFlow's kernels deterministic on a CPU."""
+    import keras
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(seed)
+    if not keras.distribution.list_devices("gpu"):
+        tf.config.experimental.enable_op_determinism()

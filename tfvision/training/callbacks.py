@@ -8,11 +8,11 @@ import keras
 
 from tfvision.system.terminal import ProgressLine, console
 from tfvision.training.checkpoints import PhaseState
-from tfvision.training.epochs import epoch_row, record_epoch
+from tfvision.training.epoch_rows import epoch_row, record_epoch
 from tfvision.training.history import diverged
 from tfvision.training.objective import plain_scores
 from tfvision.training.options import Phase
-from tfvision.training.settings import Training
+from tfvision.training.training import Training
 
 _CHECK_SECONDS = 0.5  # between two looks at the running loss; each waits for the accelerator
 

@@ -15,13 +15,14 @@ from tfvision.models.freezing import trains_batch_norm, unfreeze
 from tfvision.system.terminal import console
 from tfvision.training.callbacks import EpochRecorder
 from tfvision.training.checkpoints import Checkpoint, PhaseState, digest, other_model, restore
-from tfvision.training.feeding import feed_phase
+from tfvision.training.features.feeding import feed_phase
+from tfvision.training.labelling import with_pseudo_labels
 from tfvision.training.logistic import fit_closed
 from tfvision.training.objective import build_objective
 from tfvision.training.optimizers import build_optimizer
 from tfvision.training.options import Phase
-from tfvision.training.pseudo_labels import with_pseudo_labels
-from tfvision.training.settings import Training, TrainingSettings
+from tfvision.training.settings import TrainingSettings
+from tfvision.training.training import Training
 
 
 def fit_phases(training: Training, phases: Sequence[Phase]) -> None:

@@ -13,11 +13,12 @@ from tfvision.errors import UsageError
 from tfvision.models.heads.heads import HEAD
 from tfvision.system.terminal import console
 from tfvision.training.checkpoints import PhaseState
-from tfvision.training.epochs import epoch_row, record_epoch
-from tfvision.training.feeding import plain_features
-from tfvision.training.optimizers import build_metrics
+from tfvision.training.epoch_rows import epoch_row, record_epoch
+from tfvision.training.features.feeding import plain_features
+from tfvision.training.losses import build_metrics
 from tfvision.training.options import Phase
-from tfvision.training.settings import Training, TrainingSettings
+from tfvision.training.settings import TrainingSettings
+from tfvision.training.training import Training
 
 if TYPE_CHECKING:
     import keras

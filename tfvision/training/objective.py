@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfvision.tasks import BOTH, BOX, PROBABILITIES, has_boxes, has_classes
 from tfvision.training.box_losses import build_box_loss, build_box_metrics
-from tfvision.training.optimizers import build_metrics
+from tfvision.training.losses import build_metrics
 
 if TYPE_CHECKING:
     from tfvision.training.settings import TrainingSettings

@@ -1,4 +1,4 @@
-"""Optimizers, learning rate schedules and losses by name."""
+"""Optimizers and learning rate schedules by name."""
 
 from typing import TYPE_CHECKING
 
@@ -71,55 +71,3 @@ def learning_rate(phase: Phase, steps_per_epoch: int) -> "float | keras.optimize
         # A boundary is the last step with the value before it.
         return schedules.PiecewiseConstantDecay([epoch * steps_per_epoch - 1 for epoch in drops], values)
     return rate
-
-
-def build_loss(
-    num_classes: int, *, kind: str = "cross_entropy", focal_gamma: float = 2.0, label_smoothing: float = 0.0
-) -> "keras.losses.Loss":
-    """Return a loss on probabilities; Keras computes cross-entropy from the logits behind them.
-
-    Args:
-        num_classes: Two give the binary, more the categorical loss.
-        kind: `cross_entropy`, or `focal`, which lets images count less the surer the model is of them
-            (Lin et al., "Focal Loss for Dense Object Detection", 2017), without its class weights.
-        focal_gamma: How much less; 0 is cross-entropy.
-        label_smoothing: Share of each label spread over all classes, 0 to under 1 (Szegedy et al., 2016).
-
-    Raises:
-        UsageError: An unknown kind.
-    """
-    from keras import losses
-
-    if kind not in ("cross_entropy", "focal"):
-        raise UsageError(f"unknown loss {kind!r}; expected cross_entropy or focal")
-    binary = num_classes == 2
-    if kind == "cross_entropy":
-        cross_entropy = losses.BinaryCrossentropy if binary else losses.CategoricalCrossentropy
-        return cross_entropy(label_smoothing=label_smoothing)
-    options = {"gamma": focal_gamma, "label_smoothing": label_smoothing}
-    # Its alpha scales all classes of the categorical loss alike: 1 leaves the loss in its own units.
-    return (
-        losses.BinaryFocalCrossentropy(**options)
-        if binary
-        else losses.CategoricalFocalCrossentropy(alpha=1.0, **options)
-    )
-
-
-def build_metrics(num_classes: int, *, mixed: bool = False) -> "list[keras.metrics.Metric]":
-    """Return accuracy and F1 (macro, or of the positive class where there are two) for history and plots.
-
-    Args:
-        num_classes: Of the images.
-        mixed: Whether labels may have shares of two classes. Accuracy is then the share that the predicted class has,
-            and F1 counts an image to each class by its share, as Keras' does; for labels of one class both are as ever.
-    """
-    from keras import metrics
-
-    if mixed:
-        from tfvision.training.mixed_labels import mixed_accuracy
-
-        f1 = metrics.F1Score(average="macro", threshold=0.5 if num_classes == 2 else None, name="f1")
-        return [metrics.MeanMetricWrapper(mixed_accuracy, name="accuracy"), f1]
-    if num_classes == 2:
-        return [metrics.BinaryAccuracy(name="accuracy"), metrics.F1Score(average="macro", threshold=0.5, name="f1")]
-    return [metrics.CategoricalAccuracy(name="accuracy"), metrics.F1Score(average="macro", name="f1")]

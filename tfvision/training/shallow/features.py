@@ -8,7 +8,7 @@ import numpy as np
 
 from tfvision.data.images.imageset import ImageSet
 from tfvision.evaluation.inference import run_model
-from tfvision.training.feeding import plain_features
+from tfvision.training.features.feeding import plain_features
 from tfvision.training.settings import TrainingSettings
 
 if TYPE_CHECKING:

@@ -1,36 +1,27 @@
-"""The main path: labelled images in, a run folder with an honest score out."""
+"""What `tfvision train` and `tfvision.train` do: labelled images in, a run folder with an honest score out."""
 
-import csv
-import io
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tfvision.config.options import from_dict
-from tfvision.config.yaml import to_yaml
 from tfvision.data.images.imageset import ImageSet
-from tfvision.data.pixels.resize import Resize
-from tfvision.data.sources.open import open_images
-from tfvision.data.splits.split import HELD_OUT
-from tfvision.data.splits.splits_file import describe_splits
-from tfvision.data.splits.stratify import PARTS
 from tfvision.errors import UsageError
-from tfvision.models.backbones.table import backbone_facts, default_image_size, plain_name
-from tfvision.models.model_file import MOST_TRAINING_BOXES, ModelFacts, save_model
+from tfvision.experiment.building import build_model, suit_images
+from tfvision.experiment.experiment import Experiment, begin_run
+from tfvision.experiment.preparation import prepare_images, read_images
+from tfvision.experiment.unlabelled import open_unlabelled
+from tfvision.models.backbones.table import backbone_facts, plain_name
+from tfvision.models.model_file import save_model
 from tfvision.models.weights import find_weights
-from tfvision.plan import describe_plan, summarize
-from tfvision.preparation import Prepared, prepare_images
-from tfvision.runs.folder import Run, create_run, refuse_existing, training_alone
-from tfvision.runs.names import CHECKPOINTS, CONFIG, ENVIRONMENT, HISTORY, MODEL, SPLITS, SUMMARY, TENSORBOARD
-from tfvision.runs.resume import check_config, check_data, finished, open_unfinished, resumable
-from tfvision.system.environment import describe_environment
-from tfvision.system.files import remove_leftovers, to_json
+from tfvision.runs.folder import Run, refuse_existing, training_alone
+from tfvision.runs.names import CHECKPOINTS, HISTORY, MODEL, TENSORBOARD
+from tfvision.runs.resume import finished, resumable
+from tfvision.system.device import set_seed
+from tfvision.system.files import remove_leftovers
 from tfvision.system.terminal import console, duration
 from tfvision.tasks import PROBABILITIES, has_boxes, has_classes
 from tfvision.training.checkpoints import Checkpoints
@@ -39,58 +30,15 @@ from tfvision.training.history import History
 from tfvision.training.options import Phase
 from tfvision.training.phases import resolve_phases
 from tfvision.training.views import resolve_views
-from tfvision.unlabelled import open_unlabelled, with_labels
 
 if TYPE_CHECKING:
     import keras
 
-    from tfvision.models.classifier import OpenBackbone
     from tfvision.training.settings import TrainingSettings
+
 
 # Options that a built model has behind it.
 _BUILT = ("backbone", "weights", "image_size", "channels", "head", "small_cnn", "precision")
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A model, the images with their split, and the resolved options.
-
-    Attributes:
-        model: Raw pixels in; probabilities, boxes or both out.
-        data: Images, split, hashes, notes.
-        config: Resolved: phases and image size are filled in.
-    """
-
-    model: "keras.Model"
-    data: Prepared
-    config: TrainConfig
-
-    @cached_property
-    def parts(self) -> dict[str, ImageSet]:
-        """The images of each part whose labels may be used; of `held_out` only where folds leave some out."""
-        usable, split = with_labels(self.data, self.config), self.data.split
-        names = (*PARTS, HELD_OUT) if (split == HELD_OUT).any() else PARTS
-        return {part: self.data.images.select((split == part) & usable) for part in names}
-
-    @cached_property
-    def plan(self) -> str:
-        """What is trained on what, in lines."""
-        return describe_plan(self.model, self.parts, self.config, self.facts, self.data.notes)
-
-    @property
-    def splits(self) -> str:
-        """The text of splits.csv."""
-        return describe_splits(self.data.images, self.data.split, self.data.hashes)
-
-    @property
-    def facts(self) -> ModelFacts:
-        """What is stored with the model."""
-        height, width, channels = self.model.input_shape[1:]
-        resize = Resize(height, width, **vars(self.config.resize), channels=channels)
-        rule, task = self.config.source.pixel_rule, self.config.task
-        names = self.data.images.class_names if has_classes(task) else ()
-        boxes = training_boxes(self.parts["train"], self.config.seed) if has_boxes(task) else ()
-        return ModelFacts(names, resize, self.config.backbone, rule, task, boxes)
 
 
 def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Path | None = None) -> Run | None:
@@ -111,7 +59,7 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Pat
     check_task(config)
     phases: list[Phase] = []
     if config.classifier:
-        from tfvision.shallow import resolve_shallow
+        from tfvision.experiment.resolving import resolve_shallow
 
         config = resolve_shallow(config)
     else:
@@ -180,7 +128,7 @@ def train(
     pretrained, linear_head = is_pretrained(model), has_linear_head(model) and not has_boxes(config.task)
     resolved: list[Phase] = []
     if config.classifier:
-        from tfvision.shallow import resolve_shallow
+        from tfvision.experiment.resolving import resolve_shallow
 
         feature_model(model)  # refuses a head with hidden layers
         config = resolve_shallow(config)
@@ -213,28 +161,6 @@ def train(
     return _train(Experiment(model, data, config), folder, resume=resume)
 
 
-def read_images(config: TrainConfig) -> tuple[TrainConfig, Prepared]:
-    """Open, scan and split the images of a configuration; return it with the rule by which they are read."""
-    images = open_images(config.data, **config.source.columns(), boxes=has_boxes(config.task))
-    # Found by their range in the training data, fixed for all that this model will see.
-    config = replace(config, source=replace(config.source, pixel_rule=images.columns["pixel_rule"]))
-    return config, prepare_images(images, config)
-
-
-def suit_images(config: TrainConfig, data: Prepared) -> TrainConfig:
-    """Return a configuration with the image size and the channels that suit its images, where it names none."""
-    image_size = config.image_size or default_image_size(config.backbone, int(np.median(data.sizes.max(axis=1))))
-    gray = data.is_gray and config.weights == "none"
-    return replace(config, image_size=image_size, channels=config.channels or (1 if gray else 3))
-
-
-def training_boxes(train: ImageSet, seed: int) -> tuple[tuple[float, ...], ...]:
-    """Return boxes of training images as shares of the sides, `MOST_TRAINING_BOXES` at most, drawn from the seed."""
-    shares = train.boxes / np.tile(train.frames[:, :2], 2)
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(shares))[:MOST_TRAINING_BOXES])
-    return tuple(tuple(round(float(side), 6) for side in box) for box in shares[chosen])
-
-
 def _name(model: "keras.Model") -> str:
     """Return the backbone of a model from Python; Keras calls no model by a name with slashes."""
     return getattr(model, "tfvision_backbone", model.name)
@@ -257,90 +183,12 @@ def _check_outputs(model: "keras.Model", images: ImageSet, task: str) -> None:
         )
 
 
-def set_seed(seed: int) -> None:
-    """Seed Python, NumPy and Keras, and make TensorFlow's kernels deterministic on a CPU."""
-    import keras
-    import tensorflow as tf
-
-    keras.utils.set_random_seed(seed)
-    if not keras.distribution.list_devices("gpu"):
-        tf.config.experimental.enable_op_determinism()
-
-
-def build_model(config: TrainConfig, data: Prepared, backbone: "OpenBackbone | None" = None) -> "keras.Model":
-    """Build the model of a configuration that suits its task and its images.
-
-    Args:
-        config: The options, with image size and channels filled in.
-        data: The images.
-        backbone: What `build_backbone` returned for the same backbone, to be given a new head; default a new one.
-    """
-    from tfvision.models.classifier import attach_box_head, attach_head, computing_in
-    from tfvision.models.freezing import unfreeze
-
-    backbone = backbone or build_backbone(config, data)
-    head = {f"head_{key}": value for key, value in vars(config.head).items()}
-    num_classes = len(data.images.class_names) if has_classes(config.task) else None
-    with computing_in(config.precision):
-        if has_boxes(config.task):
-            box = {"box_head": config.box.head, "box_grid": config.box.grid, "box_filters": config.box.filters}
-            model = attach_box_head(backbone, num_classes, **box, **head)
-        else:
-            model = attach_head(backbone, num_classes, **head)
-    if config.train_batch_norm is not None:
-        unfreeze(model, "all", batch_norm=config.train_batch_norm)
-    return model
-
-
-def build_backbone(config: TrainConfig, data: Prepared) -> "OpenBackbone":
-    """Build the backbone of a configuration that suits its images."""
-    from tfvision.models.classifier import build_open_backbone, computing_in
-
-    with computing_in(config.precision):
-        return build_open_backbone(
-            config.backbone,
-            image_size=config.image_size,
-            input_size=_input_size(data.sizes, config.image_size),
-            channels=config.channels or 3,
-            weights=config.weights,
-            backbone_options=vars(config.small_cnn) if config.backbone == "small_cnn" else None,
-        )
-
-
-def _input_size(sizes: np.ndarray, image_size: int) -> int:
-    """Return the side at which images enter the model: their own if all are equal squares that it enlarges."""
-    side = int(sizes.flat[0])
-    return side if side < image_size and (sizes == side).all() else image_size
-
-
-def first_files(experiment: Experiment) -> dict[str, str]:
-    """Return the text of the files that a run folder begins with."""
-    return {
-        CONFIG: to_yaml(experiment.config, comments=True),
-        SPLITS: experiment.splits,
-        SUMMARY: f"{experiment.plan}\n\n{summarize(experiment.model)}",
-        ENVIRONMENT: to_json(describe_environment()),
-    }
-
-
-def begin_run(experiment: Experiment, output: Path, *, resume: bool) -> Run:
-    """Print the plan and make the run folder; to resume, check that the run there has the same options and data."""
-    if not resume:
-        console.print(experiment.plan)
-        return create_run(output, first_files(experiment))
-    run = open_unfinished(output)
-    check_config(run, experiment.config)
-    check_data(run, list(csv.DictReader(io.StringIO(experiment.splits, newline=""))))
-    console.print(experiment.plan)
-    return run
-
-
 def _dry_run(experiment: Experiment, output: Path) -> None:
     from tfvision.training.fit import try_one_batch
 
     console.print(experiment.plan)
     if experiment.config.classifier:
-        from tfvision.shallow import try_features
+        from tfvision.experiment.shallow import try_features
 
         console.print(
             f"dry run: one batch passed, {try_features(experiment):,} features an image; nothing was written, {output} would be"
@@ -354,7 +202,7 @@ def _dry_run(experiment: Experiment, output: Path) -> None:
 
 def _train(experiment: Experiment, output: Path, *, resume: bool) -> Run:
     if experiment.config.classifier:
-        from tfvision.shallow import train_shallow
+        from tfvision.experiment.shallow import train_shallow
 
         return train_shallow(experiment, output, resume=resume)
     return _run(experiment, output, resume=resume)
@@ -363,7 +211,8 @@ def _train(experiment: Experiment, output: Path, *, resume: bool) -> Run:
 def _run(experiment: Experiment, output: Path, *, resume: bool) -> Run:
     """Train from the beginning or from the last checkpoint, then write the results."""
     from tfvision.data.augmentation.augment_layers import check_engine
-    from tfvision.results import plot_samples, write_results
+    from tfvision.experiment.pictures import plot_samples
+    from tfvision.experiment.results import write_results
 
     start = time.monotonic()
     settings = _settings(experiment)
@@ -387,7 +236,7 @@ def _run(experiment: Experiment, output: Path, *, resume: bool) -> Run:
 
 def _fit(experiment: Experiment, run: Run, settings: "TrainingSettings", checkpoints: Checkpoints) -> None:
     from tfvision.training.fit import fit_phases
-    from tfvision.training.settings import Training
+    from tfvision.training.training import Training
 
     def save() -> None:
         save_model(experiment.model, run.folder / MODEL, experiment.facts)

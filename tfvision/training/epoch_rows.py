@@ -6,7 +6,7 @@ from tfvision.system.terminal import console, duration
 from tfvision.training.history import History, Row
 
 if TYPE_CHECKING:
-    from tfvision.training.settings import Training
+    from tfvision.training.training import Training
 
 
 def epoch_row(

@@ -16,7 +16,7 @@ from tfvision.data.pixels.resize import Resize
 from tfvision.errors import RunError
 from tfvision.evaluation.inference import one_line_errors, run_batches
 from tfvision.system.terminal import console
-from tfvision.training.feature_store import FORMAT, FeatureStore, stores_folder
+from tfvision.training.features.store import FORMAT, FeatureStore, stores_folder
 
 if TYPE_CHECKING:
     import keras

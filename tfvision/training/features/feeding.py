@@ -18,9 +18,10 @@ from tfvision.evaluation.inference import run_model
 from tfvision.models.cut import Cut, cut_model
 from tfvision.system.terminal import console, size_text
 from tfvision.tasks import has_boxes
-from tfvision.training.features import Features, TrunkFeatures
+from tfvision.training.features.trunk import Features, TrunkFeatures
 from tfvision.training.options import Phase
-from tfvision.training.settings import Training, TrainingSettings
+from tfvision.training.settings import TrainingSettings
+from tfvision.training.training import Training
 from tfvision.training.views import view_count
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Before a model is built: images scanned, limited and split."""
+"""Before a model is built: images opened, scanned, limited and split."""
 
 from dataclasses import dataclass, replace
 
@@ -8,12 +8,13 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.data.images.scan import scan
 from tfvision.data.options import DuplicateOptions
 from tfvision.data.sources.entries import THING
+from tfvision.data.sources.open import open_images
 from tfvision.data.splits.split import MIN_IMAGES, Split, split_by_fold, split_images
 from tfvision.data.splits.splits_file import read_splits
 from tfvision.data.splits.stratify import draw_some
 from tfvision.errors import DataError, UsageError, listing
 from tfvision.system.terminal import ProgressLine
-from tfvision.tasks import has_classes
+from tfvision.tasks import has_boxes, has_classes
 from tfvision.training.config import TrainConfig
 
 
@@ -107,3 +108,11 @@ def _tied(images: ImageSet, hashes: tuple[str, ...]) -> tuple[tuple[str, ...], s
         pairs = find_duplicates(images, hashes, perceptual, DuplicateOptions(), progress=line.report)
     near = sum(not pair.exact for pair in pairs)
     return tie_copies(images, hashes, pairs), f"{near:,} pairs of near-duplicates are treated as exact copies are"
+
+
+def read_images(config: TrainConfig) -> tuple[TrainConfig, Prepared]:
+    """Open, scan and split the images of a configuration; return it with the rule by which they are read."""
+    images = open_images(config.data, **config.source.columns(), boxes=has_boxes(config.task))
+    # Found by their range in the training data, fixed for all that this model will see.
+    config = replace(config, source=replace(config.source, pixel_rule=images.columns["pixel_rule"]))
+    return config, prepare_images(images, config)

@@ -7,60 +7,25 @@ from pathlib import Path
 
 from tfvision.comparison.page import write_comparison
 from tfvision.config.yaml import to_yaml
-from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.images.imageset import ImageSet
-from tfvision.errors import UsageError
 from tfvision.evaluation.parts import scored_parts
-from tfvision.experiment import Experiment, begin_run, first_files
+from tfvision.experiment.experiment import Experiment, begin_run, first_files
+from tfvision.experiment.pictures import plot_samples
+from tfvision.experiment.plan import summarize
+from tfvision.experiment.results import write_results
 from tfvision.models.heads.shallow_heads import attach_head
 from tfvision.models.model_file import save_model
-from tfvision.plan import summarize
-from tfvision.results import plot_samples, write_results
 from tfvision.runs.folder import Run, create_run, training_alone
 from tfvision.runs.names import CANDIDATES, CONFIG, ENVIRONMENT, MODEL, REPORT, SUMMARY
 from tfvision.runs.resume import finished, resumable
 from tfvision.system.environment import describe_environment
 from tfvision.system.files import remove_leftovers, to_csv, write_json, write_text
 from tfvision.system.terminal import console, duration
-from tfvision.training.config import TrainConfig
 from tfvision.training.logistic import feature_model
 from tfvision.training.settings import TrainingSettings
 from tfvision.training.shallow.classifiers import check_graph, classifier_names, fit_classifier
 from tfvision.training.shallow.features import Features, run_tail
 from tfvision.training.shallow.problem import Fitted
-
-
-def resolve_shallow(config: TrainConfig) -> TrainConfig:
-    """Return the options of a run of shallow classifiers.
-
-    Raises:
-        UsageError: An unknown classifier, a missing package, or an option that only training by epochs has.
-    """
-    classifier_names(config.classifier)
-    default = TrainConfig()
-    head = "a classifier takes the pooled features as they are"
-    unused = (
-        ("task", config.task == "classify", "it tells classes"),
-        ("phases", not config.phases, "nothing is trained by epochs"),
-        ("epochs", config.epochs is None, "nothing is trained by epochs"),
-        ("learning_rate", config.learning_rate is None, "nothing is trained by epochs"),
-        ("views", config.views is None, "features are computed once, of the images as they are"),
-        ("unfreeze", config.unfreeze in (None, "none"), "the backbone stays frozen"),
-        (
-            "augment",
-            config.augment.active in ({}, default.augment.active),
-            "features are computed once, of the images as they are",
-        ),
-        ("balance", config.balance != "oversample", "features are computed once; use class_weights"),
-        ("head.units", not config.head.units, head),
-        ("head.pool_batch_norm", not config.head.pool_batch_norm, head),
-    )
-    for key, holds, reason in unused:
-        if not holds:
-            raise UsageError(f"{key}: means nothing with classifier {config.classifier}: {reason}; leave it out")
-    # In full precision: a tree may answer otherwise for features that were rounded.
-    cache = "float32" if config.cache == "float16" else config.cache
-    return replace(config, augment=Augmentation(horizontal_flip=False), cache=cache)
 
 
 def train_shallow(experiment: Experiment, output: Path, *, resume: bool) -> Run:

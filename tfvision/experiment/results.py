@@ -1,36 +1,26 @@
 """What a finished model is worth: predictions, and from them metrics, pictures and the report."""
 
-import csv
 import functools
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfvision.box_results import plot_box_results, plot_box_samples
-from tfvision.data.augmentation.augment import augment_image, image_generator
-from tfvision.data.augmentation.augment_layers import rand_augment_layer
-from tfvision.data.batches.pipeline import load_image
 from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import RunError
 from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions, write_box_predictions
 from tfvision.evaluation.joining import join_parts
-from tfvision.evaluation.mistakes import worst_mistakes
 from tfvision.evaluation.parts import compute_part, describe_scores, scored_parts
 from tfvision.evaluation.predictions import Predictions, read_predictions, write_predictions
+from tfvision.experiment.pictures import plot_results
+from tfvision.experiment.pseudo_results import write_pseudo_results
 from tfvision.models.model_file import ModelFacts, load_model
-from tfvision.plots.classes import plot_calibration, plot_confusion_matrix, plot_precision_recall, plot_roc
-from tfvision.plots.image_grid import plot_image_grid
-from tfvision.plots.learning_curves import plot_learning_curves
-from tfvision.plots.thumbnails import thumbnail
 from tfvision.prediction.predict import predict_boxes
 from tfvision.prediction.predictors import KerasPredictor
-from tfvision.pseudo_label import write_pseudo_results
 from tfvision.report.page import write_report
 from tfvision.runs.folder import Run
-from tfvision.runs.names import HISTORY, METRICS, PLOTS, PREDICTIONS, SUPERVISED
+from tfvision.runs.names import METRICS, PREDICTIONS, SUPERVISED
 from tfvision.system.files import write_json
 from tfvision.system.terminal import say_result
 from tfvision.tasks import PROBABILITIES, has_boxes
@@ -39,9 +29,6 @@ if TYPE_CHECKING:
     import keras
 
     from tfvision.training.settings import TrainingSettings
-
-
-_SAMPLES = 24  # images in a picture of samples
 
 
 def write_results(
@@ -89,7 +76,7 @@ def write_results(
     if (run.folder / SUPERVISED).is_file():
         before = predict_parts(_predictor(load_model(run.folder / SUPERVISED), facts, settings, stored=False), parts)
         write_pseudo_results(run, before, predictions)
-    _plot_results(run, predictions, metrics, parts)
+    plot_results(run, predictions, metrics, parts)
     say_result(f"\n{describe_scores(metrics)}\nreport: {write_report(run.folder)}")
     return metrics
 
@@ -107,85 +94,13 @@ def predict_parts(predictor: KerasPredictor, given: Mapping[str, ImageSet]) -> P
     return join_parts(found)
 
 
-def plot_samples(run_folder: Any, train: ImageSet, settings: "TrainingSettings") -> None:
-    """Draw training images of each class, and what augmentation makes of some."""
-    chosen = _samples(train.labels, len(train.class_names))
-    if has_boxes(settings.task):
-        plot_box_samples(run_folder, train, chosen, settings)
-        return
-    names = [train.class_names[train.labels[i]] for i in chosen]
-    plot_image_grid(
-        [thumbnail(train.read(i))[0] for i in chosen],
-        names,
-        "Training images of each class",
-        run_folder / PLOTS / "class_samples.png",
-    )
-    if settings.augmentation.is_empty:
-        return
-    change = rand_augment_layer(settings.augmentation, settings.seed)
-    images, captions = [], []
-    for index in chosen[:: max(1, len(chosen) // 4)][:4]:
-        image = load_image(train, index, settings.resize)
-        generators = [image_generator(settings.seed, epoch, train.ids[index]) for epoch in range(5)]
-        drawn = [augment_image(image, settings.augmentation, generator) for generator in generators]
-        images += [image, *(change(index, np.stack(drawn)).numpy() if change else drawn)]
-        captions += [f"{train.class_names[train.labels[index]]}, as it is", *(f"in epoch {k + 1}" for k in range(5))]
-    path = run_folder / PLOTS / "augmented_samples.png"
-    plot_image_grid(images, captions, "What augmentation makes of training images", path, columns=6)
-
-
 def _predictor(
     model: "keras.Model", facts: ModelFacts, settings: "TrainingSettings", *, stored: bool
 ) -> KerasPredictor:
     """Return what predicts with the model, or with its trained part on stored features."""
     from tfvision.models.cut import cut_model
-    from tfvision.training.feeding import predict_stored
+    from tfvision.training.features.feeding import predict_stored
 
     cut = cut_model(model) if stored else None
     run = functools.partial(predict_stored, cut, settings) if cut else None
     return KerasPredictor(model, facts, settings.batch_size, run)
-
-
-def _plot_results(
-    run: Run, predictions: Predictions | BoxPredictions, metrics: Mapping[str, Any], parts: Mapping[str, ImageSet]
-) -> None:
-    plots = run.folder / PLOTS
-    if (run.folder / HISTORY).is_file():  # a shallow classifier has no epochs
-        with open(run.folder / HISTORY, newline="", encoding="utf-8") as file:
-            plot_learning_curves(list(csv.DictReader(file)), plots / "learning_curves.png", monitor=run.config.monitor)
-    part = "test" if "test" in metrics else "validation"
-    found, scores = predictions.part(part), metrics[part]
-    if isinstance(found, BoxPredictions):
-        plot_box_results(plots, found, scores, parts[part], part)
-        found, scores = found.classes, scores.get("classes")
-    if found:
-        _plot_classes(plots, found, scores, parts[part], part)
-
-
-def _plot_classes(
-    plots: Path, found: Predictions, scores: Mapping[str, Any], images_of_part: ImageSet, part: str
-) -> None:
-    names = found.class_names
-    plot_confusion_matrix(
-        np.array(scores["confusion_matrix"]), names, plots / "confusion_matrix.png", f"Confusion matrix, {part}"
-    )
-    for plot, file in (
-        (plot_precision_recall, "precision_recall"),
-        (plot_roc, "roc"),
-        (plot_calibration, "calibration"),
-    ):
-        plot(found.labels, found.probabilities, names, plots / f"{file}.png")
-    worst = worst_mistakes(found)
-    places = {image_id: index for index, image_id in enumerate(images_of_part.ids)}
-    captions = [
-        f"{names[found.labels[i]]}, taken for {names[found.predicted[i]]} ({found.probabilities[i].max():.0%})"
-        for i in worst
-    ]
-    images = [thumbnail(images_of_part.read(places[found.ids[i]]))[0] for i in worst]
-    plot_image_grid(images, captions, f"Worst mistakes, {part}", plots / "worst_mistakes.png")
-
-
-def _samples(labels: np.ndarray, num_classes: int) -> list[int]:
-    """Return indexes of the first few images of each class, class by class."""
-    each = max(1, _SAMPLES // num_classes)
-    return [int(i) for k in range(num_classes) for i in np.flatnonzero(labels == k)[:each]][:_SAMPLES]

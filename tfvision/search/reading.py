@@ -9,7 +9,8 @@ from tfvision.config.options import merge
 from tfvision.config.recipes import find_recipe
 from tfvision.config.yaml import load_yaml
 from tfvision.errors import UsageError
-from tfvision.search.settings import SECTION, SearchOptions, parse_search
+from tfvision.search.plan import parse_search
+from tfvision.search.settings import SECTION, SearchOptions
 from tfvision.training.config import TrainConfig
 
 _PHASE_KEYS = ("epochs", "learning_rate", "unfreeze")
@@ -24,7 +25,7 @@ def read_options(args: argparse.Namespace) -> dict[str, Any]:
     if args.config:
         in_file = load_yaml(find_recipe(args.config))
     elif args.resume:
-        from tfvision.search.command import open_search
+        from tfvision.search.search import open_search
 
         in_file = open_search(Path(args.resume))
     else:

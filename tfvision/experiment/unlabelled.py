@@ -12,7 +12,7 @@ from tfvision.data.images.scan import scan
 from tfvision.data.sources.open import open_images
 from tfvision.data.splits.stratify import draw_some
 from tfvision.errors import DataError, UsageError
-from tfvision.preparation import Prepared
+from tfvision.experiment.preparation import Prepared
 from tfvision.runs.names import MODEL, PSEUDO_LABELS, SUPERVISED
 from tfvision.system.files import replacing
 from tfvision.system.terminal import ProgressLine, console

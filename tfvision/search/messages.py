@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from tfvision.preparation import Prepared
+from tfvision.experiment.preparation import Prepared
 from tfvision.search.log import Trial
+from tfvision.search.plan import Search, epochs_of
 from tfvision.search.proposals import count_proposals
 from tfvision.search.ranges import Range
-from tfvision.search.settings import Search, epochs_of
 from tfvision.search.stages import best_trial
 from tfvision.system.terminal import console, duration
 from tfvision.training.config import TrainConfig

@@ -1,4 +1,4 @@
-"""What a finished model of boxes is worth: the parts of `results` that know of boxes."""
+"""Pictures of a run that finds boxes."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any

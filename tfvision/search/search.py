@@ -13,16 +13,16 @@ from typing import Any
 from tfvision.config.yaml import dump_yaml, load_yaml
 from tfvision.data.splits.splits_file import describe_splits
 from tfvision.errors import DataError, RunError, UsageError, WriteError
-from tfvision.experiment import read_images
-from tfvision.preparation import Prepared
+from tfvision.experiment.preparation import Prepared, read_images
 from tfvision.runs.folder import Run, create_run, refuse_existing, training_alone
 from tfvision.runs.names import ENVIRONMENT, SPLITS
 from tfvision.runs.resume import check_data
+from tfvision.search.best_models import BestModels
 from tfvision.search.log import TrialLog
-from tfvision.search.models import BestModels
-from tfvision.search.progress import TrialLines, describe_search
+from tfvision.search.messages import TrialLines, describe_search
+from tfvision.search.plan import Search, parse_search
 from tfvision.search.results import BEST, write_results
-from tfvision.search.settings import SECTION, Search, parse_search
+from tfvision.search.settings import SECTION
 from tfvision.search.stages import SearchLoop, ranked
 from tfvision.system.environment import describe_environment
 from tfvision.system.files import remove_leftovers, to_json

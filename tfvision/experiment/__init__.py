@@ -1,0 +1,1 @@
+"""One run: options and images in, a run folder with an honest score out."""

@@ -1,0 +1,69 @@
+"""The model of a configuration, suited to its images."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfvision.experiment.preparation import Prepared
+from tfvision.models.backbones.table import default_image_size
+from tfvision.tasks import has_boxes, has_classes
+from tfvision.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    import keras
+
+    from tfvision.models.classifier import OpenBackbone
+
+
+def suit_images(config: TrainConfig, data: Prepared) -> TrainConfig:
+    """Return a configuration with the image size and the channels that suit its images, where it names none."""
+    image_size = config.image_size or default_image_size(config.backbone, int(np.median(data.sizes.max(axis=1))))
+    gray = data.is_gray and config.weights == "none"
+    return replace(config, image_size=image_size, channels=config.channels or (1 if gray else 3))
+
+
+def build_model(config: TrainConfig, data: Prepared, backbone: "OpenBackbone | None" = None) -> "keras.Model":
+    """Build the model of a configuration that suits its task and its images.
+
+    Args:
+        config: The options, with image size and channels filled in.
+        data: The images.
+        backbone: What `build_backbone` returned for the same backbone, to be given a new head; default a new one.
+    """
+    from tfvision.models.classifier import attach_box_head, attach_head, computing_in
+    from tfvision.models.freezing import unfreeze
+
+    backbone = backbone or build_backbone(config, data)
+    head = {f"head_{key}": value for key, value in vars(config.head).items()}
+    num_classes = len(data.images.class_names) if has_classes(config.task) else None
+    with computing_in(config.precision):
+        if has_boxes(config.task):
+            box = {"box_head": config.box.head, "box_grid": config.box.grid, "box_filters": config.box.filters}
+            model = attach_box_head(backbone, num_classes, **box, **head)
+        else:
+            model = attach_head(backbone, num_classes, **head)
+    if config.train_batch_norm is not None:
+        unfreeze(model, "all", batch_norm=config.train_batch_norm)
+    return model
+
+
+def build_backbone(config: TrainConfig, data: Prepared) -> "OpenBackbone":
+    """Build the backbone of a configuration that suits its images."""
+    from tfvision.models.classifier import build_open_backbone, computing_in
+
+    with computing_in(config.precision):
+        return build_open_backbone(
+            config.backbone,
+            image_size=config.image_size,
+            input_size=_input_size(data.sizes, config.image_size),
+            channels=config.channels or 3,
+            weights=config.weights,
+            backbone_options=vars(config.small_cnn) if config.backbone == "small_cnn" else None,
+        )
+
+
+def _input_size(sizes: np.ndarray, image_size: int) -> int:
+    """Return the side at which images enter the model: their own if all are equal squares that it enlarges."""
+    side = int(sizes.flat[0])
+    return side if side < image_size and (sizes == side).all() else image_size

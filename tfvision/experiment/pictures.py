@@ -1,0 +1,102 @@
+"""Pictures of a run: samples of its images, and what its predictions look like."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfvision.data.augmentation.augment import augment_image, image_generator
+from tfvision.data.augmentation.augment_layers import rand_augment_layer
+from tfvision.data.batches.pipeline import load_image
+from tfvision.data.images.imageset import ImageSet
+from tfvision.evaluation.box_predictions import BoxPredictions
+from tfvision.evaluation.mistakes import worst_mistakes
+from tfvision.evaluation.predictions import Predictions
+from tfvision.experiment.box_pictures import plot_box_results, plot_box_samples
+from tfvision.plots.classes import plot_calibration, plot_confusion_matrix, plot_precision_recall, plot_roc
+from tfvision.plots.image_grid import plot_image_grid
+from tfvision.plots.learning_curves import plot_learning_curves
+from tfvision.plots.thumbnails import thumbnail
+from tfvision.runs.folder import Run
+from tfvision.runs.names import HISTORY, PLOTS
+from tfvision.tasks import has_boxes
+
+if TYPE_CHECKING:
+    from tfvision.training.settings import TrainingSettings
+
+
+_SAMPLES = 24  # images in a picture of samples
+
+
+def plot_samples(run_folder: Any, train: ImageSet, settings: "TrainingSettings") -> None:
+    """Draw training images of each class, and what augmentation makes of some."""
+    chosen = _samples(train.labels, len(train.class_names))
+    if has_boxes(settings.task):
+        plot_box_samples(run_folder, train, chosen, settings)
+        return
+    names = [train.class_names[train.labels[i]] for i in chosen]
+    plot_image_grid(
+        [thumbnail(train.read(i))[0] for i in chosen],
+        names,
+        "Training images of each class",
+        run_folder / PLOTS / "class_samples.png",
+    )
+    if settings.augmentation.is_empty:
+        return
+    change = rand_augment_layer(settings.augmentation, settings.seed)
+    images, captions = [], []
+    for index in chosen[:: max(1, len(chosen) // 4)][:4]:
+        image = load_image(train, index, settings.resize)
+        generators = [image_generator(settings.seed, epoch, train.ids[index]) for epoch in range(5)]
+        drawn = [augment_image(image, settings.augmentation, generator) for generator in generators]
+        images += [image, *(change(index, np.stack(drawn)).numpy() if change else drawn)]
+        captions += [f"{train.class_names[train.labels[index]]}, as it is", *(f"in epoch {k + 1}" for k in range(5))]
+    path = run_folder / PLOTS / "augmented_samples.png"
+    plot_image_grid(images, captions, "What augmentation makes of training images", path, columns=6)
+
+
+def plot_results(
+    run: Run, predictions: Predictions | BoxPredictions, metrics: Mapping[str, Any], parts: Mapping[str, ImageSet]
+) -> None:
+    plots = run.folder / PLOTS
+    if (run.folder / HISTORY).is_file():  # a shallow classifier has no epochs
+        with open(run.folder / HISTORY, newline="", encoding="utf-8") as file:
+            plot_learning_curves(list(csv.DictReader(file)), plots / "learning_curves.png", monitor=run.config.monitor)
+    part = "test" if "test" in metrics else "validation"
+    found, scores = predictions.part(part), metrics[part]
+    if isinstance(found, BoxPredictions):
+        plot_box_results(plots, found, scores, parts[part], part)
+        found, scores = found.classes, scores.get("classes")
+    if found:
+        _plot_classes(plots, found, scores, parts[part], part)
+
+
+def _plot_classes(
+    plots: Path, found: Predictions, scores: Mapping[str, Any], images_of_part: ImageSet, part: str
+) -> None:
+    names = found.class_names
+    plot_confusion_matrix(
+        np.array(scores["confusion_matrix"]), names, plots / "confusion_matrix.png", f"Confusion matrix, {part}"
+    )
+    for plot, file in (
+        (plot_precision_recall, "precision_recall"),
+        (plot_roc, "roc"),
+        (plot_calibration, "calibration"),
+    ):
+        plot(found.labels, found.probabilities, names, plots / f"{file}.png")
+    worst = worst_mistakes(found)
+    places = {image_id: index for index, image_id in enumerate(images_of_part.ids)}
+    captions = [
+        f"{names[found.labels[i]]}, taken for {names[found.predicted[i]]} ({found.probabilities[i].max():.0%})"
+        for i in worst
+    ]
+    images = [thumbnail(images_of_part.read(places[found.ids[i]]))[0] for i in worst]
+    plot_image_grid(images, captions, f"Worst mistakes, {part}", plots / "worst_mistakes.png")
+
+
+def _samples(labels: np.ndarray, num_classes: int) -> list[int]:
+    """Return indexes of the first few images of each class, class by class."""
+    each = max(1, _SAMPLES // num_classes)
+    return [int(i) for k in range(num_classes) for i in np.flatnonzero(labels == k)[:each]][:_SAMPLES]

@@ -1,0 +1,136 @@
+"""Search: a checked space, its stages, and what each of its trials trains."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tfvision.config.options import from_dict
+from tfvision.errors import UsageError
+from tfvision.models.backbones.table import backbone_facts
+from tfvision.models.weights import find_weights
+from tfvision.search.settings import SECTION, SearchOptions, Stage
+from tfvision.search.space import Space, overlay, parse_space
+from tfvision.tasks import has_boxes
+from tfvision.training.config import TrainConfig, check_task
+from tfvision.training.options import Phase
+from tfvision.training.phases import resolve_phases
+
+# What changes the number that val_loss is: between two values of these it says nothing.
+_OF_THE_LOSS = ("loss", "focal_gamma", "label_smoothing", "box.loss", "box.beta", "box.weight")
+
+_TRIALS = 20  # of a random or Bayesian search that does not say how many
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search, checked as far as it can be before any image is read.
+
+    Attributes:
+        base: Nested options of training that the first stage changes.
+        options: The `search` section.
+        stages: Each with its name, algorithm and number of trials.
+    """
+
+    base: dict[str, Any]
+    options: SearchOptions
+    stages: tuple[Stage, ...]
+
+    def space(self, number: int, base: dict[str, Any]) -> Space:
+        """Return the space of a stage that changes `base`.
+
+        Raises:
+            UsageError: No range, one that is wrong, or one that a grid cannot count.
+        """
+        stage = self.stages[number]
+        space = parse_space(overlay(base, stage.ranges))
+        if not space.ranges:
+            where = f"{SECTION}.stages[{number}].ranges" if self.options.stages else "the configuration"
+            raise UsageError(f"{where} holds no range; write one for a value, such as dropout: {{float: [0.1, 0.7]}}")
+        for each in space.ranges:
+            if stage.algorithm == "grid" and not each.values:
+                raise UsageError(f"{each.key}: a grid needs a step, or a choice of values")
+        return space
+
+    def train_config(self, config: TrainConfig, share: float = 1.0) -> TrainConfig:
+        """Return the configuration of a trial with its phases filled in and scaled.
+
+        Args:
+            config: Options of one trial.
+            share: How much of its epochs a trial of Hyperband gets.
+
+        Raises:
+            UsageError: Phases, task, backbone or weights that cannot be.
+        """
+        check_task(replace(config, monitor=self.options.objective or config.monitor))
+        if any(phase.pseudo_labels for phase in config.phases or []):
+            raise UsageError("phases: a search trains on labels alone; leave pseudo_labels to `train` on its best.yaml")
+        linear_head = not config.head.units and not has_boxes(config.task)
+        phases = resolve_phases(config, pretrained=config.weights != "none", linear_head=linear_head)
+        backbone_facts(config.backbone)
+        find_weights(config.backbone, config.weights)
+        phases = [_scaled(phase, self.options.epochs_scale * share) for phase in phases]
+        return replace(config, phases=phases, epochs=None, learning_rate=None, unfreeze=None, output=None)
+
+    def first_config(self) -> TrainConfig:
+        """Return what trials have in common: the first configuration of the first stage."""
+        space = self.space(0, self.base)
+        return self.train_config(space.config(next(space.corners())))
+
+
+def epochs_of(config: TrainConfig) -> int:
+    """Return the epochs of a configuration whose phases are filled in."""
+    return sum(phase.epochs for phase in config.phases if phase.solver == "gradient")
+
+
+def parse_search(options: Mapping[str, Any]) -> Search:
+    """Check the options of a search, every range at its extremes among them.
+
+    Args:
+        options: Nested options of training, ranges among them, and the section `search`.
+
+    Raises:
+        UsageError: One clear line.
+    """
+    base = {key: value for key, value in options.items() if key != SECTION}
+    settings = from_dict(SearchOptions, options.get(SECTION) or {}, SECTION)
+    if settings.stages and (ranges := parse_space(base).ranges):
+        raise UsageError(
+            f"{ranges[0].key}: a search with stages has its ranges in them; move it to {SECTION}.stages[0].ranges"
+        )
+    stages = []
+    for number, stage in enumerate(settings.stages or [Stage()]):
+        algorithm = stage.algorithm or settings.algorithm
+        trials = stage.trials or settings.trials or (_TRIALS if algorithm in ("random", "bayesian") else None)
+        name = stage.name or (f"stage {number + 1}" if settings.stages else algorithm)
+        stages.append(Stage(name=name, algorithm=algorithm, trials=trials, ranges=stage.ranges))
+    if len({stage.name for stage in stages}) < len(stages):
+        raise UsageError(f"{SECTION}.stages: two stages have one name; give each its own")
+    search = Search(base, settings, tuple(stages))
+    for number, stage in enumerate(stages):
+        space = search.space(number, base)
+        configs = [search.train_config(space.config(corner)) for corner in space.corners()]
+        _check_comparable(space, settings.objective or configs[0].monitor, configs[0].task)
+        if stage.algorithm == "hyperband" and min(map(epochs_of, configs)) < settings.factor:
+            raise UsageError(
+                f"hyperband needs {settings.factor} epochs or more to share out, got {epochs_of(configs[0])}"
+            )
+        base = space.options(next(space.corners()))
+    return search
+
+
+def _check_comparable(space: Space, objective: str, task: str) -> None:
+    """Refuse to choose between losses by their own values."""
+    other = "val_iou" if has_boxes(task) else "val_f1"
+    for each in space.ranges:
+        if objective == "val_loss" and each.key in _OF_THE_LOSS:
+            raise UsageError(
+                f"{each.key}: val_loss is another measure with each of its values; search for another one, such as "
+                f"--search.objective {other}"
+            )
+
+
+def _scaled(phase: Phase, share: float) -> Phase:
+    if phase.solver != "gradient" or share == 1:
+        return phase
+    epochs = max(1, round(phase.epochs * share))
+    return replace(phase, epochs=epochs, warmup=min(phase.warmup * share, epochs / 4))
