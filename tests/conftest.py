@@ -93,8 +93,8 @@ def real_data() -> Path:
 @pytest.fixture
 def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out a run's pictures, a third of its time; `small_run` and the command line's runs draw them."""
-    for name in ("plot_samples", "plot_results"):
-        monkeypatch.setattr(f"tfvision.experiment.results.{name}", lambda *_: None)
+    for name in ("train.plot_samples", "results.plot_results"):
+        monkeypatch.setattr(f"tfvision.experiment.{name}", lambda *_: None)
 
 
 @pytest.fixture(scope="session")

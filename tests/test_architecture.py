@@ -147,6 +147,6 @@ def test_each_fault_is_seen(tmp_path: Path) -> None:
     assert set(find_circle(arrows)) == {"tfvision.data.a", "tfvision.data.b"}
     assert arrows_up(arrows) == [
         "tfvision.config.c -> tfvision.data.a: f",
-        "tfvision.crossval.crossval.e -> tfvision.search.g",
+        "tfvision.crossval.e -> tfvision.search.g",
     ]
     assert private_names(arrows) == ["tfvision.plots.d -> tfvision.data.b: _hidden"]

@@ -508,9 +508,9 @@ def test_only_what_is_needed_is_unpacked(tmp_path, monkeypatch):
     write_compressed(tmp_path / "packed.npz", PAIR | {"unlabelled": IMAGES})
     sizes = []
     real = cache.write_temporary
-    for module in ("storage", "arrays.hdf5", "arrays.npy"):
+    for module in ("files", "hdf5", "npy"):
         monkeypatch.setattr(
-            f"tfvision.data.{module}.write_temporary", lambda b, size, n: sizes.append(size) or real(b, size, n)
+            f"tfvision.data.storage.{module}.write_temporary", lambda b, size, n: sizes.append(size) or real(b, size, n)
         )
     open_images(tmp_path / "stored.npz"), open_images(tmp_path / "d.h5")
     assert sizes == []

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfvision.cli import build_parser
-from tfvision.cli.training import train_config
+from tfvision.cli.train import train_config
 from tfvision.config.options import flatten, from_dict, leaves
 from tfvision.config.yaml import parse_yaml, to_yaml
 from tfvision.errors import UsageError

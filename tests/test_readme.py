@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tfvision.cli import build_parser, main
-from tfvision.cli.training import train_config
+from tfvision.cli.train import train_config
 from tfvision.config.flags import _flag_names
 from tfvision.config.options import leaves
 from tfvision.training.config import TrainConfig

@@ -11,7 +11,7 @@ import pytest
 from conftest import CLASSES, write_tree
 
 from tfvision.cli import build_parser, main
-from tfvision.cli.training import train_config
+from tfvision.cli.train import train_config
 from tfvision.config.options import from_dict
 from tfvision.config.recipes import find_recipe, recipes
 from tfvision.config.yaml import load_yaml

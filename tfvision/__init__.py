@@ -30,7 +30,7 @@ _PUBLIC = {
     "load_predictor": "tfvision.prediction.predictors",
     "open_images": "tfvision.data.sources.open",
     "open_run": "tfvision.runs.folder",
-    "train": "tfvision.experiment.experiment",
+    "train": "tfvision.experiment.train",
     "unfreeze": "tfvision.models.freezing",
 }
 __all__ = [*sorted(_PUBLIC), "__version__"]

@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from tfvision.cli import files, scoring, training
+from tfvision.cli.audit import add_audit
+from tfvision.cli.compare import add_compare
+from tfvision.cli.crossval import add_crossval
+from tfvision.cli.decide import add_calibrate, add_threshold
+from tfvision.cli.evaluate import add_evaluate
+from tfvision.cli.export import add_export
+from tfvision.cli.listing import add_cache, add_list_things
+from tfvision.cli.predict import add_predict
+from tfvision.cli.pseudo_label import add_pseudo_label
+from tfvision.cli.search import add_search
+from tfvision.cli.train import add_train
 from tfvision.config.flags import Parser
 from tfvision.errors import TfvisionError, one_line
 from tfvision.system.terminal import console, drop_output
@@ -15,19 +25,19 @@ from tfvision.version import __version__
 
 _WHAT = "From a folder of labelled images to an honest score and a SavedModel, in one command."
 _VERBS = (  # in the order of `tfvision --help`
-    files.add_audit,
-    training.add_train,
-    training.add_crossval,
-    training.add_search,
-    scoring.add_evaluate,
-    scoring.add_predict,
-    scoring.add_compare,
-    scoring.add_threshold,
-    scoring.add_calibrate,
-    training.add_pseudo_label,
-    files.add_export,
-    files.add_cache,
-    files.add_list_things,
+    add_audit,
+    add_train,
+    add_crossval,
+    add_search,
+    add_evaluate,
+    add_predict,
+    add_compare,
+    add_threshold,
+    add_calibrate,
+    add_pseudo_label,
+    add_export,
+    add_cache,
+    add_list_things,
 )
 
 

@@ -1,16 +1,41 @@
-"""What `tfvision list` and `tfvision cache` print: backbones and recipes to choose from, stores of features."""
+"""The verbs list and cache."""
 
+import argparse
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
+from tfvision.cli.verbs import add_verb
 from tfvision.config.recipes import header, recipes
 from tfvision.models.backbones.table import BACKBONES
 from tfvision.models.weights import find_weights
 from tfvision.system.terminal import console, say_result, size_text
 from tfvision.training.features.store import clear_stores, list_stores, stores_folder
+
+
+def add_cache(verbs: Any) -> None:
+    """Add the verb `cache`."""
+    command = add_verb(verbs, "cache", cache)
+    command.add_argument("what", choices=("list", "clear"), help="list the stores, or remove them all")
+
+
+def cache(args: argparse.Namespace) -> None:
+    """List or clear what is stored of frozen backbones, in the folder $TFVISION_CACHE."""
+    (list_cache if args.what == "list" else clear_cache)()
+
+
+def add_list_things(verbs: Any) -> None:
+    """Add the verb `list`."""
+    command = add_verb(verbs, "list", list_things)
+    command.add_argument("what", choices=("backbones", "recipes"), help="what to list")
+
+
+def list_things(args: argparse.Namespace) -> None:
+    """List what can be chosen."""
+    (list_backbones if args.what == "backbones" else list_recipes)()
 
 
 def list_recipes() -> None:

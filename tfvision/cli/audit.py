@@ -1,0 +1,40 @@
+"""The verb audit."""
+
+import argparse
+import sys
+from typing import Any
+
+from tfvision.audit.options import AuditConfig
+from tfvision.cli.verbs import add_print_config, add_running, add_verb, load_tensorflow
+from tfvision.config.flags import add_flags, flags_to_dict
+from tfvision.config.options import from_dict, leaves, merge
+from tfvision.config.yaml import load_yaml, to_yaml
+
+_AUDIT_FLAGS = ["data", "output", "splits", "backbone", "weights", "remove"]
+
+
+def add_audit(verbs: Any) -> None:
+    """Add the verb `audit`."""
+    command = add_verb(verbs, "audit", audit)
+    command.add_argument("--config", metavar="FILE", help="YAML file of options")
+    add_print_config(command)
+    # The audit goes on whatever is unreadable.
+    add_flags(
+        command, AuditConfig, _AUDIT_FLAGS, only=[key for key, _, _ in leaves(AuditConfig) if key != "source.on_bad"]
+    )
+    add_running(command)
+
+
+def audit(args: argparse.Namespace) -> None:
+    """Look for damaged, copied, foreign and wrongly labelled images, and list the clean ones."""
+    in_file = load_yaml(args.config) if args.config else {}
+    from_dict(AuditConfig, in_file)
+    config = from_dict(AuditConfig, merge(in_file, flags_to_dict(AuditConfig, vars(args))))
+    if args.print_config:
+        sys.stdout.write(to_yaml(config, comments=True))
+        return
+    if config.weights != "none":
+        load_tensorflow(args)
+    from tfvision.audit.audit import audit_from_config
+
+    audit_from_config(config)

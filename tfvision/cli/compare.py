@@ -1,0 +1,33 @@
+"""The verb compare."""
+
+import argparse
+from typing import Any
+
+from tfvision.cli.verbs import add_running, add_verb
+from tfvision.system.terminal import console, say_result
+
+
+def add_compare(verbs: Any) -> None:
+    """Add the verb `compare`."""
+    command = add_verb(verbs, "compare", compare)
+    command.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="run folders, or CSV files of `evaluate --predictions`; the first is what the others are compared with",
+    )
+    command.add_argument(
+        "--common", action="store_true", help="where tests differ, compare on the images in all of them"
+    )
+    command.add_argument("--output", metavar="FOLDER", help="where to write comparison.csv and comparison.png")
+    add_running(command, computes=False)
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Compare runs on the same test images, each with the first, by a paired bootstrap."""
+    from tfvision.comparison.compare import compare_runs, describe_comparison, write_comparison
+
+    found = compare_runs(args.runs, common=args.common)
+    say_result(describe_comparison(args.runs[0], found))
+    for path in write_comparison(args.output, args.runs[0], found) if args.output else ():
+        console.print(f"written: {path}")

@@ -1,0 +1,47 @@
+"""The verbs threshold and calibrate."""
+
+import argparse
+from typing import Any
+
+from tfvision.cli.verbs import add_running, add_verb
+from tfvision.system.terminal import say_result
+
+
+def add_threshold(verbs: Any) -> None:
+    """Add the verb `threshold`."""
+    command = add_verb(verbs, "threshold", threshold)
+    command.add_argument("run", metavar="RUN", help="run folder; its classes are decided so from now on")
+    command.add_argument(
+        "--objective",
+        default="f1",
+        metavar="TEXT",
+        help="f1 (of several classes macro-F1), f1_macro, precision=0.9 (highest recall at it), cost=FP:1,FN:5, or none "
+        "to take the choice back (default f1)",
+    )
+    add_running(command, computes=False)
+
+
+def threshold(args: argparse.Namespace) -> None:
+    """Choose on validation when an image is of a class, and store it in a run."""
+    from tfvision.decisions.choose import choose_threshold, describe_decision
+    from tfvision.runs.folder import open_run
+
+    run = open_run(args.run)
+    say_result(describe_decision(run, choose_threshold(run, args.objective)))
+
+
+def add_calibrate(verbs: Any) -> None:
+    """Add the verb `calibrate`."""
+    command = add_verb(verbs, "calibrate", calibrate)
+    command.add_argument("run", metavar="RUN", help="run folder; its probabilities are scaled so from now on")
+    command.add_argument("--off", action="store_true", help="take the temperature back")
+    add_running(command, computes=False)
+
+
+def calibrate(args: argparse.Namespace) -> None:
+    """Make the probabilities of a run mean what they say, by a temperature fitted on validation."""
+    from tfvision.decisions.choose import choose_temperature, describe_decision
+    from tfvision.runs.folder import open_run
+
+    run = open_run(args.run)
+    say_result(describe_decision(run, choose_temperature(run, off=args.off)))

@@ -1,0 +1,96 @@
+"""The verb train, and the options of a training that other verbs share."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from tfvision.cli.verbs import add_print_config, add_running, add_verb, load_tensorflow
+from tfvision.config.flags import Parser, add_flags, flags_to_dict
+from tfvision.config.options import from_dict, merge
+from tfvision.config.recipes import find_recipe
+from tfvision.config.yaml import load_yaml, to_yaml
+from tfvision.errors import UsageError
+from tfvision.search.settings import SECTION
+from tfvision.training.config import TrainConfig
+
+_TRAIN_FLAGS = [
+    "task",
+    "data",
+    "backbone",
+    "classifier",
+    "weights",
+    "image_size",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "unfreeze",
+    "seed",
+    "output",
+]
+_PHASE_FLAGS = ("epochs", "learning_rate", "unfreeze")
+
+
+def add_train(verbs: Any) -> None:
+    """Add the verb `train`."""
+    command = add_verb(verbs, "train", train)
+    command.add_argument("--config", metavar="FILE", help="YAML file of options, or the name of a recipe")
+    command.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted, with its own options")
+    command.add_argument(
+        "--dry-run", action="store_true", help="scan, build, run one batch, print the plan, write nothing"
+    )
+    add_print_config(command)
+    add_training(command)
+    add_running(command)
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train a model and write a run folder."""
+    config = train_config(args)
+    resume = Path(args.resume) if args.resume else None
+    if args.print_config:
+        sys.stdout.write(to_yaml(config, comments=True))
+        return
+    load_tensorflow(args)
+    from tfvision.experiment.train import train_from_config
+
+    train_from_config(config, dry_run=args.dry_run, resume=resume)
+
+
+def train_config(args: argparse.Namespace, **defaults: Any) -> TrainConfig:
+    """Return the options of a training: flags over the file or recipe over defaults.
+
+    Raises:
+        UsageError: An unknown or wrong option, by its name in the file or its flag.
+    """
+    path = find_recipe(args.config) if args.config else None
+    if getattr(args, "resume", None) and not path:
+        from tfvision.runs.names import CONFIG
+        from tfvision.runs.resume import open_unfinished
+
+        path = open_unfinished(Path(args.resume)).folder / CONFIG
+    in_file = load_yaml(path) if path else {}
+    if SECTION in in_file:
+        raise UsageError(f"{args.config} describes a search; run it with `tfvision search --config {args.config}`")
+    from_dict(TrainConfig, in_file)  # refuses what is wrong in the file by its own name, not by a flag's
+    if in_file.get("phases") and any(in_file.get(key) is not None for key in _PHASE_FLAGS):
+        raise UsageError(
+            f"{args.config} gives phases and also {' or '.join(k for k in _PHASE_FLAGS if in_file.get(k) is not None)}; keep one of them"
+        )
+    flags = flags_to_dict(TrainConfig, vars(args))
+    if "phases" in flags:
+        in_file = {key: value for key, value in in_file.items() if key not in _PHASE_FLAGS}
+    return from_dict(TrainConfig, merge(merge(defaults, in_file), flags))
+
+
+def add_training(command: Parser) -> None:
+    """Add the options of a training."""
+    command.add_argument(
+        "--no-cache",
+        dest="cache",
+        action="store_const",
+        const="none",
+        default=argparse.SUPPRESS,
+        help="compute features of the frozen part anew in each epoch, the same as --cache none",
+    )
+    add_flags(command, TrainConfig, _TRAIN_FLAGS)
