@@ -19,7 +19,7 @@ import numpy as np
 from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.batches.pipeline import load_images
 from tfvision.data.batches.targets import targets_of
-from tfvision.data.batches.views import Item, move, show
+from tfvision.data.batches.views import Item, move, show_view
 from tfvision.data.boxes.geometry import box_ious
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.images.scan import scan
@@ -61,7 +61,9 @@ def compute_maps(images: ImageSet, resize: Resize, views: int) -> tuple[np.ndarr
     maps, boxes = [model.predict(plain, verbose=0)], [targets.boxes]
     for view in range(1, views + 1):
         items = [(Item(index, view), image_id) for index, image_id in enumerate(images.ids)]
-        pixels = np.stack([show(plain[item.index], item, name, AUGMENTATION, 0, boxed=True) for item, name in items])
+        pixels = np.stack(
+            [show_view(plain[item.index], item, name, AUGMENTATION, 0, boxed=True) for item, name in items]
+        )
         maps.append(model.predict(pixels, verbose=0))
         boxes.append(np.stack([move(targets.boxes[i.index], size, i, name, AUGMENTATION, 0)[0] for i, name in items]))
     return np.stack(maps), np.stack(boxes) / np.tile(targets.size, 2)

@@ -93,7 +93,7 @@ def real_data() -> Path:
 @pytest.fixture
 def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out a run's pictures, a third of its time; `small_run` and the command line's runs draw them."""
-    for name in ("train.plot_samples", "results.plot_results"):
+    for name in ("pictures.plot_samples", "results.plot_results"):
         monkeypatch.setattr(f"tfvision.experiment.{name}", lambda *_: None)
 
 

@@ -150,3 +150,28 @@ def test_each_fault_is_seen(tmp_path: Path) -> None:
         "tfvision.crossval.e -> tfvision.search.g",
     ]
     assert private_names(arrows) == ["tfvision.plots.d -> tfvision.data.b: _hidden"]
+
+
+def test_public_names_mean_one_thing() -> None:
+    """A function, class or constant has a name of its own in the package; in cli/ verbs are called as they are typed."""
+    places: dict[str, set[str]] = {}
+    for path in sorted((ROOT / "tfvision").rglob("*.py")):
+        if path.parent.name == "cli":
+            continue
+        for name in _defined(ast.parse(path.read_text(encoding="utf-8"))):
+            places.setdefault(name, set()).add(str(path.relative_to(ROOT)))
+    assert len(places) > 500
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def _defined(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names = [node.name]
+        elif isinstance(node, ast.Assign):
+            names = [name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names = [node.target.id]
+        else:
+            names = []
+        yield from (name for name in names if not name.startswith("_"))

@@ -10,7 +10,7 @@ import pytest
 from conftest import write_tree
 
 from tfvision.cli import main
-from tfvision.crossval.crossval import cross_validate, describe
+from tfvision.crossval.crossval import cross_validate, describe_folds
 from tfvision.crossval.scores import FoldScores
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.options import SplitOptions
@@ -129,7 +129,7 @@ def test_crossval_audits_first_where_asked(tmp_path: Path, monkeypatch: pytest.M
         seen.append(config.data)
         raise UsageError("enough")
 
-    import tfvision.crossval.crossval as crossval
+    from tfvision.crossval import crossval as crossval
 
     monkeypatch.setattr(crossval, "train_from_config", train)
     words = ["crossval", "--data", str(data), "--audit", str(tmp_path / "audit.yaml"), "--output", str(tmp_path / "cv")]
@@ -147,7 +147,7 @@ def test_spread_is_that_of_a_sample() -> None:
     )
     found = FoldScores("vgg16", folds, {"accuracy": 0.6})
     assert found.spread("accuracy") == pytest.approx((0.6, 0.1414214))
-    assert "0.6000 ± 0.1414" in describe([found])
+    assert "0.6000 ± 0.1414" in describe_folds([found])
 
 
 @pytest.fixture(scope="module")
@@ -168,8 +168,8 @@ def test_each_image_passes_the_frozen_part_once(
     frozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     """Three folds of a frozen backbone, interrupted and gone on with; all models together saw each image once."""
-    import tfvision.training.features.trunk as features
     from tfvision.models.cut import Cut
+    from tfvision.training.features import trunk as features
 
     monkeypatch.setenv("TFVISION_CACHE", str(tmp_path / "cache"))
     data = write_tree(tmp_path / "data", 9)
@@ -231,7 +231,7 @@ def test_each_image_passes_the_frozen_part_once(
 
 
 def test_several_backbones_make_one_table(small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import tfvision.crossval.crossval as crossval
+    from tfvision.crossval import crossval as crossval
 
     monkeypatch.setattr(crossval, "train_from_config", lambda config, resume: open_run(small_run))
     names = ["vgg16", "resnet50", "vgg16"]
@@ -241,4 +241,4 @@ def test_several_backbones_make_one_table(small_run: Path, tmp_path: Path, monke
     assert [row["backbone"] for row in rows] == ["vgg16"] * 5 + ["resnet50"] * 5
     assert (tmp_path / "cv" / "resnet50" / "predictions.csv").is_file()
     assert 'href="resnet50/fold_2/report.html"' in (tmp_path / "cv" / "report.html").read_text()
-    assert [line.split()[0] for line in describe(found).splitlines()] == ["backbone", "vgg16", "resnet50"]
+    assert [line.split()[0] for line in describe_folds(found).splitlines()] == ["backbone", "vgg16", "resnet50"]

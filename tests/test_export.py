@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from conftest import small_config
 
-import tfvision.export.export as export_run_module
 from tfvision.cli import main
 from tfvision.data.options import ResizeOptions
 from tfvision.data.sources.open import open_images
 from tfvision.errors import RunError
 from tfvision.experiment.train import train_from_config
 from tfvision.export import check
+from tfvision.export import export as export_run_module
 from tfvision.export.check import Agreement
 from tfvision.export.export import export_run
 from tfvision.models.model_file import save_model
@@ -127,7 +127,7 @@ def test_an_export_that_differs_is_refused_and_nothing_is_left(
     """The check is seen to fail when the guarded thing is broken: another resize in the exported graph."""
     import tensorflow as tf
 
-    import tfvision.export.savedmodel as savedmodel
+    from tfvision.export import savedmodel as savedmodel
 
     def wrong(pixels: tf.Tensor, resize: object) -> tf.Tensor:
         return tf.cast(tf.image.resize(pixels, (8, 8)), tf.uint8)

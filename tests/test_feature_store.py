@@ -106,7 +106,7 @@ def test_a_disk_that_gets_full_is_one_line_and_what_was_written_stays(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(folder, slice(0, 2))
-    import tfvision.training.features.store as module
+    from tfvision.training.features import store as module
 
     def full(*args: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

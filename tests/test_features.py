@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from conftest import write_tree
 
-import tfvision.training.features.trunk as features_module
 from tfvision.data.augmentation.augment import augment_copy, augment_image, image_generator
 from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.batches.order import Epochs
@@ -25,6 +24,7 @@ from tfvision.models.freezing import unfreeze
 from tfvision.models.heads.heads import build_head
 from tfvision.system.device import set_seed
 from tfvision.training.config import TrainConfig
+from tfvision.training.features import trunk as features_module
 from tfvision.training.features.trunk import TrunkFeatures, trunk_key
 from tfvision.training.fit import fit_phases
 from tfvision.training.history import History

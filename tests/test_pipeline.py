@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from tfvision.data.batches import pipeline
 from tfvision.data.batches.pipeline import data_error, evaluation_batches, load_image, training_batches
-from tfvision.experiment import results
+from tfvision.experiment import pictures
 
 NOISE = np.random.default_rng(0).integers(0, 256, (3, 37, 53, 3), dtype=np.uint8)
 SOME = Augmentation(horizontal_flip=True, rotation=10.0, brightness=0.1)
@@ -197,10 +197,12 @@ def test_rand_augment_by_keras_cv(images):
 @pytest.mark.parametrize("engine", ["opencv", "keras"])
 def test_samples_are_drawn_with_the_engine(images, engine, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(results, "plot_image_grid", lambda pixels, captions, *_, **__: drawn.append((pixels, captions)))
+    monkeypatch.setattr(
+        pictures, "plot_image_grid", lambda pixels, captions, *_, **__: drawn.append((pixels, captions))
+    )
     augmentation = Augmentation(rand_magnitude=0.5, engine=engine, horizontal_flip=False)
     settings = SimpleNamespace(augmentation=augmentation, seed=0, resize=Resize(16, 16), task="classify")
-    results.plot_samples(tmp_path, images, settings)
+    pictures.plot_samples(tmp_path, images, settings)
     _, (pixels, captions) = drawn
     assert captions[:2] == ["a, as it is", "in epoch 1"] and len(captions) == len(pixels) == 24
     for start in range(0, 24, 6):

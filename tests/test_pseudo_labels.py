@@ -19,7 +19,7 @@ from tfvision.experiment.train import train_from_config
 from tfvision.training import fit
 from tfvision.training.options import Phase, PseudoLabelOptions
 from tfvision.training.phases import pseudo_label_phases, resolve_phases
-from tfvision.training.pseudo_labels import choose, read_pseudo_labels, thresholds_for
+from tfvision.training.pseudo_labels import choose_sure, read_pseudo_labels, thresholds_for
 
 PHASES = [
     Phase(name="first", epochs=3, learning_rate=1e-2),
@@ -38,25 +38,27 @@ def rows(path: Path) -> list[dict[str, str]]:
 def test_an_image_is_kept_for_the_class_whose_threshold_it_reaches() -> None:
     """System B's separate cuts of the sigmoid, p <= 0.25 and p >= 0.5, are thresholds 0.75 and 0.5."""
     sigmoid = np.array([0.1, 0.24, 0.26, 0.49, 0.5, 0.9])
-    kept, labels = choose(np.stack([1 - sigmoid, sigmoid], axis=1), np.array([0.75, 0.5]), None)
+    kept, labels = choose_sure(np.stack([1 - sigmoid, sigmoid], axis=1), np.array([0.75, 0.5]), None)
     assert (kept.tolist(), labels.tolist()) == ([0, 1, 4, 5], [0, 0, 1, 1])
 
 
 def test_of_several_thresholds_the_most_probable_class_counts_and_the_surest_are_taken() -> None:
     probabilities = np.array([[0.5, 0.4, 0.1], [0.3, 0.6, 0.1], [0.2, 0.1, 0.7], [0.3, 0.65, 0.05]])
-    kept, labels = choose(probabilities, np.array([0.3, 0.3, 2.0]), 1)
+    kept, labels = choose_sure(probabilities, np.array([0.3, 0.3, 2.0]), 1)
     assert (kept.tolist(), labels.tolist()) == ([0, 3], [0, 1])
-    assert len(choose(probabilities, np.full(3, 2.0), None)[0]) == 0
+    assert len(choose_sure(probabilities, np.full(3, 2.0), None)[0]) == 0
 
 
 def test_classes_are_added_in_the_shares_that_they_have_among_the_labels() -> None:
     p = np.linspace(0.99, 0.51, 30)
     probabilities = np.concatenate([np.stack([p, 1 - p], axis=1), np.stack([1 - p, p], axis=1)[:10]])
     shares = np.array([0.75, 0.25])
-    labels = choose(probabilities, np.array([0.5, 0.5]), None, shares)[1]
+    labels = choose_sure(probabilities, np.array([0.5, 0.5]), None, shares)[1]
     assert np.bincount(labels).tolist() == [30, 10]
-    assert np.bincount(choose(probabilities, np.array([0.5, 0.5]), 6, shares)[1]).tolist() == [6, 2]
-    assert len(choose(probabilities, np.array([0.5, 2.0]), None, shares)[0]) == 0  # none of one, so none of the other
+    assert np.bincount(choose_sure(probabilities, np.array([0.5, 0.5]), 6, shares)[1]).tolist() == [6, 2]
+    assert (
+        len(choose_sure(probabilities, np.array([0.5, 2.0]), None, shares)[0]) == 0
+    )  # none of one, so none of the other
 
 
 def test_a_threshold_needs_evidence() -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from tfvision.evaluation.metrics import compute_metrics
 from tfvision.plots.classes import plot_confusion_matrix, plot_image_grid
-from tfvision.report.folder import PLOTS, read_run_files
+from tfvision.report.folder import CLASS_PLOTS, read_run_files
 from tfvision.report.page import write_report
 from tfvision.report.story import tell
-from tfvision.report.words import describe, duration, percent, plain
+from tfvision.report.words import describe_section, long_duration, percent, plain
 from tfvision.system.files import write_json, write_text
 
 CONFIG = """\
@@ -55,7 +55,7 @@ def make_run(folder, names=("cat", "<script>alert(1)</script>", "dog & co"), wro
     )  # fmt: skip
     plot_image_grid([np.zeros((8, 8, 3), np.uint8)], ["cat"], "Mistakes", folder / "plots" / "worst_mistakes.png")
     plot_confusion_matrix(metrics["test"]["confusion_matrix"], names, folder / "plots" / "confusion_matrix.png", "Test")
-    for name in PLOTS:
+    for name in CLASS_PLOTS:
         if not (folder / "plots" / f"{name}.png").exists():
             shutil.copy(folder / "plots" / "worst_mistakes.png", folder / "plots" / f"{name}.png")
     return metrics
@@ -100,7 +100,7 @@ def test_the_page_needs_nothing_else(run):
     html = run[0].read_text("utf-8")
     assert not re.search(r"https?:|//[a-z]|@import|url\(", re.sub(r"data:image/png;base64,[\w+/=]+", "", html))
     sources = re.findall(r"""(?:src|srcset)\s*=\s*["']?(.{5})""", html)
-    assert sources == ["data:"] * len(PLOTS)
+    assert sources == ["data:"] * len(CLASS_PLOTS)
     assert set(re.findall(r'href="(.)', html)) == {"#"}
     assert "<link" not in html
 
@@ -145,7 +145,7 @@ def test_two_classes_add_the_f1_of_the_positive_class(tmp_path):
     assert "int(probabilities[-1] &gt; 0.5)" in text
 
 
-@pytest.mark.parametrize("name", [*FILES, *(f"plots/{plot}.png" for plot in PLOTS)])
+@pytest.mark.parametrize("name", [*FILES, *(f"plots/{plot}.png" for plot in CLASS_PLOTS)])
 def test_a_missing_file_is_said(tmp_path, run, name):
     shutil.copytree(run[0].parent, tmp_path / "run")
     (tmp_path / "run" / name).unlink()
@@ -223,11 +223,13 @@ def test_percent_never_rounds_to_all_or_nothing(share, text):
 
 
 def test_words():
-    assert [duration(seconds) for seconds in (12.4, 184, 3900)] == ["12 s", "3 min 4 s", "1 h 5 min"]
+    assert [long_duration(seconds) for seconds in (12.4, 184, 3900)] == ["12 s", "3 min 4 s", "1 h 5 min"]
     assert [plain(value) for value in (None, True, 96, 14848329, 1e-5, [1, 2], [])] == [
         "–", "yes", "96", "14,848,329", "1e-05", "1, 2", "none",
     ]  # fmt: skip
-    assert describe({"a_b": True, "off": False, "c": 0.5, "none": None, "in": {"d": 1}}) == "a b, c 0.5, in (d 1)"
+    assert (
+        describe_section({"a_b": True, "off": False, "c": 0.5, "none": None, "in": {"d": 1}}) == "a b, c 0.5, in (d 1)"
+    )
 
 
 def test_boxes_are_told_beside_their_baselines(tmp_path):

@@ -246,7 +246,7 @@ def test_a_run_that_another_process_finished_is_left_alone(
     half: tuple[Path, TrainConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both were asked to go on; the other was done while this one still read the images."""
-    import tfvision.experiment.experiment as experiment
+    from tfvision.experiment import train as experiment
 
     run, config = half
     real = experiment.prepare_images

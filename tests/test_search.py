@@ -20,7 +20,7 @@ from tfvision.search.messages import short_names
 from tfvision.search.plan import epochs_of, parse_search
 from tfvision.search.plots import heat_map
 from tfvision.search.results import trial_table
-from tfvision.search.stages import Outcome, SearchLoop, Trained, ranked
+from tfvision.search.stages import Outcome, SearchLoop, Trained, rank_trials
 from tfvision.training.config import TrainConfig
 
 BASE = {"weights": "none", "backbone": "small_cnn", "epochs": 9, "monitor": "val_f1"}
@@ -58,7 +58,7 @@ def run(options: dict, folder: Path, fake: Fake, keep: int = 2) -> Outcome:
         objective="val_f1",
         seed=3,
         log=TrialLog(folder / "trials"),
-        models=BestModels(folder / "models", keep, lambda trials: ranked(trials, "val_f1")),
+        models=BestModels(folder / "models", keep, lambda trials: rank_trials(trials, "val_f1")),
         run_trial=fake,
     ).run()
 
@@ -267,7 +267,7 @@ def test_names_are_short_where_that_is_clear() -> None:
 
 
 def test_a_new_head_on_the_last_backbone_is_as_a_new_model(colours: Path, tmp_path: Path) -> None:
-    from tfvision.experiment.building import build_model, suit_images
+    from tfvision.experiment.building import suit_images, suited_model
     from tfvision.experiment.preparation import read_images
     from tfvision.search.trials import _Backbones
     from tfvision.system.device import set_seed
@@ -278,7 +278,7 @@ def test_a_new_head_on_the_last_backbone_is_as_a_new_model(colours: Path, tmp_pa
 
     def build(backbone=None):
         set_seed(config.seed)
-        return build_model(config, data, backbone() if backbone else None)
+        return suited_model(config, data, backbone() if backbone else None)
 
     first = build(lambda: backbones.of(config))
     first.set_weights([value + 1 for value in first.get_weights()])

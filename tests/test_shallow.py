@@ -23,7 +23,7 @@ from tfvision.evaluation.predictions import class_probabilities, read_prediction
 from tfvision.experiment.train import train_from_config
 from tfvision.export import check
 from tfvision.models.classifier import build_classifier
-from tfvision.models.heads.shallow_heads import LinearHead, attach_head, is_stepped
+from tfvision.models.heads.shallow_heads import LinearHead, attach_shallow_head, is_stepped
 from tfvision.models.options import HeadOptions, SmallCnnOptions
 from tfvision.plots import classes as plots
 from tfvision.plots import image_grid
@@ -32,9 +32,9 @@ from tfvision.runs.folder import open_run
 from tfvision.training.config import TrainConfig
 from tfvision.training.logistic import feature_model
 from tfvision.training.options import ShallowOptions
-from tfvision.training.shallow.calibration import apply_temperature, fit_temperature
+from tfvision.training.shallow.calibration import apply_temperature, fit_scale
 from tfvision.training.shallow.classifiers import CLASSIFIERS, check_graph, classifier_names, fit_classifier
-from tfvision.training.shallow.problem import Candidate, Problem, choose
+from tfvision.training.shallow.problem import Candidate, Problem, choose_candidate
 
 KINDS = list(CLASSIFIERS)
 STEPPED = ("random_forest", "xgboost", "knn")  # a feature at a threshold may fall to either side
@@ -58,7 +58,7 @@ def fit(name: str, classes: int, **changes: object):
     model = build_classifier(
         "small_cnn", classes, image_size=8, weights="none", backbone_options={"filters": [4, 10], "kernel_size": 3}
     )
-    _, tail = attach_head(model, feature_model(model), fitted.best.head, scaling)
+    _, tail = attach_shallow_head(model, feature_model(model), fitted.best.head, scaling)
     return fitted, tail, validation
 
 
@@ -87,7 +87,7 @@ def test_the_temperature_is_the_one_of_least_loss_and_changes_no_answer() -> Non
     logits = generator.normal(0, 2, (4000, 3))
     chances = apply_temperature(logits, 1.0)
     labels = (chances.cumsum(axis=1) < generator.random((4000, 1))).sum(axis=1)
-    scale = fit_temperature(3 * logits, labels)
+    scale = fit_scale(3 * logits, labels)
     assert scale == pytest.approx(1 / 3, rel=0.1)
     assert (apply_temperature(3 * logits, scale).argmax(axis=1) == logits.argmax(axis=1)).all()
 
@@ -97,7 +97,7 @@ def test_a_clean_separation_of_few_images_is_no_certainty(count: int) -> None:
     """Of n images a class, all right by the same margin, Platt's rule says (n + 1) / (n + 2)."""
     labels = np.repeat([0, 1], count)
     scores = np.where(labels, 1.0, -1.0)[:, None]
-    found = apply_temperature(scores, fit_temperature(scores, labels))
+    found = apply_temperature(scores, fit_scale(scores, labels))
     assert found[-1, 0] == pytest.approx((count + 1) / (count + 2), abs=1e-4)
 
 
@@ -110,7 +110,7 @@ def test_equal_accuracies_do_not_end_the_walk_and_the_lower_loss_wins() -> None:
         right = {1: 0.6, 2: 0.7, 3: 0.8, 4: 0.9}.get(c, 0.2)
         return Candidate(LinearHead(np.zeros((1, 1)), np.zeros(1)), np.array([[1 - right], [right]]), {"c": c})
 
-    found = choose(problem, [1, 2, 3, 4, 5, 6, 7], fit)
+    found = choose_candidate(problem, [1, 2, 3, 4, 5, 6, 7], fit)
     assert found.best.options == {"c": 4} and len(found.tried) == 6
 
 

@@ -211,9 +211,9 @@ def test_an_image_that_vanishes_while_training_is_named(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("without_pictures")
 def test_training_does_not_touch_the_test_part(colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every read before the trainer is done is of train or validation: test is looked at once, at the end."""
-    import tfvision.experiment.experiment as experiment
-    import tfvision.training.fit as trainer
     from tfvision.data.images.imageset import ImageSet
+    from tfvision.experiment import train as experiment
+    from tfvision.training import fit as trainer
 
     reads: list[str] = []
     real_read, real_fit = ImageSet.read, trainer.fit_phases
@@ -253,13 +253,13 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_train_batch_norm_is_obeyed(
     colours: Path, tmp_path: Path, stand_in: str, asked: bool | None, pretrained: bool, trains: bool
 ) -> None:
-    from tfvision.experiment.building import build_model
+    from tfvision.experiment.building import suited_model
     from tfvision.experiment.preparation import read_images
 
     weights = stand_in if pretrained else "none"
     changes = {"backbone": "mobilenet_025", "image_size": 32, "weights": weights, "train_batch_norm": asked}
     config, data = read_images(small_config(colours, tmp_path / "run", **changes))
-    assert trains_batch_norm(build_model(config, data)) == trains
+    assert trains_batch_norm(suited_model(config, data)) == trains
 
 
 def test_without_validation_images_nothing_could_be_chosen(colours: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfvision.audit.checks import Checks
 from tfvision.audit.features import check_backbone
-from tfvision.audit.findings import PROBLEMS, Finding, describe_findings, ranked
+from tfvision.audit.findings import PROBLEMS, Finding, describe_findings, rank_findings
 from tfvision.audit.kept import choose_kept
 from tfvision.audit.look import Damage, Look, look_at
 from tfvision.audit.options import AuditConfig
@@ -105,7 +105,7 @@ def audit_images(images: ImageSet, config: AuditConfig) -> Audit:
         everywhere = np.full(len(images), np.nan)
         everywhere[places] = probabilities
         probabilities = everywhere
-    findings = ranked(findings)
+    findings = rank_findings(findings)
     return Audit(images, findings, choose_kept(images, findings, pairs, probabilities, config.remove), notes)
 
 

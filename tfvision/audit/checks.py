@@ -9,7 +9,7 @@ from tfvision.audit.blends import find_blends
 from tfvision.audit.copies import describe_pairs, find_conflicts, find_leaks
 from tfvision.audit.features import backbone_features
 from tfvision.audit.findings import Finding
-from tfvision.audit.foreign import MIN_IMAGES, find_foreign
+from tfvision.audit.foreign import FEWEST_IMAGES, find_foreign
 from tfvision.audit.labels import find_label_errors, out_of_fold_probabilities
 from tfvision.audit.look import Look
 from tfvision.audit.options import AuditConfig
@@ -56,8 +56,8 @@ class Checks:
         config = self.config
         thumbnails = np.stack([look.thumbnail for look in self.looks])
         blends = find_blends(thumbnails, [(p.first, p.second) for p in pairs], config.foreign, config.seed)
-        if len(self.looks) < MIN_IMAGES:
-            return blends, [f"fewer than {MIN_IMAGES} images: none can be told to be foreign"]
+        if len(self.looks) < FEWEST_IMAGES:
+            return blends, [f"fewer than {FEWEST_IMAGES} images: none can be told to be foreign"]
         statistics = np.stack([look.statistics for look in self.looks])
         return [*find_foreign(statistics, features, config.foreign, config.seed), *blends], []
 

@@ -31,7 +31,7 @@ PROBLEMS = {
     "label_error": ("Likely label errors", "a model that never saw the image expects another class; "
                                            "score: how sure it is that the label is wrong, the worst first"),
 }  # fmt: skip
-COLUMNS = ("id", "problem", "score", "other_id", "note")
+FINDING_COLUMNS = ("id", "problem", "score", "other_id", "note")
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ def describe_findings(images: ImageSet, findings: Sequence[Finding]) -> str:
     """Return the text of audit.csv: a row a finding, by problem, as they were ranked."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(FINDING_COLUMNS)
     for finding in findings:
         other = "" if finding.other is None else images.ids[finding.other]
         writer.writerow((images.ids[finding.index], finding.problem, f"{finding.score:.4g}", other, finding.note))
     return text.getvalue()
 
 
-def ranked(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+def rank_findings(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Sort findings by problem, the order within each kept."""
     places = {problem: place for place, problem in enumerate(PROBLEMS)}
     return tuple(sorted(findings, key=lambda finding: places[finding.problem]))

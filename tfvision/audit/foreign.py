@@ -6,7 +6,7 @@ from tfvision.audit.deviations import deviations
 from tfvision.audit.findings import Finding
 from tfvision.audit.options import ForeignOptions
 
-MIN_IMAGES = 30  # fewer have no bulk to be far from
+FEWEST_IMAGES = 30  # fewer have no bulk to be far from
 _STATISTICS = 8  # components of colour and frequency
 _CLIPPED = 3.0  # deviations of a statistic: one odd number alone makes no stranger
 _REFERENCE = 20_000  # images that neighbours are looked for among
@@ -29,7 +29,7 @@ def find_foreign(
     Returns:
         Findings, the worst first; none for fewer than 30 images.
     """
-    if len(statistics) < MIN_IMAGES:
+    if len(statistics) < FEWEST_IMAGES:
         return []
     scores = distance_scores(_standardized(statistics, robust=True), _STATISTICS, options.neighbours, seed)
     threshold = options.threshold_alone

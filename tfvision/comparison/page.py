@@ -7,7 +7,7 @@ from typing import Any
 
 from tfvision.report.folder import RunFiles, read_run_files
 from tfvision.report.template import page_template
-from tfvision.report.words import duration, percent, plain
+from tfvision.report.words import long_duration, percent, plain
 from tfvision.runs.folder import Run
 from tfvision.runs.names import COMPARISON, REPORT
 from tfvision.system.files import to_csv, write_text
@@ -24,7 +24,7 @@ _SCORES = ("accuracy", "f1_macro", "log_loss")
 _PARTS = ("validation", "test")
 
 
-def write_comparison(folder: Path, runs: Sequence[Run], monitor: str) -> str:
+def write_comparison_page(folder: Path, runs: Sequence[Run], monitor: str) -> str:
     """Write `comparison.csv` and `report.html` into the folder that holds the runs.
 
     Args:
@@ -87,7 +87,7 @@ def _shown(files: RunFiles, parts: Sequence[str], best: str) -> dict[str, Any]:
             (line.split(" ", 1)[1].strip() for line in files.summary.splitlines() if line.startswith("chosen ")), ""
         ),
         "cells": [_cell(files.metrics[part], name) for part in parts for name in _SCORES],
-        "time": duration(float(files.environment.get("seconds") or 0)),
+        "time": long_duration(float(files.environment.get("seconds") or 0)),
         "confusion": files.plots.get("confusion_matrix"),
         "accuracy": percent(scores["accuracy"]),
         "interval": f"{percent(low)} to {percent(high)}",

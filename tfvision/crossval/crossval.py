@@ -30,7 +30,7 @@ from tfvision.system.terminal import console, say_result
 from tfvision.tasks import has_boxes
 from tfvision.training.config import TrainConfig
 
-TABLE = "crossval.csv"
+FOLDS_TABLE = "crossval.csv"
 AUDIT = "audit"
 
 
@@ -79,11 +79,11 @@ def cross_validate(
         first = first or runs[0].config
     _write(output, found)
     report = write_crossval_report(output, found, first)
-    say_result(f"\n{describe(found)}\nreport: {report}")
+    say_result(f"\n{describe_folds(found)}\nreport: {report}")
     return found
 
 
-def describe(found: Sequence[FoldScores]) -> str:
+def describe_folds(found: Sequence[FoldScores]) -> str:
     """Return a table of mean and standard deviation over the folds, a line a backbone."""
     names = found[0].names
     rows = [("backbone", *names.values())]
@@ -164,7 +164,7 @@ def _write(output: Path, found: Sequence[FoldScores]) -> None:
         held_out = [(f"{number} on held out", scores) for number, scores in enumerate(each.alone, start=1)]
         for label, scores in (*held_out, *((f"{kind} vote on held out", one) for kind, one in each.votes.items())):
             writer.writerow((each.backbone, label, scores["n"], *(f"{scores[score]:.6g}" for score in names)))
-    write_text(output / TABLE, text.getvalue())
+    write_text(output / FOLDS_TABLE, text.getvalue())
     write_json(output / METRICS, {each.backbone: _to_dict(each) for each in found})
 
 

@@ -36,7 +36,7 @@ def vote_majority(probabilities: np.ndarray) -> np.ndarray:
     return (votes + vote_mean(probabilities) / 2) / (models + 0.5)
 
 
-VOTES: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {"majority": vote_majority, "mean": vote_mean}
+VOTING_RULES: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {"majority": vote_majority, "mean": vote_mean}
 
 
 def vote(predictions: Sequence[Predictions]) -> dict[str, Predictions]:
@@ -57,5 +57,5 @@ def vote(predictions: Sequence[Predictions]) -> dict[str, Predictions]:
     probabilities = np.stack([one.probabilities for one in predictions])
     return {
         kind: replace(first, probabilities=combine(probabilities), decided=None).called(kind)
-        for kind, combine in VOTES.items()
+        for kind, combine in VOTING_RULES.items()
     }

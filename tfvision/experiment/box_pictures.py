@@ -7,7 +7,7 @@ import numpy as np
 
 from tfvision.data.batches.pipeline import load_image
 from tfvision.data.batches.targets import targets_of
-from tfvision.data.batches.views import Item, move, show
+from tfvision.data.batches.views import Item, move, show_view
 from tfvision.data.boxes.orientation import to_upright
 from tfvision.data.images.imageset import ImageSet
 from tfvision.evaluation.box_metrics import worst_boxes
@@ -66,7 +66,7 @@ def plot_box_samples(run_folder: "Path", train: ImageSet, chosen: Sequence[int],
         box = targets_of(train.select([index]), LOCALIZE, settings.resize).boxes[0]
         items, options = [Item(index, epoch) for epoch in range(5)], (settings.augmentation, settings.seed)
         drawn = [move(box, image.shape[:2], item, train.ids[index], *options) for item in items]
-        images += [image, *(show(image, item, train.ids[index], *options, boxed=True) for item in items)]
+        images += [image, *(show_view(image, item, train.ids[index], *options, boxed=True) for item in items)]
         boxes += [[DrawnBox(box)], *([DrawnBox(moved)] for moved, _ in drawn)]
         captions += [f"{train.class_names[train.labels[index]]}, as it is"]
         captions += [f"in epoch {k + 1}, {left:.0%} left" for k, (_, left) in enumerate(drawn)]

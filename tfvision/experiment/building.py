@@ -23,7 +23,7 @@ def suit_images(config: TrainConfig, data: Prepared) -> TrainConfig:
     return replace(config, image_size=image_size, channels=config.channels or (1 if gray else 3))
 
 
-def build_model(config: TrainConfig, data: Prepared, backbone: "OpenBackbone | None" = None) -> "keras.Model":
+def suited_model(config: TrainConfig, data: Prepared, backbone: "OpenBackbone | None" = None) -> "keras.Model":
     """Build the model of a configuration that suits its task and its images.
 
     Args:
@@ -34,7 +34,7 @@ def build_model(config: TrainConfig, data: Prepared, backbone: "OpenBackbone | N
     from tfvision.models.classifier import attach_box_head, attach_head, computing_in
     from tfvision.models.freezing import unfreeze
 
-    backbone = backbone or build_backbone(config, data)
+    backbone = backbone or suited_backbone(config, data)
     head = {f"head_{key}": value for key, value in vars(config.head).items()}
     num_classes = len(data.images.class_names) if has_classes(config.task) else None
     with computing_in(config.precision):
@@ -48,7 +48,7 @@ def build_model(config: TrainConfig, data: Prepared, backbone: "OpenBackbone | N
     return model
 
 
-def build_backbone(config: TrainConfig, data: Prepared) -> "OpenBackbone":
+def suited_backbone(config: TrainConfig, data: Prepared) -> "OpenBackbone":
     """Build the backbone of a configuration that suits its images."""
     from tfvision.models.classifier import build_open_backbone, computing_in
 

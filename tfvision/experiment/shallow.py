@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tfvision.comparison.page import write_comparison
+from tfvision.comparison.page import write_comparison_page
 from tfvision.config.yaml import to_yaml
 from tfvision.data.images.imageset import ImageSet
 from tfvision.evaluation.parts import scored_parts
@@ -13,7 +13,7 @@ from tfvision.experiment.experiment import Experiment, begin_run, first_files
 from tfvision.experiment.pictures import plot_samples
 from tfvision.experiment.plan import summarize
 from tfvision.experiment.results import write_results
-from tfvision.models.heads.shallow_heads import attach_head
+from tfvision.models.heads.shallow_heads import attach_shallow_head
 from tfvision.models.model_file import save_model
 from tfvision.runs.folder import Run, create_run, training_alone
 from tfvision.runs.names import CANDIDATES, CONFIG, ENVIRONMENT, MODEL, REPORT, SUMMARY
@@ -24,7 +24,7 @@ from tfvision.system.terminal import console, duration
 from tfvision.training.logistic import feature_model
 from tfvision.training.settings import TrainingSettings
 from tfvision.training.shallow.classifiers import check_graph, classifier_names, fit_classifier
-from tfvision.training.shallow.features import Features, run_tail
+from tfvision.training.shallow.features import ShallowFeatures, run_tail
 from tfvision.training.shallow.problem import Fitted
 
 
@@ -55,12 +55,12 @@ def train_shallow(experiment: Experiment, output: Path, *, resume: bool) -> Run:
             _train_one(experiment, run, features)
         else:
             runs = [_train_among(experiment, run, name, features) for name in names]
-            run = Run(run.folder / write_comparison(run.folder, runs, experiment.config.monitor))
+            run = Run(run.folder / write_comparison_page(run.folder, runs, experiment.config.monitor))
     console.print(f"done in {duration(time.monotonic() - start)}")
     return run
 
 
-def _train_among(experiment: Experiment, parent: Run, name: str, features: Features) -> Run:
+def _train_among(experiment: Experiment, parent: Run, name: str, features: ShallowFeatures) -> Run:
     """Train one of several classifiers in a run folder of its own, if it was not finished before."""
     folder = parent.folder / name
     if (folder / REPORT).is_file():
@@ -72,7 +72,7 @@ def _train_among(experiment: Experiment, parent: Run, name: str, features: Featu
     return run
 
 
-def _train_one(experiment: Experiment, run: Run, features: Features) -> None:
+def _train_one(experiment: Experiment, run: Run, features: ShallowFeatures) -> None:
     """Fit a classifier and write all of its run."""
     config, parts, name = experiment.config, experiment.parts, experiment.config.classifier
     plot_samples(run.folder, parts["train"], features.settings)
@@ -82,7 +82,7 @@ def _train_one(experiment: Experiment, run: Run, features: Features) -> None:
     start = time.monotonic()
     fitted, scaling = fit_classifier(name, known["train"], known["validation"], len(parts["train"].class_names), config)
     seconds = time.monotonic() - start
-    model, tail = attach_head(experiment.model, features.trunk, fitted.best.head, scaling)
+    model, tail = attach_shallow_head(experiment.model, features.trunk, fitted.best.head, scaling)
     check_graph(name, tail, known["validation"][0], fitted)
     console.print(f"{name}: {_chosen(fitted)} (fitted in {duration(seconds)})")
     save_model(model, run.folder / MODEL, experiment.facts)
@@ -120,6 +120,6 @@ def try_features(experiment: Experiment) -> int:
     return _features(experiment, {"train": few}).of("train").shape[1]
 
 
-def _features(experiment: Experiment, parts: Mapping[str, ImageSet]) -> Features:
+def _features(experiment: Experiment, parts: Mapping[str, ImageSet]) -> ShallowFeatures:
     settings = TrainingSettings.from_config(experiment.config, experiment.facts.resize)
-    return Features(feature_model(experiment.model), parts, settings, experiment.config.backbone)
+    return ShallowFeatures(feature_model(experiment.model), parts, settings, experiment.config.backbone)

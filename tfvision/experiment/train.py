@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tfvision.config.options import from_dict
 from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import UsageError
-from tfvision.experiment.building import build_model, suit_images
+from tfvision.experiment.building import suit_images, suited_model
 from tfvision.experiment.experiment import Experiment, begin_run
 from tfvision.experiment.preparation import prepare_images, read_images
 from tfvision.experiment.unlabelled import open_unlabelled
@@ -74,7 +74,7 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Pat
     config = replace(suit_images(config, data), phases=phases)
     config = replace(config, epochs=None, learning_rate=None, unfreeze=None, output=None)
     set_seed(config.seed)
-    model = build_model(config, data)
+    model = suited_model(config, data)
     config = replace(config, phases=resolve_views(phases, model, config), views=None)
     experiment = Experiment(model, data, config)
     if dry_run:

@@ -12,7 +12,7 @@ from tfvision.config.yaml import parse_yaml
 from tfvision.errors import UsageError
 from tfvision.report.pictures import data_uri
 
-PLOTS = (
+CLASS_PLOTS = (
     "learning_curves", "confusion_matrix", "precision_recall", "roc", "calibration",
     "class_samples", "augmented_samples", "worst_mistakes",
 )  # fmt: skip
@@ -77,7 +77,7 @@ def read_run_files(folder: Path | str) -> RunFiles:
         summary=read("summary.txt", str, ""),
         plots={
             name: uri
-            for name in (*PLOTS, *_BOX_PLOTS, *_LATER_PLOTS)
+            for name in (*CLASS_PLOTS, *_BOX_PLOTS, *_LATER_PLOTS)
             if (uri := _picture(folder / "plots" / f"{name}.png"))
         },
         missing=missing,

@@ -5,7 +5,7 @@ from typing import Any
 
 from tfvision.report.folder import RunFiles
 from tfvision.report.story import headline_part
-from tfvision.report.words import describe, duration, percent, plain
+from tfvision.report.words import describe_section, long_duration, percent, plain
 
 _SCORES = {
     "accuracy": ("Accuracy", "share of images whose class is right"),
@@ -59,14 +59,18 @@ def fact_rows(files: RunFiles) -> list[tuple[str, str]]:
     shown = [name for name in _FACTS if config.get(name) is not None and not (shallow and name == "optimizer")]
     rows = [(name.replace("_", " "), plain(config[name])) for name in shown]
     rows += [
-        (name.replace("_", " "), describe(config[name]))
+        (name.replace("_", " "), describe_section(config[name]))
         for name in (_OPTIONS_OF_CLASSIFIER if shallow else _OPTIONS)
-        if config.get(name) and config[name] != "none" and describe(config[name])
+        if config.get(name) and config[name] != "none" and describe_section(config[name])
         if name != "box" or config.get("task", "classify") != "classify"
     ]
-    rows += [(name, describe(environment[name])) for name in ("model", "hardware", "versions") if environment.get(name)]
+    rows += [
+        (name, describe_section(environment[name]))
+        for name in ("model", "hardware", "versions")
+        if environment.get(name)
+    ]
     seconds = _seconds(files)
-    rows += [("time", duration(seconds))] if seconds else []
+    rows += [("time", long_duration(seconds))] if seconds else []
     return rows + ([("date", plain(environment["date"]))] if environment.get("date") else [])
 
 
@@ -114,7 +118,7 @@ def tiles(files: RunFiles) -> list[tuple[str, str]]:
     if files.history:
         found.append((str(len(files.history)), "epoch" if len(files.history) == 1 else "epochs"))
     if _seconds(files):
-        found.append((duration(_seconds(files)), "training time"))
+        found.append((long_duration(_seconds(files)), "training time"))
     return found
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 
-def describe(section: Any) -> str:
+def describe_section(section: Any) -> str:
     """Return a section as one line: `flip, shift 0.1`; what is off, unset or zero is left out."""
     if not isinstance(section, dict):
         return plain(section)
@@ -22,10 +22,10 @@ def plain(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, (list, tuple)):
         return ", ".join(plain(one) for one in value) or "none"
-    return describe(value) if isinstance(value, dict) else str(value)
+    return describe_section(value) if isinstance(value, dict) else str(value)
 
 
-def duration(seconds: float) -> str:
+def long_duration(seconds: float) -> str:
     """Return seconds as `1 h 5 min`, `3 min 4 s` or `12 s`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -37,7 +37,7 @@ def duration(seconds: float) -> str:
 def _item(name: str, value: Any) -> str:
     if value is True:
         return name
-    return f"{name} ({describe(value)})" if isinstance(value, dict) else f"{name} {plain(value)}"
+    return f"{name} ({describe_section(value)})" if isinstance(value, dict) else f"{name} {plain(value)}"
 
 
 def percent(share: float | None) -> str:

@@ -106,7 +106,7 @@ def occlude(image: np.ndarray, severity: int, generator: np.random.Generator) ->
     return result
 
 
-def rotate(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
+def tilt(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
     """Turn to the left or to the right, as is drawn; the border is mirrored."""
     degrees = _DEGREES[severity - 1] * (1 if generator.random() < 0.5 else -1)
     return warp_image(image, rotation_matrix(*image.shape[:2], degrees), "reflect").reshape(image.shape)
@@ -139,6 +139,6 @@ CORRUPTIONS: dict[str, Callable[..., np.ndarray]] = {
     "brightness": change_brightness,
     "pixelate": pixelate,
     "occlusion": occlude,
-    "rotation": rotate,
+    "rotation": tilt,
     "blend": blend,
 }

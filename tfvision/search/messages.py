@@ -37,10 +37,10 @@ def describe_range(each: Range) -> str:
     """Return a range as a person writes it: `head.dropout 0.1 .. 0.7`."""
     values = each.values
     if values and len(values) <= 12:
-        text = ", ".join(show(value) for value in values)
+        text = ", ".join(show_value(value) for value in values)
     else:
-        text = f"{show(each.bounds[0])} .. {show(each.bounds[1])}{', log' if each.log else ''}"
-    condition = f" (with {each.parent} {', '.join(show(value) for value in each.when)})" if each.parent else ""
+        text = f"{show_value(each.bounds[0])} .. {show_value(each.bounds[1])}{', log' if each.log else ''}"
+    condition = f" (with {each.parent} {', '.join(show_value(value) for value in each.when)})" if each.parent else ""
     return f"{each.key}: {text}{condition}"
 
 
@@ -107,7 +107,7 @@ class TrialLines:
 def describe_values(values: dict[str, Any]) -> str:
     """Return the values of a trial, each under the shortest name that is no other's."""
     names = short_names(values)
-    return "  ".join(f"{names[key]} {show(value)}" for key, value in values.items())
+    return "  ".join(f"{names[key]} {show_value(value)}" for key, value in values.items())
 
 
 def short_names(keys: Iterable[str]) -> dict[str, str]:
@@ -117,7 +117,7 @@ def short_names(keys: Iterable[str]) -> dict[str, str]:
     return {key: name if last[name := key.rsplit(".", 1)[-1]] == 1 else key for key in keys}
 
 
-def show(value: Any) -> str:
+def show_value(value: Any) -> str:
     """Return a value as it stands in a table."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -126,5 +126,5 @@ def show(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(show, value)) + "]"
+        return "[" + ", ".join(map(show_value, value)) + "]"
     return str(value)

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from tfvision.plots.figure import FAINT, INK, MARK, TRAIN, VALIDATION, draw_legend, new_figure, save, set_title, shorten
 from tfvision.search.log import Trial
-from tfvision.search.messages import show
+from tfvision.search.messages import show_value
 
 _MOST = 15  # values of an axis of a heat map
 _FILLED = 0.6  # share of its cells that must hold a trial
@@ -77,8 +77,8 @@ def plot_heat_map(heat: HeatMap, objective: str, path: Path, title: str) -> None
     lower = objective.endswith("loss")
     cells = np.ma.masked_invalid(heat.cells)
     picture = axes.imshow(cells, cmap="Blues_r" if lower else "Blues", aspect="auto")
-    axes.set_xticks(range(width), [shorten(show(v), 14) for v in heat.columns], parse_math=False)
-    axes.set_yticks(range(height), [shorten(show(v), 14) for v in heat.rows], parse_math=False)
+    axes.set_xticks(range(width), [shorten(show_value(v), 14) for v in heat.columns], parse_math=False)
+    axes.set_yticks(range(height), [shorten(show_value(v), 14) for v in heat.rows], parse_math=False)
     axes.tick_params(length=0)
     axes.set_xlabel(heat.keys[1])
     axes.set_ylabel(heat.keys[0])

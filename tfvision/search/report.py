@@ -9,12 +9,12 @@ from tfvision.config.options import flatten
 from tfvision.config.yaml import to_yaml
 from tfvision.report.pictures import data_uri
 from tfvision.report.template import page_template
-from tfvision.report.words import duration
+from tfvision.report.words import long_duration
 from tfvision.runs.names import ENVIRONMENT, PLOTS, REPORT
 from tfvision.search.log import Trial
-from tfvision.search.messages import show
+from tfvision.search.messages import show_value
 from tfvision.search.plan import Search
-from tfvision.search.stages import Outcome, ranked
+from tfvision.search.stages import Outcome, rank_trials
 from tfvision.system.files import write_text
 from tfvision.training.config import TrainConfig
 from tfvision.version import __version__
@@ -36,7 +36,7 @@ def write_search_report(folder: Path, search: Search, outcome: Outcome, config: 
         headline=f"is the best validation {_NAMES[objective]} of {len(outcome.trials)} trials, reached by trial {best.number}.",
         remarks=_remarks(search, outcome, objective),
         tiles=_tiles(outcome),
-        best=[(key, show(value)) for key, value in _searched(outcome, config).items()],
+        best=[(key, show_value(value)) for key, value in _searched(outcome, config).items()],
         stages=[_stage(search, outcome, number, objective) for number in range(len(search.stages))],
         plots={path.stem: data_uri(path.read_bytes()) for path in sorted((folder / PLOTS).glob("*.png"))},
         usage=_usage(folder, outcome, search),
@@ -61,7 +61,7 @@ def _remarks(search: Search, outcome: Outcome, objective: str) -> list[str]:
         )
     if failed:
         remarks.append(f"{failed} of {len(outcome.trials)} trials failed; the tables say why.")
-    close = [trial for trial in ranked(outcome.trials, objective) if trial.same_as is None][1:2]
+    close = [trial for trial in rank_trials(outcome.trials, objective) if trial.same_as is None][1:2]
     if close:
         remarks.append(f"The second best: trial {close[0].number} with {close[0].scores[objective]:.4f}.")
     return remarks
@@ -72,7 +72,7 @@ def _tiles(outcome: Outcome) -> list[tuple[str, str]]:
     found = [(f"{best.scores[name]:.4f}", f"{_NAMES[name]}, validation") for name in _SCORES if name in best.scores]
     found.append((str(len(trials)), "trials"))
     found.append((f"{sum(trial.epochs for trial in trials if trial.same_as is None):,}", "epochs in all"))
-    found.append((duration(sum(trial.seconds for trial in trials)), "training time"))
+    found.append((long_duration(sum(trial.seconds for trial in trials)), "training time"))
     return found
 
 
@@ -96,7 +96,7 @@ def _stage(search: Search, outcome: Outcome, number: int, objective: str) -> dic
     keys = list(dict.fromkeys(key for trial in trials for key in trial.values))
     known = {name for trial in trials for name in trial.scores}
     scores = [objective, *(name for name in _SCORES if name != objective and name in known)]
-    order = [*ranked(trials, objective), *(trial for trial in trials if trial.status == "failed")]
+    order = [*rank_trials(trials, objective), *(trial for trial in trials if trial.status == "failed")]
     return {
         "name": search.stages[number].name,
         "algorithm": search.stages[number].algorithm,
@@ -111,10 +111,10 @@ def _stage(search: Search, outcome: Outcome, number: int, objective: str) -> dic
 def _row(trial: Trial, keys: list[str], scores: list[str]) -> dict[str, Any]:
     return {
         "number": trial.number,
-        "values": [show(trial.values[key]) if key in trial.values else "–" for key in keys],
+        "values": [show_value(trial.values[key]) if key in trial.values else "–" for key in keys],
         "scores": [f"{trial.scores[name]:.4f}" if name in trial.scores else "–" for name in scores],
         "epochs": trial.epochs or "–",
-        "time": duration(trial.seconds) if trial.seconds else "–",
+        "time": long_duration(trial.seconds) if trial.seconds else "–",
         "failed": trial.status == "failed",
         "reason": trial.reason,
     }

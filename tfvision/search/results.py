@@ -8,7 +8,7 @@ from tfvision.config.yaml import to_yaml
 from tfvision.runs.names import PLOTS
 from tfvision.search.importance import importances
 from tfvision.search.log import Trial
-from tfvision.search.messages import describe_values, show
+from tfvision.search.messages import describe_values, show_value
 from tfvision.search.plan import Search
 from tfvision.search.plots import heat_map, plot_best_so_far, plot_heat_map, plot_importance
 from tfvision.search.report import write_search_report
@@ -16,11 +16,11 @@ from tfvision.search.stages import Outcome
 from tfvision.system.files import write_text
 from tfvision.training.config import TrainConfig
 
-TABLE = "trials.csv"
+TRIALS_TABLE = "trials.csv"
 BEST = "best.yaml"
 
 
-def write_results(folder: Path, search: Search, outcome: Outcome, config: TrainConfig, objective: str) -> Path:
+def write_search_results(folder: Path, search: Search, outcome: Outcome, config: TrainConfig, objective: str) -> Path:
     """Write everything that follows from the trials into the search folder.
 
     Args:
@@ -34,7 +34,7 @@ def write_results(folder: Path, search: Search, outcome: Outcome, config: TrainC
         The path of the report.
     """
     names = [stage.name for stage in search.stages]
-    write_text(folder / TABLE, trial_table(outcome.trials, names))
+    write_text(folder / TRIALS_TABLE, trial_table(outcome.trials, names))
     write_text(folder / BEST, _best_header(outcome, names, objective, search) + to_yaml(config, comments=True))
     stages = [[trial for trial in outcome.trials if trial.stage == number] for number in range(len(names))]
     found = {
@@ -62,7 +62,7 @@ def trial_table(trials: list[Trial], names: list[str]) -> str:
             [
                 trial.number,
                 names[trial.stage],
-                *(show(trial.values[key]) if key in trial.values else "" for key in keys),
+                *(show_value(trial.values[key]) if key in trial.values else "" for key in keys),
                 *(f"{trial.scores[name]:.6g}" if name in trial.scores else "" for name in scores),
                 trial.epochs,
                 f"{trial.seconds:.3g}",

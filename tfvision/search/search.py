@@ -21,9 +21,9 @@ from tfvision.search.best_models import BestModels
 from tfvision.search.log import TrialLog
 from tfvision.search.messages import TrialLines, describe_search
 from tfvision.search.plan import Search, parse_search
-from tfvision.search.results import BEST, write_results
+from tfvision.search.results import BEST, write_search_results
 from tfvision.search.settings import SECTION
-from tfvision.search.stages import SearchLoop, ranked
+from tfvision.search.stages import SearchLoop, rank_trials
 from tfvision.system.environment import describe_environment
 from tfvision.system.files import remove_leftovers, to_json
 from tfvision.system.terminal import console, duration, say_result
@@ -104,12 +104,12 @@ def _run(search: Search, folder: Path, config: TrainConfig, data: Prepared, obje
             objective=objective,
             seed=config.seed,
             log=log,
-            models=BestModels(folder / MODELS, search.options.keep, lambda trials: ranked(trials, objective)),
+            models=BestModels(folder / MODELS, search.options.keep, lambda trials: rank_trials(trials, objective)),
             run_trial=TrialRunner(data),
             on_trial=TrialLines(search, objective),
         )
         outcome = loop.run()
-        report = write_results(folder, search, outcome, full_config(outcome.config, data), objective)
+        report = write_search_results(folder, search, outcome, full_config(outcome.config, data), objective)
     best = outcome.best
     again = f"tfvision train --config {shlex.quote(str(folder / BEST))}"
     say_result(

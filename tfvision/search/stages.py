@@ -167,10 +167,10 @@ class SearchLoop:
 
 def best_trial(trials: list[Trial], objective: str) -> Trial | None:
     """Return the best trial, of equal ones the first, or None if all failed."""
-    return next(iter(ranked(trials, objective)), None)
+    return next(iter(rank_trials(trials, objective)), None)
 
 
-def ranked(trials: list[Trial], objective: str) -> list[Trial]:
+def rank_trials(trials: list[Trial], objective: str) -> list[Trial]:
     """Return the completed trials, the best first, of equal ones the one that came first."""
     sign = 1 if objective.endswith("loss") else -1
     found = [trial for trial in trials if trial.status == "completed"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfvision.experiment.building import build_backbone, build_model, suit_images
+from tfvision.experiment.building import suit_images, suited_backbone, suited_model
 from tfvision.experiment.experiment import Experiment
 from tfvision.experiment.preparation import Prepared
 from tfvision.models.model_file import save_model
@@ -56,7 +56,7 @@ class TrialRunner:
         config = suit_images(config, self.data)
         set_seed(config.seed)
         with quiet():
-            model = build_model(config, self.data, self._backbones.of(config))
+            model = suited_model(config, self.data, self._backbones.of(config))
             config = replace(config, phases=resolve_views(config.phases, model, config), views=None)
             experiment = Experiment(model, self.data, config)
             facts, parts = experiment.facts, experiment.parts
@@ -97,7 +97,7 @@ class _Backbones:
             random.setstate(self._random)  # from which Keras seeds the layers that come next
             return self._built
         self._key = None
-        self._built = build_backbone(config, self.data)
+        self._built = suited_backbone(config, self.data)
         self._random = random.getstate()
         self._variables = _variables(self._built)
         self._values = [np.array(variable) for variable in self._variables]

@@ -15,7 +15,7 @@ from tfvision.evaluation.temperature import fit_temperature
 from tfvision.models.decision import Decision
 from tfvision.system.terminal import console
 from tfvision.training.options import Phase
-from tfvision.training.pseudo_labels import Chosen, PseudoLabels, _read, _write, choose, thresholds_for
+from tfvision.training.pseudo_labels import Chosen, PseudoLabels, _read, _write, choose_sure, thresholds_for
 
 if TYPE_CHECKING:
     from tfvision.training.checkpoints import PhaseState
@@ -57,7 +57,7 @@ def _label(training: "Training", pseudo: PseudoLabels) -> Chosen:
     )
     given = np.bincount(training.train.labels, minlength=len(thresholds))
     shares = given / given.sum() if options.keep_shares else None
-    rows, labels = choose(found, thresholds, options.most, shares)
+    rows, labels = choose_sure(found, thresholds, options.most, shares)
     decision = Decision(fit_temperature(validation, training.validation.labels))
     expected = decision.calibrate(found[rows]) if len(rows) else found[rows]
     place = np.arange(len(rows)), labels

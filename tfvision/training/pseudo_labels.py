@@ -15,7 +15,7 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.system.files import replacing
 from tfvision.training.options import PseudoLabelOptions
 
-COLUMNS = ("phase", "id", "label", "probability", "expected", "truth", "threshold")
+PSEUDO_LABEL_COLUMNS = ("phase", "id", "label", "probability", "expected", "truth", "threshold")
 _NEVER = 2.0  # a threshold that no probability reaches
 
 
@@ -57,7 +57,7 @@ class Chosen:
     thresholds: np.ndarray
 
 
-def choose(
+def choose_sure(
     probabilities: np.ndarray, thresholds: np.ndarray, most: int | None, shares: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return which images to keep, and for which class.
@@ -137,7 +137,7 @@ def _write(pseudo: PseudoLabels, class_names: tuple[str, ...], phase: int, chose
             "threshold": f"{chosen.thresholds[label]:.6g}",
         })  # fmt: skip
     with replacing(pseudo.path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, PSEUDO_LABEL_COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 

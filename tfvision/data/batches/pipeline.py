@@ -19,7 +19,7 @@ from tfvision.data.augmentation.options import Augmentation, check_boxes_stay_wh
 from tfvision.data.batches.balance import weights_of_labels
 from tfvision.data.batches.order import Epochs
 from tfvision.data.batches.targets import encode_labels, targets_of
-from tfvision.data.batches.views import Item, Selection, draw_view, move, show
+from tfvision.data.batches.views import Item, Selection, draw_view, move, show_view
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.images.scan import content_hash
 from tfvision.data.pixels.resize import Resize, resize_images
@@ -103,7 +103,7 @@ def training_batches(
                 image_id = images.ids[index]
                 drawn = epoch if views is None else draw_view(views, seed, epoch, image_id, copy)
                 item, size = Item(index, drawn, copy), pixels.shape[1:3]
-                pixels[row] = show(pixels[row], item, image_id, augmentation, seed, boxed=boxed)
+                pixels[row] = show_view(pixels[row], item, image_id, augmentation, seed, boxed=boxed)
                 if moved:
                     moved.set(row, *move(targets.boxes[index], size, item, image_id, augmentation, seed))
         numbers = targets.numbers(chosen[:, 0], moved)

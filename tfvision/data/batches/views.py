@@ -81,7 +81,7 @@ class Selection:
 
     def show(self, pixels: np.ndarray, item: Item) -> np.ndarray:
         """Return the pixels of an item, uint8 `(height, width, channels)`, from those of its image."""
-        return show(pixels, item, self.images.ids[item.index], self.augmentation, self.seed, boxed=self.boxed)
+        return show_view(pixels, item, self.images.ids[item.index], self.augmentation, self.seed, boxed=self.boxed)
 
     def move(self, boxes: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         """Return the box of each item, float64 (items, 4), and the share of it that is left in sight, (items,).
@@ -165,7 +165,7 @@ def draw_view(count: int, seed: int, epoch: int, image_id: str, copy: int) -> in
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") % count
 
 
-def show(
+def show_view(
     pixels: np.ndarray, item: Item, image_id: str, augmentation: Augmentation, seed: int, *, boxed: bool = False
 ) -> np.ndarray:
     """Return the pixels of an item.

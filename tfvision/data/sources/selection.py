@@ -18,7 +18,7 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.data.sources.classes import order_classes
 from tfvision.errors import DataError, listing, nearest
 
-COLUMNS = ("id", "label", "dataset")
+SELECTION_COLUMNS = ("id", "label", "dataset")
 
 
 def describe_selection(images: ImageSet, path: Path | str) -> str:
@@ -34,7 +34,7 @@ def describe_selection(images: ImageSet, path: Path | str) -> str:
         dataset = Path(os.path.relpath(source.resolve(), Path(path).resolve().parent)).as_posix()
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(SELECTION_COLUMNS)
     for image_id, label in zip(images.ids, images.labels, strict=True):
         writer.writerow((image_id, images.class_names[label] if label >= 0 else "", dataset))
     return text.getvalue()
@@ -44,7 +44,7 @@ def is_selection(path: Path) -> bool:
     """Tell whether a CSV is such a list, by its first line."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            return tuple(next(csv.reader([file.readline(256)]), ())) == COLUMNS
+            return tuple(next(csv.reader([file.readline(256)]), ())) == SELECTION_COLUMNS
     except (OSError, UnicodeDecodeError, csv.Error):
         return False
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tfvision.errors import UsageError
-from tfvision.models.backbones.efficientnet import efficientnet
+from tfvision.models.backbones.efficientnet import build_efficientnet
 from tfvision.models.backbones.preprocessing import preprocess
 from tfvision.models.backbones.stock import stock_model
 from tfvision.models.backbones.table import backbone_facts
@@ -37,23 +37,23 @@ def build_backbone(
     pixels = preprocess(pixels, facts)
     options = {**facts.options, **(options or {})}
     if facts.builder == "small_cnn":
-        from tfvision.models.backbones.small_cnn import small_cnn
+        from tfvision.models.backbones.small_cnn import build_small_cnn
 
-        return small_cnn(pixels, **options)
+        return build_small_cnn(pixels, **options)
     if facts.builder == "resnet18":
-        from tfvision.models.backbones.resnet import resnet18
+        from tfvision.models.backbones.resnet import build_resnet18
 
-        return resnet18(pixels)
+        return build_resnet18(pixels)
     if facts.builder == "hub":
         from tfvision.models.backbones.hub_graph import hub_backbone
 
         return hub_backbone(name, pixels, facts)
     if facts.family == "ConvNeXt":
-        from tfvision.models.backbones.convnext import convnext
+        from tfvision.models.backbones.convnext import build_convnext
 
-        return convnext(pixels, facts)
+        return build_convnext(pixels, facts)
     if facts.family == "EfficientNet":
-        return efficientnet(pixels, facts)
+        return build_efficientnet(pixels, facts)
     if facts.family in ("EfficientNetV2", "MobileNetV3"):
         from tfvision.models.backbones.graph import copied, copy_onto
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import keras
 
 
-def convnext(pixels: "keras.KerasTensor", facts: Backbone) -> "keras.KerasTensor":
+def build_convnext(pixels: "keras.KerasTensor", facts: Backbone) -> "keras.KerasTensor":
     """Add ConvNeXt (Liu et al., 2022) to a graph, with the layer names of `keras.applications`.
 
     There each depthwise convolution is a `Conv2D` of as many groups as channels, which TensorFlow computes group by

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import keras
 
 
-def efficientnet(pixels: "keras.KerasTensor", facts: Backbone) -> "keras.KerasTensor":
+def build_efficientnet(pixels: "keras.KerasTensor", facts: Backbone) -> "keras.KerasTensor":
     """Add EfficientNet as `weights="imagenet"` builds it.
 
     Its ImageNet weights divide by the square root of the deviation where they should divide by the deviation, and

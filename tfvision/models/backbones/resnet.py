@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     import keras
 
 
-def resnet18(pixels: "keras.KerasTensor") -> "keras.KerasTensor":
+def build_resnet18(pixels: "keras.KerasTensor") -> "keras.KerasTensor":
     """Add ResNet18 (He et al., 2016) as torchvision has it, with layer names in the manner of `keras.applications`.
 
     Args:

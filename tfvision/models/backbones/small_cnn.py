@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import keras
 
 
-def small_cnn(
+def build_small_cnn(
     pixels: "keras.KerasTensor",
     *,
     filters: Sequence[int] = (32, 64),

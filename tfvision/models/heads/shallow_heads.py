@@ -185,7 +185,7 @@ def is_stepped(model: "keras.Model") -> bool:
     return bool({f"{HEAD}nodes", f"{HEAD}points"} & {layer.name for layer in model.layers})
 
 
-def attach_head(
+def attach_shallow_head(
     model: "keras.Model", trunk: "keras.Model", head: Head, scaling: Scaling | None
 ) -> tuple["keras.Model", "keras.Model"]:
     """Put a fitted classifier on a trunk.

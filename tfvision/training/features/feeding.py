@@ -18,7 +18,7 @@ from tfvision.evaluation.inference import run_model
 from tfvision.models.cut import Cut, cut_model
 from tfvision.system.terminal import console, size_text
 from tfvision.tasks import has_boxes
-from tfvision.training.features.trunk import Features, TrunkFeatures
+from tfvision.training.features.trunk import StoredFeatures, TrunkFeatures
 from tfvision.training.options import Phase
 from tfvision.training.settings import TrainingSettings
 from tfvision.training.training import Training
@@ -85,7 +85,7 @@ def feed_phase(
 
 def plain_features(
     trunk: "keras.Model", parts: Sequence[ImageSet], settings: TrainingSettings, *, name: str, what: str
-) -> list[Features]:
+) -> list[StoredFeatures]:
     """Return what a trunk gives for images as they are.
 
     Args:
@@ -138,7 +138,7 @@ def _feed_features(training: Training, phase: Phase, cut: Cut, epochs: range) ->
     return Feed(cut.tail, batches, _in_order(held_out, of_validation, settings.batch_size))
 
 
-def _in_order(features: Features, targets: Targets | None, batch_size: int) -> tf.data.Dataset:
+def _in_order(features: StoredFeatures, targets: Targets | None, batch_size: int) -> tf.data.Dataset:
     def load_batch(step: int) -> tuple[np.ndarray, ...]:
         places = np.arange(step * batch_size, min((step + 1) * batch_size, len(features)))
         return *features.read(places), *(targets.numbers(places) if targets else ())
@@ -146,7 +146,7 @@ def _in_order(features: Features, targets: Targets | None, batch_size: int) -> t
     return _dataset(load_batch, range(-(-len(features) // batch_size)), features, targets)
 
 
-def _dataset(load_batch, steps: range, features: Features, targets: Targets | None) -> tf.data.Dataset:
+def _dataset(load_batch, steps: range, features: StoredFeatures, targets: Targets | None) -> tf.data.Dataset:
     inputs, of_targets = len(features.shapes), targets.shapes if targets else ()
     shapes = [*((None, *shape) for shape in features.shapes), *of_targets]
     types = [*[tf.as_dtype(features.table.dtype)] * inputs, *[tf.float32] * len(of_targets)]

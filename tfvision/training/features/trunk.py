@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Features:
+class StoredFeatures:
     """Outputs of a trunk for a list of items.
 
     Attributes:
@@ -74,7 +74,7 @@ class TrunkFeatures:
     dtype: str = "float16"
     name: str = ""
 
-    def of(self, selection: Selection, *, what: str) -> Features:
+    def of(self, selection: Selection, *, what: str) -> StoredFeatures:
         """Return the features of a selection.
 
         Args:
@@ -92,7 +92,7 @@ class TrunkFeatures:
             for block in self._compute(selection, what):
                 table[done : done + len(block)] = block
                 done += len(block)
-            return Features(table, np.arange(len(selection)), self.shapes)
+            return StoredFeatures(table, np.arange(len(selection)), self.shapes)
         try:
             return self._stored(selection, what)
         except OverflowError:
@@ -132,7 +132,7 @@ class TrunkFeatures:
         folder = stores_folder() / trunk_key(self.trunk, self.resize, self.dtype)
         return FeatureStore(folder, self.values, self.dtype, facts)
 
-    def _stored(self, selection: Selection, what: str) -> Features:
+    def _stored(self, selection: Selection, what: str) -> StoredFeatures:
         store, keys = self._store, selection.keys()
         table, rows = store.find(keys)
         if (rows < 0).any():
@@ -148,7 +148,7 @@ class TrunkFeatures:
             table, rows = store.find(keys)
             if (rows < 0).any():
                 raise RunError(f"{store.folder} does not keep what is written there; compute without it: --no-cache")
-        return Features(table, rows, self.shapes)
+        return StoredFeatures(table, rows, self.shapes)
 
     def _compute(self, selection: Selection, what: str) -> Iterator[np.ndarray]:
         """Yield float32 rows `(b, values)`, batch by batch."""

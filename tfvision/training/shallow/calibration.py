@@ -20,7 +20,7 @@ def apply_temperature(scores: np.ndarray, scale: float) -> np.ndarray:
     return expit(scale * scores) if scores.shape[1] == 1 else softmax(scale * scores, axis=1)
 
 
-def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> float:
+def fit_scale(scores: np.ndarray, labels: np.ndarray) -> float:
     """Return the scale whose probabilities have the least log loss (Guo et al., ICML 2017); no answer changes.
 
     The labels are softened as by one more image of each class (Platt, "Probabilistic Outputs for Support Vector

@@ -18,7 +18,7 @@ _ROWS = 256  # that pass the tail at a time
 
 
 @dataclass
-class Features:
+class ShallowFeatures:
     """The features of each part, computed or read when they are first asked for: those of the test last.
 
     Attributes:

@@ -6,8 +6,8 @@ import numpy as np
 
 from tfvision.models.heads.shallow_heads import KernelHead
 from tfvision.system.terminal import ProgressLine
-from tfvision.training.shallow.calibration import apply_temperature, fit_temperature
-from tfvision.training.shallow.problem import Candidate, Fitted, Problem, choose
+from tfvision.training.shallow.calibration import apply_temperature, fit_scale
+from tfvision.training.shallow.problem import Candidate, Fitted, Problem, choose_candidate
 
 _GRID = (1.0, 3.0, 10.0)
 _CHUNK = 1024  # rows of a kernel matrix computed at a time
@@ -38,7 +38,7 @@ def fit_svm(problem: Problem) -> Fitted:
         used = np.flatnonzero(coefficients[c].any(axis=1))
         support, kernel, bias = problem.features[used], coefficients[c][used], biases[c]
         scores = _kernel_matrix(problem.validation, support, gamma) @ kernel + bias
-        scale = fit_temperature(scores, problem.validation_labels)
+        scale = fit_scale(scores, problem.validation_labels)
         note = (
             f"gamma {gamma:.3g}, {len(used):,} support vectors; "
             f"probabilities calibrated on validation: decision values times {scale:.3g}"
@@ -46,7 +46,7 @@ def fit_svm(problem: Problem) -> Fitted:
         head = KernelHead(support, kernel * scale, bias * scale, gamma)
         return Candidate(head, apply_temperature(scores, scale), {"c": c, "gamma": gamma}, note)
 
-    return choose(problem, grid, finish)
+    return choose_candidate(problem, grid, finish)
 
 
 def _add_pair(

@@ -3,8 +3,8 @@
 import warnings
 
 from tfvision.models.heads.shallow_heads import LinearHead
-from tfvision.training.shallow.calibration import apply_temperature, fit_temperature
-from tfvision.training.shallow.problem import Candidate, Fitted, Problem, choose
+from tfvision.training.shallow.calibration import apply_temperature, fit_scale
+from tfvision.training.shallow.problem import Candidate, Fitted, Problem, choose_candidate
 
 # Inverse strength of the penalty: of standardized features, from half a dozen images to some ten thousand.
 _LOGISTIC_GRID = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
@@ -26,7 +26,7 @@ def fit_logistic_regression(problem: Problem) -> Fitted:
         head = LinearHead(regression.coef_.T, regression.intercept_)
         return Candidate(head, regression.predict_proba(problem.validation), {"c": c})
 
-    return choose(problem, _values(problem, _LOGISTIC_GRID), fit)
+    return choose_candidate(problem, _values(problem, _LOGISTIC_GRID), fit)
 
 
 def fit_linear_svm(problem: Problem) -> Fitted:
@@ -41,11 +41,11 @@ def fit_linear_svm(problem: Problem) -> Fitted:
         _quietly(machine, problem)
         kernel, bias = machine.coef_.T, machine.intercept_
         scores = problem.validation @ kernel + bias
-        scale = fit_temperature(scores, problem.validation_labels)
+        scale = fit_scale(scores, problem.validation_labels)
         note = f"probabilities calibrated on validation: decision values times {scale:.3g}"
         return Candidate(LinearHead(kernel * scale, bias * scale), apply_temperature(scores, scale), {"c": c}, note)
 
-    return choose(problem, _values(problem, _SVM_GRID), fit)
+    return choose_candidate(problem, _values(problem, _SVM_GRID), fit)
 
 
 def _values(problem: Problem, grid: tuple[float, ...]) -> tuple[float, ...]:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tfvision.models.heads.shallow_heads import NeighbourHead
-from tfvision.training.shallow.problem import Candidate, Fitted, Problem, choose
+from tfvision.training.shallow.problem import Candidate, Fitted, Problem, choose_candidate
 
 _GRID = (1, 3, 5, 10, 20, 50)
 
@@ -29,4 +29,4 @@ def fit_knn(problem: Problem) -> Fitted:
         head = NeighbourHead(problem.features, smoothed, k)
         return Candidate(head, found / found.sum(axis=1, keepdims=True), {"neighbours": k})
 
-    return choose(problem, grid, fit)
+    return choose_candidate(problem, grid, fit)

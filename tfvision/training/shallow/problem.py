@@ -89,7 +89,7 @@ class Fitted:
     tried: list[dict[str, Any]]
 
 
-def choose(problem: Problem, candidates: Sequence[Any], fit: Callable[[Any], Candidate]) -> Fitted:
+def choose_candidate(problem: Problem, candidates: Sequence[Any], fit: Callable[[Any], Candidate]) -> Fitted:
     """Fit one candidate after the other and keep the best by validation; of equal ones the first.
 
     Args:

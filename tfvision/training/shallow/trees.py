@@ -11,7 +11,7 @@ import numpy as np
 from tfvision.errors import UsageError
 from tfvision.models.heads.shallow_heads import TreeHead
 from tfvision.system.terminal import ProgressLine
-from tfvision.training.shallow.problem import Candidate, Fitted, Problem, choose
+from tfvision.training.shallow.problem import Candidate, Fitted, Problem, choose_candidate
 
 _STEP = 10  # trees grown between two reports
 _BINS = 64  # XGBoost; of 256 the score is the same and the time half as long again
@@ -42,7 +42,7 @@ def fit_random_forest(problem: Problem) -> Fitted:
     found = np.zeros((len(problem.validation), classes))
     found[:, forest.classes_] = forest.predict_proba(problem.validation)
     found = (found * len(grown) + 1 / classes) / total
-    return choose(problem, [len(grown)], lambda trees: Candidate(head, found, {"trees": trees}))
+    return choose_candidate(problem, [len(grown)], lambda trees: Candidate(head, found, {"trees": trees}))
 
 
 def fit_xgboost(problem: Problem) -> Fitted:
@@ -79,7 +79,7 @@ def fit_xgboost(problem: Problem) -> Fitted:
     found = booster.predict(validation)
     found = found[:, None] if classes == 2 else found
     note = "rounds chosen by validation log loss" if rounds < options.rounds else ""
-    return choose(problem, [rounds], lambda number: Candidate(head, found, {"rounds": number}, note))
+    return choose_candidate(problem, [rounds], lambda number: Candidate(head, found, {"rounds": number}, note))
 
 
 def check_xgboost() -> None:
