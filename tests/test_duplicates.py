@@ -9,7 +9,7 @@ from conftest import small_config
 
 from tfvision.cli import main
 from tfvision.data.copies import hashing
-from tfvision.data.copies.duplicates import Pair, compare, components, find_duplicates, hash_images, tie_copies
+from tfvision.data.copies.duplicates import Pair, compare_pair, components, find_duplicates, hash_images, tie_copies
 from tfvision.data.copies.hashing import near_pairs, perceptual_hashes
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.images.scan import scan
@@ -75,13 +75,13 @@ def test_a_pixel_of_a_small_image_is_a_shift_that_is_hashed() -> None:
 def test_compare_finds_the_shift_and_measures_what_is_left() -> None:
     image = picture(0)
     shifted = np.roll(image, (1, -2), (0, 1))
-    likeness = compare(image, shifted, shift=2)
+    likeness = compare_pair(image, shifted, shift=2)
     assert likeness.correlation == pytest.approx(1) and likeness.residual == 0
-    assert compare(image, shifted, shift=1).residual > 10
-    brighter = compare(image, np.minimum(image, 250) + np.uint8(5), shift=2)
+    assert compare_pair(image, shifted, shift=1).residual > 10
+    brighter = compare_pair(image, np.minimum(image, 250) + np.uint8(5), shift=2)
     assert brighter.residual == pytest.approx(5, abs=0.5) and brighter.correlation > 0.99
-    assert not compare(image, picture(1), shift=2).is_copy(DuplicateOptions())
-    assert compare(image, image[:, :50], shift=2).residual == 255  # another aspect
+    assert not compare_pair(image, picture(1), shift=2).is_copy(DuplicateOptions())
+    assert compare_pair(image, image[:, :50], shift=2).residual == 255  # another aspect
 
 
 def test_copies_of_every_kind_are_found_and_nothing_else(tmp_path: Path) -> None:

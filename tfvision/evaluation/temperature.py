@@ -1,7 +1,6 @@
 """Temperature scaling: one number that makes probabilities mean what they say."""
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from tfvision.models.decision import log_probabilities, softmax
 
@@ -23,6 +22,8 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     Returns:
         A number from 0.05 to 20; above 1 where the model is too sure of itself.
     """
+    from scipy.optimize import minimize_scalar
+
     logits = log_probabilities(probabilities)
     truth = np.arange(len(labels)), labels
 

@@ -110,9 +110,15 @@ def _tied(images: ImageSet, hashes: tuple[str, ...]) -> tuple[tuple[str, ...], s
     return tie_copies(images, hashes, pairs), f"{near:,} pairs of near-duplicates are treated as exact copies are"
 
 
-def read_images(config: TrainConfig) -> tuple[TrainConfig, Prepared]:
-    """Open, scan and split the images of a configuration; return it with the rule by which they are read."""
+def open_data(config: TrainConfig) -> tuple[TrainConfig, ImageSet]:
+    """Find the images of a configuration; none is read yet.
+
+    Returns:
+        The configuration with the rule by which arrays become pixels, and the images.
+
+    Raises:
+        DataError: See `open_images`.
+    """
     images = open_images(config.data, **config.source.columns(), boxes=has_boxes(config.task))
     # Found by their range in the training data, fixed for all that this model will see.
-    config = replace(config, source=replace(config.source, pixel_rule=images.columns["pixel_rule"]))
-    return config, prepare_images(images, config)
+    return replace(config, source=replace(config.source, pixel_rule=images.columns["pixel_rule"])), images

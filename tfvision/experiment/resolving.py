@@ -1,14 +1,100 @@
-"""What can be refused before an image is read, and what follows from the options alone."""
+"""What can be refused before an image is read and TensorFlow is loaded, and what follows from the options alone.
+
+`train`, `tfvision.train`, `crossval` and `search` all pass here, so that a mistake is told in the same line by each.
+"""
 
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 
 from tfvision.data.augmentation.options import Augmentation
+from tfvision.data.sources.digits import EMBEDDED
+from tfvision.data.splits.splits_file import read_parts
+from tfvision.data.storage.files import refuse_missing
 from tfvision.errors import UsageError
-from tfvision.training.config import TrainConfig
+from tfvision.models.backbones.table import backbone_facts, plain_name
+from tfvision.models.weights import find_weights
+from tfvision.runs.folder import refuse_existing
+from tfvision.tasks import has_boxes
+from tfvision.training.config import TrainConfig, check_task
+from tfvision.training.phases import resolve_phases
 from tfvision.training.shallow.classifiers import classifier_names
 
 
-def resolve_shallow(config: TrainConfig) -> TrainConfig:
+def resolve_options(config: TrainConfig) -> TrainConfig:
+    """Return the options of a run whose model is yet to be built, with its phases filled in.
+
+    Args:
+        config: As the user gave it.
+
+    Returns:
+        With `phases`, empty for a shallow classifier, in place of `epochs`, `learning_rate` and `unfreeze`.
+
+    Raises:
+        UsageError: Options that do not go together; an unknown backbone, weights that are not there, a missing file.
+    """
+    linear_head = not config.head.units and not has_boxes(config.task)
+    config = resolve_training(config, pretrained=config.weights != "none", linear_head=linear_head)
+    backbone_facts(config.backbone)
+    find_weights(config.backbone, config.weights)
+    check_files(config)
+    return config
+
+
+def resolve_training(config: TrainConfig, *, pretrained: bool, linear_head: bool) -> TrainConfig:
+    """Return options with the phases that a model is trained by filled in.
+
+    Args:
+        config: As the user gave it.
+        pretrained: Whether the backbone has weights.
+        linear_head: Whether the head is one dense layer on pooled features, which can be fitted in one pass.
+
+    Raises:
+        UsageError: Options that do not go with the task, with one another or with a shallow classifier.
+    """
+    check_task(config)
+    if config.classifier:
+        return replace(_resolve_shallow(config), phases=[])
+    phases = resolve_phases(config, pretrained=pretrained, linear_head=linear_head)
+    return replace(config, phases=phases, epochs=None, learning_rate=None, unfreeze=None)
+
+
+def check_files(config: TrainConfig) -> None:
+    """Refuse files beside the data that are not there or are not what they are to be.
+
+    Raises:
+        DataError: No such split, no such images without labels.
+    """
+    if config.split.file:
+        read_parts(config.split.file)
+    if config.pseudo.data and config.pseudo.data != EMBEDDED:
+        refuse_missing(Path(config.pseudo.data).expanduser())
+
+
+def output_folder(config: TrainConfig, resume: Path | None = None) -> Path:
+    """Return the run folder that options ask for, or one named by data, backbone and time.
+
+    Args:
+        config: Options.
+        resume: A run to go on with, whose folder it is then.
+
+    Raises:
+        UsageError: It exists already, and is not to be gone on with.
+    """
+    if resume:
+        return resume
+    folder = Path(config.output) if config.output else default_folder(config.data, plain_name(config.backbone))
+    refuse_existing(folder)
+    return folder
+
+
+def default_folder(data: str, what: str) -> Path:
+    """Return `runs/<data>-<what>-<time>`."""
+    name = Path(data).name.split(".")[0] or "data"
+    return Path("runs") / f"{name}-{what}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def _resolve_shallow(config: TrainConfig) -> TrainConfig:
     """Return the options of a run of shallow classifiers.
 
     Raises:

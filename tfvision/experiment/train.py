@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,23 +11,21 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import UsageError
 from tfvision.experiment.building import suit_images, suited_model
 from tfvision.experiment.experiment import Experiment, begin_run
-from tfvision.experiment.preparation import prepare_images, read_images
+from tfvision.experiment.preparation import open_data, prepare_images
+from tfvision.experiment.resolving import check_files, output_folder, resolve_options, resolve_training
 from tfvision.experiment.unlabelled import open_unlabelled
-from tfvision.models.backbones.table import backbone_facts, plain_name
 from tfvision.models.model_file import save_model
-from tfvision.models.weights import find_weights
-from tfvision.runs.folder import Run, refuse_existing, training_alone
+from tfvision.runs.folder import Run, training_alone
 from tfvision.runs.names import CHECKPOINTS, HISTORY, MODEL, TENSORBOARD
 from tfvision.runs.resume import finished, resumable
-from tfvision.system.device import set_seed
+from tfvision.system.device import load_tensorflow, set_seed
 from tfvision.system.files import remove_leftovers
 from tfvision.system.terminal import console, duration
 from tfvision.tasks import PROBABILITIES, has_boxes, has_classes
 from tfvision.training.checkpoints import Checkpoints
-from tfvision.training.config import TrainConfig, check_task
+from tfvision.training.config import TrainConfig
 from tfvision.training.history import History
 from tfvision.training.options import Phase
-from tfvision.training.phases import resolve_phases
 from tfvision.training.views import resolve_views
 
 if TYPE_CHECKING:
@@ -55,27 +52,18 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Pat
     Raises:
         UsageError, DataError, RunError: One clear line each.
     """
-    # What can be refused at once is refused before any image is read.
-    check_task(config)
-    phases: list[Phase] = []
-    if config.classifier:
-        from tfvision.experiment.resolving import resolve_shallow
-
-        config = resolve_shallow(config)
-    else:
-        linear_head = not config.head.units and not has_boxes(config.task)
-        phases = resolve_phases(config, pretrained=config.weights != "none", linear_head=linear_head)
-    backbone_facts(config.backbone)
-    find_weights(config.backbone, config.weights)
-    output = _output_folder(config, resume)
+    # What can be refused is refused before TensorFlow is loaded and an image is read.
+    config = resolve_options(config)
+    output = output_folder(config, resume)
     if resume and (run := finished(resume)):
         return run
-    config, data = read_images(config)
-    config = replace(suit_images(config, data), phases=phases)
-    config = replace(config, epochs=None, learning_rate=None, unfreeze=None, output=None)
+    config, images = open_data(config)
+    load_tensorflow()
+    data = prepare_images(images, config)
+    config = replace(suit_images(config, data), output=None)
     set_seed(config.seed)
     model = suited_model(config, data)
-    config = replace(config, phases=resolve_views(phases, model, config), views=None)
+    config = replace(config, phases=resolve_views(config.phases, model, config), views=None)
     experiment = Experiment(model, data, config)
     if dry_run:
         _dry_run(experiment, output)
@@ -124,26 +112,16 @@ def train(
     if phases is not None:
         values["phases"] = [vars(phase) if isinstance(phase, Phase) else phase for phase in phases]
     config = from_dict(TrainConfig, values)
-    check_task(config)
     pretrained, linear_head = is_pretrained(model), has_linear_head(model) and not has_boxes(config.task)
-    resolved: list[Phase] = []
     if config.classifier:
-        from tfvision.experiment.resolving import resolve_shallow
-
         feature_model(model)  # refuses a head with hidden layers
-        config = resolve_shallow(config)
-    else:
-        resolved = resolve_phases(config, pretrained=pretrained, linear_head=linear_head)
+    check_files(config)
     config = replace(
-        config,
+        resolve_training(config, pretrained=pretrained, linear_head=linear_head),
         weights=getattr(model, "tfvision_weights", "imagenet" if pretrained else "none"),
         precision=model.dtype_policy.name,
         image_size=int([*enlarged, model.input_shape[1]][0]),
         channels=model.input_shape[-1],
-        phases=resolved,
-        epochs=None,
-        learning_rate=None,
-        unfreeze=None,
     )
     if config.train_batch_norm is not None:
         unfreeze(model, "all", batch_norm=config.train_batch_norm)
@@ -151,7 +129,7 @@ def train(
     config = replace(config, phases=resolve_views(config.phases, model, config), views=None)
     if resume and output is None:
         raise UsageError("resume=True needs output=, the folder of the run to go on with")
-    folder = _output_folder(replace(config, output=str(output) if output else None), Path(output) if resume else None)
+    folder = output_folder(replace(config, output=str(output) if output else None), Path(output) if resume else None)
     if resume and (run := finished(folder)):
         return run
     data = prepare_images(images, config)
@@ -260,15 +238,3 @@ def _settings(experiment: Experiment) -> "TrainingSettings":
     from tfvision.training.settings import TrainingSettings
 
     return TrainingSettings.from_config(experiment.config, experiment.facts.resize)
-
-
-def _output_folder(config: TrainConfig, resume: Path | None) -> Path:
-    if resume:
-        return resume
-    if config.output:
-        folder = Path(config.output)
-    else:
-        name = Path(config.data).name.split(".")[0] or "data"
-        folder = Path("runs") / f"{name}-{plain_name(config.backbone)}-{datetime.now():%Y%m%d-%H%M%S}"
-    refuse_existing(folder)
-    return folder

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tfvision.data.batches.pipeline import evaluation_batches
 from tfvision.data.boxes.resizing import predicted_boxes
 from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import DataError, listing
@@ -16,6 +15,7 @@ from tfvision.evaluation.predictions import class_probabilities
 from tfvision.models.model_file import LARGEST_FACTS, ModelFacts, load_model, read_facts
 from tfvision.runs.folder import open_run, refuse_comparison
 from tfvision.runs.names import MODEL
+from tfvision.system.device import load_tensorflow
 from tfvision.system.terminal import ProgressLine
 from tfvision.tasks import BOX, PROBABILITIES, outputs_of
 
@@ -72,6 +72,8 @@ class KerasPredictor:
         return found
 
     def _run_model(self, images: ImageSet, what: str) -> Any:
+        from tfvision.data.batches.pipeline import evaluation_batches
+
         batches = evaluation_batches(images, resize=self.facts.resize, batch_size=self.batch_size, labelled=False)
         return run_model(self.model, batches, what=what, total=len(images))
 
@@ -102,19 +104,58 @@ class SavedModelPredictor:
         return {name: np.array(rows, np.float64) for name, rows in found.items()}
 
 
+@dataclass(frozen=True)
+class StoredModel:
+    """A model that was found on the disk; loading it takes TensorFlow, what is known of it does not.
+
+    Attributes:
+        path: As it was given.
+        facts: What is stored with it.
+        file: The `.keras` file, or the folder of a SavedModel's version.
+        batch_size: Images a step; of a SavedModel they go one by one.
+    """
+
+    path: Path
+    facts: ModelFacts
+    file: Path
+    batch_size: int = 64
+
+    def load(self) -> Predictor:
+        """Load the model.
+
+        Raises:
+            DataError: It is damaged, or its outputs are not those of its facts.
+        """
+        load_tensorflow()
+        if self.file.suffix == ".keras":
+            model = _fitting(load_model(self.file), self.facts, self.path)
+            return KerasPredictor(model, self.facts, self.batch_size)
+        import tensorflow as tf
+
+        return SavedModelPredictor(tf.saved_model.load(str(self.file)), self.facts)
+
+
 def load_predictor(path: Path | str) -> Predictor:
     """Open a run folder, a `.keras` file of a run, or a SavedModel (or the folder of its versions: the newest).
 
     Raises:
         DataError: Nothing of the kind is there, or it is damaged.
     """
+    return find_model(path).load()
+
+
+def find_model(path: Path | str) -> StoredModel:
+    """Find what `load_predictor` loads, and read what is known of it.
+
+    Raises:
+        DataError: Nothing of the kind is there, or it is damaged.
+    """
     path = Path(path)
     if path.is_file() and path.suffix == ".keras":
-        facts = read_facts(path)
-        return KerasPredictor(_fitting(load_model(path), facts, path), facts)
+        return StoredModel(path, read_facts(path), path)
     if (path / MODEL).is_file():
         run = open_run(path)
-        return KerasPredictor(_fitting(run.model(), run.facts, path), run.facts, run.config.batch_size)
+        return StoredModel(path, run.facts, path / MODEL, run.config.batch_size)
     refuse_comparison(path)
     version = path if (path / "saved_model.pb").is_file() else newest_version(path)
     if version is None or not (version / FACTS_FILE).is_file():
@@ -122,10 +163,7 @@ def load_predictor(path: Path | str) -> Predictor:
         raise DataError(
             f"{path} {state}; expected a run folder of `tfvision train` or a SavedModel of `tfvision export`"
         )
-    import tensorflow as tf
-
-    facts = _exported_facts(version / FACTS_FILE)
-    return SavedModelPredictor(tf.saved_model.load(str(version)), facts)
+    return StoredModel(path, _exported_facts(version / FACTS_FILE), version)
 
 
 def _exported_facts(path: Path) -> ModelFacts:

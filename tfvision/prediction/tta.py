@@ -18,8 +18,9 @@ from tfvision.evaluation.paired import paired_differences
 from tfvision.evaluation.predictions import Predictions
 from tfvision.models.model_file import ModelFacts
 from tfvision.prediction.predict import predict_labelled
-from tfvision.prediction.predictors import KerasPredictor, Predictor
-from tfvision.runs.folder import Run
+from tfvision.prediction.predictors import KerasPredictor, Predictor, StoredModel
+from tfvision.runs.folder import Run, open_run
+from tfvision.runs.names import MODEL
 from tfvision.tasks import has_boxes
 
 _MOST_DRAWS = 1000
@@ -59,19 +60,46 @@ def with_tta(predictor: Predictor, run: Run, kind: str) -> TtaPredictor:
 
     Args:
         predictor: Of the run.
+        run: See `views_of`.
+        kind: See `views_of`.
+
+    Raises:
+        UsageError: See `views_of`; or a predictor that is no run's.
+    """
+    if not isinstance(predictor, KerasPredictor):
+        raise _no_run()
+    return TtaPredictor(predictor, views_of(run, kind))
+
+
+def stored_views(stored: StoredModel, kind: str) -> list[Change]:
+    """Return the views of `views_of` for a model that is not loaded yet.
+
+    Raises:
+        UsageError: See `views_of`; or a model that is no run.
+    """
+    if not (stored.path / MODEL).is_file():
+        raise _no_run()
+    return views_of(open_run(stored.path), kind)
+
+
+def views_of(run: Run, kind: str) -> list[Change]:
+    """Return the views of an image that test-time augmentation looks at.
+
+    Args:
         run: Its training says which flips leave the class alone, and what its augmentation is.
         kind: `flips`, for the image and each flip that training used; or a number of seeded draws of the augmentation.
 
     Raises:
-        UsageError: Neither, or the run was trained without what it asks for.
+        UsageError: Neither, or the run was trained without what it asks for, or finds boxes.
     """
-    if not isinstance(predictor, KerasPredictor):
-        raise UsageError("--tta needs a run folder, whose training says which changes leave the class alone")
     if has_boxes(run.facts.task):
         raise UsageError("--tta is the mean of probabilities, and this run finds boxes; leave it out")
     options = run.config.augment
-    views = flip_views(options) if kind == "flips" else draw_views(options, kind, run.config.seed)
-    return TtaPredictor(predictor, views)
+    return flip_views(options) if kind == "flips" else draw_views(options, kind, run.config.seed)
+
+
+def _no_run() -> UsageError:
+    return UsageError("--tta needs a run folder, whose training says which changes leave the class alone")
 
 
 def flip_views(options: Augmentation) -> list[Change]:

@@ -58,6 +58,15 @@ class Run:
         return json.loads(path.read_text(encoding="utf-8"))
 
     @property
+    def scored_part(self) -> str:
+        """The part whose scores count: test, or validation where there is no test.
+
+        Raises:
+            DataError: The run did not finish.
+        """
+        return "test" if "test" in self.metrics else "validation"
+
+    @property
     def predictions(self) -> Predictions | BoxPredictions:
         """What the run answers on validation and test: predictions.csv, with its decision applied."""
         if has_boxes(self.facts.task):

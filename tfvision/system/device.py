@@ -8,23 +8,49 @@ from contextlib import contextmanager
 
 from tfvision.errors import UsageError
 
+_NAMES = re.compile(r"cpu|gpu(?::(\d+))?")
+
+
+_asked: list[str] = []  # the device of this process, until TensorFlow is loaded
+
 
 def use_device(name: str) -> None:
-    """Let TensorFlow see one device only, before anything was computed.
+    """Choose where TensorFlow computes, before it is loaded; it then sees no other device.
 
     Args:
         name: `cpu`, `gpu` (the first one) or `gpu:1`.
 
     Raises:
-        UsageError: Another word, or there is no such GPU.
+        UsageError: Another word. Whether this machine has the GPU is seen when TensorFlow is loaded.
     """
-    match = re.fullmatch(r"cpu|gpu(?::(\d+))?", name)
-    if not match:
+    if not _NAMES.fullmatch(name):
         raise UsageError(f"--device {name}: expected cpu, gpu or gpu:1")
+    _asked[:] = [name]
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow without the messages it prints on start-up, on the device that was chosen.
+
+    What can be refused is refused before this is called: it takes some seconds.
+
+    Raises:
+        UsageError: There is no such GPU.
+    """
+    is_first = "tensorflow" not in sys.modules
+    with quiet_start():
+        import tensorflow as tf
+    if is_first:  # else the caller has chosen what it wants to be told
+        tf.get_logger().setLevel("ERROR")  # it warns of retracing, which models of two input shapes cannot avoid
+    if _asked:
+        _see_only(_asked.pop())
+
+
+def _see_only(name: str) -> None:
+    """Let TensorFlow see one device only."""
     import tensorflow as tf
 
     found = tf.config.list_physical_devices("GPU")
-    number = int(match[1] or 0)
+    number = int(_NAMES.fullmatch(name)[1] or 0)
     if name != "cpu" and number >= len(found):
         raise UsageError(f"--device {name}: TensorFlow sees {len(found)} GPUs on this machine; use cpu")
     tf.config.set_visible_devices([] if name == "cpu" else found[number], "GPU")

@@ -98,7 +98,7 @@ def find_duplicates(
     for done, (i, j, turned) in enumerate(candidates, start=1):
         a, b = int(unique[i]), int(unique[j])
         if (a, b) not in near:
-            likeness = compare(read(a), read(b), options.shift, turned)
+            likeness = compare_pair(read(a), read(b), options.shift, turned)
             if likeness.is_copy(options):
                 near[a, b] = Pair(a, b, likeness.correlation, False, turned)
         if progress:
@@ -106,7 +106,7 @@ def find_duplicates(
     return (*exact, *(near[pair] for pair in sorted(near)))
 
 
-def compare(first: np.ndarray, second: np.ndarray, shift: int, turned: str = "") -> Likeness:
+def compare_pair(first: np.ndarray, second: np.ndarray, shift: int, turned: str = "") -> Likeness:
     """Lay one image on the other and measure what is left.
 
     The place where the fine detail agrees best decides: the coarse parts of two cells or two fields may agree

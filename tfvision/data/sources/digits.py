@@ -11,6 +11,8 @@ import numpy as np
 from tfvision.errors import DataError
 from tfvision.system.cache import cache_folder
 
+EMBEDDED = "digits"  # the name that stands for them where a path of data is asked for
+
 
 def write_digits() -> Path:
     """Write the 1,797 images of 8 x 8 pixels once, whole or not at all, and return their folder.
@@ -21,13 +23,13 @@ def write_digits() -> Path:
         DataError: The folder cannot be written.
     """
     cache = cache_folder()
-    folder = cache / "digits"
+    folder = cache / EMBEDDED
     if folder.is_dir():
         return folder
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".digits.", dir=cache) as temporary:
-            whole = Path(temporary) / "digits"
+            whole = Path(temporary) / EMBEDDED
             _write_tree(whole)
             try:
                 os.rename(whole, folder)

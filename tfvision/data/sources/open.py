@@ -14,7 +14,7 @@ from tfvision.data.sources.array_names import PART_NAMES
 from tfvision.data.sources.arrays import ARRAY_SUFFIXES, find_container, names_image_arrays, open_arrays, open_container
 from tfvision.data.sources.boxes import read_boxed
 from tfvision.data.sources.classes import plain_labels
-from tfvision.data.sources.digits import write_digits
+from tfvision.data.sources.digits import EMBEDDED, write_digits
 from tfvision.data.sources.entries import Entry, build_images
 from tfvision.data.sources.selection import is_selection, open_selection
 from tfvision.data.sources.tables import (
@@ -88,7 +88,7 @@ def open_images(
         "several_boxes": several_boxes,
     }
     path = Path(data).expanduser()
-    if os.fspath(data) == "digits" and not path.exists():
+    if os.fspath(data) == EMBEDDED and not path.exists():
         path = write_digits()
     suffix = path.suffix.lower()
     if boxes and labelled:

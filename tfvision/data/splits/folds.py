@@ -1,7 +1,6 @@
 """Folds for cross-validation: stratified, copies and groups never torn apart."""
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.splits.stratify import tied_units
@@ -34,6 +33,8 @@ def draw_folds(images: ImageSet, hashes: tuple[str, ...], folds: int, seed: int)
     tied = units.max() + 1 < len(units)
     if units.max() + 1 < folds:
         raise DataError(f"{units.max() + 1} groups cannot make {folds} folds; use at most {units.max() + 1}")
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
     # StratifiedKFold divides singles exactly, and takes no groups.
     divide = (StratifiedGroupKFold if tied else StratifiedKFold)(folds, shuffle=True, random_state=seed)
     fold = np.empty(len(images), np.int64)

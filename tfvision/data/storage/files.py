@@ -203,14 +203,23 @@ def open_storage(path: Path | str) -> Storage:
     path = Path(path).expanduser()
     if path.is_dir():
         return Directory(path)
+    refuse_missing(path)
+    if path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
+        return Zip(path)
+    raise DataError(f"{path} is no folder, .zip, CSV, .npy, .npz or HDF5 file; give one of these, or digits")
+
+
+def refuse_missing(path: Path) -> None:
+    """Refuse a path of data that does not exist.
+
+    Raises:
+        DataError: With the nearest name beside it.
+    """
     if not path.exists():
         siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise DataError(
             f"no such data: {path}{nearest(path.name, siblings)}; give a folder, a .zip, a CSV, .npy, .npz or HDF5 file, or digits"
         )
-    if path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
-        return Zip(path)
-    raise DataError(f"{path} is no folder, .zip, CSV, .npy, .npz or HDF5 file; give one of these, or digits")
 
 
 def _data_start(header: bytes) -> int:

@@ -12,7 +12,6 @@ from tfvision.evaluation.predictions import class_probabilities
 from tfvision.models.heads.shallow_heads import Scaling
 from tfvision.training.config import TrainConfig
 from tfvision.training.options import ShallowOptions
-from tfvision.training.shallow.features import run_tail
 from tfvision.training.shallow.kernel import fit_svm
 from tfvision.training.shallow.linear import fit_linear_svm, fit_logistic_regression
 from tfvision.training.shallow.neighbours import fit_knn
@@ -125,6 +124,8 @@ def check_graph(name: str, tail: "keras.Model", features: np.ndarray, fitted: Fi
     Raises:
         RunError: They differ.
     """
+    from tfvision.training.shallow.features import run_tail  # with TensorFlow, which names alone do not need
+
     expected = class_probabilities(fitted.best.probabilities, max(2, fitted.best.probabilities.shape[1]))
     found = class_probabilities(run_tail(tail, features, what=f"{name}: comparing"), expected.shape[1])
     close = (np.abs(found - expected).max(axis=1) <= _CLOSE).mean()
