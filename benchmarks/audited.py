@@ -28,7 +28,7 @@ from tfvision.data.sources.open import open_images
 from tfvision.evaluation.paired import paired_differences
 from tfvision.evaluation.predictions import Predictions
 from tfvision.experiment.train import train_from_config
-from tfvision.prediction.predict import predict_labelled
+from tfvision.prediction.answers import predict_labelled
 from tfvision.prediction.predictors import load_predictor
 from tfvision.system.terminal import console
 from tfvision.training.config import TrainConfig

@@ -202,7 +202,7 @@ def test_each_image_passes_the_frozen_part_once(
     assert run.config.split.fold == 2 and run.config.cache == "float32"
     from tfvision.data.sources.open import open_images
     from tfvision.evaluation.predictions import read_predictions
-    from tfvision.prediction.predict import predict_images
+    from tfvision.prediction.answers import predict_images
     from tfvision.prediction.predictors import load_predictor
 
     told = read_predictions(run.folder / "predictions.csv").part("test")

@@ -20,9 +20,9 @@ from tfvision.data.sources.open import open_images
 from tfvision.errors import RunError
 from tfvision.experiment.train import train_from_config
 from tfvision.export import check
-from tfvision.export import export as export_run_module
+from tfvision.export import checked as export_run_module
 from tfvision.export.check import Agreement
-from tfvision.export.export import export_run
+from tfvision.export.checked import export_run
 from tfvision.models.model_file import save_model
 from tfvision.prediction.predictors import load_predictor
 from tfvision.runs.folder import open_run

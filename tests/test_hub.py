@@ -14,7 +14,7 @@ from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.pixels.resize import Resize
 from tfvision.errors import DataError, UsageError
 from tfvision.experiment.train import _name, train_from_config
-from tfvision.export.export import export_run
+from tfvision.export.checked import export_run
 from tfvision.models.backbones.graph import copied, copy_onto
 from tfvision.models.backbones.hub_graph import _deepest, load_hub_weights
 from tfvision.models.backbones.table import backbone_facts, default_image_size

@@ -27,7 +27,7 @@ from tfvision.evaluation.box_predictions import SIDES, read_box_predictions
 from tfvision.experiment.train import train_from_config
 from tfvision.models.model_file import ModelFacts
 from tfvision.models.options import BoxOptions, HeadOptions, SmallCnnOptions
-from tfvision.prediction.predict import predict_boxes
+from tfvision.prediction.answers import predict_boxes
 from tfvision.prediction.predictors import KerasPredictor, load_predictor
 from tfvision.runs.folder import open_run
 from tfvision.training.options import Phase

@@ -8,7 +8,7 @@ import pytest
 
 import tfvision
 from tfvision.experiment.train import train_from_config
-from tfvision.export.export import export_run
+from tfvision.export.checked import export_run
 from tfvision.runs.folder import open_run
 from tfvision.training.config import TrainConfig
 from tfvision.training.options import Phase

@@ -1,39 +1,76 @@
 """tfvision: from a folder of labelled images to an honest score and a SavedModel, in one command."""
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tfvision.version import __version__
 
 if TYPE_CHECKING:
+    from tfvision.audit.audit import audit as audit
+    from tfvision.comparison.compare import compare as compare
+    from tfvision.crossval.crossval import crossval as crossval
     from tfvision.data.sources.arrays import images_from_arrays as images_from_arrays
     from tfvision.data.sources.open import open_images as open_images
+    from tfvision.decisions.choose import calibrate as calibrate
+    from tfvision.decisions.choose import threshold as threshold
+    from tfvision.experiment.pseudo_label import pseudo_label as pseudo_label
     from tfvision.experiment.train import train as train
+    from tfvision.export.export import export as export
     from tfvision.models.backbones.table import BACKBONES as BACKBONES
     from tfvision.models.classifier import build_classifier as build_classifier
     from tfvision.models.classifier import build_localizer as build_localizer
     from tfvision.models.freezing import count_parameters as count_parameters
     from tfvision.models.freezing import unfreeze as unfreeze
+    from tfvision.prediction.evaluate import evaluate as evaluate
+    from tfvision.prediction.predict import predict as predict
     from tfvision.prediction.predictors import load_predictor as load_predictor
+    from tfvision.robustness.evaluate import evaluate_corrupted as evaluate_corrupted
     from tfvision.runs.folder import open_run as open_run
+    from tfvision.search.search import search as search
     from tfvision.training.options import Phase as Phase
-
 
 # Loaded when first asked for: `import tfvision` takes no second, TensorFlow several.
 _PUBLIC = {
     "BACKBONES": "tfvision.models.backbones.table",
     "Phase": "tfvision.training.options",
+    "audit": "tfvision.audit.audit",
     "build_classifier": "tfvision.models.classifier",
     "build_localizer": "tfvision.models.classifier",
+    "calibrate": "tfvision.decisions.choose",
+    "compare": "tfvision.comparison.compare",
     "count_parameters": "tfvision.models.freezing",
+    "crossval": "tfvision.crossval.crossval",
+    "evaluate": "tfvision.prediction.evaluate",
+    "evaluate_corrupted": "tfvision.robustness.evaluate",
+    "export": "tfvision.export.export",
     "images_from_arrays": "tfvision.data.sources.arrays",
     "load_predictor": "tfvision.prediction.predictors",
     "open_images": "tfvision.data.sources.open",
     "open_run": "tfvision.runs.folder",
+    "predict": "tfvision.prediction.predict",
+    "pseudo_label": "tfvision.experiment.pseudo_label",
+    "search": "tfvision.search.search",
+    "threshold": "tfvision.decisions.choose",
     "train": "tfvision.experiment.train",
     "unfreeze": "tfvision.models.freezing",
 }
 __all__ = [*sorted(_PUBLIC), "__version__"]
+
+
+class _Package(ModuleType):
+    """The package as its users see it: `tfvision.audit` is the function, though the room it stands in has its name.
+
+    Importing anything of a room would make the room itself an attribute of the package.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _PUBLIC and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@ import shlex
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from tfvision.audit.kept import choose_kept
 from tfvision.audit.look import Damage, Look, look_at
 from tfvision.audit.options import AuditConfig
 from tfvision.audit.page import render_audit
+from tfvision.config.options import from_dict
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.options import Source
 from tfvision.data.sources.open import open_images
@@ -21,6 +23,7 @@ from tfvision.data.sources.selection import describe_selection
 from tfvision.data.splits.splits_file import read_parts
 from tfvision.errors import DataError, UsageError, listing, nearest
 from tfvision.runs.folder import refuse_existing
+from tfvision.system.device import load_tensorflow
 from tfvision.system.files import write_text
 from tfvision.system.terminal import ProgressLine, console, say_result
 
@@ -44,6 +47,26 @@ class Audit:
     notes: tuple[str, ...] = ()
 
 
+def audit(data: str | Path, *, output: str | Path | None = None, **options: Any) -> Audit:
+    """Look for damaged, copied, foreign and wrongly labelled images, and list the clean ones; nothing is changed.
+
+    Args:
+        data: The images, see `open_images`.
+        output: The folder for audit.csv, audit.html and clean.csv; default `audit`.
+        **options: Other options of the command line: `backbone="resnet50"`, `remove=["foreign"]`,
+            `quality={"dark": 30}`.
+
+    Returns:
+        What was found, and which images are clean.
+
+    Raises:
+        UsageError: An unknown option (the nearest is named), problem to remove or backbone, or an existing folder.
+        DataError: No such data, or a split of other data.
+    """
+    given = {"data": str(data)} | ({} if output is None else {"output": str(output)})
+    return audit_from_config(from_dict(AuditConfig, {**options, **given}))
+
+
 def audit_from_config(config: AuditConfig) -> Audit:
     """Do all that `tfvision audit` does: look at the data and write audit.csv, audit.html and clean.csv.
 
@@ -60,27 +83,29 @@ def audit_from_config(config: AuditConfig) -> Audit:
         console.print(note)
     if config.splits:
         images = replace(images, parts=parts_of(config.splits, images))
-    audit = audit_images(images, config)
+    if config.weights != "none":
+        load_tensorflow()
+    found = audit_images(images, config)
     command = ""
     if config.labelled:
         command = shlex.join(["tfvision", "train", "--data", (output / CLEAN).as_posix(), *_source_flags(config)])
     page = render_audit(
-        audit.images,
-        audit.findings,
-        kept=int(audit.kept.sum()),
+        found.images,
+        found.findings,
+        kept=int(found.kept.sum()),
         removed=config.remove,
-        notes=audit.notes,
+        notes=found.notes,
         command=command,
         shown=config.shown,
     )
-    write_text(output / TABLE, describe_findings(audit.images, audit.findings))
-    write_text(output / CLEAN, describe_selection(audit.images.select(audit.kept), output / CLEAN))
+    write_text(output / TABLE, describe_findings(found.images, found.findings))
+    write_text(output / CLEAN, describe_selection(found.images.select(found.kept), output / CLEAN))
     write_text(output / PAGE, page)
-    say_result(describe_audit(audit, config))
+    say_result(describe_audit(found, config))
     console.print(f"written: {output / TABLE}, {output / PAGE}, {output / CLEAN}")
     if command:
         console.print(f"train on the rest: {command}")
-    return audit
+    return found
 
 
 def audit_images(images: ImageSet, config: AuditConfig) -> Audit:

@@ -20,6 +20,7 @@ from tfvision.cli.search import add_search
 from tfvision.cli.train import add_train
 from tfvision.config.flags import Parser
 from tfvision.errors import TfvisionError, one_line
+from tfvision.system.device import use_device
 from tfvision.system.terminal import console, drop_output
 from tfvision.version import __version__
 
@@ -56,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(arguments)
         debug |= getattr(args, "debug", False)
         console.quiet = getattr(args, "quiet", False)
+        use_device(getattr(args, "device", None))
         args.verb(args)
         return 0
     except TfvisionError as error:
@@ -93,7 +95,7 @@ def _terminate(signal_number: int, frame: Any) -> None:
 
 
 def _flush() -> None:
-    """Write what is left to say, here where a reader that left can still be borne; later it is an error."""
+    """Write what is still buffered: here a closed pipe can be handled, at exit it would be an error."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

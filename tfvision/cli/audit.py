@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from tfvision.audit.options import AuditConfig
-from tfvision.cli.verbs import add_print_config, add_running, add_verb, load_tensorflow
+from tfvision.cli.verbs import add_print_config, add_running, add_verb
 from tfvision.config.flags import add_flags, flags_to_dict
 from tfvision.config.options import from_dict, leaves, merge
 from tfvision.config.yaml import load_yaml, to_yaml
@@ -33,8 +33,6 @@ def audit(args: argparse.Namespace) -> None:
     if args.print_config:
         sys.stdout.write(to_yaml(config, comments=True))
         return
-    if config.weights != "none":
-        load_tensorflow(args)
-    from tfvision.audit.audit import audit_from_config
+    from tfvision.audit.audit import audit
 
-    audit_from_config(config)
+    audit(**vars(config))

@@ -25,9 +25,9 @@ def add_compare(verbs: Any) -> None:
 
 def compare(args: argparse.Namespace) -> None:
     """Compare runs on the same test images, each with the first, by a paired bootstrap."""
-    from tfvision.comparison.compare import compare_runs, describe_comparison, write_comparison
+    from tfvision.comparison.compare import compare
 
-    found = compare_runs(args.runs, common=args.common)
-    say_result(describe_comparison(args.runs[0], found))
-    for path in write_comparison(args.output, args.runs[0], found) if args.output else ():
+    found = compare(*args.runs, common=args.common, output=args.output)
+    say_result(found.describe())
+    for path in found.written:
         console.print(f"written: {path}")

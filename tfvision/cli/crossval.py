@@ -3,11 +3,8 @@
 import argparse
 from typing import Any
 
-from tfvision.audit.options import AuditConfig
 from tfvision.cli.train import add_training, train_config
-from tfvision.cli.verbs import add_running, add_verb, load_tensorflow
-from tfvision.config.options import from_dict
-from tfvision.config.yaml import load_yaml
+from tfvision.cli.verbs import add_running, add_verb
 
 
 def add_crossval(verbs: Any) -> None:
@@ -31,11 +28,8 @@ def add_crossval(verbs: Any) -> None:
 
 def crossval(args: argparse.Namespace) -> None:
     """Train a run for each of several folds: mean and spread of every score, and each image predicted unseen."""
-    # In full precision what the trained part says of stored features is what the whole model says.
     config = train_config(args, cache="float32")
-    backbones = [name.strip() for name in config.backbone.split(",")]
-    load_tensorflow(args)
-    from tfvision.crossval.crossval import cross_validate
+    from tfvision.crossval.crossval import crossval
 
-    audit = None if args.audit is None else from_dict(AuditConfig, load_yaml(args.audit) if args.audit else {})
-    cross_validate(config, backbones=backbones, folds=args.folds, audit=audit, resume=args.go_on)
+    audit = args.audit if args.audit != "" else True
+    crossval(**vars(config), folds=args.folds, audit=audit, resume=args.go_on)

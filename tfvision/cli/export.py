@@ -1,10 +1,9 @@
 """The verb export."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from tfvision.cli.verbs import add_running, add_verb, load_tensorflow
+from tfvision.cli.verbs import add_running, add_verb
 from tfvision.system.terminal import console, say_result
 
 
@@ -19,18 +18,8 @@ def add_export(verbs: Any) -> None:
 
 def export(args: argparse.Namespace) -> None:
     """Export a run as a SavedModel that takes raw images, and check it in a fresh process."""
-    load_tensorflow(args)
-    from tfvision.export.export import export_run
-    from tfvision.runs.folder import open_run
+    from tfvision.export.export import export
 
-    run = open_run(args.run)
-    output = Path(args.output) if args.output else Path("saved_models") / run.folder.resolve().name
-    folder, agreement = export_run(run, output, data=args.data)
-    say_result(f"SavedModel: {folder}")
-    same = "" if agreement.classes is None else f", same class for {agreement.classes}"
-    console.print(
-        f"compared with model.keras in a fresh process on {agreement.images} images: "
-        f"largest difference {agreement.difference:.1e}{same}"
-    )
-    if agreement.bytes_agreement is not None:
-        console.print(f"serve_bytes (another JPEG decoder, no EXIF): same answer for {agreement.bytes_agreement:.1%}")
+    found = export(args.run, args.output, data=args.data)
+    say_result(f"SavedModel: {found.folder}")
+    console.print(found.describe())

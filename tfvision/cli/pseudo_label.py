@@ -1,12 +1,10 @@
 """The verb pseudo-label."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from tfvision.cli.verbs import add_running, add_verb, load_tensorflow
+from tfvision.cli.verbs import add_running, add_verb
 from tfvision.config.flags import add_flags, flags_to_dict
-from tfvision.config.options import from_dict
 from tfvision.training.options import PseudoLabelOptions
 
 
@@ -27,11 +25,7 @@ def add_pseudo_label(verbs: Any) -> None:
 
 def pseudo_label(args: argparse.Namespace) -> None:
     """Go on with a finished run as a new one that labels images itself where it is sure, and learns from them."""
-    load_tensorflow(args)
-    from tfvision.experiment.pseudo_label import Rounds, pseudo_label
-    from tfvision.runs.folder import open_run
+    from tfvision.experiment.pseudo_label import pseudo_label
 
-    run = open_run(args.run)
-    options = from_dict(PseudoLabelOptions, flags_to_dict(PseudoLabelOptions, vars(args)))
-    output = Path(args.output) if args.output else run.folder.with_name(f"{run.folder.resolve().name}_pseudo")
-    pseudo_label(run, options, Rounds(args.rounds, restart=not args.go_on), output)
+    options = flags_to_dict(PseudoLabelOptions, vars(args))
+    pseudo_label(args.run, rounds=args.rounds, go_on=args.go_on, output=args.output, **options)

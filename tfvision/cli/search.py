@@ -1,13 +1,13 @@
 """The verb search."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from tfvision.cli.train import add_training
-from tfvision.cli.verbs import add_running, add_verb, load_tensorflow
-from tfvision.config.flags import add_flags
-from tfvision.search.settings import SearchOptions
+from tfvision.cli.verbs import add_running, add_verb
+from tfvision.config.flags import add_flags, flags_to_dict
+from tfvision.search.settings import SECTION, SearchOptions
+from tfvision.training.config import TrainConfig
 
 _SEARCH_FLAGS = ["algorithm", "trials", "objective", "keep", "epochs_scale", "factor"]
 
@@ -27,11 +27,7 @@ def add_search(verbs: Any) -> None:
 
 def search(args: argparse.Namespace) -> None:
     """Search for the best options on the validation part, and write a search folder."""
-    from tfvision.search.reading import read_options
+    from tfvision.search.search import search
 
-    options = read_options(args)
-    resume = Path(args.resume) if args.resume else None
-    load_tensorflow(args)
-    from tfvision.search.search import search_from_options
-
-    search_from_options(options, dry_run=args.dry_run, resume=resume)
+    given = flags_to_dict(TrainConfig, vars(args)) | {SECTION: flags_to_dict(SearchOptions, vars(args))}
+    search(args.config, resume=args.resume, dry_run=args.dry_run, **given)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tfvision.cli.verbs import add_print_config, add_running, add_verb, load_tensorflow
+from tfvision.cli.verbs import add_print_config, add_running, add_verb
 from tfvision.config.flags import Parser, add_flags, flags_to_dict
 from tfvision.config.options import from_dict, merge
 from tfvision.config.recipes import find_recipe
@@ -47,14 +47,12 @@ def add_train(verbs: Any) -> None:
 def train(args: argparse.Namespace) -> None:
     """Train a model and write a run folder."""
     config = train_config(args)
-    resume = Path(args.resume) if args.resume else None
     if args.print_config:
         sys.stdout.write(to_yaml(config, comments=True))
         return
-    load_tensorflow(args)
-    from tfvision.experiment.train import train_from_config
+    from tfvision.experiment.train import train
 
-    train_from_config(config, dry_run=args.dry_run, resume=resume)
+    train(**vars(config), dry_run=args.dry_run, resume=args.resume or False)
 
 
 def train_config(args: argparse.Namespace, **defaults: Any) -> TrainConfig:

@@ -1,10 +1,10 @@
-"""What verbs share: how they are added, their common flags, and loading TensorFlow."""
+"""What verbs share: how they are added, and their common flags."""
 
-import argparse
 from typing import Any
 
 from tfvision.config.flags import Parser
-from tfvision.system.device import quiet_start, use_device
+
+TTA_HELP = "test-time augmentation: the mean over the flips that training used, or over N draws of its augmentation"
 
 
 def add_verb(verbs: Any, name: str, function: Any) -> Parser:
@@ -35,12 +35,3 @@ def add_running(command: Parser, *, computes: bool = True) -> None:
         group.add_argument("--device", metavar="NAME", help="cpu, gpu or gpu:1; default the first GPU, else the CPU")
     group.add_argument("--quiet", action="store_true", help="print only results and errors")
     group.add_argument("--debug", action="store_true", help="show the traceback of an error")
-
-
-def load_tensorflow(args: argparse.Namespace) -> None:
-    """Import TensorFlow without what it says on its way up."""
-    with quiet_start():
-        import tensorflow as tf
-    tf.get_logger().setLevel("ERROR")  # it warns of retracing, which models of two input shapes cannot avoid
-    if args.device:
-        use_device(args.device)

@@ -34,6 +34,44 @@ class Answers:
     hashes: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """Runs compared with the first of them on the same test images.
+
+    Attributes:
+        baseline: The name of the first.
+        differences: By the name of each other run: score to difference, the first run's score being `first`.
+        written: Files that hold them.
+    """
+
+    baseline: str
+    differences: Mapping[str, Mapping[str, Difference]]
+    written: tuple[Path, ...] = ()
+
+    def describe(self) -> str:
+        """Return a line a run for each score, with the difference and whether it is clear."""
+        return describe_comparison(self.baseline, self.differences)
+
+
+def compare(*runs: str | Path, common: bool = False, output: str | Path | None = None) -> Comparison:
+    """Compare runs on the same test images, each with the first, by a paired bootstrap.
+
+    Args:
+        *runs: Run folders, or CSV files of predictions with labels; two or more.
+        common: Compare on the images that all of them tested, where the tests differ.
+        output: A folder for comparison.csv and comparison.png.
+
+    Raises:
+        UsageError: Fewer than two, or one twice.
+        DataError: The tests differ in images, labels or classes.
+        RunError: The files cannot be written.
+    """
+    names = [str(run) for run in runs]
+    found = compare_runs(names, common=common)
+    written = write_comparison(output, names[0], found) if output is not None else ()
+    return Comparison(names[0], found, tuple(written))
+
+
 def compare_runs(paths: Sequence[str], *, common: bool = False) -> dict[str, Mapping[str, Difference]]:
     """Compare each run with the first one by a paired bootstrap of the same test images.
 

@@ -5,14 +5,14 @@ Images held out of all folds were seen by no model: on these all vote.
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from tfvision.audit.options import AuditConfig
-from tfvision.crossval.page import write_crossval_report
+from tfvision.config.options import from_dict
+from tfvision.config.yaml import load_yaml
 from tfvision.crossval.scores import SCORES, FoldScores, Spread
 from tfvision.data.splits.split import HELD_OUT
 from tfvision.ensembles.voting import vote
@@ -21,8 +21,9 @@ from tfvision.evaluation.box_predictions import read_box_predictions, write_box_
 from tfvision.evaluation.joining import join_parts
 from tfvision.evaluation.parts import compute_part, describe_box_scores
 from tfvision.evaluation.predictions import read_predictions, write_predictions
+from tfvision.experiment.resolving import default_folder, resolve_options
 from tfvision.experiment.train import train_from_config
-from tfvision.models.backbones.table import backbone_facts, plain_name
+from tfvision.models.backbones.table import plain_name
 from tfvision.runs.folder import Run, refuse_existing
 from tfvision.runs.names import CONFIG, METRICS, PREDICTIONS, VOTES
 from tfvision.system.files import write_json, write_text
@@ -32,6 +33,44 @@ from tfvision.training.config import TrainConfig
 
 FOLDS_TABLE = "crossval.csv"
 AUDIT = "audit"
+
+
+def crossval(
+    data: str | Path,
+    *,
+    backbone: str | Sequence[str] = TrainConfig.backbone,
+    folds: int = 5,
+    audit: bool | str | Path | Mapping[str, Any] | None = None,
+    output: str | Path | None = None,
+    resume: bool = False,
+    **options: Any,
+) -> list[FoldScores]:
+    """Train a run for each of several folds: mean and spread of every score, and each image predicted unseen.
+
+    Args:
+        data: Labelled images, see `open_images`.
+        backbone: One or several (a list, or `a,b`) to compare on the same folds.
+        folds: Number of folds, 2 or more.
+        audit: Audit the images first and fold those that are clean: True, or options of the audit as a mapping or YAML
+            file.
+        output: The folder of the folds; default `runs/<data>-crossval-<time>`.
+        resume: Go on in `output`, where folds are finished.
+        **options: Other options of the command line: `unfreeze="15"`, `head={"units": [256]}`.
+
+    Returns:
+        The scores of each backbone, in order.
+
+    Raises:
+        UsageError: Options that are unknown or do not go together, or an existing folder.
+        DataError: No such data, unreadable images, too few of a class for the folds.
+        RunError: NaN loss, no memory, full disk.
+    """
+    backbones = backbone.split(",") if isinstance(backbone, str) else list(backbone)
+    # In full precision what the trained part says of stored features is what the whole model says.
+    given = {"cache": "float32", **options, "data": str(data), "backbone": backbones[0].strip()}
+    config = from_dict(TrainConfig, given | ({} if output is None else {"output": str(output)}))
+    names = [name.strip() for name in backbones]
+    return cross_validate(config, backbones=names, folds=folds, audit=_audit_options(audit), resume=resume)
 
 
 def cross_validate(
@@ -60,11 +99,10 @@ def cross_validate(
         raise UsageError(f"--folds {folds}: expected 2 or more")
     backbones = list(dict.fromkeys(backbones))
     for backbone in backbones:
-        backbone_facts(backbone)
+        resolve_options(replace(config, backbone=backbone))
     if config.split.held_out and has_boxes(config.task):
         raise UsageError("split.held_out: the models of the folds vote on classes, not on boxes; leave it out")
-    name = Path(config.data).name.split(".")[0] or "data"
-    output = Path(config.output or Path("runs") / f"{name}-crossval-{datetime.now():%Y%m%d-%H%M%S}")
+    output = Path(config.output or default_folder(config.data, "crossval"))
     if not resume:
         refuse_existing(output)
     if audit:
@@ -78,6 +116,8 @@ def cross_validate(
         found.append(_collect(backbone, folder, runs))
         first = first or runs[0].config
     _write(output, found)
+    from tfvision.crossval.page import write_crossval_report
+
     report = write_crossval_report(output, found, first)
     say_result(f"\n{describe_folds(found)}\nreport: {report}")
     return found
@@ -104,6 +144,14 @@ def _describe_votes(found: FoldScores) -> list[str]:
     ]
     head = f"{found.backbone} on {count:,} images held out of all folds"
     return [head, *(f"  {name:<13} {text}" for name, text in rows)]
+
+
+def _audit_options(given: bool | str | Path | Mapping[str, Any] | None) -> AuditConfig | None:
+    if given is None or given is False:
+        return None
+    if isinstance(given, (str, Path)):
+        given = load_yaml(given)
+    return from_dict(AuditConfig, {} if given is True else dict(given))
 
 
 def _audited(options: AuditConfig) -> str:

@@ -52,6 +52,14 @@ class BoxPredictions:
         """`(n,)` float64, which share of its image each true box covers."""
         return box_areas(self.truth) / self.sizes.prod(axis=1)
 
+    def lines(self) -> list[str]:
+        """Return id, predicted box and, where there is one, predicted class of each image."""
+        names = self.classes.predicted_names if self.classes else [""] * len(self)
+        return [
+            f"{image_id}  {' '.join(f'{side:.1f}' for side in box)}  {name}".rstrip()
+            for image_id, box, name in zip(self.ids, self.predicted, names, strict=True)
+        ]
+
     def joined(self, other: "BoxPredictions") -> "BoxPredictions":
         """Return these images and then those of another part."""
         both = {key: np.concatenate([getattr(self, key), getattr(other, key)]) for key in _COLUMNS}

@@ -69,6 +69,13 @@ class Predictions:
         """The names of the predicted classes."""
         return [self.class_names[index] for index in self.predicted]
 
+    def lines(self) -> list[str]:
+        """Return id, predicted class and its probability of each image."""
+        return [
+            f"{image_id}  {self.class_names[label]}  {row[label]:.4f}"
+            for image_id, label, row in zip(self.ids, self.predicted, self.probabilities, strict=True)
+        ]
+
     def joined(self, other: "Predictions") -> "Predictions":
         """Return these images and then those of another part."""
         both = {

@@ -110,15 +110,13 @@ def _tied(images: ImageSet, hashes: tuple[str, ...]) -> tuple[tuple[str, ...], s
     return tie_copies(images, hashes, pairs), f"{near:,} pairs of near-duplicates are treated as exact copies are"
 
 
-def open_data(config: TrainConfig) -> tuple[TrainConfig, ImageSet]:
-    """Find the images of a configuration; none is read yet.
-
-    Returns:
-        The configuration with the rule by which arrays become pixels, and the images.
+def read_images(config: TrainConfig) -> tuple[TrainConfig, Prepared]:
+    """Open, scan and split the images of a configuration; return it with the rule by which they are read.
 
     Raises:
-        DataError: See `open_images`.
+        DataError, UsageError: See `open_images` and `prepare_images`.
     """
     images = open_images(config.data, **config.source.columns(), boxes=has_boxes(config.task))
     # Found by their range in the training data, fixed for all that this model will see.
-    return replace(config, source=replace(config.source, pixel_rule=images.columns["pixel_rule"])), images
+    config = replace(config, source=replace(config.source, pixel_rule=images.columns["pixel_rule"]))
+    return config, prepare_images(images, config)

@@ -2,12 +2,16 @@
 
 import csv
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from tfvision.config.options import from_dict
 from tfvision.config.yaml import to_yaml
 from tfvision.errors import UsageError
-from tfvision.runs.folder import Run, create_run
+from tfvision.experiment.resolving import resolve_options
+from tfvision.experiment.train import train_from_config
+from tfvision.runs.folder import Run, create_run, open_run, refuse_existing
 from tfvision.runs.names import (
     CHECKPOINTS,
     CONFIG,
@@ -17,33 +21,31 @@ from tfvision.runs.names import (
     SPLITS,
     SUMMARY,
 )
+from tfvision.system.device import load_tensorflow
+from tfvision.training.config import TrainConfig
 from tfvision.training.options import PseudoLabelOptions
 from tfvision.training.phases import pseudo_label_phases
 
 
-@dataclass(frozen=True)
-class Rounds:
-    """How a finished run goes on with pseudo-labels.
-
-    Attributes:
-        count: How often the unlabelled images are labelled anew and learned from.
-        restart: Whether each begins from the initial weights.
-    """
-
-    count: int = 1
-    restart: bool = True
-
-
-def pseudo_label(run: Run, options: PseudoLabelOptions, rounds: Rounds, output: Path) -> Run:
-    """Go on with a finished run as a new one that has phases with pseudo-labels.
+def pseudo_label(
+    run: Run | str | Path,
+    *,
+    rounds: int = 1,
+    go_on: bool = False,
+    output: str | Path | None = None,
+    **options: Any,
+) -> Run:
+    """Go on with a finished run as a new one that labels images itself where it is sure, and learns from them.
 
     The new run begins at the end of the old one, as if it had been interrupted there; its config.yaml repeats both.
 
     Args:
-        run: A finished run whose data is at hand.
-        options: The images without labels, and which to keep.
-        rounds: How often.
-        output: The folder of the new run.
+        run: A finished run, or its folder, whose data is at hand.
+        rounds: How often the unlabelled images are labelled anew and learned from.
+        go_on: Train on from the best weights; without it each round begins from the initial ones.
+        output: The folder of the new run; default the run's with `_pseudo` behind it.
+        **options: The images without labels and which to keep, `data="unlabelled.npy"`, `precision=0.95`: the keys of
+            the section `pseudo`.
 
     Returns:
         The new run; `pseudo_labels.json` says what it brought.
@@ -51,24 +53,35 @@ def pseudo_label(run: Run, options: PseudoLabelOptions, rounds: Rounds, output: 
     Raises:
         UsageError: The folder exists, there are no images without labels, or the run came from Python.
         DataError: The data is gone or has changed.
+        RunError: NaN loss, no memory, full disk.
     """
-    from tfvision.experiment.train import train_from_config
-
-    _ = run.metrics  # says how to finish a run that is not
-    if rounds.count < 1:
-        raise UsageError(f"--rounds {rounds.count}: expected 1 or more")
-    config = run.config
-    plain = [phase for phase in config.phases or () if not phase.pseudo_labels]
-    if options.labels is None:
-        options = replace(options, labels=config.pseudo.labels)
-    added = pseudo_label_phases(plain, rounds.count, restart=rounds.restart)
-    config = replace(config, pseudo=options, phases=[*plain, *added])
+    run = run if isinstance(run, Run) else open_run(run)
+    wanted = from_dict(PseudoLabelOptions, options)
+    folder = Path(output) if output else run.folder.with_name(f"{run.folder.resolve().name}_pseudo")
+    config = _with_rounds(run, wanted, rounds, restart=not go_on)
+    resolve_options(config)
+    refuse_existing(folder)
+    load_tensorflow()
     names = (SPLITS, SUMMARY, ENVIRONMENT)
     files = {name: (run.folder / name).read_text(encoding="utf-8") for name in names}
-    created = create_run(output, {CONFIG: to_yaml(config, comments=True), **files})
+    created = create_run(folder, {CONFIG: to_yaml(config, comments=True), **files})
     shutil.copyfile(run.folder / MODEL, created.folder / MODEL)
+    plain = [phase for phase in config.phases or () if not phase.pseudo_labels]
     _leave_checkpoint(run, created.folder, phase=len(plain) - 1)
     return train_from_config(config, resume=created.folder)
+
+
+def _with_rounds(run: Run, wanted: PseudoLabelOptions, rounds: int, *, restart: bool) -> TrainConfig:
+    """Return the options of a finished run with phases that learn from pseudo-labels."""
+    _ = run.metrics  # says how to finish a run that is not
+    if rounds < 1:
+        raise UsageError(f"--rounds {rounds}: expected 1 or more")
+    config = run.config
+    plain = [phase for phase in config.phases or () if not phase.pseudo_labels]
+    if wanted.labels is None:
+        wanted = replace(wanted, labels=config.pseudo.labels)
+    added = pseudo_label_phases(plain, rounds, restart=restart)
+    return replace(config, pseudo=wanted, phases=[*plain, *added])
 
 
 def _leave_checkpoint(run: Run, folder: Path, phase: int) -> None:

@@ -16,7 +16,7 @@ from tfvision.evaluation.predictions import Predictions, read_predictions, write
 from tfvision.experiment.pictures import plot_results
 from tfvision.experiment.pseudo_results import write_pseudo_results
 from tfvision.models.model_file import ModelFacts, load_model
-from tfvision.prediction.predict import predict_boxes
+from tfvision.prediction.answers import predict_boxes
 from tfvision.prediction.predictors import KerasPredictor
 from tfvision.report.page import write_report
 from tfvision.runs.folder import Run

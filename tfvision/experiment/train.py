@@ -1,7 +1,6 @@
 """What `tfvision train` and `tfvision.train` do: labelled images in, a run folder with an honest score out."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import UsageError
 from tfvision.experiment.building import suit_images, suited_model
 from tfvision.experiment.experiment import Experiment, begin_run
-from tfvision.experiment.preparation import open_data, prepare_images
+from tfvision.experiment.preparation import prepare_images, read_images
 from tfvision.experiment.resolving import check_files, output_folder, resolve_options, resolve_training
 from tfvision.experiment.unlabelled import open_unlabelled
 from tfvision.models.model_file import save_model
@@ -25,7 +24,6 @@ from tfvision.tasks import PROBABILITIES, has_boxes, has_classes
 from tfvision.training.checkpoints import Checkpoints
 from tfvision.training.config import TrainConfig
 from tfvision.training.history import History
-from tfvision.training.options import Phase
 from tfvision.training.views import resolve_views
 
 if TYPE_CHECKING:
@@ -52,14 +50,13 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Pat
     Raises:
         UsageError, DataError, RunError: One clear line each.
     """
-    # What can be refused is refused before TensorFlow is loaded and an image is read.
+    # What can be refused is refused before an image is read, and all that images tell before TensorFlow is loaded.
     config = resolve_options(config)
     output = output_folder(config, resume)
     if resume and (run := finished(resume)):
         return run
-    config, images = open_data(config)
+    config, data = read_images(config)
     load_tensorflow()
-    data = prepare_images(images, config)
     config = replace(suit_images(config, data), output=None)
     set_seed(config.seed)
     model = suited_model(config, data)
@@ -72,34 +69,73 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Pat
 
 
 def train(
-    model: "keras.Model",
-    images: ImageSet,
+    model: "keras.Model | None" = None,
+    images: ImageSet | None = None,
     *,
-    phases: Sequence[Phase | dict[str, Any]] | None = None,
     output: str | Path | None = None,
-    resume: bool = False,
+    resume: bool | str | Path = False,
+    dry_run: bool = False,
     **options: Any,
-) -> Run:
-    """Train a model on images and write a run folder: the notebook's `tfvision train`.
+) -> Run | None:
+    """Train a model and write a run folder.
+
+    `train(data="eurosat.zip", backbone="mobilenet_v2")` builds the model from its options, as the command line does;
+    `train(model, images)` trains one that is there.
 
     Args:
         model: From `build_classifier` or `build_localizer`, or a functional Keras model with raw pixels in and
             probabilities out.
         images: From `open_images`, with boxes for a model that finds them.
-        phases: `Phase` objects or dictionaries with their fields; default by whether the backbone is pretrained.
         output: The run folder; default `runs/<data>-<backbone>-<time>`.
-        resume: Go on with the run in `output`, which was interrupted; with the same model, images and options.
-        **options: Other options of the command line: `seed=1`, `batch_size=32`, `augment={"rotation": 10}`. The seed
-            reaches all but the model's initial weights: for those call `keras.utils.set_random_seed` before building.
+        resume: The folder of a run to go on with, which was interrupted; True for the one in `output`. Options, data
+            and model must be the same.
+        dry_run: Check everything, run one batch, print the plan and write nothing.
+        **options: Options of the command line: `seed=1`, `batch_size=32`, `augment={"rotation": 10}`, and `phases`, a
+            list of `Phase` or of dictionaries with its fields. The seed reaches all but the initial weights of a model
+            that is given: for those call `keras.utils.set_random_seed` before building it.
 
     Returns:
-        The finished run.
+        The finished run; None for a dry run.
 
     Raises:
         UsageError: An unknown option (the nearest is named), an existing folder, a model with other outputs.
-        DataError: Unreadable images, a class with fewer than 3 images.
+        DataError: No such data, unreadable images, a class with fewer than 3 images.
         RunError: NaN loss, no memory, full disk.
     """
+    if (model is None) != (images is None):
+        raise UsageError("train takes a model and images, or neither and data=; got one of them alone")
+    if isinstance(model, (str, Path)):
+        raise UsageError(f"train takes a Keras model and images first, got the text {str(model)!r}; give data=")
+    if resume is True and output is None:
+        raise UsageError("resume=True needs output=, the folder of the run to go on with")
+    begun = None if resume is False else Path(output) if resume is True else Path(resume)
+    if output is not None:
+        options["output"] = str(output)
+    if model is None or images is None:
+        return train_from_config(from_dict(TrainConfig, options), dry_run=dry_run, resume=begun)
+    return _train_model(model, images, options, dry_run=dry_run, resume=begun)
+
+
+def _train_model(
+    model: "keras.Model", images: ImageSet, options: dict[str, Any], *, dry_run: bool, resume: Path | None
+) -> Run | None:
+    """Train a model that is there."""
+    config = _suited_options(model, images, options)
+    folder = output_folder(config, resume)
+    if resume and (run := finished(folder)):
+        return run
+    data = prepare_images(images, config)
+    set_seed(config.seed)
+    note = "the model came from Python: config.yaml repeats its training, not its architecture"
+    experiment = Experiment(model, replace(data, notes=(*data.notes, note)), replace(config, output=None))
+    if dry_run:
+        _dry_run(experiment, folder)
+        return None
+    return _train(experiment, folder, resume=resume is not None)
+
+
+def _suited_options(model: "keras.Model", images: ImageSet, options: dict[str, Any]) -> TrainConfig:
+    """Return the resolved options of a model that is there; what it was built with comes from itself."""
     from tfvision.models.classifier import is_pretrained, task_of
     from tfvision.models.freezing import unfreeze
     from tfvision.training.logistic import feature_model, has_linear_head
@@ -108,10 +144,7 @@ def train(
         raise UsageError(f"{built[0]}: the model is built already; give it to build_classifier, not to train")
     enlarged = [layer.output.shape[1] for layer in model.layers if layer.name == "enlarge"]
     values = {"data": images.source, "backbone": _name(model), "source": dict(images.columns), "task": task_of(model)}
-    values |= options
-    if phases is not None:
-        values["phases"] = [vars(phase) if isinstance(phase, Phase) else phase for phase in phases]
-    config = from_dict(TrainConfig, values)
+    config = from_dict(TrainConfig, values | options)
     pretrained, linear_head = is_pretrained(model), has_linear_head(model) and not has_boxes(config.task)
     if config.classifier:
         feature_model(model)  # refuses a head with hidden layers
@@ -126,17 +159,7 @@ def train(
     if config.train_batch_norm is not None:
         unfreeze(model, "all", batch_norm=config.train_batch_norm)
     _check_outputs(model, images, config.task)
-    config = replace(config, phases=resolve_views(config.phases, model, config), views=None)
-    if resume and output is None:
-        raise UsageError("resume=True needs output=, the folder of the run to go on with")
-    folder = output_folder(replace(config, output=str(output) if output else None), Path(output) if resume else None)
-    if resume and (run := finished(folder)):
-        return run
-    data = prepare_images(images, config)
-    set_seed(config.seed)
-    note = "the model came from Python: config.yaml repeats its training, not its architecture"
-    data = replace(data, notes=(*data.notes, note))
-    return _train(Experiment(model, data, config), folder, resume=resume)
+    return replace(config, phases=resolve_views(config.phases, model, config), views=None)
 
 
 def _name(model: "keras.Model") -> str:

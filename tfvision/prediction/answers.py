@@ -1,4 +1,4 @@
-"""Images predicted: without labels, with labels, and the boxes in them."""
+"""Answers: what a model says of images without labels, of labelled images, and the boxes it finds in them."""
 
 from dataclasses import replace
 

@@ -10,8 +10,8 @@ from tfvision.data.options import Source
 from tfvision.evaluation.box_predictions import BoxPredictions, write_box_predictions
 from tfvision.evaluation.parts import compute_part, describe_scores
 from tfvision.evaluation.predictions import Predictions, write_predictions
+from tfvision.prediction.answers import predict_labelled
 from tfvision.prediction.images import images_to_score
-from tfvision.prediction.predict import predict_labelled
 from tfvision.prediction.predictors import StoredModel, find_model
 from tfvision.prediction.tta import TtaPredictor, compare_tta, describe_gain, stored_views
 from tfvision.runs.folder import open_run

@@ -26,12 +26,12 @@ def images_to_score(model: StoredModel, data: str | None, source: Source) -> tup
         DataError: No such data, unreadable images, or a model that is no run where no data is given.
     """
     if data is not None:
-        return Path(data).name, read_images(data, model.facts, source, labelled=True)
+        return Path(data).name, read_given_images(data, model.facts, source, labelled=True)
     run = open_run(model.path)
     return run.scored_part, open_part(run, run.scored_part)
 
 
-def read_images(data: str, facts: ModelFacts, source: Source, *, labelled: bool) -> ImageSet:
+def read_given_images(data: str, facts: ModelFacts, source: Source, *, labelled: bool) -> ImageSet:
     """Open images for a model and look at each once.
 
     Args:

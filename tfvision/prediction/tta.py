@@ -17,7 +17,7 @@ from tfvision.errors import UsageError
 from tfvision.evaluation.paired import paired_differences
 from tfvision.evaluation.predictions import Predictions
 from tfvision.models.model_file import ModelFacts
-from tfvision.prediction.predict import predict_labelled
+from tfvision.prediction.answers import predict_labelled
 from tfvision.prediction.predictors import KerasPredictor, Predictor, StoredModel
 from tfvision.runs.folder import Run, open_run
 from tfvision.runs.names import MODEL

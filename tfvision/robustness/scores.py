@@ -13,11 +13,9 @@ from tfvision.errors import DataError
 from tfvision.evaluation.metrics import draw_weights
 from tfvision.evaluation.predictions import Predictions
 from tfvision.evaluation.scores import count_classes, count_scores, probability_scores
-from tfvision.plots.image_grid import plot_image_grid
-from tfvision.prediction.predict import predict_labelled
+from tfvision.prediction.answers import predict_labelled
 from tfvision.prediction.predictors import Predictor
 from tfvision.robustness.corruptions import CORRUPTIONS, SEVERITIES, blend
-from tfvision.robustness.plot import plot_corruptions
 from tfvision.system.files import to_csv, write_text
 from tfvision.system.terminal import console
 
@@ -34,6 +32,7 @@ class CorruptedScores:
         mean: Mean accuracy over all corruptions and severities.
         interval: Its 95 % interval, from resampling the images.
         count: Number of images.
+        written: Files that hold them.
     """
 
     clean: float
@@ -41,6 +40,7 @@ class CorruptedScores:
     mean: float
     interval: tuple[float, float]
     count: int
+    written: tuple[Path, ...] = ()
 
     def accuracies(self, name: str) -> list[float]:
         """The accuracy at each severity of a corruption."""
@@ -128,6 +128,9 @@ def write_corrupted(scores: CorruptedScores, images: ImageSet, table: Path, plot
     Raises:
         RunError: A file cannot be written.
     """
+    from tfvision.plots.image_grid import plot_image_grid  # with matplotlib
+    from tfvision.robustness.plot import plot_corruptions
+
     picture, samples = plots / f"{table.stem}.png", plots / f"{table.stem}_samples.png"
     write_text(table, to_csv(scores.rows))
     names = list(dict.fromkeys(str(row["corruption"]) for row in scores.rows))

@@ -32,6 +32,7 @@ SUPERVISED = "model_before.keras"  # the best model without pseudo-labels
 
 CANDIDATES = "candidates.csv"  # of a shallow classifier: what was tried, by validation
 
+CORRUPTIONS_TABLE = "corruptions.csv"
 COMPARISON = "comparison.csv"  # of several runs
 
 CHECKPOINTS = "checkpoints"

@@ -6,14 +6,12 @@ from typing import Any
 
 from tfvision.config.options import from_dict
 from tfvision.errors import UsageError
-from tfvision.models.backbones.table import backbone_facts
-from tfvision.models.weights import find_weights
+from tfvision.experiment.resolving import resolve_options
 from tfvision.search.settings import SECTION, SearchOptions, Stage
 from tfvision.search.space import Space, overlay, parse_space
 from tfvision.tasks import has_boxes
 from tfvision.training.config import TrainConfig, check_task
 from tfvision.training.options import Phase
-from tfvision.training.phases import resolve_phases
 
 # What changes the number that val_loss is: between two values of these it says nothing.
 _OF_THE_LOSS = ("loss", "focal_gamma", "label_smoothing", "box.loss", "box.beta", "box.weight")
@@ -61,15 +59,16 @@ class Search:
         Raises:
             UsageError: Phases, task, backbone or weights that cannot be.
         """
-        check_task(replace(config, monitor=self.options.objective or config.monitor))
         if any(phase.pseudo_labels for phase in config.phases or []):
             raise UsageError("phases: a search trains on labels alone; leave pseudo_labels to `train` on its best.yaml")
-        linear_head = not config.head.units and not has_boxes(config.task)
-        phases = resolve_phases(config, pretrained=config.weights != "none", linear_head=linear_head)
-        backbone_facts(config.backbone)
-        find_weights(config.backbone, config.weights)
-        phases = [_scaled(phase, self.options.epochs_scale * share) for phase in phases]
-        return replace(config, phases=phases, epochs=None, learning_rate=None, unfreeze=None, output=None)
+        if config.classifier:
+            raise UsageError(
+                "classifier: a search trains heads by epochs; compare classifiers with `train --classifier a,b`"
+            )
+        check_task(replace(config, monitor=self.options.objective or config.monitor))
+        config = resolve_options(config)
+        phases = [_scaled(phase, self.options.epochs_scale * share) for phase in config.phases or []]
+        return replace(config, phases=phases, output=None)
 
     def first_config(self) -> TrainConfig:
         """Return what trials have in common: the first configuration of the first stage."""

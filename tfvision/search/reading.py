@@ -1,46 +1,62 @@
-"""Options of a search from its file and its flags."""
+"""Options of a search: from its file or its folder, and what replaces them."""
 
-import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tfvision.config.flags import flags_to_dict
 from tfvision.config.options import merge
 from tfvision.config.recipes import find_recipe
 from tfvision.config.yaml import load_yaml
-from tfvision.errors import UsageError
+from tfvision.errors import DataError, UsageError
 from tfvision.search.plan import parse_search
-from tfvision.search.settings import SECTION, SearchOptions
-from tfvision.training.config import TrainConfig
+from tfvision.search.settings import SECTION
+
+SEARCH = "search.yaml"
 
 _PHASE_KEYS = ("epochs", "learning_rate", "unfreeze")
 
 
-def read_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the nested options of a search; a flag replaces a range, in the stages too.
+def read_options(config: str | Path | None, resume: Path | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the nested options of a search; what is given replaces a range, in the stages too.
+
+    Args:
+        config: A YAML file of options with ranges, or the name of a recipe.
+        resume: A search whose options are taken where there is no file.
+        given: Nested options that beat the file, those of training and the section `search`.
 
     Raises:
         UsageError: No file, or options that are wrong.
+        DataError: There is no search to go on with.
     """
-    if args.config:
-        in_file = load_yaml(find_recipe(args.config))
-    elif args.resume:
-        from tfvision.search.search import open_search
-
-        in_file = open_search(Path(args.resume))
+    if config:
+        in_file = load_yaml(find_recipe(str(config)))
+    elif resume:
+        in_file = open_search(resume)
     else:
         raise UsageError("search needs --config, a YAML file of options with ranges, or --resume")
-    given = {key for key in vars(args) if key in _PHASE_KEYS}
     both = [key for key in _PHASE_KEYS if in_file.get(key) is not None and key not in given]
     if in_file.get("phases") and both:
-        raise UsageError(f"{args.config or args.resume} gives phases and also {' or '.join(both)}; keep one of them")
-    fixed = flags_to_dict(TrainConfig, vars(args))
-    options = merge(merge(in_file, fixed), {SECTION: flags_to_dict(SearchOptions, vars(args))})
+        raise UsageError(f"{config or resume} gives phases and also {' or '.join(both)}; keep one of them")
+    options = merge(in_file, {SECTION: {}, **given})
+    fixed = _dotted({key: value for key, value in given.items() if key != SECTION})
     for stage in options[SECTION].get("stages") or []:
         if isinstance(stage, dict) and isinstance(stage.get("ranges"), dict):
-            stage["ranges"] = {key: value for key, value in stage["ranges"].items() if key not in _dotted(fixed)}
-    parse_search(options)  # what can be refused is refused before TensorFlow is loaded
+            stage["ranges"] = {key: value for key, value in stage["ranges"].items() if key not in fixed}
+    parse_search(options)
     return options
+
+
+def open_search(folder: Path) -> dict[str, Any]:
+    """Return the options of a search that was begun.
+
+    Raises:
+        DataError: The folder holds none.
+    """
+    path = folder / SEARCH
+    if not path.is_file():
+        state = "holds no search" if folder.is_dir() else "does not exist"
+        raise DataError(f"cannot resume {folder}: it {state}; expected a folder that `tfvision search` wrote")
+    return load_yaml(path)
 
 
 def _dotted(options: dict[str, Any], section: str = "") -> dict[str, Any]:

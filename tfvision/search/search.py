@@ -6,14 +6,14 @@ import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tfvision.config.yaml import dump_yaml, load_yaml
+from tfvision.config.yaml import dump_yaml
 from tfvision.data.splits.splits_file import describe_splits
-from tfvision.errors import DataError, RunError, UsageError, WriteError
+from tfvision.errors import RunError, UsageError, WriteError
 from tfvision.experiment.preparation import Prepared, read_images
+from tfvision.experiment.resolving import default_folder
 from tfvision.runs.folder import Run, create_run, refuse_existing, training_alone
 from tfvision.runs.names import ENVIRONMENT, SPLITS
 from tfvision.runs.resume import check_data
@@ -21,20 +21,44 @@ from tfvision.search.best_models import BestModels
 from tfvision.search.log import TrialLog
 from tfvision.search.messages import TrialLines, describe_search
 from tfvision.search.plan import Search, parse_search
-from tfvision.search.results import BEST, write_search_results
+from tfvision.search.reading import SEARCH, open_search, read_options
 from tfvision.search.settings import SECTION
 from tfvision.search.stages import SearchLoop, rank_trials
+from tfvision.system.device import load_tensorflow
 from tfvision.system.environment import describe_environment
 from tfvision.system.files import remove_leftovers, to_json
 from tfvision.system.terminal import console, duration, say_result
 from tfvision.training.config import TrainConfig
 
-SEARCH = "search.yaml"
 TRIALS = "trials"
 MODELS = "models"
 
 # What may change when a search goes on: where things lie, and how many trials it has.
 _FREE = ("data", "output", f"{SECTION}.trials")
+
+
+def search(
+    config: str | Path | None = None, *, resume: str | Path | None = None, dry_run: bool = False, **options: Any
+) -> Path | None:
+    """Search for the best options on the validation part, and write a search folder.
+
+    Args:
+        config: A YAML file of options with ranges, or the name of a recipe.
+        resume: The folder of a search to go on with, which has its options.
+        dry_run: Check everything, read the images and print the plan; write and train nothing.
+        **options: Options that replace those of the file, ranges included: `data="cells.zip"`,
+            `search={"trials": 20}`.
+
+    Returns:
+        The search folder; None for a dry run.
+
+    Raises:
+        UsageError: No range, one that is wrong, or options that do not go together.
+        DataError: No such data, unreadable images.
+        RunError: All trials of a stage failed, full disk.
+    """
+    folder = Path(resume) if resume else None
+    return search_from_options(read_options(config, folder, options), dry_run=dry_run, resume=folder)
 
 
 def search_from_options(
@@ -62,6 +86,7 @@ def search_from_options(
     else:
         folder = _output_folder(options)
     config, data = read_images(config)
+    load_tensorflow()
     search = replace(search, base=_with_rule(search.base, config))
     plan = describe_search(search, config, data, objective)
     console.print(plan)
@@ -78,20 +103,8 @@ def search_from_options(
     return folder
 
 
-def open_search(folder: Path) -> dict[str, Any]:
-    """Return the options of a search that was begun.
-
-    Raises:
-        DataError: The folder holds none.
-    """
-    path = folder / SEARCH
-    if not path.is_file():
-        state = "holds no search" if folder.is_dir() else "does not exist"
-        raise DataError(f"cannot resume {folder}: it {state}; expected a folder that `tfvision search` wrote")
-    return load_yaml(path)
-
-
 def _run(search: Search, folder: Path, config: TrainConfig, data: Prepared, objective: str) -> None:
+    from tfvision.search.results import BEST, write_search_results  # with matplotlib
     from tfvision.search.trials import TrialRunner, full_config
 
     start = time.monotonic()
@@ -170,10 +183,7 @@ def _with_rule(base: dict[str, Any], config: TrainConfig) -> dict[str, Any]:
 
 
 def _output_folder(options: Mapping[str, Any]) -> Path:
-    if options.get("output"):
-        folder = Path(options["output"])
-    else:
-        name = Path(str(options.get("data", "digits"))).name.split(".")[0] or "data"
-        folder = Path("runs") / f"{name}-search-{datetime.now():%Y%m%d-%H%M%S}"
+    data = str(options.get("data", TrainConfig.data))
+    folder = Path(options["output"]) if options.get("output") else default_folder(data, "search")
     refuse_existing(folder)
     return folder

@@ -14,18 +14,18 @@ _NAMES = re.compile(r"cpu|gpu(?::(\d+))?")
 _asked: list[str] = []  # the device of this process, until TensorFlow is loaded
 
 
-def use_device(name: str) -> None:
+def use_device(name: str | None) -> None:
     """Choose where TensorFlow computes, before it is loaded; it then sees no other device.
 
     Args:
-        name: `cpu`, `gpu` (the first one) or `gpu:1`.
+        name: `cpu`, `gpu` (the first one) or `gpu:1`; None for the first GPU if there is one, else the CPU.
 
     Raises:
         UsageError: Another word. Whether this machine has the GPU is seen when TensorFlow is loaded.
     """
-    if not _NAMES.fullmatch(name):
+    if name is not None and not _NAMES.fullmatch(name):
         raise UsageError(f"--device {name}: expected cpu, gpu or gpu:1")
-    _asked[:] = [name]
+    _asked[:] = [] if name is None else [name]
 
 
 def load_tensorflow() -> None:

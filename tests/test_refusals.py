@@ -1,0 +1,98 @@
+"""Mistakes that are refused at once: with one line, the right exit status, and before TensorFlow is loaded."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# What is typed, the exit status, and what the line names.
+MISTAKES = (
+    ("train --data nosuch", 3, "no such data: nosuch"),
+    ("train --data colour", 3, "did you mean colours"),
+    ("train --data colours --backbone mobilenet_v9", 2, "did you mean mobilenet_v"),
+    ("train --data colours --weights nosuch.h5", 2, "nosuch.h5"),
+    ("train --data colours --classifier forest", 2, "unknown classifier 'forest'"),
+    ("train --data colours --epoch 3", 2, "did you mean --epochs"),
+    ("train --data colours --split.test 1.5", 2, "test"),
+    ("train --data colours --split.validation 0.6 --split.test 0.6", 2, "sum"),
+    ("train --data colours --split.file nosuch.csv", 3, "nosuch.csv"),
+    ("train --data colours --output there", 2, "there exists already"),
+    ("train --data colours --positive-class purple", 2, "unknown positive class 'purple'"),
+    ("train --data colours --label-column species", 3, "species"),
+    ("train --data colours --device tpu", 2, "--device tpu"),
+    ("train --data colours --task localize", 3, "boxes"),
+    ("train --data colours --monitor val_iou", 2, "val_iou"),
+    ("train --config nosuch", 2, "'nosuch'"),
+    ("train --resume runs/nosuch", 3, "runs/nosuch"),
+    ("predict runs/nosuch x.jpg", 3, "runs/nosuch does not exist"),
+    ("predict RUN nosuch.jpg", 3, "nosuch.jpg"),
+    ("predict RUN colours --draw boxes", 2, "--draw"),
+    ("predict RUN colours --tta 9999", 2, "--tta 9999"),
+    ("evaluate runs/nosuch", 3, "runs/nosuch"),
+    ("evaluate RUN --data nosuch", 3, "nosuch"),
+    ("evaluate RUN --corrupt fog", 2, "unknown corruption 'fog'"),
+    ("evaluate RUN --data other", 3, "purple"),
+    ("compare RUN runs/nosuch", 3, "runs/nosuch"),
+    ("threshold runs/nosuch", 3, "runs/nosuch"),
+    ("threshold RUN --objective kappa", 2, "objective"),
+    ("calibrate runs/nosuch", 3, "runs/nosuch"),
+    ("export runs/nosuch", 3, "runs/nosuch"),
+    ("export RUN --data nosuch", 3, "nosuch"),
+    ("pseudo-label runs/nosuch", 3, "runs/nosuch"),
+    ("pseudo-label RUN --data nosuch", 3, "nosuch"),
+    ("crossval --data nosuch", 3, "nosuch"),
+    ("crossval --data colours --folds 1", 2, "--folds 1"),
+    ("crossval --data colours --backbone vgg16,vgg61 --weights none", 2, "did you mean"),
+    ("search --config head_search --data nosuch --weights none", 3, "nosuch"),
+    ("search --config nosuch", 2, "nosuch"),
+    ("audit --data nosuch", 3, "nosuch"),
+    ("audit --data colours --output there", 2, "there exists already"),
+    ("audit --data colours --backbone mobilenet_v9", 2, "mobilenet_v9"),
+)
+SCRIPT = """
+import contextlib, io, json, sys
+from tfvision.cli import main
+for arguments in json.load(sys.stdin):
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        status = main(arguments)
+    heavy = sorted({"tensorflow", "keras", "sklearn", "matplotlib"} & sys.modules.keys())
+    print("ANSWER" + json.dumps([status, said.getvalue(), heavy]))
+"""
+
+
+@pytest.fixture(scope="module")
+def answers(
+    tmp_path_factory: pytest.TempPathFactory, colours: Path, small_run: Path
+) -> dict[str, tuple[int, str, list[str]]]:
+    """What one fresh process says to all of them, and which heavy libraries it has loaded by then."""
+    folder = tmp_path_factory.mktemp("mistakes")
+    (folder / "there").mkdir()
+    (folder / "colours").symlink_to(colours)
+    for name in ("blue", "purple"):
+        (folder / "other" / name).mkdir(parents=True)
+        (folder / "other" / name / "1.png").symlink_to(next((colours / "blue").glob("*.png")))
+    typed = [shlex.split(line.replace("RUN", str(small_run))) for line, _, _ in MISTAKES]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], input=json.dumps(typed), capture_output=True, text=True, cwd=folder, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line[6:]) for line in done.stdout.splitlines() if line.startswith("ANSWER")]
+    return {line: answer for (line, _, _), answer in zip(MISTAKES, found, strict=True)}
+
+
+@pytest.mark.parametrize(("line", "status", "named"), MISTAKES)
+def test_a_mistake_is_refused_in_one_line_without_tensorflow(
+    answers: dict[str, tuple[int, str, list[str]]], line: str, status: int, named: str
+) -> None:
+    found, said, heavy = answers[line]
+    assert (found, heavy) == (status, []), said
+    assert named in said and said.count("\n") == 1 and said.startswith("tfvision: ")
+
+
+def test_there_are_mistakes_of_every_verb() -> None:
+    verbs = {line.split()[0] for line, _, _ in MISTAKES}
+    assert len(MISTAKES) >= 12 and len(verbs) >= 11

@@ -1,0 +1,79 @@
+"""A SavedModel written, checked against its model, and only then published."""
+
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.images.scan import scan
+from tfvision.data.sources.open import open_images
+from tfvision.errors import DataError
+from tfvision.export.check import Agreement, check_saved_model
+from tfvision.export.savedmodel import publish, write_saved_model
+from tfvision.models.decision import Decision
+from tfvision.models.heads.shallow_heads import is_stepped
+from tfvision.prediction.predictors import KerasPredictor
+from tfvision.runs.folder import Run
+from tfvision.tasks import has_boxes
+
+_COMPARED = 400  # images: enough that one disagreement of serve_bytes is no failure
+_DECODED = 512 * 2**20  # bytes of their pixels, which travel through the temporary folder
+
+
+def export_run(run: Run, output: Path, *, data: str | None = None) -> tuple[Path, Agreement]:
+    """Export a run as `output/<version>/` and compare it with its model on real images.
+
+    Args:
+        run: A run with a model.
+        output: `saved_models/<name>`.
+        data: Images to compare on; default the test images of the run.
+
+    Returns:
+        The folder of the new version, and how well it agrees.
+
+    Raises:
+        DataError: There are no images to compare on.
+        RunError: Model and SavedModel disagree, or the disk is full; nothing is left behind.
+    """
+    model, facts = run.model(), run.facts
+    found = scan(_images(run, data), on_bad="fail" if data else "skip", frames=has_boxes(facts.task))
+    images = found.images.select(_fitting(found.sizes))
+    with keras.device("cpu:0"):
+        expected = KerasPredictor(model, facts).outputs(images)
+    temporary = write_saved_model(model, facts, output)
+    try:
+        decision = facts.decision or Decision()
+        agreement = check_saved_model(temporary, images, expected, decision, stepped=is_stepped(model))
+        return publish(temporary, output), agreement
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _images(run: Run, data: str | None) -> ImageSet:
+    """Return some images spread over the given data, or over the run's own: of the test part as long as there are any."""
+    if data:
+        images = open_images(data, labelled=False)
+        return images.select(_spread(np.arange(len(images)), _COMPARED))
+    try:
+        images = open_images(run.config.data, **run.config.source.columns(), boxes=has_boxes(run.config.task))
+    except DataError as error:
+        raise DataError(f"{error} (to compare on other images than the run's own, give them with --data)") from None
+    parts = run.parts
+    test = np.array([i for i, name in enumerate(images.ids) if parts.get(name) == "test"], int)
+    others = np.array([i for i, name in enumerate(images.ids) if parts.get(name) in ("train", "validation")], int)
+    test = _spread(test, _COMPARED)
+    return images.select(np.concatenate([test, _spread(others, _COMPARED - len(test))]))
+
+
+def _fitting(sizes: np.ndarray) -> np.ndarray:
+    """Return the indexes of as many images, spread over all, as decode to `_DECODED` bytes; at least one."""
+    pixels, every = 3 * sizes.prod(axis=1), np.arange(len(sizes))
+    chosen = (_spread(every, count) for count in range(len(sizes), 1, -1))
+    return next((indexes for indexes in chosen if pixels[indexes].sum() <= _DECODED), every[[pixels.argmin()]])
+
+
+def _spread(indexes: np.ndarray, count: int) -> np.ndarray:
+    places = np.linspace(0, len(indexes) - 1, min(count, len(indexes)))
+    return indexes[np.unique(places.astype(int))]

@@ -1,0 +1,73 @@
+"""What `tfvision predict` does: images in, what a model says of each out."""
+
+from pathlib import Path
+from typing import Any
+
+from tfvision.config.options import from_dict
+from tfvision.data.options import Source
+from tfvision.errors import UsageError
+from tfvision.evaluation.box_predictions import BoxPredictions, write_box_predictions
+from tfvision.evaluation.predictions import Predictions, write_unlabelled
+from tfvision.prediction.answers import predict_boxes, predict_images
+from tfvision.prediction.images import read_given_images
+from tfvision.prediction.predictors import find_model
+from tfvision.prediction.tta import TtaPredictor, stored_views
+from tfvision.system.terminal import console
+from tfvision.tasks import has_boxes
+
+
+def predict(
+    model: str | Path,
+    images: str | Path,
+    *,
+    output: str | Path | None = None,
+    draw: str | Path | None = None,
+    tta: str | int | None = None,
+    **source: Any,
+) -> Predictions | BoxPredictions:
+    """Predict the class of images, or the box in them, with a run or a SavedModel.
+
+    Args:
+        model: A run folder, a `.keras` file of a run, or a SavedModel.
+        images: An image, a folder or .zip of images, a CSV that names them, or arrays; labels are not looked at.
+        output: A CSV file for id, predicted and `p_<class>`, or the box.
+        draw: A folder for the images with their boxes.
+        tta: Test-time augmentation: `flips` that training used, or so many draws of its augmentation.
+        **source: How the images are read: `file_column`, `pixel_rule`, `on_bad`, as the flags of the command line.
+
+    Returns:
+        What the model said of each image.
+
+    Raises:
+        UsageError: An unknown option; boxes to draw of a model that finds none; see `views_of`.
+        DataError: No such model or images.
+        RunError: A file cannot be written.
+    """
+    options = from_dict(Source, source)
+    stored = find_model(model)
+    boxed = has_boxes(stored.facts.task)
+    if draw is not None and not boxed:
+        raise UsageError(f"--draw draws boxes, and {model} finds none; leave it out")
+    views = None if tta is None else stored_views(stored, str(tta))
+    opened = read_given_images(str(images), stored.facts, options, labelled=False)
+    predictor = stored.load()
+    if views is not None:
+        predictor = TtaPredictor(predictor, views)
+        console.print(f"mean of {len(views)} views of each image")
+    found = predict_boxes(predictor, opened) if boxed else predict_images(predictor, opened)
+    if isinstance(found, BoxPredictions) and draw is not None:
+        from tfvision.plots.box_drawing import draw_predictions  # with matplotlib
+
+        draw_predictions(found, opened, Path(draw))
+        console.print(f"{len(found):,} images with their boxes: {draw}")
+    if output is not None:
+        _write(output, found)
+        console.print(f"{len(found):,} predictions: {output}")
+    return found
+
+
+def _write(path: str | Path, found: Predictions | BoxPredictions) -> None:
+    if isinstance(found, BoxPredictions):
+        write_box_predictions(path, found)
+    else:
+        write_unlabelled(path, found)

@@ -1,0 +1,63 @@
+"""What `tfvision evaluate --corrupt` does: a model scored on images that get worse."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tfvision.config.options import from_dict
+from tfvision.data.options import Source
+from tfvision.errors import UsageError
+from tfvision.prediction.images import images_to_score
+from tfvision.prediction.predictors import find_model
+from tfvision.robustness.corruptions import parse_corruptions
+from tfvision.robustness.scores import CorruptedScores, score_corrupted, write_corrupted
+from tfvision.runs.names import CORRUPTIONS_TABLE, PLOTS
+from tfvision.system.files import write_json
+from tfvision.tasks import has_boxes
+
+
+def evaluate_corrupted(
+    model: str | Path,
+    data: str | Path | None = None,
+    corrupt: str = "all",
+    *,
+    seed: int = 0,
+    output: str | Path | None = None,
+    **source: Any,
+) -> CorruptedScores:
+    """Score a run or a SavedModel on images under corruption, in five severities each.
+
+    Of a run's own test part, table and curves go into the run and its report; of other data they go beside `output`,
+    and are not written without one.
+
+    Args:
+        model: A run folder, a `.keras` file of a run, or a SavedModel that tells classes.
+        data: Labelled images, see `open_images`; None for the run's own test part.
+        corrupt: `all`, or some of the corruptions, such as `noise,blur`.
+        seed: Of what is drawn for each image.
+        output: A JSON file for the scores; a table and curves are written beside it.
+        **source: How the data is read, as the flags of the command line.
+
+    Raises:
+        UsageError: An unknown corruption or option, or a model that finds boxes.
+        DataError: No such model or data, or classes that the model does not know.
+        RunError: A file cannot be written.
+    """
+    options, names = from_dict(Source, source), parse_corruptions(corrupt)
+    stored = find_model(model)
+    if has_boxes(stored.facts.task):
+        raise UsageError("--corrupt scores classes, and this model finds boxes; leave it out")
+    _, images = images_to_score(stored, None if data is None else str(data), options)
+    scores = score_corrupted(stored.load(), images, names, seed=seed)
+    if output is not None:
+        write_json(output, scores.to_dict())
+        table = Path(output).with_suffix(".csv")
+        written = write_corrupted(scores, images, table, table.parent, seed=seed)
+    elif data is None:
+        from tfvision.report.page import write_report
+
+        table, plots = stored.path / CORRUPTIONS_TABLE, stored.path / PLOTS
+        written = [*write_corrupted(scores, images, table, plots, seed=seed), write_report(stored.path)]
+    else:
+        written = []
+    return replace(scores, written=tuple(written))
