@@ -185,7 +185,6 @@ def test_rand_augment_by_keras_is_repeatable(images, monkeypatch):
 
 
 def test_rand_augment_by_keras_cv(images):
-    pytest.importorskip("keras_cv")
     layer = Augmentation(rand_magnitude=0.5, rand_operations=3, engine="keras_cv", horizontal_flip=False)
     options = dict(resize=Resize(16, 16), batch_size=22, seed=3, epochs=1)
     ((pixels, labels),) = collect(training_batches(images, augmentation=layer, **options).dataset)
@@ -214,7 +213,7 @@ def test_engines_say_what_they_lack(images, monkeypatch):
     assert engine_note(rand["opencv"]) is None and engine_note(Augmentation(engine="keras_cv")) is None
     assert "cannot be repeated" in engine_note(rand["keras_cv"]) and "slow" in engine_note(rand["keras"])
     monkeypatch.setitem(sys.modules, "keras_cv", None)
-    with pytest.raises(UsageError, match=r"pip install 'tfvision\[keras_cv\]'"):
+    with pytest.raises(UsageError, match=r"pip install 'keras-cv>=0\.9'"):
         training_batches(images, resize=Resize(8, 8), batch_size=4, seed=0, epochs=1, augmentation=rand["keras_cv"])
 
 

@@ -86,7 +86,7 @@ def check_engine(augmentation: Augmentation, channels: int, *, boxes: bool = Fal
     if found is None:
         raise UsageError(
             "augment.engine keras_cv: keras-cv is not installed; "
-            "run `pip install 'tfvision[keras_cv]'`, or leave the engine at opencv"
+            "run `pip install 'keras-cv>=0.9'`, or leave the engine at opencv"
         )
     if channels == 1:
         raise UsageError(
