@@ -27,7 +27,7 @@ class Score:
             longest to resample; or `boxes`.
         lower_is_better: Whether less is better.
         brief: Whether it is one of the few that stand for all: in comparisons of runs and of shallow classifiers, for
-            test-time augmentation, pseudo-labels and corruptions.
+            test-time augmentation, pseudo-labels and corruptions. It is compared too, and any number of classes has it.
         folds: Whether cross-validations show it.
         compared: Its place among the scores that are compared between two answers; None where it is not.
     """
