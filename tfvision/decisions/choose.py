@@ -8,6 +8,7 @@ from tfvision.decisions.thresholds import choose_offsets
 from tfvision.errors import DataError, UsageError
 from tfvision.evaluation.paired import Difference, paired_differences
 from tfvision.evaluation.predictions import Predictions, read_predictions
+from tfvision.evaluation.score_names import compared_scores
 from tfvision.evaluation.temperature import fit_temperature
 from tfvision.models.decision import Decision
 from tfvision.models.model_file import replace_facts
@@ -19,15 +20,6 @@ from tfvision.system.files import read_json, write_json
 from tfvision.tasks import has_boxes
 
 CALIBRATION = "calibration_after.png"
-_NAMES = {
-    "f1": "F1 of {positive}",
-    "f1_macro": "macro-F1",
-    "precision": "precision of {positive}",
-    "recall": "recall of {positive}",
-    "log_loss": "log loss",
-    "brier": "Brier score",
-    "expected_calibration_error": "calibration error",
-}
 
 
 def choose_threshold(run: Run, objective: str) -> Decision:
@@ -91,11 +83,6 @@ def describe_decision(run: Run, decision: Decision) -> str:
     return "\n".join(lines)
 
 
-def score_name(key: str, class_names: tuple[str, ...]) -> str:
-    """Return a score's name as a person reads it."""
-    return _NAMES.get(key, key.replace("_", " ")).format(positive=class_names[-1])
-
-
 def _validation(run: Run) -> Predictions:
     """Return what the model itself says of the labelled validation images."""
     _ = run.metrics  # says how to finish a run that is not
@@ -147,9 +134,11 @@ def _score_lines(part: str, stored: dict[str, Any], class_names: tuple[str, ...]
     """Return a line for each score that changed, and one for those that did not."""
     lines = [f"{part}, {stored['n']:,} images, as trained -> now (difference with its 95 % interval)"]
     unchanged = []
-    for key, values in stored["scores"].items():
-        difference = Difference(values["first"], values["second"], *values["ci95"])
-        name = score_name(key, class_names)
+    for score in compared_scores():
+        if score.name not in stored["scores"]:
+            continue
+        difference = Difference.from_dict(stored["scores"][score.name])
+        name = score.label(class_names[-1])
         if difference.is_none:
             unchanged.append(f"{name} {difference.first:.4f}")
         else:
