@@ -8,6 +8,8 @@ from tfvision.version import __version__
 if TYPE_CHECKING:
     from tfvision.data.sources.arrays import images_from_arrays as images_from_arrays
     from tfvision.data.sources.open import open_images as open_images
+    from tfvision.decisions.choose import calibrate as calibrate
+    from tfvision.decisions.choose import threshold as threshold
     from tfvision.experiment.train import train as train
     from tfvision.models.backbones.table import BACKBONES as BACKBONES
     from tfvision.models.classifier import build_classifier as build_classifier
@@ -25,11 +27,13 @@ _PUBLIC = {
     "Phase": "tfvision.training.options",
     "build_classifier": "tfvision.models.classifier",
     "build_localizer": "tfvision.models.classifier",
+    "calibrate": "tfvision.decisions.choose",
     "count_parameters": "tfvision.models.freezing",
     "images_from_arrays": "tfvision.data.sources.arrays",
     "load_predictor": "tfvision.prediction.predictors",
     "open_images": "tfvision.data.sources.open",
     "open_run": "tfvision.runs.folder",
+    "threshold": "tfvision.decisions.choose",
     "train": "tfvision.experiment.train",
     "unfreeze": "tfvision.models.freezing",
 }
