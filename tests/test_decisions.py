@@ -13,7 +13,7 @@ from conftest import small_config
 
 from tfvision.cli import main
 from tfvision.data.sources.open import open_images
-from tfvision.decisions.choose import choose_temperature, choose_threshold
+from tfvision.decisions.choose import calibrate, threshold
 from tfvision.decisions.objectives import Objective, parse_objective
 from tfvision.decisions.thresholds import _objective_along, _search, choose_offsets
 from tfvision.errors import RunError, UsageError
@@ -147,9 +147,9 @@ def test_precision_takes_the_highest_recall_that_reaches_it() -> None:
     p = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.5, 0.1])
     labels = np.array([1, 1, 0, 1, 1, 0, 0])  # precision at each: 1, 1, 2/3, 3/4, then two at once 4/6, 4/7
     probabilities = np.stack([1 - p, p], axis=1)
-    for wanted, threshold in ((0.7, 0.55), (0.99, 0.75), (0.6, 0.25)):
+    for wanted, reached in ((0.7, 0.55), (0.99, 0.75), (0.6, 0.25)):
         offsets = choose_offsets(probabilities, labels, parse_objective(f"precision={wanted}", 2), 0)
-        low, high = threshold - 0.06, threshold + 0.06
+        low, high = reached - 0.06, reached + 0.06
         assert low < Decision(offsets=offsets).threshold < high
     with pytest.raises(RunError, match=r"no threshold reaches a precision of 0\.9 .* 0\.429 is the highest"):
         choose_offsets(probabilities, 1 - labels, parse_objective("precision=0.9", 2), 0)
@@ -312,7 +312,7 @@ def test_the_choice_is_stored_scored_and_taken_back(copied, capsys: pytest.Captu
 def test_only_validation_decides(copied) -> None:
     """Other test labels, another test score: the same choice."""
     folder = copied("two")
-    first = choose_threshold(open_run(folder), "f1_macro"), choose_temperature(open_run(folder))
+    first = threshold(folder, "f1_macro").facts.decision, calibrate(folder).facts.decision
     lines = (folder / "predictions.csv").read_text().splitlines()
     swapped = {"green": "red", "red": "green"}
     cells = [line.split(",") for line in lines]
@@ -320,7 +320,20 @@ def test_only_validation_decides(copied) -> None:
     (folder / "predictions.csv").write_text("\n".join([lines[0], *map(",".join, changed)]) + "\n")
     main(["threshold", str(folder), "--objective", "none"])
     main(["calibrate", str(folder), "--off"])
-    assert (choose_threshold(open_run(folder), "f1_macro"), choose_temperature(open_run(folder))) == first
+    assert (threshold(folder, "f1_macro").facts.decision, calibrate(folder).facts.decision) == first
+
+
+def test_a_decision_is_of_a_new_run_and_builds_on_the_last_one(copied) -> None:
+    run = open_run(copied("two"))
+    assert run.facts.decision is None
+    chosen = threshold(run, "f1")
+    assert run.facts.decision is None and chosen is not run
+    assert chosen.facts == open_run(run.folder).facts and chosen.facts.decision.objective == "f1"
+    both = calibrate(run)  # of before the threshold, which is kept all the same
+    assert both.facts.decision.objective == "f1" and both.facts.decision.temperature != 1
+    assert np.array_equal(both.predictions.predicted, chosen.predictions.predicted)
+    assert calibrate(str(run.folder), off=True).facts.decision.temperature == 1
+    assert threshold(both, "none").facts.decision is None
 
 
 def test_older_model_files_have_no_decision(small_run: Path) -> None:

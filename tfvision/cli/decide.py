@@ -23,11 +23,9 @@ def add_threshold(verbs: Any) -> None:
 
 def threshold(args: argparse.Namespace) -> None:
     """Choose on validation when an image is of a class, and store it in a run."""
-    from tfvision.decisions.choose import choose_threshold, describe_decision
-    from tfvision.runs.folder import open_run
+    from tfvision.decisions import choose
 
-    run = open_run(args.run)
-    say_result(describe_decision(run, choose_threshold(run, args.objective)))
+    say_result(choose.describe_decision(choose.threshold(args.run, args.objective)))
 
 
 def add_calibrate(verbs: Any) -> None:
@@ -40,8 +38,6 @@ def add_calibrate(verbs: Any) -> None:
 
 def calibrate(args: argparse.Namespace) -> None:
     """Make the probabilities of a run mean what they say, by a temperature fitted on validation."""
-    from tfvision.decisions.choose import choose_temperature, describe_decision
-    from tfvision.runs.folder import open_run
+    from tfvision.decisions import choose
 
-    run = open_run(args.run)
-    say_result(describe_decision(run, choose_temperature(run, off=args.off)))
+    say_result(choose.describe_decision(choose.calibrate(args.run, off=args.off)))

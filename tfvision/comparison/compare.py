@@ -11,12 +11,10 @@ from tfvision.comparison.plot import plot_differences
 from tfvision.errors import DataError, UsageError, listing
 from tfvision.evaluation.paired import Difference, paired_differences
 from tfvision.evaluation.predictions import Predictions, read_predictions
+from tfvision.evaluation.score_names import brief_scores, direction
 from tfvision.runs.folder import open_run
 from tfvision.system.files import replacing
 from tfvision.tasks import has_boxes
-
-SCORES = {"accuracy": "accuracy", "f1_macro": "macro-F1", "log_loss": "log loss"}
-LOWER_IS_BETTER = ("log_loss",)
 
 
 @dataclass(frozen=True)
@@ -118,14 +116,13 @@ def describe_comparison(baseline: str, found: Mapping[str, Mapping[str, Differen
     width = max(map(len, [baseline, *found]))
     first = next(iter(found.values()))
     lines = []
-    for score, name in SCORES.items():
-        lower = score in LOWER_IS_BETTER
-        lines.append(f"{name} ({'lower' if lower else 'higher'} is better)")
-        lines.append(f"  {baseline:<{width}}  {first[score].first:.4f}")
+    for score in brief_scores():
+        lines.append(f"{score.label()} ({direction(score.name)})")
+        lines.append(f"  {baseline:<{width}}  {first[score.name].first:.4f}")
         for run, scores in found.items():
-            one = scores[score]
+            one = scores[score.name]
             interval = f"{one.value:+.4f} [{one.low:+.4f}, {one.high:+.4f}]"
-            lines.append(f"  {run:<{width}}  {one.second:.4f}  {interval}  {_verdict(one, lower_is_better=lower)}")
+            lines.append(f"  {run:<{width}}  {one.second:.4f}  {interval}  {one.verdict(score.name)}")
     lines.append("difference to the first run with its 95 % interval, from resampling the same test images for both")
     if len(found) > 2:
         lines.append("each interval is of its pair alone: of twenty, one misses by luck")
@@ -146,16 +143,8 @@ def write_comparison(folder: Path | str, baseline: str, found: Mapping[str, Mapp
             for score, one in scores.items():
                 values = (one.second, one.first, one.value, one.low, one.high)
                 writer.writerow([name, baseline, score, *(f"{value:.6g}" for value in values)])
-    shown = {name: {SCORES[score]: scores[score] for score in SCORES} for name, scores in found.items()}
-    lower = [SCORES[score] for score in LOWER_IS_BETTER]
-    plot_differences(shown, picture, title=f"Difference to {baseline}, 95 % interval", lower_is_better=lower)
+    plot_differences(found, picture, title=f"Difference to {baseline}, 95 % interval")
     return [table, picture]
-
-
-def _verdict(one: Difference, *, lower_is_better: bool) -> str:
-    if not one.is_clear:
-        return "the same" if one.is_none else "not clear"
-    return "better" if (one.value < 0) == lower_is_better else "worse"
 
 
 def _on_same_images(answers: Sequence[Answers], *, common: bool) -> list[Answers]:

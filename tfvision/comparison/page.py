@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tfvision.evaluation.score_names import SCORES, brief_scores, column_of, goodness
 from tfvision.report.folder import RunFiles, read_run_files
 from tfvision.report.template import page_template
 from tfvision.report.words import long_duration, percent, plain
@@ -13,14 +14,6 @@ from tfvision.runs.names import COMPARISON, REPORT
 from tfvision.system.files import to_csv, write_text
 from tfvision.version import __version__
 
-# What each monitored score is called in metrics.json, the names in order of preference, and whether less is better.
-_MONITORS = {
-    "val_loss": (("log_loss",), True),
-    "val_accuracy": (("accuracy",), False),
-    "val_f1": (("f1", "f1_macro"), False),
-}
-_WORDS = {"val_loss": "log loss", "val_accuracy": "accuracy", "val_f1": "F1"}
-_SCORES = ("accuracy", "f1_macro", "log_loss")
 _PARTS = ("validation", "test")
 
 
@@ -42,10 +35,9 @@ def write_comparison_page(folder: Path, runs: Sequence[Run], monitor: str) -> st
 
 
 def _goodness(run: Run, monitor: str) -> float:
-    names, less = _MONITORS[monitor]
     scores = run.metrics["validation"]
-    value = next(scores[name] for name in names if scores.get(name) is not None)
-    return -value if less else value
+    name = next(name for name in column_of(monitor).scores if scores.get(name) is not None)
+    return goodness(name, scores[name])
 
 
 def _row(run: Run, best: str) -> dict[str, Any]:
@@ -53,7 +45,7 @@ def _row(run: Run, best: str) -> dict[str, Any]:
     row: dict[str, Any] = {"run": run.folder.name, "best": int(run.folder.name == best)}
     for part in _PARTS:
         scores = run.metrics.get(part)
-        for name in _SCORES if scores else ():
+        for name in _brief_names() if scores else ():
             low, high = scores["ci95"][name] or ("", "")
             row |= {f"{part}_{name}": scores[name], f"{part}_{name}_low": low, f"{part}_{name}_high": high}
     return row
@@ -68,7 +60,8 @@ def _render(folder: Path, runs: Sequence[Run], best: str, monitor: str) -> str:
         parts=[(part, files[0].metrics[part]["n"]) for part in parts],
         rows=[_shown(one, parts, best) for one in files],
         best=_shown(next(one for one in files if one.folder.name == best), parts, best),
-        monitor=_WORDS[monitor],
+        scores=[score.title() for score in brief_scores()],
+        monitor=SCORES[column_of(monitor).scores[0]].label(),
         headline=parts[-1],
         run=folder.as_posix(),
         best_run=shlex.quote((folder / best).as_posix()),
@@ -86,12 +79,16 @@ def _shown(files: RunFiles, parts: Sequence[str], best: str) -> dict[str, Any]:
         "chosen": next(
             (line.split(" ", 1)[1].strip() for line in files.summary.splitlines() if line.startswith("chosen ")), ""
         ),
-        "cells": [_cell(files.metrics[part], name) for part in parts for name in _SCORES],
+        "cells": [_cell(files.metrics[part], name) for part in parts for name in _brief_names()],
         "time": long_duration(float(files.environment.get("seconds") or 0)),
         "confusion": files.plots.get("confusion_matrix"),
         "accuracy": percent(scores["accuracy"]),
         "interval": f"{percent(low)} to {percent(high)}",
     }
+
+
+def _brief_names() -> list[str]:
+    return [score.name for score in brief_scores()]
 
 
 def _cell(scores: dict[str, Any], name: str) -> tuple[str, str]:

@@ -1,46 +1,38 @@
 """Differences between runs: a panel a score, a row a run, the interval against zero."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from matplotlib.axes import Axes
 
 from tfvision.evaluation.paired import Difference
+from tfvision.evaluation.score_names import Score, brief_scores, direction
 from tfvision.plots.figure import FAINT, INK, MARK, VALIDATION, new_figure, save, set_title, shorten
 
 _WORSE = "#D55E00"
 
 
-def plot_differences(
-    rows: Mapping[str, Mapping[str, Difference]],
-    path: Path | str,
-    *,
-    title: str,
-    lower_is_better: Collection[str] = (),
-) -> None:
+def plot_differences(rows: Mapping[str, Mapping[str, Difference]], path: Path | str, *, title: str) -> None:
     """Draw differences with their intervals: green is better, red worse, blue could be either.
 
     Args:
-        rows: Differences by score, by the name of a row; each row has the same scores.
+        rows: Differences by name of the score, by the name of a row; the few scores that stand for all are drawn.
         path: The PNG file to write.
         title: Of the figure.
-        lower_is_better: The scores of which less is better.
     """
-    scores = list(next(iter(rows.values())))
+    scores = brief_scores()
     height = 0.8 + 0.34 * len(rows)
     figure, axes = new_figure(8, 0.5 + height * len(scores), len(scores), share_x=False)
     for score, one in zip(scores, axes, strict=True):
-        better_below = score in lower_is_better
-        _draw_score(one, {name: row[score] for name, row in rows.items()}, better_below=better_below)
-        one.set_xlabel(f"{score} ({'lower' if better_below else 'higher'} is better)")
+        _draw_score(one, {name: row[score.name] for name, row in rows.items()}, score)
+        one.set_xlabel(f"{score.label()} ({direction(score.name)})")
     set_title(axes[0], title, 80)
     save(figure, path)
 
 
-def _draw_score(axes: Axes, rows: Mapping[str, Difference], *, better_below: bool) -> None:
+def _draw_score(axes: Axes, rows: Mapping[str, Difference], score: Score) -> None:
     for place, one in enumerate(rows.values()):
-        better = (one.value < 0) == better_below
-        colour = VALIDATION if not one.is_clear else MARK if better else _WORSE
+        colour = {"better": MARK, "worse": _WORSE}.get(one.verdict(score.name), VALIDATION)
         axes.plot([one.low, one.high], [place, place], color=colour, linewidth=3, alpha=0.45, solid_capstyle="butt")
         axes.plot(one.value, place, "o", color=colour, markersize=7)
         axes.text(

@@ -13,7 +13,7 @@ from typing import Any
 from tfvision.audit.options import AuditConfig
 from tfvision.config.options import from_dict
 from tfvision.config.yaml import load_yaml
-from tfvision.crossval.scores import SCORES, FoldScores, Spread
+from tfvision.crossval.scores import FoldScores, Spread
 from tfvision.data.splits.split import HELD_OUT
 from tfvision.ensembles.voting import vote
 from tfvision.errors import UsageError
@@ -137,9 +137,9 @@ def describe_folds(found: Sequence[FoldScores]) -> str:
 
 def _describe_votes(found: FoldScores) -> list[str]:
     count = next(iter(found.votes.values()))["n"]
-    rows = [("one model", "  ".join(f"{name} {found.spread_alone(key)}" for key, name in SCORES.items()))]
+    rows = [("one model", "  ".join(f"{name} {found.spread_alone(key)}" for key, name in found.names.items()))]
     rows += [
-        (f"{kind} vote", "  ".join(f"{name} {scores[key]:.4f}" for key, name in SCORES.items()))
+        (f"{kind} vote", "  ".join(f"{name} {scores[key]:.4f}" for key, name in found.names.items()))
         for kind, scores in found.votes.items()
     ]
     head = f"{found.backbone} on {count:,} images held out of all folds"

@@ -8,6 +8,7 @@ import numpy as np
 
 from tfvision.config.yaml import to_yaml
 from tfvision.evaluation.box_predictions import read_box_predictions
+from tfvision.evaluation.score_names import SCORES, goodness
 from tfvision.experiment.box_pictures import plot_ious
 from tfvision.models.backbones.table import plain_name
 from tfvision.plots.classes import plot_confusion_matrix
@@ -35,7 +36,7 @@ def write_crossval_report(output: Path, found: "Sequence[FoldScores]", config: "
         The path of the page. It links to the reports of the folds, and needs no network.
     """
     names, main = found[0].names, next(iter(found[0].names))
-    folds, best = len(found[0].folds), max(found, key=lambda each: each.spread(main).mean)
+    folds, best = len(found[0].folds), max(found, key=lambda each: goodness(main, each.spread(main).mean))
     page = page_template("crossval.html", "crossval").render(
         title=f"Cross-validation on {Path(config.data).name}",
         figure=f"{best.spread(main).mean:.4f}",
@@ -60,7 +61,7 @@ def _remarks(found: "Sequence[FoldScores]", best: "FoldScores") -> list[str]:
     ]
     if baselines := best.together.get("baselines"):
         without = (f"{name.replace('_', ' ')} {scores['mean_iou']:.4f}" for name, scores in baselines.items())
-        remarks.append(f"Mean IoU without a model: {', '.join(without)}.")
+        remarks.append(f"{SCORES['mean_iou'].title()} without a model: {', '.join(without)}.")
     if len(found) > 1:
         remarks.append(f"{best.backbone} was chosen among {len(found)} by these very scores: expect a little less.")
     return remarks

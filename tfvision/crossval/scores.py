@@ -5,15 +5,7 @@ from dataclasses import dataclass, field
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
-SCORES = {
-    "accuracy": "accuracy",
-    "precision_macro": "precision",
-    "recall_macro": "recall",
-    "f1_macro": "macro-F1",
-    "log_loss": "log loss",
-}
-
-BOX_SCORES = {"mean_iou": "mean IoU", "median_iou": "median IoU", "share_50": "IoU > 0.5", "share_75": "IoU > 0.75"}
+from tfvision.evaluation.score_names import box_scores, class_scores
 
 
 class Spread(NamedTuple):
@@ -47,8 +39,9 @@ class FoldScores:
     @property
     def names(self) -> dict[str, str]:
         """What is scored, and how it is called."""
-        boxes, classes = "mean_iou" in self.together, "accuracy" in self.together or "classes" in self.together
-        return {**(BOX_SCORES if boxes else {}), **(SCORES if classes else {})}
+        found = {**self.together, **self.together.get("classes", {})}
+        scores = [*box_scores(), *class_scores()]
+        return {score.name: score.label() for score in scores if score.folds and score.name in found}
 
     @staticmethod
     def score_of(scores: Mapping[str, Any], name: str) -> float:

@@ -1,6 +1,7 @@
 """Choosing on the validation images of a finished run how its probabilities become classes, and storing it in the run."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from tfvision.decisions.objectives import parse_objective
@@ -8,43 +9,36 @@ from tfvision.decisions.thresholds import choose_offsets
 from tfvision.errors import DataError, UsageError
 from tfvision.evaluation.paired import Difference, paired_differences
 from tfvision.evaluation.predictions import Predictions, read_predictions
+from tfvision.evaluation.score_names import compared_scores
 from tfvision.evaluation.temperature import fit_temperature
 from tfvision.models.decision import Decision
 from tfvision.models.model_file import replace_facts
 from tfvision.plots.classes import plot_calibration
 from tfvision.report.page import write_report
-from tfvision.runs.folder import Run, training_alone
+from tfvision.runs.folder import Run, open_run, training_alone
 from tfvision.runs.names import DECISION, MODEL, PLOTS, PREDICTIONS
 from tfvision.system.files import read_json, write_json
 from tfvision.tasks import has_boxes
 
 CALIBRATION = "calibration_after.png"
-_NAMES = {
-    "f1": "F1 of {positive}",
-    "f1_macro": "macro-F1",
-    "precision": "precision of {positive}",
-    "recall": "recall of {positive}",
-    "log_loss": "log loss",
-    "brier": "Brier score",
-    "expected_calibration_error": "calibration error",
-}
 
 
-def choose_threshold(run: Run, objective: str) -> Decision:
-    """Choose a threshold of two classes, or offsets of several, on validation, and store it in the run.
+def threshold(run: Run | str | Path, objective: str) -> Run:
+    """Choose a threshold of two classes, or offsets of several, on validation, and store it in the run's folder.
 
     Args:
-        run: A finished run.
+        run: A finished run, or the path of its folder.
         objective: See `parse_objective`; `none` takes a choice back.
 
     Returns:
-        The decision the run has now; its temperature is as it was.
+        The run opened anew: its facts have the decision, its predictions follow it. The temperature is as it was.
 
     Raises:
         UsageError: An unknown objective, or a run that finds boxes.
-        DataError: The run has no predictions of labelled validation images.
+        DataError: There is no such run, or it has no predictions of labelled validation images.
         RunError: No threshold reaches the precision.
     """
+    run = _opened(run)
     was = run.facts.decision or Decision()
     if objective == "none":
         return _store(run, Decision(was.temperature))
@@ -55,19 +49,21 @@ def choose_threshold(run: Run, objective: str) -> Decision:
     return _store(run, Decision(was.temperature, offsets, objective))
 
 
-def choose_temperature(run: Run, *, off: bool = False) -> Decision:
-    """Fit the temperature on validation, and store it in the run; classes stay what they were.
+def calibrate(run: Run | str | Path, *, off: bool = False) -> Run:
+    """Fit the temperature on validation, and store it in the run's folder; classes stay what they were.
 
     Args:
-        run: A finished run.
+        run: A finished run, or the path of its folder.
         off: Take it back instead.
 
     Returns:
-        The decision the run has now.
+        The run opened anew: its facts have the decision, its predictions follow it.
 
     Raises:
-        DataError: The run has no predictions of labelled validation images.
+        UsageError: The run finds boxes.
+        DataError: There is no such run, or it has no predictions of labelled validation images.
     """
+    run = _opened(run)
     was = run.facts.decision or Decision()
     if off:
         return _store(run, was.with_temperature(1.0))
@@ -75,52 +71,52 @@ def choose_temperature(run: Run, *, off: bool = False) -> Decision:
     return _store(run, was.with_temperature(fit_temperature(validation.probabilities, validation.labels)))
 
 
-def describe_decision(run: Run, decision: Decision) -> str:
-    """Return what was chosen on what, and the scores before and after, a line each."""
+def describe_decision(run: Run) -> str:
+    """Return what was chosen for a run on what, and the scores before and after, a line each."""
+    decision = run.facts.decision
+    if decision is None:
+        return "as trained: nothing is chosen"
     stored = read_json(run.folder / DECISION)
-    count = stored["validation_images"]
     chosen = decision.describe(run.facts.class_names)
-    lines = [
-        f"{chosen}; chosen on {count:,} validation images" if chosen != "none" else "as trained: nothing is chosen"
-    ]
+    lines = [f"{chosen}; chosen on {stored['validation_images']:,} validation images"]
     if decision.objective and not any(decision.offsets):
         lines.append("classes stay as they were: no other choice held up within the validation images")
     for part in ("validation", "test"):
-        if part in stored and chosen != "none":
+        if part in stored:
             lines += _score_lines(part, stored[part], run.facts.class_names)
     return "\n".join(lines)
 
 
-def score_name(key: str, class_names: tuple[str, ...]) -> str:
-    """Return a score's name as a person reads it."""
-    return _NAMES.get(key, key.replace("_", " ")).format(positive=class_names[-1])
+def _opened(run: Run | str | Path) -> Run:
+    """Open a finished run that tells classes alone; a given one anew, since its facts may be of before a decision."""
+    run = open_run(run.folder if isinstance(run, Run) else run)
+    _ = run.metrics  # says how to finish a run that is not
+    if has_boxes(run.facts.task):
+        raise UsageError(f"{run.folder} finds boxes; thresholds and temperatures are of runs that tell classes alone")
+    return run
 
 
 def _validation(run: Run) -> Predictions:
     """Return what the model itself says of the labelled validation images."""
-    _ = run.metrics  # says how to finish a run that is not
-    if has_boxes(run.facts.task):
-        raise UsageError(f"{run.folder} finds boxes; thresholds and temperatures are of runs that tell classes alone")
     found = read_predictions(run.folder / PREDICTIONS).part("validation")
     if not len(found) or (found.labels < 0).any():
         raise DataError(f"{run.folder / PREDICTIONS} has no labelled validation images, which a choice is made on")
     return found
 
 
-def _store(run: Run, decision: Decision) -> Decision:
-    """Write a decision into the model file, its scores beside it, and both into the report."""
+def _store(run: Run, decision: Decision) -> Run:
+    """Write a decision into the model file, its scores beside it, both into the report; return the run of the files."""
     with training_alone(run.folder):
-        facts = replace(run.facts, decision=None if decision.is_neutral else decision)
-        replace_facts(run.folder / MODEL, facts)
-        run.__dict__["facts"] = facts  # the cached one is of before
-        write_json(run.folder / DECISION, _scores(run, decision))
-        after = run.predictions.part("test")
-        after = after if len(after) else run.predictions.part("validation")
+        replace_facts(run.folder / MODEL, replace(run.facts, decision=None if decision.is_neutral else decision))
+        decided = open_run(run.folder)
+        write_json(run.folder / DECISION, _scores(decided, decision))
+        after = decided.predictions.part("test")
+        after = after if len(after) else decided.predictions.part("validation")
         title = f"Calibration at temperature {decision.temperature:.3g}"
         path = run.folder / PLOTS / CALIBRATION
         plot_calibration(after.labels, after.probabilities, after.class_names, path, title=title)
         write_report(run.folder)
-    return decision
+    return decided
 
 
 def _scores(run: Run, decision: Decision) -> dict[str, Any]:
@@ -147,9 +143,11 @@ def _score_lines(part: str, stored: dict[str, Any], class_names: tuple[str, ...]
     """Return a line for each score that changed, and one for those that did not."""
     lines = [f"{part}, {stored['n']:,} images, as trained -> now (difference with its 95 % interval)"]
     unchanged = []
-    for key, values in stored["scores"].items():
-        difference = Difference(values["first"], values["second"], *values["ci95"])
-        name = score_name(key, class_names)
+    for score in compared_scores():
+        if score.name not in stored["scores"]:
+            continue
+        difference = Difference.from_dict(stored["scores"][score.name])
+        name = score.label(class_names[-1])
         if difference.is_none:
             unchanged.append(f"{name} {difference.first:.4f}")
         else:

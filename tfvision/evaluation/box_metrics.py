@@ -7,6 +7,7 @@ import numpy as np
 from tfvision.data.boxes.geometry import box_ious
 from tfvision.errors import DataError
 from tfvision.evaluation.box_predictions import BoxPredictions
+from tfvision.evaluation.score_names import box_scores
 
 CUTS = (0.5, 0.75, 0.9)
 BY_SIZE = (("small", 0.0, 0.1), ("medium", 0.1, 0.3), ("large", 0.3, 1.01))  # share of the image, from and below
@@ -41,14 +42,15 @@ def compute_box_metrics(
     names = sorted(set(predictions.labels.tolist()) - {""})
     return {
         "n": len(ious),
-        **_scores(ious),
+        **_plain(score_overlaps(ious)),
         "ci95": _intervals(ious, resamples, seed),
         "by_size": [
             _group(name, ious[(low <= predictions.shares) & (predictions.shares < high)]) for name, low, high in BY_SIZE
         ],
         "per_class": [_group(name, ious[predictions.labels == name]) for name in names] if len(names) > 1 else [],
         "baselines": {
-            name: _scores(found) for name, found in baseline_ious(predictions.truth / sizes, training_boxes).items()
+            name: _plain(score_overlaps(found.ravel()))
+            for name, found in baseline_ious(predictions.truth / sizes, training_boxes).items()
         },
     }
 
@@ -78,30 +80,36 @@ def worst_boxes(predictions: BoxPredictions, k: int = 16) -> list[int]:
     return np.argsort(predictions.ious, kind="stable")[:k].tolist()
 
 
-def _scores(ious: np.ndarray) -> dict[str, float]:
-    """Return the scores of IoUs of any shape."""
-    shares = {f"share_{round(100 * cut)}": float((ious > cut).mean()) for cut in CUTS}
-    return {"mean_iou": float(ious.mean()), "median_iou": float(np.median(ious)), **shares}
+def score_overlaps(ious: np.ndarray) -> dict[str, np.ndarray]:
+    """Return every score of boxes: one set of formulas for the estimate and for each bootstrap resample.
+
+    Args:
+        ious: `(..., n)` float in 0..1, the overlaps of n boxes.
+
+    Returns:
+        Score name to `(...)`.
+    """
+    shares = {f"share_{round(100 * cut)}": (ious > cut).mean(axis=-1) for cut in CUTS}
+    return {"mean_iou": ious.mean(axis=-1), "median_iou": np.median(ious, axis=-1), **shares}
+
+
+def _plain(scores: dict[str, np.ndarray]) -> dict[str, float]:
+    return {name: float(value) for name, value in scores.items()}
 
 
 def _group(name: str, ious: np.ndarray) -> dict[str, Any]:
-    return {
-        "name": name,
-        "n": len(ious),
-        **(_scores(ious) if len(ious) else {key: None for key in _scores(np.zeros(1))}),
-    }
+    scores = _plain(score_overlaps(ious)) if len(ious) else dict.fromkeys(score.name for score in box_scores())
+    return {"name": name, "n": len(ious), **scores}
 
 
 def _intervals(ious: np.ndarray, resamples: int, seed: int) -> dict[str, list[float] | None]:
-    names = list(_scores(ious))
     if not resamples:
-        return dict.fromkeys(names)
+        return dict.fromkeys(score_overlaps(ious))
     rng = np.random.default_rng(seed)
     size = max(1, _CHUNK // len(ious))
-    rows = []
-    for start in range(0, resamples, size):
-        drawn = ious[rng.integers(len(ious), size=(min(size, resamples - start), len(ious)))]
-        shares = [(drawn > cut).mean(axis=1) for cut in CUTS]
-        rows.append(np.stack([drawn.mean(axis=1), np.median(drawn, axis=1), *shares], axis=1))
-    low, high = np.percentile(np.concatenate(rows), [2.5, 97.5], axis=0)
-    return {name: [float(a), float(b)] for name, a, b in zip(names, low, high, strict=True)}
+    chunks = [
+        score_overlaps(ious[rng.integers(len(ious), size=(min(size, resamples - start), len(ious)))])
+        for start in range(0, resamples, size)
+    ]
+    found = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+    return {name: np.percentile(values, [2.5, 97.5]).tolist() for name, values in found.items()}

@@ -8,9 +8,8 @@ import numpy as np
 
 from tfvision.evaluation.metrics import draw_weights
 from tfvision.evaluation.predictions import Predictions
-from tfvision.evaluation.scores import count_classes, count_scores, positive_scores, probability_scores
-
-_SCORES = ("accuracy", "f1_macro", "f1", "precision", "recall", "log_loss", "brier", "expected_calibration_error")
+from tfvision.evaluation.score_names import brief_scores, compared_scores, lower_is_better
+from tfvision.evaluation.scores import mean_cost, weighted_scores
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,12 @@ class Difference:
         """Whether the interval leaves 0 out."""
         return self.low > 0 or self.high < 0
 
+    def verdict(self, score: str) -> str:
+        """Return in words whether the second answer is better by a score: the same, not clear, better or worse."""
+        if not self.is_clear:
+            return "the same" if self.is_none else "not clear"
+        return "better" if (self.value < 0) == lower_is_better(score) else "worse"
+
     def to_dict(self) -> dict[str, Any]:
         """Return `first, second, difference` and `ci95`."""
         return {
@@ -50,6 +55,11 @@ class Difference:
             "difference": self.value,
             "ci95": [self.low, self.high],
         }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Difference":
+        """Return what `to_dict` wrote."""
+        return cls(values["first"], values["second"], *values["ci95"])
 
     def __str__(self) -> str:
         return f"{self.first:.4f} -> {self.second:.4f} ({self.value:+.4f} [{self.low:+.4f}, {self.high:+.4f}])"
@@ -76,8 +86,7 @@ def paired_differences(
         seed: Of the draws.
 
     Returns:
-        Score name to difference: accuracy, macro-F1, log loss, Brier score and calibration error; of two classes also
-        F1, precision and recall of the positive one.
+        Score name to difference, of all `compared_scores` that these classes have.
 
     Raises:
         ValueError: The images, labels or classes differ.
@@ -99,17 +108,23 @@ def paired_differences(
     return found
 
 
+def brief_lines(found: Mapping[str, Difference], *more: tuple[str, str]) -> list[str]:
+    """Return an indented line for each of the few scores that stand for all.
+
+    Args:
+        found: See `paired_differences`.
+        more: Names and texts of lines below them.
+    """
+    rows = [*((score.label(), str(found[score.name])) for score in brief_scores()), *more]
+    width = 1 + max(len(name) for name, _ in rows)
+    return [f"  {name:<{width}} {text}" for name, text in rows]
+
+
 def _score(
     answer: Predictions, known: np.ndarray, weights: np.ndarray, costs: tuple[float, float] | None
 ) -> dict[str, np.ndarray]:
-    labels, probabilities = answer.labels[known], answer.probabilities[known]
-    counts = count_classes(labels, answer.predicted[known], len(answer.class_names), weights)
-    every = {**count_scores(counts), **probability_scores(labels, probabilities, weights)}
-    if len(answer.class_names) == 2:
-        every |= positive_scores(counts)
-    found = {name: every[name] for name in _SCORES if name in every}
+    labels, predicted = answer.labels[known], answer.predicted[known]
+    found = weighted_scores(labels, answer.probabilities[known], weights, predicted, only=compared_scores())
     if costs:
-        wrong_as_positive, missed = counts.predicted[:, 1] - counts.both[:, 1], counts.true[:, 1] - counts.both[:, 1]
-        paid = costs[0] * wrong_as_positive + costs[1] * missed
-        found["mean_cost"] = paid / weights.sum(axis=0)
+        found["mean_cost"] = mean_cost(labels, predicted, weights, costs)
     return found

@@ -1,6 +1,6 @@
 """The scores of one part of the data, and a line of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from tfvision.evaluation.box_metrics import compute_box_metrics
 from tfvision.evaluation.box_predictions import BoxPredictions
 from tfvision.evaluation.metrics import compute_metrics
 from tfvision.evaluation.predictions import Predictions
+from tfvision.evaluation.score_names import SCORES
 from tfvision.models.model_file import ModelFacts
 
 
@@ -36,17 +37,10 @@ def describe_scores(metrics: Mapping[str, Mapping[str, Any]]) -> str:
             scores = scores.get("classes")
             if scores is None:
                 continue
-        f1, name = ("f1", f"F1 of {scores['positive_class']}") if "f1" in scores else ("f1_macro", "macro-F1")
-        shown = "  ".join(
-            f"{label} {scores[key]:.4f} {_interval(scores['ci95'][key])}"
-            for key, label in (("accuracy", "accuracy"), (f1, name))
-        )
-        lines.append(f"{part:<10} {shown}  log loss {scores['log_loss']:.4f}  n={scores['n']:,}")
+        shown = _with_intervals(scores, ("accuracy", "f1" if "f1" in scores else "f1_macro"))
+        loss = f"{SCORES['log_loss'].label()} {scores['log_loss']:.4f}"
+        lines.append(f"{part:<10} {shown}  {loss}  n={scores['n']:,}")
     return "\n".join(lines)
-
-
-def _interval(bounds: list[float] | None) -> str:
-    return f"[{bounds[0]:.4f}, {bounds[1]:.4f}]" if bounds else ""
 
 
 def compute_box_part(predictions: BoxPredictions, facts: ModelFacts) -> dict[str, Any]:
@@ -60,12 +54,19 @@ def compute_box_part(predictions: BoxPredictions, facts: ModelFacts) -> dict[str
 
 def describe_box_scores(part: str, scores: Mapping[str, Any]) -> str:
     """Return a line of the scores of boxes, and one of the baselines."""
-    shown = "  ".join(
-        f"{name} {scores[key]:.4f} [{scores['ci95'][key][0]:.4f}, {scores['ci95'][key][1]:.4f}]"
-        for key, name in (("mean_iou", "mean IoU"), ("share_50", "IoU > 0.5"))
-    )
+    shown = _with_intervals(scores, ("mean_iou", "share_50"))
     baselines = ", ".join(
         f"{name.replace('_', ' ')} {found['mean_iou']:.3f}/{found['share_50']:.3f}"
         for name, found in scores["baselines"].items()
     )
     return f"{part:<10} {shown}  n={scores['n']:,}\n{'':<10} without looking: {baselines}"
+
+
+def _with_intervals(scores: Mapping[str, Any], names: Sequence[str]) -> str:
+    positive = scores.get("positive_class", "")
+    shown = ((SCORES[name].label(positive), scores[name], scores["ci95"][name]) for name in names)
+    return "  ".join(f"{label} {value:.4f} {_interval(bounds)}" for label, value, bounds in shown)
+
+
+def _interval(bounds: Sequence[float] | None) -> str:
+    return f"[{bounds[0]:.4f}, {bounds[1]:.4f}]" if bounds else ""

@@ -4,11 +4,13 @@ Weights are `(n, R)`: column r says how often each image counts in resample r, a
 `(R,)`. A column of ones gives the plain score.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tfvision.evaluation.ranking import ranking_areas
+from tfvision.evaluation.score_names import Score
 
 CALIBRATION_BINS = 15
 
@@ -116,8 +118,27 @@ def area_scores(roc_auc: np.ndarray, average_precision: np.ndarray) -> dict[str,
     return {name: _mean(np.nan_to_num(values), ~np.isnan(values)) for name, values in areas.items()}
 
 
+def mean_cost(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray, costs: tuple[float, float]) -> np.ndarray:
+    """Return what the mistakes of an image cost on average, `(R,)`.
+
+    Args:
+        labels: `(n,)` int, 0 or 1.
+        predicted: `(n,)` int, 0 or 1.
+        weights: `(n, R)` float.
+        costs: Of a false positive and of a false negative.
+    """
+    counts = count_classes(labels, predicted, 2, weights)
+    wrong_as_positive, missed = counts.predicted[:, 1] - counts.both[:, 1], counts.true[:, 1] - counts.both[:, 1]
+    return (costs[0] * wrong_as_positive + costs[1] * missed) / weights.sum(axis=0)
+
+
 def weighted_scores(
-    labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray, predicted: np.ndarray | None = None
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    weights: np.ndarray,
+    predicted: np.ndarray | None = None,
+    *,
+    only: Sequence[Score] | None = None,
 ) -> dict[str, np.ndarray]:
     """Return every score once a column of weights.
 
@@ -127,19 +148,20 @@ def weighted_scores(
         weights: `(n, R)` float >= 0, none of the columns all zero.
         predicted: `(n,)` int, the classes that were decided; default the most probable ones. Scores of probabilities
             and rankings do not depend on it.
+        only: The scores that are wanted, in order; default all. Of rankings none is computed that is not wanted.
 
     Returns:
-        Score name to `(R,)`, NaN where undefined.
+        Score name to `(R,)`, NaN where undefined; those of a positive class for two classes only.
     """
     num_classes = probabilities.shape[1]
     predicted = probabilities.argmax(axis=1) if predicted is None else predicted
     counts = count_classes(labels, predicted, num_classes, weights)
-    return {
-        **count_scores(counts),
-        **probability_scores(labels, probabilities, weights),
-        **area_scores(*class_areas(labels, probabilities, weights)),
-        **(positive_scores(counts) if num_classes == 2 else {}),
-    }
+    found = {**count_scores(counts), **probability_scores(labels, probabilities, weights)}
+    if only is None or any(score.of == "rankings" for score in only):
+        found |= area_scores(*class_areas(labels, probabilities, weights))
+    if num_classes == 2:
+        found |= positive_scores(counts)
+    return found if only is None else {score.name: found[score.name] for score in only if score.name in found}
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tfvision.evaluation.paired import paired_differences
+from tfvision.evaluation.paired import Difference, brief_lines, paired_differences
 from tfvision.evaluation.predictions import Predictions
 from tfvision.runs.folder import Run
 from tfvision.runs.names import (
@@ -45,12 +45,7 @@ def describe_pseudo_results(content: Mapping[str, Any]) -> str:
         )
     part = "test" if "test" in content else "validation"
     lines.append(f"{part}, without pseudo-labels -> with (difference with its 95 % interval), n={content[part]['n']:,}")
-    for key, name in (("accuracy", "accuracy"), ("f1_macro", "macro-F1"), ("log_loss", "log loss")):
-        one = content[part]["scores"][key]
-        low, high = one["ci95"]
-        lines.append(
-            f"  {name:<9} {one['first']:.4f} -> {one['second']:.4f} ({one['difference']:+.4f} [{low:+.4f}, {high:+.4f}])"
-        )
+    lines += brief_lines({name: Difference.from_dict(values) for name, values in content[part]["scores"].items()})
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from tfvision.evaluation.score_names import COLUMNS, column_words, direction, lower_is_better
 from tfvision.plots.figure import (
     FAINT,
     INK,
@@ -23,8 +24,7 @@ from tfvision.plots.figure import (
     shorten,
 )
 
-_FIRST = ("loss", "iou", "iou_50", "accuracy", "f1")
-_NAMES = {"f1": "F1", "iou": "mean IoU", "iou_50": "share with IoU above 0.5"}
+_FIRST = tuple(COLUMNS)
 
 
 def plot_learning_curves(history: Sequence[dict[str, Any]], path: Path | str, *, monitor: str = "val_loss") -> None:
@@ -34,7 +34,7 @@ def plot_learning_curves(history: Sequence[dict[str, Any]], path: Path | str, *,
         history: A row an epoch with `epoch, phase, learning_rate` and pairs `m, val_m`; values may be text,
             None or NaN.
         path: The PNG file to write.
-        monitor: The metric by which the best epoch was chosen: lowest for a loss or an error, else highest.
+        monitor: The metric by which the best epoch was chosen, see `lower_is_better`.
     """
     metrics = _metrics(history)
     if not metrics:
@@ -77,15 +77,11 @@ def _epochs(history: Sequence[dict[str, Any]]) -> np.ndarray:
     return epochs if np.all(np.diff(epochs) > 0) and not np.isnan(epochs).any() else np.arange(1.0, len(history) + 1)
 
 
-def _lower_is_better(metric: str) -> bool:
-    return "loss" in metric or "error" in metric
-
-
 def _best(history: Sequence[dict[str, Any]], monitor: str) -> int | None:
     values = _column(history, monitor)
     if np.isnan(values).all():
         return None
-    return int(np.nanargmin(values) if _lower_is_better(monitor) else np.nanargmax(values))
+    return int(np.nanargmin(values) if lower_is_better(monitor) else np.nanargmax(values))
 
 
 def _draw_metric(axes: Axes, history: Sequence[dict[str, Any]], metric: str, epochs: np.ndarray, best: int | None):
@@ -100,9 +96,9 @@ def _draw_metric(axes: Axes, history: Sequence[dict[str, Any]], metric: str, epo
             epochs[best], values[best], "*", color=MARK, markersize=15, markeredgecolor="white", zorder=5,
             label=f"best epoch {epochs[best]:g}: {values[best]:.4g}",
         )  # fmt: skip
-    name = _NAMES.get(metric, metric.replace("_", " "))
+    name = column_words(metric)
     pad = 22 if axes.get_subplotspec().is_first_row() else 6  # room for the phases' names
-    set_title(axes, f"{name} ({'lower' if _lower_is_better(metric) else 'higher'} is better)", pad=pad)
+    set_title(axes, f"{name} ({direction(metric)})", pad=pad)
     axes.set_ylabel(name)
     draw_legend(axes, loc="center left", bbox_to_anchor=(1, 0.5))
 

@@ -14,7 +14,7 @@ from tfvision.data.images.changed import Change, change_images
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.pixels.resize import Resize, resize_images
 from tfvision.errors import UsageError
-from tfvision.evaluation.paired import paired_differences
+from tfvision.evaluation.paired import brief_lines, paired_differences
 from tfvision.evaluation.predictions import Predictions
 from tfvision.models.model_file import ModelFacts
 from tfvision.prediction.answers import predict_labelled
@@ -155,11 +155,9 @@ def compare_tta(predictor: TtaPredictor, images: ImageSet) -> tuple[Predictions,
 
 def describe_gain(plain: Predictions, found: Predictions, ratio: float, views: int) -> str:
     """Return what test-time augmentation gained, with paired intervals, and what it cost."""
-    gains = paired_differences(plain, found)
-    names = {"accuracy": "accuracy", "f1_macro": "macro-F1", "log_loss": "log loss"}
-    lines = [f"{views} views of each image, without -> with (difference with its 95 % interval)"]
-    lines += [f"  {name:<9} {gains[key]}" for key, name in names.items()]
-    return "\n".join([*lines, f"  cost      {ratio:.1f} times the time"])
+    head = f"{views} views of each image, without -> with (difference with its 95 % interval)"
+    gains = brief_lines(paired_differences(plain, found), ("cost", f"{ratio:.1f} times the time"))
+    return "\n".join([head, *gains])
 
 
 def _unchanged(pixels: np.ndarray, image_id: str) -> np.ndarray:

@@ -2,15 +2,9 @@
 
 from typing import Any
 
+from tfvision.evaluation.score_names import box_scores
 from tfvision.report.words import percent
 
-_NAMES = {
-    "mean_iou": ("Mean IoU", "area that both boxes share, of the area that either covers"),
-    "median_iou": ("Median IoU", "half of the images lie above"),
-    "share_50": ("IoU above 0.5", "found, as PASCAL VOC counts"),
-    "share_75": ("IoU above 0.75", "found closely"),
-    "share_90": ("IoU above 0.9", "found nearly exactly"),
-}
 _BASELINES = {
     "mean_box": "mean box of training",
     "centred_box": "centred box of mean size",
@@ -38,8 +32,8 @@ def box_tables(metrics: dict[str, Any], part: str | None) -> dict[str, Any]:
         return {}
     parts = [name for name in ("validation", "test") if (metrics.get(name) or {}).get("mean_iou") is not None]
     rows = [
-        {"name": name, "hint": hint, "cells": [_cell(metrics[one], key) for one in parts]}
-        for key, (name, hint) in _NAMES.items()
+        {"name": score.title(), "hint": score.hint, "cells": [_cell(metrics[one], score.name) for one in parts]}
+        for score in box_scores()
     ]
     scores = metrics[part]
     baselines = [("this model", scores)]
@@ -49,9 +43,9 @@ def box_tables(metrics: dict[str, Any], part: str | None) -> dict[str, Any]:
         "part": part,
         "heads": [(name, metrics[name].get("n")) for name in parts],
         "rows": rows,
-        "baselines": [(name, [_number(found.get(key)) for key in _NAMES]) for name, found in baselines],
-        "groups": [(row["name"], row["n"], [_number(row.get(key)) for key in _NAMES]) for row in groups],
-        "names": [name for name, _ in _NAMES.values()],
+        "baselines": [(name, _numbers(found)) for name, found in baselines],
+        "groups": [(row["name"], row["n"], _numbers(row)) for row in groups],
+        "names": [score.title() for score in box_scores()],
     }
 
 
@@ -102,6 +96,10 @@ def _interval(scores: dict[str, Any], key: str, write: Any) -> str:
 def _cell(scores: dict[str, Any], key: str) -> tuple[str, str]:
     interval = (scores.get("ci95") or {}).get(key)
     return _number(scores.get(key)), f"{interval[0]:.3f} – {interval[1]:.3f}" if interval else ""
+
+
+def _numbers(scores: dict[str, Any]) -> list[str]:
+    return [_number(scores.get(score.name)) for score in box_scores()]
 
 
 def _number(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tfvision.evaluation.score_names import SCORES
 from tfvision.report.words import percent
 
 
@@ -49,7 +50,7 @@ def _headline(part: str, scores: dict[str, Any]) -> str:
     if interval:
         text += f" (95 % interval {percent(interval[0])} to {percent(interval[1])})"
     if scores.get("positive_class") is not None and scores.get("f1") is not None:
-        text += f", and the F1 of {scores['positive_class']} is {scores['f1']:.4f}"
+        text += f", and the {SCORES['f1'].label(scores['positive_class'])} is {scores['f1']:.4f}"
         if _interval(scores, "f1"):
             text += " ({:.4f} to {:.4f})".format(*_interval(scores, "f1"))
     return text + "."

@@ -3,28 +3,11 @@
 from collections import Counter
 from typing import Any
 
+from tfvision.evaluation.score_names import SCORES, class_scores
 from tfvision.report.folder import RunFiles
 from tfvision.report.story import headline_part
 from tfvision.report.words import describe_section, long_duration, percent, plain
 
-_SCORES = {
-    "accuracy": ("Accuracy", "share of images whose class is right"),
-    "balanced_accuracy": ("Balanced accuracy", "mean recall: every class counts the same"),
-    "precision": ("Precision of {positive}", "of the images called so, the share that are"),
-    "recall": ("Recall of {positive}", "of the images that are, the share found"),
-    "f1": ("F1 of {positive}", "harmonic mean of the two"),
-    "precision_macro": ("Precision, macro", "every class counts the same"),
-    "recall_macro": ("Recall, macro", "every class counts the same"),
-    "f1_macro": ("F1, macro", "every class counts the same"),
-    "precision_weighted": ("Precision, weighted", "each class counts by its images"),
-    "recall_weighted": ("Recall, weighted", "each class counts by its images"),
-    "f1_weighted": ("F1, weighted", "each class counts by its images"),
-    "roc_auc": ("ROC AUC", "chance that an image of the class ranks above another"),
-    "average_precision": ("Average precision", "area under precision and recall"),
-    "log_loss": ("Log loss", "lower is better"),
-    "brier": ("Brier score", "lower is better"),
-    "expected_calibration_error": ("Calibration error", "lower is better; its interval lies a little high"),
-}
 _FACTS = ("task", "data", "backbone", "classifier", "weights", "image_size", "batch_size", "optimizer", "seed")
 _OPTIONS = ("weight_decay", "label_smoothing", "balance", "resize", "augment", "head", "box")
 _OPTIONS_OF_CLASSIFIER = ("balance", "resize", "shallow")
@@ -36,11 +19,11 @@ def score_table(metrics: dict[str, Any]) -> dict[str, Any]:
     """Return `parts` and `rows` of `{name, hint, cells}`, a cell `(value, interval)` as text a part."""
     parts = [part for part in ("validation", "test") if isinstance(metrics.get(part), dict)]
     rows = []
-    for key, (name, hint) in _SCORES.items():
-        if any(metrics[part].get(key) is not None for part in parts):
+    for score in class_scores():
+        if any(metrics[part].get(score.name) is not None for part in parts):
             positive = next((metrics[part].get("positive_class") for part in parts), "")
-            cells = [_score_cell(metrics[part], key) for part in parts]
-            rows.append({"name": name.format(positive=positive), "hint": hint, "cells": cells})
+            cells = [_score_cell(metrics[part], score.name) for part in parts]
+            rows.append({"name": score.title(positive), "hint": score.hint, "cells": cells})
     heads = [(part, metrics[part].get("n")) for part in parts]
     return {"parts": heads, "rows": rows}
 
@@ -105,14 +88,16 @@ def tiles(files: RunFiles) -> list[tuple[str, str]]:
     scores = files.metrics[part] if part else {}
     found = []
     if scores.get("f1_macro") is not None:
-        found.append((f"{scores['f1_macro']:.4f}", f"F1 macro, {part}"))
+        found.append((f"{scores['f1_macro']:.4f}", f"{SCORES['f1_macro'].label()}, {part}"))
     if scores.get("share_50") is not None:
         found += [
-            (percent(scores["share_50"]), f"IoU above 0.5, {part}"),
-            (f"{scores['median_iou']:.3f}", "median IoU"),
+            (percent(scores["share_50"]), f"{SCORES['share_50'].label()}, {part}"),
+            (f"{scores['median_iou']:.3f}", SCORES["median_iou"].label()),
         ]
     elif part == "test" and isinstance(files.metrics.get("validation"), dict):
-        found.append((percent(files.metrics["validation"].get("accuracy")), "accuracy, validation"))
+        found.append(
+            (percent(files.metrics["validation"].get("accuracy")), f"{SCORES['accuracy'].label()}, validation")
+        )
     if files.counts:
         found.append((f"{sum(files.counts.values()):,}", "images in all"))
     if files.history:

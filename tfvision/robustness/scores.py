@@ -12,7 +12,8 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import DataError
 from tfvision.evaluation.metrics import draw_weights
 from tfvision.evaluation.predictions import Predictions
-from tfvision.evaluation.scores import count_classes, count_scores, probability_scores
+from tfvision.evaluation.score_names import brief_scores
+from tfvision.evaluation.scores import weighted_scores
 from tfvision.prediction.answers import predict_labelled
 from tfvision.prediction.predictors import Predictor
 from tfvision.robustness.corruptions import CORRUPTIONS, SEVERITIES, blend
@@ -28,7 +29,7 @@ class CorruptedScores:
 
     Attributes:
         clean: Accuracy on the images as they are.
-        rows: `corruption, severity, accuracy, f1_macro, log_loss`, one each.
+        rows: `corruption, severity` and the few scores that stand for all, one each.
         mean: Mean accuracy over all corruptions and severities.
         interval: Its 95 % interval, from resampling the images.
         count: Number of images.
@@ -163,7 +164,5 @@ def _partners(images: ImageSet, seed: int) -> dict[str, int]:
 
 def _scores(found: Predictions) -> dict[str, float]:
     ones = np.ones((len(found), 1))
-    counts = count_classes(found.labels, found.predicted, len(found.class_names), ones)
-    log_loss = probability_scores(found.labels, found.probabilities, ones)["log_loss"]
-    scores = {**count_scores(counts), "log_loss": log_loss}
-    return {name: round(float(scores[name][0]), 6) for name in ("accuracy", "f1_macro", "log_loss")}
+    scores = weighted_scores(found.labels, found.probabilities, ones, found.predicted, only=brief_scores())
+    return {name: round(float(values[0]), 6) for name, values in scores.items()}

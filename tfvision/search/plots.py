@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from tfvision.evaluation.score_names import direction, lower_is_better
 from tfvision.plots.figure import FAINT, INK, MARK, TRAIN, VALIDATION, draw_legend, new_figure, save, set_title, shorten
 from tfvision.search.log import Trial
 from tfvision.search.messages import show_value
@@ -51,7 +52,7 @@ def heat_map(trials: list[Trial], objective: str, importance: Mapping[str, float
         return None
     row_key, column_key = (key for key in values if key in keys)  # in the order of the file
     rows, columns = values[row_key], values[column_key]
-    lower = objective.endswith("loss")
+    lower = lower_is_better(objective)
     cells = np.full((len(rows), len(columns)), np.nan)
     tried = np.zeros(cells.shape, bool)
     for trial in trials:
@@ -74,7 +75,7 @@ def plot_heat_map(heat: HeatMap, objective: str, path: Path, title: str) -> None
     figure, (axes,) = new_figure(max(4.2, 0.95 * width + 2.6), max(2.6, 0.6 * height + 1.7))
     axes.grid(False)
     axes.spines[:].set_visible(False)
-    lower = objective.endswith("loss")
+    lower = lower_is_better(objective)
     cells = np.ma.masked_invalid(heat.cells)
     picture = axes.imshow(cells, cmap="Blues_r" if lower else "Blues", aspect="auto")
     axes.set_xticks(range(width), [shorten(show_value(v), 14) for v in heat.columns], parse_math=False)
@@ -107,7 +108,7 @@ def plot_best_so_far(trials: Sequence[Trial], names: Sequence[str], objective: s
     figure, (axes,) = new_figure(9, 3.4)
     scores = np.array([trial.scores.get(objective, np.nan) for trial in trials])
     numbers = np.array([trial.number for trial in trials])
-    lower = objective.endswith("loss")
+    lower = lower_is_better(objective)
     best = (np.fmin if lower else np.fmax).accumulate(scores)
     axes.plot(numbers, best, color=MARK, linewidth=1.8, drawstyle="steps-post", label="best so far")
     axes.plot(numbers, scores, "o", color=VALIDATION, markersize=4.5, label="trial")
@@ -130,7 +131,7 @@ def plot_best_so_far(trials: Sequence[Trial], names: Sequence[str], objective: s
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlabel("trial")
     axes.set_ylabel(objective)
-    set_title(axes, f"{objective} ({'lower' if lower else 'higher'} is better)", pad=20)
+    set_title(axes, f"{objective} ({direction(objective)})", pad=20)
     draw_legend(axes, loc="center left", bbox_to_anchor=(1, 0.5))
     save(figure, path)
 

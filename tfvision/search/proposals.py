@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from tfvision.evaluation.score_names import lower_is_better
 from tfvision.search.ranges import Range
 from tfvision.search.space import Space
 
@@ -41,7 +42,7 @@ class Proposer:
         space: What is searched.
         algorithm: `random`, `grid` in the order of the ranges, the last one fastest; `hyperband` (Li et al., 2018)
             or `bayesian`, a Gaussian process with upper confidence bound (Srinivas et al., 2010).
-        objective: Name of the score; lower is better for a loss, else higher.
+        objective: Name of the score, see `lower_is_better`.
         seed: The same seed and scores give the same proposals.
         epochs: Most epochs of a trial, for `hyperband`.
         factor: One in so many trials goes on, for `hyperband`.
@@ -124,7 +125,7 @@ class Proposer:
         }
         kind, extra = kinds[algorithm]
         oracle = kind(
-            objective=keras_tuner.Objective(self.objective, "min" if self.objective.endswith("loss") else "max"),
+            objective=keras_tuner.Objective(self.objective, "min" if lower_is_better(self.objective) else "max"),
             hyperparameters=_hyperparameters(self.space),
             seed=self._seed,
             max_consecutive_failed_trials=_UNLIMITED,  # the search decides, and shows what failed

@@ -7,6 +7,7 @@ from typing import Any
 
 from tfvision.config.options import flatten
 from tfvision.config.yaml import to_yaml
+from tfvision.evaluation.score_names import MONITORS, column_words
 from tfvision.report.pictures import data_uri
 from tfvision.report.template import page_template
 from tfvision.report.words import long_duration
@@ -19,8 +20,7 @@ from tfvision.system.files import write_text
 from tfvision.training.config import TrainConfig
 from tfvision.version import __version__
 
-_SCORES = ("val_f1", "val_accuracy", "val_iou", "val_loss")
-_NAMES = {"val_f1": "F1", "val_accuracy": "accuracy", "val_iou": "mean IoU", "val_loss": "loss"}
+_SCORES = MONITORS[::-1]  # the loss last
 
 
 def write_search_report(folder: Path, search: Search, outcome: Outcome, config: TrainConfig, objective: str) -> Path:
@@ -33,7 +33,7 @@ def write_search_report(folder: Path, search: Search, outcome: Outcome, config: 
     page = page_template("search.html", "search").render(
         title=f"Search on {Path(config.data).name} with {config.backbone}",
         figure=f"{best.scores[objective]:.4f}",
-        headline=f"is the best validation {_NAMES[objective]} of {len(outcome.trials)} trials, reached by trial {best.number}.",
+        headline=f"is the best validation {column_words(objective)} of {len(outcome.trials)} trials, reached by trial {best.number}.",
         remarks=_remarks(search, outcome, objective),
         tiles=_tiles(outcome),
         best=[(key, show_value(value)) for key, value in _searched(outcome, config).items()],
@@ -69,7 +69,9 @@ def _remarks(search: Search, outcome: Outcome, objective: str) -> list[str]:
 
 def _tiles(outcome: Outcome) -> list[tuple[str, str]]:
     best, trials = outcome.best, outcome.trials
-    found = [(f"{best.scores[name]:.4f}", f"{_NAMES[name]}, validation") for name in _SCORES if name in best.scores]
+    found = [
+        (f"{best.scores[name]:.4f}", f"{column_words(name)}, validation") for name in _SCORES if name in best.scores
+    ]
     found.append((str(len(trials)), "trials"))
     found.append((f"{sum(trial.epochs for trial in trials if trial.same_as is None):,}", "epochs in all"))
     found.append((long_duration(sum(trial.seconds for trial in trials)), "training time"))
@@ -101,7 +103,7 @@ def _stage(search: Search, outcome: Outcome, number: int, objective: str) -> dic
         "name": search.stages[number].name,
         "algorithm": search.stages[number].algorithm,
         "keys": keys,
-        "scores": [_NAMES[name] for name in scores],
+        "scores": [column_words(name) for name in scores],
         "rows": [_row(trial, keys, scores) for trial in order],
         "best": order[0].number if order else None,
         "heat_map": f"heat_map_{number + 1}",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tfvision.errors import DataError, RunError, TfvisionError, UsageError, WriteError, one_line
+from tfvision.evaluation.score_names import goodness
 from tfvision.search.best_models import BestModels
 from tfvision.search.log import Trial, TrialLog
 from tfvision.search.plan import Search, epochs_of
@@ -172,9 +173,8 @@ def best_trial(trials: list[Trial], objective: str) -> Trial | None:
 
 def rank_trials(trials: list[Trial], objective: str) -> list[Trial]:
     """Return the completed trials, the best first, of equal ones the one that came first."""
-    sign = 1 if objective.endswith("loss") else -1
     found = [trial for trial in trials if trial.status == "completed"]
-    return sorted(found, key=lambda trial: (sign * trial.scores[objective], trial.number))
+    return sorted(found, key=lambda trial: (-goodness(objective, trial.scores[objective]), trial.number))
 
 
 def _result(trial: Trial) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from tfvision.config.options import option
 from tfvision.data.augmentation.options import Augmentation, check_boxes_stay_whole
 from tfvision.data.options import ResizeOptions, Source, SplitOptions
 from tfvision.errors import UsageError
+from tfvision.evaluation.score_names import column_of
 from tfvision.models.options import BoxOptions, HeadOptions, SmallCnnOptions
 from tfvision.tasks import Task, has_boxes, has_classes
 from tfvision.training.options import Phase, PseudoLabelOptions, ShallowOptions, check_views
@@ -129,9 +130,10 @@ def check_task(config: TrainConfig) -> None:
         UsageError: With what to do instead.
     """
     task, monitor, balance = config.task, config.monitor, config.balance
-    if monitor == "val_iou" and not has_boxes(task):
-        raise UsageError(f"monitor: val_iou is of boxes, and task {task} has none; use val_loss, or --task localize")
-    if monitor in ("val_accuracy", "val_f1") and not has_classes(task):
+    measured = column_of(monitor).of
+    if measured == "boxes" and not has_boxes(task):
+        raise UsageError(f"monitor: {monitor} is of boxes, and task {task} has none; use val_loss, or --task localize")
+    if measured == "classes" and not has_classes(task):
         raise UsageError(f"monitor: {monitor} is of classes, and task {task} has none; use val_loss or val_iou")
     if balance != "none" and (not has_classes(task) or (has_boxes(task) and balance == "class_weights")):
         instead = "none or oversample" if has_classes(task) else "none"

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from tfvision.evaluation.score_names import COLUMNS
 from tfvision.system.terminal import console, duration
 from tfvision.training.history import History, Row
 
@@ -48,7 +49,7 @@ def _write_scalars(training: "Training", row: Row) -> None:
 
 def _say(history: History, better: bool) -> None:
     row = history.rows[-1]
-    names = [name for name in ("loss", "iou", "accuracy", "f1") if name in row]
+    names = [column.name for column in COLUMNS.values() if column.monitored and column.name in row]
     learned = "  ".join(f"{name} {row[name]:.4f}" for name in names if name != "f1")
     scored = "  ".join(f"{name} {row[f'val_{name}']:.4f}" for name in names)
     console.print(

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tfvision.errors import RunError
+from tfvision.evaluation.score_names import goodness
 from tfvision.system.files import to_csv, write_text
 
 Row = dict[str, str | int | float]
@@ -14,7 +15,7 @@ class History:
     """Rows of all epochs so far, the best of them, and its weights.
 
     Args:
-        monitor: The column that decides; the lowest loss or the highest of anything else is the best.
+        monitor: The column that decides, see `lower_is_better`.
         path: `history.csv`, rewritten whole after each row; None to keep rows in memory only.
     """
 
@@ -48,7 +49,7 @@ class History:
         return better
 
     def _score(self, row: Row) -> float:
-        return -float(row[self.monitor]) if self.monitor.endswith("loss") else float(row[self.monitor])
+        return goodness(self.monitor, float(row[self.monitor]))
 
 
 def diverged(epoch: int, where: str, *, half: str = "float32") -> RunError:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfvision.evaluation.predictions import class_probabilities
+from tfvision.evaluation.score_names import COLUMNS, goodness
 from tfvision.evaluation.scores import weighted_scores
 from tfvision.models.heads.shallow_heads import Head
 from tfvision.system.terminal import console
@@ -44,19 +45,15 @@ class Problem:
     def scores(self, probabilities: np.ndarray) -> dict[str, float]:
         """Return log loss, accuracy and F1 (macro; of two classes that of the positive one) on validation."""
         found = weighted_scores(self.validation_labels, probabilities, np.ones((len(probabilities), 1)))
-        f1 = "f1" if self.num_classes == 2 else "f1_macro"
-        return {
-            name: float(found[key][0])
-            for name, key in (("val_loss", "log_loss"), ("val_accuracy", "accuracy"), ("val_f1", f1))
-        }
+        known = {column.name: [name for name in column.scores if name in found] for column in COLUMNS.values()}
+        return {f"val_{column}": float(found[names[0]][0]) for column, names in known.items() if names}
 
     def goodness(self, scores: dict[str, float]) -> tuple[float, float]:
         """Return the monitored score, higher being better; of equal accuracies the lower log loss is better.
 
         Accuracy alone stands still where a strong penalty makes all images one class, and a walk would end there.
         """
-        loss = -scores["val_loss"]
-        return (loss, loss) if self.monitor == "val_loss" else (scores[self.monitor], loss)
+        return goodness(self.monitor, scores[self.monitor]), goodness("val_loss", scores["val_loss"])
 
 
 @dataclass(frozen=True, eq=False)

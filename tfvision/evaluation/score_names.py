@@ -1,0 +1,196 @@
+"""The scores by name: what each is called, what it is, which way is better, and where it is shown.
+
+To add a score, write one row into `SCORES` and one formula: of classes into `evaluation/scores.py`, of boxes into
+`score_overlaps` of `evaluation/box_metrics.py`. It then stands in metrics.json with its interval and in the report;
+with `folds` also in cross-validations, with `compared` wherever two answers to the same images are compared, and with
+`brief` in every short list of scores. Nothing else names scores one by one.
+
+`COLUMNS` lists what training measures after each epoch: other names, since Keras computes them batch by batch.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+_POSITIVE = " of {positive}"
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score of a finished model.
+
+    Attributes:
+        name: Its key in metrics.json and decision.json, and its column in CSV files.
+        words: What it is called in running text; `{positive}` stands for the name of the positive class.
+        hint: What it is, in one line.
+        of: What it is computed from: the decided `classes`; those of two classes, of which one is `positive`; the
+            `costs` of its two kinds of mistakes, where they are given; `probabilities`; `rankings`, which take the
+            longest to resample; or `boxes`.
+        lower_is_better: Whether less is better.
+        brief: Whether it is one of the few that stand for all: in comparisons of runs and of shallow classifiers, for
+            test-time augmentation, pseudo-labels and corruptions. It is compared too, and any number of classes has it.
+        folds: Whether cross-validations show it.
+        compared: Its place among the scores that are compared between two answers; None where it is not.
+    """
+
+    name: str
+    words: str
+    hint: str
+    of: Literal["classes", "positive", "costs", "probabilities", "rankings", "boxes"]
+    lower_is_better: bool = False
+    brief: bool = False
+    folds: bool = False
+    compared: int | None = None
+
+    def label(self, positive: str = "") -> str:
+        """Return what it is called in running text.
+
+        Args:
+            positive: Name of the positive class; without it a score of that class is named alone.
+        """
+        return self.words.format(positive=positive) if positive else self.words.removesuffix(_POSITIVE)
+
+    def title(self, positive: str = "") -> str:
+        """Return `label` as the head of a row or column, with a capital letter."""
+        label = self.label(positive)
+        return label[0].upper() + label[1:]
+
+
+# In the order in which tables show them.
+_ROWS = (
+    Score(
+        "mean_cost", "cost of an image", "its mistakes at the given costs", "costs", lower_is_better=True, compared=9
+    ),
+    Score(
+        "accuracy", "accuracy", "share of images whose class is right", "classes", brief=True, folds=True, compared=1
+    ),
+    Score("balanced_accuracy", "balanced accuracy", "mean recall: every class counts the same", "classes"),
+    Score(
+        "precision", "precision of {positive}", "of the images called so, the share that are", "positive", compared=4
+    ),
+    Score("recall", "recall of {positive}", "of the images that are, the share found", "positive", compared=5),
+    Score("f1", "F1 of {positive}", "harmonic mean of the two", "positive", compared=3),
+    Score("precision_macro", "macro-precision", "every class counts the same", "classes", folds=True),
+    Score("recall_macro", "macro-recall", "every class counts the same", "classes", folds=True),
+    Score("f1_macro", "macro-F1", "every class counts the same", "classes", brief=True, folds=True, compared=2),
+    Score("precision_weighted", "precision, weighted", "each class counts by its images", "classes"),
+    Score("recall_weighted", "recall, weighted", "each class counts by its images", "classes"),
+    Score("f1_weighted", "F1, weighted", "each class counts by its images", "classes"),
+    Score("roc_auc", "ROC AUC", "chance that an image of the class ranks above another", "rankings"),
+    Score("average_precision", "average precision", "area under precision and recall", "rankings"),
+    Score(
+        "log_loss",
+        "log loss",
+        "lower is better",
+        "probabilities",
+        lower_is_better=True,
+        brief=True,
+        folds=True,
+        compared=6,
+    ),
+    Score("brier", "Brier score", "lower is better", "probabilities", lower_is_better=True, compared=7),
+    Score(
+        "expected_calibration_error",
+        "calibration error",
+        "lower is better; its interval lies a little high",
+        "probabilities",
+        lower_is_better=True,
+        compared=8,
+    ),
+    Score("mean_iou", "mean IoU", "area that both boxes share, of the area that either covers", "boxes", folds=True),
+    Score("median_iou", "median IoU", "half of the images lie above", "boxes", folds=True),
+    Score("share_50", "IoU > 0.5", "found, as PASCAL VOC counts", "boxes", folds=True),
+    Score("share_75", "IoU > 0.75", "found closely", "boxes", folds=True),
+    Score("share_90", "IoU > 0.9", "found nearly exactly", "boxes"),
+)
+SCORES = {score.name: score for score in _ROWS}
+
+
+@dataclass(frozen=True)
+class Column:
+    """What training measures after each epoch: a column of history.csv, and `val_<name>` on the validation images.
+
+    Attributes:
+        name: Of the column.
+        scores: Names of the same score of a finished model; of several the first that metrics.json has.
+        of: The tasks that have it: those with `boxes`, those with `classes`, or `all`.
+        monitored: Whether it may choose the best epoch, as `monitor`, and the best trial of a search.
+    """
+
+    name: str
+    scores: tuple[str, ...]
+    of: Literal["all", "boxes", "classes"]
+    monitored: bool = True
+
+
+# In the order in which epochs and curves show them. The loss that is minimized is the log loss only of classifiers
+# that are fitted without smoothing, focus or boxes, so that a history calls it loss.
+COLUMNS = {
+    column.name: column
+    for column in (
+        Column("loss", ("log_loss",), "all"),
+        Column("iou", ("mean_iou",), "boxes"),
+        Column("iou_50", ("share_50",), "boxes", monitored=False),
+        Column("accuracy", ("accuracy",), "classes"),
+        Column("f1", ("f1", "f1_macro"), "classes"),
+    )
+}
+MONITORS = tuple(f"val_{column.name}" for column in COLUMNS.values() if column.monitored)
+
+
+def class_scores() -> list[Score]:
+    """Return the scores of classes, in the order of tables."""
+    return [score for score in SCORES.values() if score.of != "boxes"]
+
+
+def box_scores() -> list[Score]:
+    """Return the scores of boxes, in the order of tables."""
+    return [score for score in SCORES.values() if score.of == "boxes"]
+
+
+def brief_scores() -> list[Score]:
+    """Return the few scores of classes that stand for all."""
+    return [score for score in SCORES.values() if score.brief]
+
+
+def compared_scores() -> list[Score]:
+    """Return the scores that are compared between two answers to the same images, in the order of their files."""
+    return sorted((score for score in SCORES.values() if score.compared is not None), key=lambda score: score.compared)
+
+
+def column_of(monitor: str) -> Column:
+    """Return the column of history.csv that a monitored score, such as `val_f1`, stands in."""
+    return COLUMNS[monitor.removeprefix("val_")]
+
+
+def column_words(name: str) -> str:
+    """Return what a column of history.csv is called in running text, with or without `val_`."""
+    bare = name.removeprefix("val_")
+    if bare not in COLUMNS or _is_loss(bare):
+        return bare.replace("_", " ")
+    return SCORES[COLUMNS[bare].scores[0]].label()
+
+
+def lower_is_better(name: str) -> bool:
+    """Tell whether less of a score is better.
+
+    Args:
+        name: A key of `SCORES`, or a column of history.csv with or without `val_`. Whatever ends in `loss` is a loss;
+            more is better of what is in neither table.
+    """
+    bare = name.removeprefix("val_")
+    known = COLUMNS[bare].scores[0] if bare in COLUMNS else bare
+    return _is_loss(bare) or (known in SCORES and SCORES[known].lower_is_better)
+
+
+def direction(name: str) -> str:
+    """Return `lower is better` or `higher is better`; see `lower_is_better`."""
+    return f"{'lower' if lower_is_better(name) else 'higher'} is better"
+
+
+def goodness(name: str, value: float) -> float:
+    """Return a value of a score so that higher is better; see `lower_is_better`."""
+    return -value if lower_is_better(name) else value
+
+
+def _is_loss(column: str) -> bool:
+    return column.endswith("loss")
