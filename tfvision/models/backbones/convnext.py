@@ -34,11 +34,12 @@ def build_convnext(
     return copy_onto(stock_model(facts, input_shape=pixels.shape[1:], **options), pixels, _depthwise)
 
 
-def load_stock_weights(model: "keras.Model", facts: Backbone, path: Path) -> None:
+def load_convnext_weights(model: "keras.Model", name: str, facts: Backbone, path: Path) -> None:
     """Load a file that was saved from the model of `keras.applications`.
 
     Args:
-        model: From its input to the end of `convnext`.
+        model: From its input to the end of `build_convnext`.
+        name: A key of BACKBONES.
         facts: Its entry in BACKBONES.
         path: Weights without top.
 
