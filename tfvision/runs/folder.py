@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from tfvision.config.options import from_dict
 from tfvision.config.yaml import load_yaml
-from tfvision.errors import DataError, UsageError
+from tfvision.errors import DataError, UsageError, WriteError
 from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions
 from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.models.model_file import ModelFacts, load_model, read_facts
-from tfvision.runs.names import COMPARISON, CONFIG, METRICS, MODEL, PLOTS, PREDICTIONS, SPLITS
+from tfvision.runs.names import COMPARISON, CONFIG, LOCK, METRICS, MODEL, PLOTS, PREDICTIONS, SPLITS
 from tfvision.system.files import remove_abandoned, write_text
 from tfvision.system.locks import locked
 from tfvision.tasks import has_boxes
@@ -113,12 +113,19 @@ def training_alone(folder: Path) -> Iterator[None]:
 
     Raises:
         UsageError: Another process trains there.
+        WriteError: The folder cannot be written.
     """
 
     def refuse() -> None:
         raise UsageError(f"another process is training in {folder}; wait for it, or choose another --output")
 
-    with locked(folder, refuse):
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(folder / LOCK, refuse))
+        except OSError as error:
+            raise WriteError(
+                f"cannot write {folder / LOCK}: {error.strerror or error}; free some space or choose another --output"
+            ) from error
         yield
 
 

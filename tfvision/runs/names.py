@@ -34,6 +34,8 @@ CANDIDATES = "candidates.csv"  # of a shallow classifier: what was tried, by val
 
 COMPARISON = "comparison.csv"  # of several runs
 
+LOCK = ".lock"  # while a process trains there
+
 CHECKPOINTS = "checkpoints"
 
 TENSORBOARD = "tensorboard"
