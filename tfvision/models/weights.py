@@ -25,7 +25,7 @@ LOADERS: dict[str, Callable[["keras.Model", str, Backbone, Path], None]] = {
     "ConvNeXt": load_convnext_weights,
 }
 
-_MODEL = "model.keras"  # in a run folder
+_MODEL = "model.keras"  # in a run folder, whose room stands above this one
 _OWN = (("TFVISION_WEIGHTS", ""), ("TFVISION_DATA", "weights"))
 
 
