@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfvision.data.batches.balance import class_weights
-from tfvision.errors import RunError, UsageError, nearest
+from tfvision.errors import RunError, UsageError, check_known
 from tfvision.evaluation.predictions import class_probabilities
 from tfvision.models.heads.shallow_heads import Scaling
 from tfvision.training.config import TrainConfig
@@ -60,10 +60,7 @@ def classifier_names(text: str) -> list[str]:
     """
     names = [name.strip() for name in text.split(",")]
     for name in names:
-        if name not in CLASSIFIERS:
-            raise UsageError(
-                f"unknown classifier {name!r}{nearest(name, CLASSIFIERS)}; expected {', '.join(CLASSIFIERS)}"
-            )
+        check_known("classifier", name, CLASSIFIERS)
         if names.count(name) > 1:
             raise UsageError(f"classifier {name} is given twice")
         CLASSIFIERS[name].check()
