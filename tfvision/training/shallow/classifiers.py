@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfvision.data.batches.balance import class_weights
+from tfvision.data.batches.balance import image_weights
 from tfvision.errors import RunError, UsageError, check_known
 from tfvision.evaluation.predictions import class_probabilities
 from tfvision.models.heads.shallow_heads import Scaling
@@ -92,10 +92,7 @@ def fit_classifier(
     kind, options = CLASSIFIERS[name], config.shallow
     scaling = _scaling(train[0], options) if kind.scaled or options.pca else None
     apply = scaling.apply if scaling else lambda features: features
-    weights = None
-    if config.balance == "class_weights":
-        by_class = class_weights(train[1], num_classes)
-        weights = np.array([by_class[label] for label in train[1]])
+    weights = image_weights(train[1], num_classes) if config.balance == "class_weights" else None
     problem = Problem(
         apply(train[0]),
         train[1],
