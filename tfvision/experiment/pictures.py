@@ -13,6 +13,7 @@ from tfvision.data.batches.pipeline import load_image
 from tfvision.data.images.imageset import ImageSet
 from tfvision.evaluation.box_predictions import BoxPredictions
 from tfvision.evaluation.mistakes import worst_mistakes
+from tfvision.evaluation.parts import judged_part
 from tfvision.evaluation.predictions import Predictions
 from tfvision.experiment.box_pictures import plot_box_results, plot_box_samples
 from tfvision.plots.classes import plot_calibration, plot_confusion_matrix, plot_precision_recall, plot_roc
@@ -75,7 +76,7 @@ def plot_results(
     if (run.folder / HISTORY).is_file():  # a shallow classifier has no epochs
         with open(run.folder / HISTORY, newline="", encoding="utf-8") as file:
             plot_learning_curves(list(csv.DictReader(file)), plots / LEARNING_CURVES, monitor=run.config.monitor)
-    part = "test" if "test" in metrics else "validation"
+    part = judged_part(metrics)
     found, scores = predictions.part(part), metrics[part]
     if isinstance(found, BoxPredictions):
         plot_box_results(plots, found, scores, parts[part], part)
