@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from tfvision.config.options import from_dict
 from tfvision.config.yaml import load_yaml
-from tfvision.errors import DataError, UsageError, WriteError
+from tfvision.errors import DataError, UsageError
 from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions
 from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.models.model_file import ModelFacts, load_model, read_facts
 from tfvision.runs.names import COMPARISON, CONFIG, LOCK, METRICS, MODEL, PLOTS, PREDICTIONS, SPLITS
-from tfvision.system.files import remove_abandoned, write_text
+from tfvision.system.files import not_written, remove_abandoned, write_text
 from tfvision.system.locks import locked
 from tfvision.tasks import has_boxes
 from tfvision.training.config import TrainConfig
@@ -123,9 +123,7 @@ def training_alone(folder: Path) -> Iterator[None]:
         try:
             held.enter_context(locked(folder / LOCK, refuse))
         except OSError as error:
-            raise WriteError(
-                f"cannot write {folder / LOCK}: {error.strerror or error}; free some space or choose another --output"
-            ) from error
+            raise not_written(folder / LOCK, error) from error
         yield
 
 
