@@ -1,5 +1,6 @@
 """Every family of backbones: its facts, its function, its stages, from building to export."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -14,7 +15,9 @@ from keras.src.utils import file_utils
 
 from tfvision.data.pixels.resize import Resize
 from tfvision.errors import UsageError
+from tfvision.models.backbones.build import BUILDERS
 from tfvision.models.backbones.families import Backbone
+from tfvision.models.backbones.stock import build_stock
 from tfvision.models.backbones.table import BACKBONES
 from tfvision.models.classifier import build_classifier, computing_in
 from tfvision.models.freezing import backbone_layers, count_parameters, stage_layers, unfreeze
@@ -184,6 +187,24 @@ def test_every_application_is_there() -> None:
     builders = {name for name in dir(keras.applications) if name[0].isupper()}
     assert builders == {facts.builder for facts in BACKBONES.values()} - {"small_cnn", "resnet18"}
     assert len({(facts.builder, *facts.options.items()) for facts in BACKBONES.values()}) == len(BACKBONES)
+
+
+def test_builders_share_one_signature_and_each_row_serves_a_backbone() -> None:
+    named = {name for facts in BACKBONES.values() for name in (facts.builder, facts.family)}
+    assert set(BUILDERS) <= {*named, "hub"}
+    signatures = {tuple(inspect.signature(build).parameters) for build in (*BUILDERS.values(), build_stock)}
+    assert signatures == {("name", "pixels", "facts", "options")}
+
+
+def test_a_further_family_is_an_entry_and_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(name: str, pixels: keras.KerasTensor, facts: Backbone, options: dict) -> keras.KerasTensor:
+        return keras.layers.Conv2D(options["filters"], 3, name=f"{name}_only")(pixels)
+
+    monkeypatch.setitem(BACKBONES, "mine", Backbone("Mine", "mine", "scale", 140, ("only",), "mine_", {}, (32,), 8))
+    monkeypatch.setitem(BUILDERS, "Mine", build)
+    model = build_classifier("mine", 3, image_size=32, weights="none", backbone_options={"filters": 5})
+    assert list(stage_layers([layer.name for layer in backbone_layers(model)], BACKBONES["mine"])) == ["only"]
+    assert model.get_layer("mine_only").output.shape == (None, 30, 30, 5)
 
 
 @pytest.mark.parametrize(

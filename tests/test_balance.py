@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfvision.data.batches.balance import class_weights, oversample
+from tfvision.data.batches.balance import class_weights, image_weights, oversample
 
 
 def test_class_weights_are_balanced():
@@ -11,6 +11,12 @@ def test_class_weights_are_balanced():
     weights = class_weights(labels, 3)
     assert weights == pytest.approx({0: 10 / 18, 1: 10 / 9, 2: 10 / 3})
     assert sum(weights[k] for k in labels) == pytest.approx(len(labels))
+
+
+def test_images_weigh_as_their_class():
+    labels = np.array([2, 0, 0, 1, 0, 0, 1, 0, 1, 0])
+    np.testing.assert_array_equal(image_weights(labels, 3), [class_weights(labels, 3)[k] for k in labels.tolist()])
+    assert image_weights(labels, 3).sum() == pytest.approx(len(labels))
 
 
 def test_absent_class_weighs_one():

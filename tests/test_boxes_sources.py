@@ -188,6 +188,11 @@ def test_wrong_annotations_are_listed_with_the_reason(tmp_path, xml, reason):
     assert read(folder, on_bad="skip").images.ids == ("b.png",)
 
 
+def test_annotations_in_a_namespace_are_read(tmp_path):
+    xml = voc((1, 2, 30, 20)).replace("<annotation>", '<annotation xmlns="urn:annotations">')
+    assert read(write(tmp_path, a=xml)).images.ids == (IMAGE,)
+
+
 def test_voc_in_folders_of_its_own_and_with_parts(tmp_path):
     for part in ("train", "valid", "test"):
         for kind in ("JPEGImages", "Annotations"):

@@ -6,15 +6,19 @@ import cv2
 import numpy as np
 import pytest
 from conftest import small_config
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tfvision.cli import main
 from tfvision.data.copies import hashing
-from tfvision.data.copies.duplicates import Pair, compare_pair, components, find_duplicates, hash_images, tie_copies
+from tfvision.data.copies.components import components, links_of_equal
+from tfvision.data.copies.duplicates import Pair, compare_pair, find_duplicates, hash_images, tie_copies
 from tfvision.data.copies.hashing import near_pairs, perceptual_hashes
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.images.scan import scan
 from tfvision.data.options import DuplicateOptions, SplitOptions
 from tfvision.data.sources.open import open_images
+from tfvision.data.splits.stratify import tied_units
 from tfvision.experiment.preparation import prepare_images
 
 
@@ -114,6 +118,35 @@ def test_no_pair_is_concluded_from_two_others(tmp_path: Path) -> None:
     found = pairs_of(images)
     assert found.keys() == {("a", "b"), ("b", "c")}
     assert components(4, [(p.first, p.second) for p in found.values()]).tolist() == [0, 0, 0, 3]
+
+
+def by_flooding(count: int, links: list[tuple[int, int]]) -> list[int]:
+    """Return the least index that each index is linked to, by lowering numbers until none can be lowered."""
+    least = list(range(count))
+    for _ in range(count):
+        for i, j in links:
+            least[i] = least[j] = min(least[i], least[j])
+    return least
+
+
+@given(st.integers(1, 12).flatmap(lambda n: st.tuples(st.just(n), st.lists(st.tuples(*[st.integers(0, n - 1)] * 2)))))
+def test_components_are_numbered_by_their_least_index(drawn: tuple[int, list[tuple[int, int]]]) -> None:
+    found = components(*drawn)
+    assert found.dtype == np.int64 and found.tolist() == by_flooding(*drawn)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("uvwxyz")), min_size=1))
+def test_units_are_tied_by_hash_or_group_and_numbered_in_order(keys: list[tuple[str, str]]) -> None:
+    hashes, groups = map(list, zip(*keys, strict=True))
+    equal = [(i, j) for i in range(len(keys)) for j in range(i) if hashes[i] == hashes[j] or groups[i] == groups[j]]
+    firsts = by_flooding(len(keys), equal)
+    expected = [sorted(set(firsts)).index(first) for first in firsts]
+    assert tied_units(hashes, np.array(groups)).tolist() == expected
+    assert tied_units(hashes, None).tolist() == [sorted(set(hashes), key=hashes.index).index(key) for key in hashes]
+
+
+def test_no_images_have_no_components() -> None:
+    assert components(0, []).tolist() == [] and links_of_equal([]) == []
 
 
 def test_tied_hashes_are_equal_where_images_are_copies() -> None:

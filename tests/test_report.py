@@ -56,8 +56,8 @@ def make_run(folder, names=("cat", "<script>alert(1)</script>", "dog & co"), wro
     plot_image_grid([np.zeros((8, 8, 3), np.uint8)], ["cat"], "Mistakes", folder / "plots" / "worst_mistakes.png")
     plot_confusion_matrix(metrics["test"]["confusion_matrix"], names, folder / "plots" / "confusion_matrix.png", "Test")
     for name in CLASS_PLOTS:
-        if not (folder / "plots" / f"{name}.png").exists():
-            shutil.copy(folder / "plots" / "worst_mistakes.png", folder / "plots" / f"{name}.png")
+        if not (folder / "plots" / name).exists():
+            shutil.copy(folder / "plots" / "worst_mistakes.png", folder / "plots" / name)
     return metrics
 
 
@@ -145,7 +145,7 @@ def test_two_classes_add_the_f1_of_the_positive_class(tmp_path):
     assert "int(probabilities[-1] &gt; 0.5)" in text
 
 
-@pytest.mark.parametrize("name", [*FILES, *(f"plots/{plot}.png" for plot in CLASS_PLOTS)])
+@pytest.mark.parametrize("name", [*FILES, *(f"plots/{plot}" for plot in CLASS_PLOTS)])
 def test_a_missing_file_is_said(tmp_path, run, name):
     shutil.copytree(run[0].parent, tmp_path / "run")
     (tmp_path / "run" / name).unlink()

@@ -1,7 +1,7 @@
 """Errors with their exit status, and how a message words what it lists and the nearest known name."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 
 class TfvisionError(Exception):
@@ -41,6 +41,21 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return `' (did you mean X?)'` for the known name nearest to `name`, or `''`."""
     matches = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.6)
     return f" (did you mean {matches[0]}?)" if matches else ""
+
+
+def check_known(what: str, name: object, known: Collection[str]) -> None:
+    """Refuse a name that is none of those known.
+
+    Args:
+        what: What it names, such as `pooling`.
+        name: The name.
+        known: All there are, in the order to list them.
+
+    Raises:
+        UsageError: With the nearest known one and all of them.
+    """
+    if name not in known:
+        raise UsageError(f"unknown {what} {name!r}{nearest(str(name), known)}; expected {', '.join(known)}")
 
 
 def listing(names: Sequence[object], limit: int = 5) -> str:

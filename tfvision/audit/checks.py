@@ -14,7 +14,8 @@ from tfvision.audit.labels import find_label_errors, out_of_fold_probabilities
 from tfvision.audit.look import Look
 from tfvision.audit.options import AuditConfig
 from tfvision.audit.quality import find_poor
-from tfvision.data.copies.duplicates import Pair, components, find_duplicates
+from tfvision.data.copies.components import components, links_of_equal
+from tfvision.data.copies.duplicates import Pair, find_duplicates
 from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import listing
 from tfvision.system.terminal import ProgressLine
@@ -96,6 +97,5 @@ class Checks:
         """Number what must stand in one fold: copies, and the groups of the data."""
         links = [(pair.first, pair.second) for pair in pairs]
         if self.images.groups is not None:
-            first: dict[str, int] = {}
-            links += [(first.setdefault(group, i), i) for i, group in enumerate(self.images.groups)]
+            links += links_of_equal(self.images.groups)
         return components(len(self.images), links)

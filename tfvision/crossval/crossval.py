@@ -25,13 +25,12 @@ from tfvision.experiment.resolving import default_folder, resolve_options
 from tfvision.experiment.train import train_from_config
 from tfvision.models.backbones.table import plain_name
 from tfvision.runs.folder import Run, refuse_existing
-from tfvision.runs.names import CONFIG, METRICS, PREDICTIONS, VOTES
+from tfvision.runs.names import CONFIG, FOLDS_TABLE, METRICS, PREDICTIONS, VOTES
 from tfvision.system.files import write_json, write_text
 from tfvision.system.terminal import console, say_result
 from tfvision.tasks import has_boxes
 from tfvision.training.config import TrainConfig
 
-FOLDS_TABLE = "crossval.csv"
 AUDIT = "audit"
 
 

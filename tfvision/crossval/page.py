@@ -14,7 +14,7 @@ from tfvision.models.backbones.table import plain_name
 from tfvision.plots.classes import plot_confusion_matrix
 from tfvision.report.pictures import data_uri
 from tfvision.report.template import page_template
-from tfvision.runs.names import PLOTS, PREDICTIONS, REPORT, VOTES
+from tfvision.runs.names import CONFUSION_MATRIX, IOU_HISTOGRAM, PLOTS, PREDICTIONS, REPORT, VOTES
 from tfvision.system.environment import describe_environment
 from tfvision.system.files import write_text
 from tfvision.version import __version__
@@ -104,10 +104,10 @@ def _pictures(folder: Path, found: "FoldScores") -> list[dict[str, str]]:
     pictures, plots = [], folder / PLOTS
     if "mean_iou" in found.together:
         plot_ious(plots, read_box_predictions(folder / PREDICTIONS).ious, found.together, "all folds")
-        pictures.append(_picture(plots / "iou_histogram.png", "Overlaps of boxes"))
+        pictures.append(_picture(plots / IOU_HISTOGRAM, "Overlaps of boxes"))
     scores = found.together.get("classes", found.together)
     if "confusion_matrix" in scores:
-        path, title = plots / "confusion_matrix.png", f"Confusion matrix of {found.backbone}, all folds"
+        path, title = plots / CONFUSION_MATRIX, f"Confusion matrix of {found.backbone}, all folds"
         plot_confusion_matrix(np.array(scores["confusion_matrix"]), scores["class_names"], path, title)
         pictures.append(_picture(path, title))
     return pictures

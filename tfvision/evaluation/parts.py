@@ -1,6 +1,6 @@
 """The scores of one part of the data, and a line of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,11 @@ from tfvision.models.model_file import ModelFacts
 def scored_parts(given: Mapping[str, ImageSet]) -> dict[str, ImageSet]:
     """Return the parts with images that a model is scored on, in order."""
     return {part: given[part] for part in SCORED if part in given and len(given[part])}
+
+
+def judged_part(parts: Container[str]) -> str:
+    """Return the part that a model is judged by: the test, or validation where there is none."""
+    return "test" if "test" in parts else "validation"
 
 
 def compute_part(predictions: Predictions | BoxPredictions, facts: ModelFacts) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tfvision.evaluation.box_predictions import BoxPredictions
 from tfvision.plots.boxes import DrawnBox, plot_iou_histogram
 from tfvision.plots.image_grid import plot_image_grid
 from tfvision.plots.thumbnails import thumbnail
-from tfvision.runs.names import PLOTS
+from tfvision.runs.names import AUGMENTED_SAMPLES, BOX_SAMPLES, CLASS_SAMPLES, IOU_HISTOGRAM, PLOTS, WORST_BOXES
 from tfvision.tasks import LOCALIZE
 
 if TYPE_CHECKING:
@@ -34,21 +34,21 @@ def plot_box_results(
     plot_ious(plots, predictions.ious, scores, part)
     spread = np.unique(np.linspace(0, len(images) - 1, min(_SHOWN, len(images))).astype(int))
     for rows, title, name in (
-        (spread, f"True (solid) and predicted (dashed) boxes, {part}", "box_samples"),
+        (spread, f"True (solid) and predicted (dashed) boxes, {part}", BOX_SAMPLES),
         (
             worst_boxes(predictions, _SHOWN),
             f"Least overlap of true (solid) and predicted (dashed), {part}",
-            "worst_boxes",
+            WORST_BOXES,
         ),
     ):
-        _plot_boxes(rows, predictions, images, title, plots / f"{name}.png")
+        _plot_boxes(rows, predictions, images, title, plots / name)
 
 
 def plot_ious(plots: "Path", ious: np.ndarray, scores: Mapping[str, Any], part: str) -> None:
     """Draw the histogram of overlaps beside the best of the baselines."""
     best = max(scores["baselines"], key=lambda name: scores["baselines"][name]["mean_iou"])
     baseline = f"best without looking, {best.replace('_', ' ')}", scores["baselines"][best]["mean_iou"]
-    plot_iou_histogram(ious, plots / "iou_histogram.png", f"Overlap of boxes, {part}", baseline)
+    plot_iou_histogram(ious, plots / IOU_HISTOGRAM, f"Overlap of boxes, {part}", baseline)
 
 
 def plot_box_samples(run_folder: "Path", train: ImageSet, chosen: Sequence[int], settings: "TrainingSettings") -> None:
@@ -56,7 +56,7 @@ def plot_box_samples(run_folder: "Path", train: ImageSet, chosen: Sequence[int],
     shown = [thumbnail(train.read(i)) for i in chosen]
     boxes = [[DrawnBox(train.boxes[i] * scale)] for i, (_, scale) in zip(chosen, shown, strict=True)]
     names = [train.class_names[train.labels[i]] for i in chosen]
-    path = run_folder / PLOTS / "class_samples.png"
+    path = run_folder / PLOTS / CLASS_SAMPLES
     plot_image_grid([image for image, _ in shown], names, "Training images with their boxes", path, boxes=boxes)
     if settings.augmentation.is_empty:
         return
@@ -70,7 +70,7 @@ def plot_box_samples(run_folder: "Path", train: ImageSet, chosen: Sequence[int],
         boxes += [[DrawnBox(box)], *([DrawnBox(moved)] for moved, _ in drawn)]
         captions += [f"{train.class_names[train.labels[index]]}, as it is"]
         captions += [f"in epoch {k + 1}, {left:.0%} left" for k, (_, left) in enumerate(drawn)]
-    path = run_folder / PLOTS / "augmented_samples.png"
+    path = run_folder / PLOTS / AUGMENTED_SAMPLES
     plot_image_grid(images, captions, "What augmentation makes of images and boxes", path, columns=6, boxes=boxes)
 
 

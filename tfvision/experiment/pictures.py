@@ -13,6 +13,7 @@ from tfvision.data.batches.pipeline import load_image
 from tfvision.data.images.imageset import ImageSet
 from tfvision.evaluation.box_predictions import BoxPredictions
 from tfvision.evaluation.mistakes import worst_mistakes
+from tfvision.evaluation.parts import judged_part
 from tfvision.evaluation.predictions import Predictions
 from tfvision.experiment.box_pictures import plot_box_results, plot_box_samples
 from tfvision.plots.classes import plot_calibration, plot_confusion_matrix, plot_precision_recall, plot_roc
@@ -20,7 +21,18 @@ from tfvision.plots.image_grid import plot_image_grid
 from tfvision.plots.learning_curves import plot_learning_curves
 from tfvision.plots.thumbnails import thumbnail
 from tfvision.runs.folder import Run
-from tfvision.runs.names import HISTORY, PLOTS
+from tfvision.runs.names import (
+    AUGMENTED_SAMPLES,
+    CALIBRATION_CURVE,
+    CLASS_SAMPLES,
+    CONFUSION_MATRIX,
+    HISTORY,
+    LEARNING_CURVES,
+    PLOTS,
+    PRECISION_RECALL,
+    ROC,
+    WORST_MISTAKES,
+)
 from tfvision.tasks import has_boxes
 
 if TYPE_CHECKING:
@@ -41,7 +53,7 @@ def plot_samples(run_folder: Any, train: ImageSet, settings: "TrainingSettings")
         [thumbnail(train.read(i))[0] for i in chosen],
         names,
         "Training images of each class",
-        run_folder / PLOTS / "class_samples.png",
+        run_folder / PLOTS / CLASS_SAMPLES,
     )
     if settings.augmentation.is_empty:
         return
@@ -53,7 +65,7 @@ def plot_samples(run_folder: Any, train: ImageSet, settings: "TrainingSettings")
         drawn = [augment_image(image, settings.augmentation, generator) for generator in generators]
         images += [image, *(change(index, np.stack(drawn)).numpy() if change else drawn)]
         captions += [f"{train.class_names[train.labels[index]]}, as it is", *(f"in epoch {k + 1}" for k in range(5))]
-    path = run_folder / PLOTS / "augmented_samples.png"
+    path = run_folder / PLOTS / AUGMENTED_SAMPLES
     plot_image_grid(images, captions, "What augmentation makes of training images", path, columns=6)
 
 
@@ -63,8 +75,8 @@ def plot_results(
     plots = run.folder / PLOTS
     if (run.folder / HISTORY).is_file():  # a shallow classifier has no epochs
         with open(run.folder / HISTORY, newline="", encoding="utf-8") as file:
-            plot_learning_curves(list(csv.DictReader(file)), plots / "learning_curves.png", monitor=run.config.monitor)
-    part = "test" if "test" in metrics else "validation"
+            plot_learning_curves(list(csv.DictReader(file)), plots / LEARNING_CURVES, monitor=run.config.monitor)
+    part = judged_part(metrics)
     found, scores = predictions.part(part), metrics[part]
     if isinstance(found, BoxPredictions):
         plot_box_results(plots, found, scores, parts[part], part)
@@ -78,14 +90,14 @@ def _plot_classes(
 ) -> None:
     names = found.class_names
     plot_confusion_matrix(
-        np.array(scores["confusion_matrix"]), names, plots / "confusion_matrix.png", f"Confusion matrix, {part}"
+        np.array(scores["confusion_matrix"]), names, plots / CONFUSION_MATRIX, f"Confusion matrix, {part}"
     )
     for plot, file in (
-        (plot_precision_recall, "precision_recall"),
-        (plot_roc, "roc"),
-        (plot_calibration, "calibration"),
+        (plot_precision_recall, PRECISION_RECALL),
+        (plot_roc, ROC),
+        (plot_calibration, CALIBRATION_CURVE),
     ):
-        plot(found.labels, found.probabilities, names, plots / f"{file}.png")
+        plot(found.labels, found.probabilities, names, plots / file)
     worst = worst_mistakes(found)
     places = {image_id: index for index, image_id in enumerate(images_of_part.ids)}
     captions = [
@@ -93,7 +105,7 @@ def _plot_classes(
         for i in worst
     ]
     images = [thumbnail(images_of_part.read(places[found.ids[i]]))[0] for i in worst]
-    plot_image_grid(images, captions, f"Worst mistakes, {part}", plots / "worst_mistakes.png")
+    plot_image_grid(images, captions, f"Worst mistakes, {part}", plots / WORST_MISTAKES)
 
 
 def _samples(labels: np.ndarray, num_classes: int) -> list[int]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tfvision.evaluation.paired import Difference, brief_lines, paired_differences
+from tfvision.evaluation.parts import judged_part
 from tfvision.evaluation.predictions import Predictions
 from tfvision.runs.folder import Run
 from tfvision.runs.names import (
@@ -43,7 +44,7 @@ def describe_pseudo_results(content: Mapping[str, Any]) -> str:
         lines.append(
             f"{row['phase']}: {row['class']} {row['added']:,} added, precision expected {row['expected_precision']:.3f}{true}"
         )
-    part = "test" if "test" in content else "validation"
+    part = judged_part(content)
     lines.append(f"{part}, without pseudo-labels -> with (difference with its 95 % interval), n={content[part]['n']:,}")
     lines += brief_lines({name: Difference.from_dict(values) for name, values in content[part]["scores"].items()})
     return "\n".join(lines)

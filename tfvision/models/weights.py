@@ -2,11 +2,13 @@
 
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfvision.errors import UsageError, one_line
-from tfvision.models.backbones.families import Backbone
+from tfvision.models.backbones.convnext import load_convnext_weights
+from tfvision.models.backbones.families import Backbone, row_of
 from tfvision.models.backbones.hub_graph import load_hub_weights
 from tfvision.models.backbones.hub_presets import hub_weights
 from tfvision.models.backbones.preprocessing import BEFORE
@@ -17,7 +19,13 @@ from tfvision.models.weights_file import check_weights_file, operation_names, re
 if TYPE_CHECKING:
     import keras
 
-_MODEL = "model.keras"  # in a run folder
+# What loads a file of its author's into a backbone that is built otherwise; by builder or by family, see `row_of`.
+LOADERS: dict[str, Callable[["keras.Model", str, Backbone, Path], None]] = {
+    "hub": load_hub_weights,
+    "ConvNeXt": load_convnext_weights,
+}
+
+_MODEL = "model.keras"  # in a run folder, whose room stands above this one
 _OWN = (("TFVISION_WEIGHTS", ""), ("TFVISION_DATA", "weights"))
 
 
@@ -84,19 +92,14 @@ def load_backbone_weights(model: "keras.Model", backbone: str, weights: str) -> 
 
 def _load(model: "keras.Model", backbone: str, facts: Backbone, path: Path) -> None:
     """Load arrays only: Keras finds them by the order of the layers, whatever head a file has behind them."""
-    is_rebuilt = facts.family == "ConvNeXt" or facts.builder == "hub"
+    load_theirs = row_of(LOADERS, facts)
     try:
         model.load_weights(path)
     except ValueError:
-        if not is_rebuilt or path.suffix == ".keras":
+        if load_theirs is None or path.suffix == ".keras":
             raise
         # Not saved from a model of tfvision, but from the one it rebuilds.
-        if facts.builder == "hub":
-            load_hub_weights(model, backbone, facts, path)
-            return
-        from tfvision.models.backbones.convnext import load_stock_weights
-
-        load_stock_weights(model, facts, path)
+        load_theirs(model, backbone, facts, path)
 
 
 def _check_same_backbone(model: "keras.Model", backbone: str, path: Path) -> None:

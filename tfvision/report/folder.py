@@ -11,13 +11,38 @@ from typing import Any
 from tfvision.config.yaml import parse_yaml
 from tfvision.errors import UsageError
 from tfvision.report.pictures import data_uri
+from tfvision.runs.names import (
+    AUGMENTED_SAMPLES,
+    BOX_SAMPLES,
+    CALIBRATION_AFTER,
+    CALIBRATION_CURVE,
+    CLASS_SAMPLES,
+    CONFIG,
+    CONFUSION_MATRIX,
+    CORRUPTION_CURVES,
+    CORRUPTION_SAMPLES,
+    DECISION,
+    ENVIRONMENT,
+    HISTORY,
+    IOU_HISTOGRAM,
+    LEARNING_CURVES,
+    METRICS,
+    PLOTS,
+    PRECISION_RECALL,
+    PSEUDO_RESULTS,
+    ROC,
+    SPLITS,
+    SUMMARY,
+    WORST_BOXES,
+    WORST_MISTAKES,
+)
 
 CLASS_PLOTS = (
-    "learning_curves", "confusion_matrix", "precision_recall", "roc", "calibration",
-    "class_samples", "augmented_samples", "worst_mistakes",
+    LEARNING_CURVES, CONFUSION_MATRIX, PRECISION_RECALL, ROC, CALIBRATION_CURVE,
+    CLASS_SAMPLES, AUGMENTED_SAMPLES, WORST_MISTAKES,
 )  # fmt: skip
-_BOX_PLOTS = ("iou_histogram", "box_samples", "worst_boxes")
-_LATER_PLOTS = ("calibration_after", "corruptions", "corruptions_samples")  # of what may be asked after training
+_BOX_PLOTS = (IOU_HISTOGRAM, BOX_SAMPLES, WORST_BOXES)
+_LATER_PLOTS = (CALIBRATION_AFTER, CORRUPTION_CURVES, CORRUPTION_SAMPLES)  # of what may be asked after training
 
 
 @dataclass(frozen=True)
@@ -30,7 +55,7 @@ class RunFiles:
         history: Rows of `history.csv`, as text.
         counts: Images of each `(part, label)` in `splits.csv`; the label is `""` where the file has none.
         config_text, summary: `config.yaml` and `summary.txt` as they are.
-        plots: Name of a plot to its PNG as a data URI.
+        plots: Name of a plot, without `.png`, to its PNG as a data URI.
         missing: Names of the files that are not there or cannot be read.
         decision: Parsed `decision.json`, which a run has after `tfvision threshold` or `calibrate`.
         pseudo_labels: Parsed `pseudo_labels.json` of a run that labelled images itself.
@@ -64,25 +89,25 @@ def read_run_files(folder: Path | str) -> RunFiles:
             return empty
         return content
 
-    config = read("config.yaml", lambda text: parse_yaml(text, "config.yaml"), {})
+    config = read(CONFIG, lambda text: parse_yaml(text, CONFIG), {})
     epochs = not config.get("classifier")  # a shallow classifier has no history
     return RunFiles(
         folder=folder,
         config=config,
-        environment=read("environment.json", json.loads, {}),
-        metrics=read("metrics.json", json.loads, {}),
-        history=read("history.csv", _rows, []) if epochs else [],
-        counts=read("splits.csv", _counts, Counter()),
-        config_text=read("config.yaml", str, ""),
-        summary=read("summary.txt", str, ""),
+        environment=read(ENVIRONMENT, json.loads, {}),
+        metrics=read(METRICS, json.loads, {}),
+        history=read(HISTORY, _rows, []) if epochs else [],
+        counts=read(SPLITS, _counts, Counter()),
+        config_text=read(CONFIG, str, ""),
+        summary=read(SUMMARY, str, ""),
         plots={
-            name: uri
+            Path(name).stem: uri
             for name in (*CLASS_PLOTS, *_BOX_PLOTS, *_LATER_PLOTS)
-            if (uri := _picture(folder / "plots" / f"{name}.png"))
+            if (uri := _picture(folder / PLOTS / name))
         },
         missing=missing,
-        decision=read("decision.json", json.loads, {}) if (folder / "decision.json").exists() else {},
-        pseudo_labels=read("pseudo_labels.json", json.loads, {}) if (folder / "pseudo_labels.json").exists() else {},
+        decision=read(DECISION, json.loads, {}) if (folder / DECISION).exists() else {},
+        pseudo_labels=read(PSEUDO_RESULTS, json.loads, {}) if (folder / PSEUDO_RESULTS).exists() else {},
     )
 
 

@@ -12,6 +12,7 @@ from tfvision.report.story import headline_part, tell
 from tfvision.report.tables import class_table, fact_rows, image_table, phase_table, score_table, tiles
 from tfvision.report.template import page_template
 from tfvision.report.words import percent, plain
+from tfvision.runs.names import CONFIG, MODEL, REPORT
 from tfvision.system.files import write_text
 from tfvision.version import __version__
 
@@ -28,7 +29,7 @@ def write_report(folder: Path | str) -> Path:
     Raises:
         RunError: The page could not be written.
     """
-    path = Path(folder) / "report.html"
+    path = Path(folder) / REPORT
     write_text(path, render(read_run_files(folder)))
     return path
 
@@ -77,7 +78,7 @@ def _usage(files: RunFiles) -> dict[str, str]:
     run = shlex.quote(files.folder.as_posix())
     model = shlex.quote(f"saved_models/{files.folder.resolve().name}")
     draw = " --draw boxes/" if class_metrics(files.metrics) != files.metrics else ""
-    config = shlex.quote((files.folder / "config.yaml").as_posix())
+    config = shlex.quote((files.folder / CONFIG).as_posix())
     return {
         "predict": f"tfvision predict {run} photos/ --output predictions.csv{draw}",
         "evaluate": f"tfvision evaluate {run} --data other.zip --output other.json",
@@ -99,7 +100,7 @@ def _snippet(files: RunFiles) -> str:
         "import keras",
         "import numpy as np",
         "",
-        f"model = keras.saving.load_model({(files.folder / 'model.keras').as_posix()!r})",
+        f"model = keras.saving.load_model({(files.folder / MODEL).as_posix()!r})",
         *([f"class_names = {names!r}"] if names or not with_boxes else []),
         'photo = keras.utils.load_img("photo.jpg", target_size=model.input_shape[1:3], interpolation="bilinear")',
         "pixels = np.asarray(photo)[None]        # (1, height, width, 3), RGB, 0..255: no rescaling",

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +15,11 @@ from tfvision.config.options import from_dict
 from tfvision.config.yaml import load_yaml
 from tfvision.errors import DataError, UsageError
 from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions
+from tfvision.evaluation.parts import judged_part
 from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.models.model_file import ModelFacts, load_model, read_facts
-from tfvision.runs.names import COMPARISON, CONFIG, METRICS, MODEL, PLOTS, PREDICTIONS, SPLITS
-from tfvision.system.files import remove_abandoned, write_text
+from tfvision.runs.names import COMPARISON, CONFIG, LOCK, METRICS, MODEL, PLOTS, PREDICTIONS, SPLITS
+from tfvision.system.files import not_written, remove_abandoned, write_text
 from tfvision.system.locks import locked
 from tfvision.tasks import has_boxes
 from tfvision.training.config import TrainConfig
@@ -64,7 +65,7 @@ class Run:
         Raises:
             DataError: The run did not finish.
         """
-        return "test" if "test" in self.metrics else "validation"
+        return judged_part(self.metrics)
 
     @property
     def predictions(self) -> Predictions | BoxPredictions:
@@ -122,12 +123,17 @@ def training_alone(folder: Path) -> Iterator[None]:
 
     Raises:
         UsageError: Another process trains there.
+        WriteError: The folder cannot be written.
     """
 
     def refuse() -> None:
         raise UsageError(f"another process is training in {folder}; wait for it, or choose another --output")
 
-    with locked(folder, refuse):
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(folder / LOCK, refuse))
+        except OSError as error:
+            raise not_written(folder / LOCK, error) from error
         yield
 
 

@@ -1,40 +1,43 @@
 """Names of the files in a run folder."""
 
 CONFIG = "config.yaml"
-
 SPLITS = "splits.csv"
-
 HISTORY = "history.csv"
-
 MODEL = "model.keras"
-
 SUMMARY = "summary.txt"
-
 PREDICTIONS = "predictions.csv"
-
-VOTES = "held_out.csv"  # of the models of several folds, beside their runs
-
 METRICS = "metrics.json"
-
 ENVIRONMENT = "environment.json"
+REPORT = "report.html"
+DECISION = "decision.json"
+PSEUDO_LABELS = "pseudo_labels.csv"
+PSEUDO_RESULTS = "pseudo_labels.json"
+SUPERVISED = "model_before.keras"  # the best model without pseudo-labels
+CANDIDATES = "candidates.csv"  # of a shallow classifier: what was tried, by validation
+CORRUPTIONS_TABLE = "corruptions.csv"  # after `evaluate --corrupt`
+CHECKPOINTS = "checkpoints"
+TENSORBOARD = "tensorboard"
+LOCK = ".lock"  # while a process trains there
+
+# Beside several runs.
+COMPARISON = "comparison.csv"
+FOLDS_TABLE = "crossval.csv"
+VOTES = "held_out.csv"  # of the models of several folds
 
 PLOTS = "plots"
 
-REPORT = "report.html"
-
-DECISION = "decision.json"
-
-PSEUDO_LABELS = "pseudo_labels.csv"
-
-PSEUDO_RESULTS = "pseudo_labels.json"
-
-SUPERVISED = "model_before.keras"  # the best model without pseudo-labels
-
-CANDIDATES = "candidates.csv"  # of a shallow classifier: what was tried, by validation
-
-CORRUPTIONS_TABLE = "corruptions.csv"
-COMPARISON = "comparison.csv"  # of several runs
-
-CHECKPOINTS = "checkpoints"
-
-TENSORBOARD = "tensorboard"
+# Pictures in PLOTS.
+LEARNING_CURVES = "learning_curves.png"
+CONFUSION_MATRIX = "confusion_matrix.png"
+PRECISION_RECALL = "precision_recall.png"
+ROC = "roc.png"
+CALIBRATION_CURVE = "calibration.png"
+CLASS_SAMPLES = "class_samples.png"
+AUGMENTED_SAMPLES = "augmented_samples.png"
+WORST_MISTAKES = "worst_mistakes.png"
+IOU_HISTOGRAM = "iou_histogram.png"
+BOX_SAMPLES = "box_samples.png"
+WORST_BOXES = "worst_boxes.png"
+CALIBRATION_AFTER = "calibration_after.png"  # after a decision
+CORRUPTION_CURVES = "corruptions.png"
+CORRUPTION_SAMPLES = "corruptions_samples.png"

@@ -36,12 +36,15 @@ def replacing(path: Path | str) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise WriteError(
-            f"cannot write {path}: {error.strerror or error}; free some space or choose another --output"
-        ) from error
+        raise not_written(path, error) from error
     finally:
         with suppress(OSError):  # what failed to be written must not hide why
             temporary.unlink(missing_ok=True)
+
+
+def not_written(path: Path, error: OSError) -> WriteError:
+    """Return the error to raise where a file of an output cannot be written."""
+    return WriteError(f"cannot write {path}: {error.strerror or error}; free some space or choose another --output")
 
 
 def remove_leftovers(folder: Path) -> None:

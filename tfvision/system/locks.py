@@ -1,42 +1,56 @@
-"""A lock on a folder, which ends with the process that holds it, however that ends."""
+"""A lock that ends with the process that holds it, however that ends."""
 
-import os
+import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from types import ModuleType
 
-fcntl: ModuleType | None
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+from filelock import FileLock, Timeout
+
+from tfvision.system.terminal import console
+
+# What file systems say that know no locks.
+_UNKNOWN = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 @contextmanager
-def locked(folder: Path, busy: Callable[[], None]) -> Iterator[None]:
-    """Hold a folder alone; without effect where the file system or the platform knows no locks.
+def locked(file: Path, busy: Callable[[], None]) -> Iterator[None]:
+    """Hold a lock alone; where the file system knows no locks, say so once and go on without.
 
     Args:
-        folder: A folder that exists.
-        busy: Called once if another process holds it: raises, or returns to wait for its end.
+        file: The lock's file; its folder is made if missing. It goes with the lock; of a killed process it stays, and
+            is taken by the next.
+        busy: Called once if another process holds the lock: raises, or returns to wait for its end.
 
     Raises:
-        OSError: The folder cannot be opened.
+        OSError: The file cannot be made or opened.
     """
-    if fcntl is None:
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
+    # A soft lock would outlive a killed process.
+    lock = FileLock(file, fallback_to_soft=False)
+    _acquire(lock, file, busy)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            busy()
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError:
-            pass  # a file system without locks
         yield
     finally:
+        # Before the release: who waits sees that this file is gone, and makes a new one. Windows removes it after.
         with suppress(OSError):
-            os.close(descriptor)
+            file.unlink()
+        lock.release()
+
+
+def _acquire(lock: FileLock, file: Path, busy: Callable[[], None]) -> None:
+    try:
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            busy()
+            lock.acquire()
+    except OSError as error:
+        if error.errno not in _UNKNOWN:
+            raise
+        _say_unlocked(file.parent, error.strerror)
+
+
+@cache
+def _say_unlocked(folder: Path, reason: str) -> None:
+    console.print(f"{folder} cannot be locked ({reason}): see to it that no other process writes there")

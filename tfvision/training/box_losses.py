@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tfvision.errors import UsageError
+from tfvision.errors import check_known
 
 if TYPE_CHECKING:
     import keras
@@ -25,8 +25,7 @@ def build_box_loss(kind: str, *, beta: float = 0.1) -> "keras.losses.Loss":
     """
     import keras
 
-    if kind not in BOX_LOSSES:
-        raise UsageError(f"unknown box loss {kind!r}; expected {', '.join(BOX_LOSSES)}")
+    check_known("box loss", kind, BOX_LOSSES)
 
     class BoxLoss(keras.losses.Loss):
         def call(self, y_true, y_pred):

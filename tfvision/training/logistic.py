@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfvision.data.batches.balance import class_weights
+from tfvision.data.batches.balance import image_weights
 from tfvision.data.batches.pipeline import encode_labels
 from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import UsageError
@@ -67,10 +67,7 @@ def fit_closed(training: Training, phase: Phase, state: PhaseState) -> None:
     found = dict(zip(("train", "validation"), (each.matrix() for each in stored), strict=True))
     feature_seconds = time.monotonic() - start
     console.print(f"{phase.name}: fitting the logistic regression on {found['train'].shape[1]:,} features")
-    weights = None
-    if settings.balance != "none":
-        by_class = class_weights(train.labels, len(train.class_names))
-        weights = np.array([by_class[label] for label in train.labels])
+    weights = image_weights(train.labels, len(train.class_names)) if settings.balance != "none" else None
     fit_logistic_head(model, found["train"], train.labels, sample_weight=weights, seed=settings.seed)
     of_validation = _scores(model, found["validation"], training.validation, settings)
     row = epoch_row(

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tfvision.errors import UsageError
+from tfvision.errors import check_known
 from tfvision.training.options import Phase
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ def build_optimizer(
     from keras import optimizers
 
     kinds = {"adam": optimizers.Adam, "adamw": optimizers.AdamW, "lion": optimizers.Lion, "sgd": optimizers.SGD}
-    if name not in kinds:
-        raise UsageError(f"unknown optimizer {name!r}; expected {', '.join(kinds)}")
+    check_known("optimizer", name, kinds)
     extra = {"momentum": 0.9, "nesterov": True} if name == "sgd" else {}
     # 0 stays 0 also for AdamW, whose own default is not.
     decay = weight_decay if name == "adamw" or weight_decay else None

@@ -19,6 +19,17 @@ def class_weights(labels: np.ndarray, num_classes: int) -> dict[int, float]:
     return {k: float(len(labels) / (num_classes * count)) if count else 1.0 for k, count in enumerate(counts)}
 
 
+def image_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Return the weight of each image, which is that of its class in `class_weights`: float64 (n,).
+
+    Args:
+        labels: int (n,), the classes of the training images.
+        num_classes: K.
+    """
+    weights = class_weights(labels, num_classes)
+    return np.array([weights[label] for label in labels])
+
+
 def weights_of_labels(labels: np.ndarray, weights: Mapping[int, float]) -> np.ndarray:
     """Return the weight of each image whose label may have shares of several classes: the mean weight of the shares.
 

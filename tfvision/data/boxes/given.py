@@ -11,7 +11,7 @@ import numpy as np
 from tfvision.data.boxes.geometry import box_areas
 from tfvision.data.boxes.orientation import swaps_sides, to_upright
 from tfvision.data.options import Source
-from tfvision.errors import UsageError, nearest
+from tfvision.errors import check_known
 
 SEVERAL = get_args(get_type_hints(Source)["several_boxes"])
 UNITS = ("pixels", "relative")
@@ -119,10 +119,7 @@ def check_several(several: str) -> None:
     Raises:
         UsageError: With the nearest known one.
     """
-    if several not in SEVERAL:
-        raise UsageError(
-            f"unknown several_boxes {several!r}{nearest(several, SEVERAL)}; expected {' | '.join(SEVERAL)}"
-        )
+    check_known("several_boxes", several, SEVERAL)
 
 
 def _shown(corners: Sequence[float] | np.ndarray) -> str:

@@ -1,6 +1,5 @@
 """Copies: exact ones by their content, near ones by a perceptual hash and then pixel by pixel."""
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,6 +7,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from tfvision.data.copies.components import components
 from tfvision.data.copies.hashing import VARIANTS, near_pairs, perceptual_hashes
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.images.scan import look_at_all
@@ -150,22 +150,6 @@ def tie_copies(images: ImageSet, content: Sequence[str], pairs: Sequence[Pair]) 
 def hash_images(images: ImageSet, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
     """Return the perceptual hashes of readable images, uint64 (n, 8)."""
     return np.stack(list(look_at_all(images, lambda index: perceptual_hashes(images.read(index)), progress)))
-
-
-def components(count: int, links: Sequence[tuple[int, int]]) -> np.ndarray:
-    """Number the sets of indexes that links tie together, int64 (count,); the number is the least index of the set."""
-    beside = defaultdict(list)
-    for i, j in links:
-        beside[i].append(j)
-        beside[j].append(i)
-    unit = np.full(count, -1, np.int64)
-    for start in range(count):
-        pending = [start] if unit[start] < 0 else []
-        while pending:
-            if unit[i := pending.pop()] < 0:
-                unit[i] = start
-                pending += beside[i]
-    return unit
 
 
 def _candidates(perceptual: np.ndarray, options: DuplicateOptions) -> list[tuple[int, int, str]]:

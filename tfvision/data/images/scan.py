@@ -14,7 +14,7 @@ import numpy as np
 from tfvision.data.boxes.orientation import UPRIGHT, read_orientation
 from tfvision.data.options import Source
 from tfvision.data.pixels.decoding import decode
-from tfvision.errors import DataError, UsageError, nearest
+from tfvision.errors import DataError, check_known
 
 if TYPE_CHECKING:
     from tfvision.data.images.imageset import ImageSet
@@ -74,8 +74,7 @@ def scan(
         DataError: Unreadable images or wrong boxes with `fail` (all are listed), or nothing that can be used.
         UsageError: An unknown `on_bad`.
     """
-    if on_bad not in ON_BAD:
-        raise UsageError(f"unknown on_bad {on_bad!r}{nearest(on_bad, ON_BAD)}; expected {' or '.join(ON_BAD)}")
+    check_known("on_bad", on_bad, ON_BAD)
     oriented = frames or images.given is not None
     found: list[_Look | str] = list(look_at_all(images, lambda index: _look_at(images, index, oriented), progress))
     unreadable = [(images.ids[i], look) for i, look in enumerate(found) if isinstance(look, str)]

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from tfvision.data.options import ResizeOptions
-from tfvision.errors import UsageError, nearest
+from tfvision.errors import UsageError, check_known
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -48,11 +48,7 @@ class Resize:
             if isinstance(side, bool) or not isinstance(side, int) or side < 1:
                 raise UsageError(f"resize {name} {side!r}; expected a whole number of pixels, 1 or more")
         for name, known in (("kernel", KERNELS), ("mode", MODES)):
-            value = getattr(self, name)
-            if value not in known:
-                raise UsageError(
-                    f"unknown resize {name} {value!r}{nearest(value, known)}; expected {' | '.join(known)}"
-                )
+            check_known(f"resize {name}", getattr(self, name), known)
         if not isinstance(self.antialias, bool):
             raise UsageError(f"resize antialias {self.antialias!r}; expected true or false")
         if isinstance(self.channels, bool) or self.channels not in CHANNELS:
@@ -71,8 +67,7 @@ class Resize:
         """
         known = [field.name for field in fields(cls)]
         for key in values:
-            if key not in known:
-                raise UsageError(f"unknown resize key {key!r}{nearest(key, known)}; expected {', '.join(known)}")
+            check_known("resize key", key, known)
         if missing := [key for key in ("height", "width") if key not in values]:
             raise UsageError(f"resize without {missing[0]}; expected at least height and width")
         return cls(**values)

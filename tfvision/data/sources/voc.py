@@ -6,12 +6,17 @@ Everingham et al., "The PASCAL Visual Object Classes (VOC) Challenge", 2010.
 import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
-from xml.etree.ElementTree import Element, TreeBuilder
-from xml.parsers import expat
+from typing import TYPE_CHECKING
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import ParseError, fromstring
 
 from tfvision.data.boxes.given import GivenBox
 from tfvision.data.storage.files import Storage
 from tfvision.errors import DataError
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 VOC_SUFFIX = ".xml"
 
@@ -58,26 +63,23 @@ def names_of_annotations(names: Sequence[str]) -> list[str]:
     return [name for name in names if name.lower().endswith(VOC_SUFFIX)]
 
 
-def _parse(data: bytes) -> Element:
+def _parse(data: bytes) -> "Element":
     """Build the elements of an XML file that declares nothing: entities could grow without end or read other files."""
     if len(data) > _MAX_BYTES:
         raise DataError(f"it has {len(data):,} bytes, more than {_MAX_BYTES:,}")
-    builder, parser = TreeBuilder(), expat.ParserCreate()
-    parser.StartElementHandler = builder.start
-    parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.data
-    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = _refuse
     try:
-        parser.Parse(data, True)
-        return builder.close()
-    except expat.ExpatError as error:
+        root = fromstring(data, forbid_dtd=True)
+    except DefusedXmlException:
+        raise DataError(
+            "it declares a document type or entities, which no annotation needs; remove the <!DOCTYPE ...>"
+        ) from None
+    except ParseError as error:
         raise DataError(f"it is damaged XML: {error}") from None
     except (LookupError, ValueError, AssertionError, RecursionError) as error:  # an unknown encoding, no element
         raise DataError(f"it is no XML: {error}") from None
-
-
-def _refuse(*declaration: object) -> None:
-    raise DataError("it declares a document type or entities, which no annotation needs; remove the <!DOCTYPE ...>")
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]  # some tools put all elements into a namespace
+    return root
 
 
 def _number(text: str | None) -> float:

@@ -11,7 +11,7 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.data.options import SplitOptions
 from tfvision.data.splits.folds import draw_folds
 from tfvision.data.splits.stratify import PARTS, draw_parts
-from tfvision.errors import DataError, UsageError, listing, nearest
+from tfvision.errors import DataError, UsageError, check_known, listing
 
 LEFT_OUT = ""
 HELD_OUT = "held_out"  # of all folds
@@ -63,8 +63,7 @@ def split_images(
         raise UsageError(
             f"validation {validation} and test {test} of the images; expected shares from 0 with a sum below 1"
         )
-    if given not in GIVEN:
-        raise UsageError(f"unknown split given {given!r}{nearest(given, GIVEN)}; expected {' or '.join(GIVEN)}")
+    check_known("split given", given, GIVEN)
     if images.parts is not None and given == "keep":
         return _complete(images, hashes, validation, group_validation, seed)
     notes = () if images.parts is None else ("the parts that the data brings are ignored: the split is drawn from all",)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tfvision.data.copies.components import components, links_of_equal
 from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import DataError
 
@@ -68,20 +69,8 @@ def tied_units(hashes: list[str], groups: np.ndarray | None) -> np.ndarray:
     Returns:
         int64 (n,), from 0 on.
     """
-    parent = list(range(len(hashes)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for keys in (hashes, [] if groups is None else groups):
-        first: dict[str, int] = {}
-        for i, key in enumerate(keys):
-            a, b = root(first.setdefault(key, i)), root(i)
-            parent[max(a, b)] = min(a, b)
-    return np.unique([root(i) for i in range(len(hashes))], return_inverse=True)[1]
+    links = [*links_of_equal(hashes), *links_of_equal([] if groups is None else groups)]
+    return np.unique(components(len(hashes), links), return_inverse=True)[1]
 
 
 def _target(count: int, shares: tuple[float, float, float]) -> tuple[int, int, int]:

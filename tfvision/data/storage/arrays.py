@@ -9,7 +9,7 @@ import numpy as np
 
 from tfvision.data.pixels.decoding import MAX_PIXELS
 from tfvision.data.storage.rows import Rows, row_blocks
-from tfvision.errors import DataError, UsageError, nearest
+from tfvision.errors import DataError, check_known
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,8 @@ def check_pixel_rule(rule: str | None) -> None:
     Raises:
         UsageError: It is unknown.
     """
-    if rule is not None and rule not in PIXEL_RULES:
-        raise UsageError(f"unknown pixel rule {rule!r}{nearest(rule, PIXEL_RULES)}; expected {', '.join(PIXEL_RULES)}")
+    if rule is not None:
+        check_known("pixel rule", rule, PIXEL_RULES)
 
 
 def pixel_arrays(arrays: Mapping[str, Rows], rule: str | None = None) -> tuple[dict[str, PixelArray], tuple[str, ...]]:

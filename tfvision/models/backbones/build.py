@@ -1,16 +1,36 @@
-"""Builders of what BACKBONES names: preprocessing and untrained layers, added to a graph."""
+"""BUILDERS: what adds the untrained layers of each family to a graph; what BACKBONES names is built by one of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tfvision.errors import UsageError
+from tfvision.models.backbones.convnext import build_convnext
 from tfvision.models.backbones.efficientnet import build_efficientnet
+from tfvision.models.backbones.families import Backbone, row_of
+from tfvision.models.backbones.hub_graph import build_hub
 from tfvision.models.backbones.preprocessing import preprocess
-from tfvision.models.backbones.stock import stock_model
+from tfvision.models.backbones.resnet import build_resnet18
+from tfvision.models.backbones.small_cnn import build_small_cnn
+from tfvision.models.backbones.stock import build_self_scaling, build_stock
 from tfvision.models.backbones.table import backbone_facts
 
 if TYPE_CHECKING:
     import keras
+
+    # The name of the backbone, preprocessed pixels, its facts and the builder's further arguments -> feature maps.
+    Builder = Callable[[str, keras.KerasTensor, Backbone, Mapping[str, Any]], keras.KerasTensor]
+
+# By builder or by family, see `row_of`; a family without a row is built as `keras.applications` builds it.
+# A builder imports Keras when it is called, so that this module does not.
+BUILDERS: dict[str, "Builder"] = {
+    "small_cnn": build_small_cnn,
+    "resnet18": build_resnet18,
+    "hub": build_hub,
+    "ConvNeXt": build_convnext,
+    "EfficientNet": build_efficientnet,
+    "EfficientNetV2": build_self_scaling,
+    "MobileNetV3": build_self_scaling,
+}
 
 
 def build_backbone(
@@ -34,29 +54,5 @@ def build_backbone(
     height, width = pixels.shape[1:3]
     if min(height, width) < facts.minimum:
         raise UsageError(f"{name} needs images of at least {facts.minimum} px, got {height}x{width}; set --image-size")
-    pixels = preprocess(pixels, facts)
-    options = {**facts.options, **(options or {})}
-    if facts.builder == "small_cnn":
-        from tfvision.models.backbones.small_cnn import build_small_cnn
-
-        return build_small_cnn(pixels, **options)
-    if facts.builder == "resnet18":
-        from tfvision.models.backbones.resnet import build_resnet18
-
-        return build_resnet18(pixels)
-    if facts.builder == "hub":
-        from tfvision.models.backbones.hub_graph import hub_backbone
-
-        return hub_backbone(name, pixels, facts)
-    if facts.family == "ConvNeXt":
-        from tfvision.models.backbones.convnext import build_convnext
-
-        return build_convnext(pixels, facts)
-    if facts.family == "EfficientNet":
-        return build_efficientnet(pixels, facts)
-    if facts.family in ("EfficientNetV2", "MobileNetV3"):
-        from tfvision.models.backbones.graph import copied, copy_onto
-
-        # They scale pixels in themselves, which the copy does in float32.
-        return copy_onto(stock_model(facts, input_shape=pixels.shape[1:], **options), pixels, copied)
-    return stock_model(facts, input_tensor=pixels, **options).output
+    build = row_of(BUILDERS, facts) or build_stock
+    return build(name, preprocess(pixels, facts), facts, {**facts.options, **(options or {})})

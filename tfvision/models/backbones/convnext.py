@@ -1,5 +1,6 @@
 """ConvNeXt at the speed of its arithmetic: depthwise convolutions as such."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,27 +14,32 @@ if TYPE_CHECKING:
     import keras
 
 
-def build_convnext(pixels: "keras.KerasTensor", facts: Backbone) -> "keras.KerasTensor":
+def build_convnext(
+    name: str, pixels: "keras.KerasTensor", facts: Backbone, options: Mapping[str, Any]
+) -> "keras.KerasTensor":
     """Add ConvNeXt (Liu et al., 2022) to a graph, with the layer names of `keras.applications`.
 
     There each depthwise convolution is a `Conv2D` of as many groups as channels, which TensorFlow computes group by
     group on a CPU; a `DepthwiseConv2D` computes the same several times faster.
 
     Args:
+        name: A key of BACKBONES.
         pixels: `(batch, height, width, 3)`, values 0..255.
         facts: Its entry in BACKBONES.
+        options: Further arguments of the function in `keras.applications`.
 
     Returns:
         Feature maps `(batch, height // 32, width // 32, channels)`.
     """
-    return copy_onto(stock_model(facts, input_shape=pixels.shape[1:]), pixels, _depthwise)
+    return copy_onto(stock_model(facts, input_shape=pixels.shape[1:], **options), pixels, _depthwise)
 
 
-def load_stock_weights(model: "keras.Model", facts: Backbone, path: Path) -> None:
+def load_convnext_weights(model: "keras.Model", name: str, facts: Backbone, path: Path) -> None:
     """Load a file that was saved from the model of `keras.applications`.
 
     Args:
-        model: From its input to the end of `convnext`.
+        model: From its input to the end of `build_convnext`.
+        name: A key of BACKBONES.
         facts: Its entry in BACKBONES.
         path: Weights without top.
 

@@ -1,9 +1,11 @@
 """EfficientNet with its second rescaling."""
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tfvision.models.backbones.families import Backbone
+from tfvision.models.backbones.graph import copied, copy_onto
 from tfvision.models.backbones.preprocessing import _DEVIATION
 from tfvision.models.backbones.stock import stock_model
 
@@ -11,16 +13,25 @@ if TYPE_CHECKING:
     import keras
 
 
-def build_efficientnet(pixels: "keras.KerasTensor", facts: Backbone) -> "keras.KerasTensor":
+def build_efficientnet(
+    name: str, pixels: "keras.KerasTensor", facts: Backbone, options: Mapping[str, Any]
+) -> "keras.KerasTensor":
     """Add EfficientNet as `weights="imagenet"` builds it.
 
     Its ImageNet weights divide by the square root of the deviation where they should divide by the deviation, and
     only a constructor that is told `imagenet` makes good for it, with one more rescaling after the normalization.
     Here it always stands there, so that one graph serves ImageNet weights, own files and training from scratch.
+
+    Args:
+        name: A key of BACKBONES.
+        pixels: `(batch, height, width, 3)`, values 0..255.
+        facts: Its entry in BACKBONES.
+        options: Further arguments of the function in `keras.applications`.
+
+    Returns:
+        Feature maps `(batch, height / 32, width / 32, channels)`, sides rounded up.
     """
     import keras
-
-    from tfvision.models.backbones.graph import copied, copy_onto
 
     def copy(operation: "keras.Operation") -> Any:
         if not isinstance(operation, keras.layers.Normalization):
@@ -29,4 +40,4 @@ def build_efficientnet(pixels: "keras.KerasTensor", facts: Backbone) -> "keras.K
         rescale = keras.layers.Rescaling([1 / math.sqrt(deviation) for deviation in _DEVIATION], dtype="float32")
         return lambda x: rescale(normalize(x))
 
-    return copy_onto(stock_model(facts, input_shape=pixels.shape[1:]), pixels, copy)
+    return copy_onto(stock_model(facts, input_shape=pixels.shape[1:], **options), pixels, copy)

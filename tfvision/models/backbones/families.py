@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 _SIZES = (96, 128, 160, 192, 224, 256, 320, 384, 480)
+
+_Row = TypeVar("_Row")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,11 @@ class Backbone:
     options: Mapping[str, Any] = field(default_factory=dict)
     weights: tuple[str, ...] = ()
     after_pooling: int = 0
+
+
+def row_of(table: Mapping[str, _Row], facts: Backbone) -> _Row | None:
+    """Return the row of a backbone in a table such as BUILDERS: that of its builder, else of its family, else None."""
+    return table.get(facts.builder, table.get(facts.family))
 
 
 def small_cnn(parameters: int) -> Backbone:

@@ -1,7 +1,7 @@
 """Image backbones of KerasHub, by preset: their facts, their graph, their weights and their scaling of pixels."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     import keras
 
 
-def hub_backbone(name: str, pixels: "keras.KerasTensor", facts: Backbone) -> "keras.KerasTensor":
+def build_hub(
+    name: str, pixels: "keras.KerasTensor", facts: Backbone, options: Mapping[str, Any]
+) -> "keras.KerasTensor":
     """Add a preset's untrained layers to a graph.
 
     What KerasHub builds of stock layers, its ViT too, becomes a part of the flat graph, layer by layer, so that it is
@@ -28,6 +30,7 @@ def hub_backbone(name: str, pixels: "keras.KerasTensor", facts: Backbone) -> "ke
         name: `hub/...`.
         pixels: `(batch, side, side, 3)`, scaled.
         facts: Of `hub_facts`.
+        options: None of them is used.
 
     Returns:
         Feature maps `(batch, h, w, channels)`; patches of a transformer in their places, its class token left out.
@@ -58,7 +61,7 @@ def load_hub_weights(model: "keras.Model", name: str, facts: Backbone, path: Pat
     """Load a preset's weights into the backbone part of a flat model.
 
     Args:
-        model: From its input to the end of `hub_backbone`.
+        model: From its input to the end of `build_hub`.
         name: `hub/...`.
         facts: Of `hub_facts`.
         path: A file that KerasHub's backbone saved; default the preset's own weights.

@@ -1,16 +1,24 @@
 """ResNet18, which `keras.applications` lacks."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tfvision.models.backbones.families import Backbone
 
 if TYPE_CHECKING:
     import keras
 
 
-def build_resnet18(pixels: "keras.KerasTensor") -> "keras.KerasTensor":
+def build_resnet18(
+    name: str, pixels: "keras.KerasTensor", facts: Backbone, options: Mapping[str, Any]
+) -> "keras.KerasTensor":
     """Add ResNet18 (He et al., 2016) as torchvision has it, with layer names in the manner of `keras.applications`.
 
     Args:
+        name: `resnet18`.
         pixels: `(batch, height, width, channels)`, normalized.
+        facts: Its entry in BACKBONES.
+        options: None of them is used.
 
     Returns:
         Feature maps `(batch, height / 32, width / 32, 512)`, sides rounded up.

@@ -1,15 +1,36 @@
 """Small CNNs that are trained from scratch."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from tfvision.errors import UsageError
+from tfvision.models.backbones.families import Backbone
 
 if TYPE_CHECKING:
     import keras
 
 
 def build_small_cnn(
+    name: str, pixels: "keras.KerasTensor", facts: Backbone, options: Mapping[str, Any]
+) -> "keras.KerasTensor":
+    """Add convolutions with ReLU and max-pooling to a graph.
+
+    Args:
+        name: `small_cnn`.
+        pixels: `(batch, height, width, channels)`, scaled to about 0..1.
+        facts: Its entry in BACKBONES.
+        options: `filters`, `kernel_size`, `padding` and `pools`; what is missing is as in the CNN of the cactus study.
+
+    Returns:
+        Feature maps `(batch, h, w, filters of the last convolution)`.
+
+    Raises:
+        UsageError: Pools that are not one for each convolution, or an image too small for kernels and pools.
+    """
+    return _convolutions(pixels, **options)
+
+
+def _convolutions(
     pixels: "keras.KerasTensor",
     *,
     filters: Sequence[int] = (32, 64),
@@ -17,7 +38,7 @@ def build_small_cnn(
     padding: str = "same",
     pools: Sequence[int] | None = None,
 ) -> "keras.KerasTensor":
-    """Convolutions with ReLU and max-pooling: by default, with one pooling at the end, the CNN of the cactus study.
+    """Add convolutions and poolings: by default, with one pooling at the end, the CNN of the cactus study.
 
     Args:
         pixels: `(batch, height, width, channels)`, scaled to about 0..1.
@@ -25,12 +46,6 @@ def build_small_cnn(
         kernel_size: Side of the kernels in pixels.
         padding: `same` pads borders with zeros and keeps the size; `valid` takes `kernel_size - 1` off each side.
         pools: Side of the max-pooling after each convolution, 1 for none; default 2 after the last one only.
-
-    Returns:
-        Feature maps `(batch, h, w, filters[-1])`.
-
-    Raises:
-        UsageError: Pools that are not one for each convolution, or an image too small for kernels and pools.
     """
     import keras
 

@@ -1,7 +1,8 @@
 """BACKBONES: one table of facts about every backbone; `hub/...` names the presets of KerasHub beside them.
 
-A further model is one entry, a further family one small function in `families`. Nothing here imports Keras, so that
-`tfvision list backbones` answers at once; `build` builds what the table names.
+A further model is one entry; a further family is one small function in `families` and, unless `keras.applications` has
+it as it should be, one file with a builder and its row in BUILDERS. Nothing here imports Keras, so that
+`tfvision list backbones` answers at once.
 """
 
 import re

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tfvision.errors import UsageError
+from tfvision.errors import UsageError, check_known
 from tfvision.models.heads.box_heads import BOX_HEADS, box_of_grid, box_of_maps, box_of_vector
 from tfvision.tasks import BOX, PROBABILITIES
 
@@ -87,8 +87,7 @@ def build_box_head(
     Raises:
         UsageError: As for `build_head`, or an unknown kind.
     """
-    if kind not in BOX_HEADS:
-        raise UsageError(f"unknown box head {kind!r}; expected {', '.join(BOX_HEADS)}")
+    check_known("box head", kind, BOX_HEADS)
     if num_classes is not None and num_classes < 2:
         raise UsageError(
             f"a classifier needs two or more classes, got {num_classes}; use task localize for the box alone"
@@ -145,8 +144,7 @@ def _pool(features: "keras.KerasTensor", pooling: str) -> "keras.KerasTensor":
     from keras import layers
 
     kinds = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D, "flatten": layers.Flatten}
-    if pooling not in kinds:
-        raise UsageError(f"unknown pooling {pooling!r}; expected {', '.join(kinds)}")
+    check_known("pooling", pooling, kinds)
     return kinds[pooling](name=f"{HEAD}pool")(features)
 
 

@@ -128,15 +128,10 @@ class FeatureStore:
             raise self._not_written(error) from error
 
     def _hold(self, held: ExitStack) -> None:
-        """Make the folder, lock it, and cut off what a killed writer left."""
+        """Lock the folder, make it, and cut off what a killed writer left."""
         waiting = "another process is computing the same features; waiting for it"
-        while True:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            place = self.folder.stat().st_ino
-            held.enter_context(locked(self.folder, lambda: console.print(waiting)))
-            if self.folder.is_dir() and self.folder.stat().st_ino == place:
-                break
-            held.close()  # it was cleared while this waited
+        held.enter_context(locked(_lock_of(self.folder), lambda: console.print(waiting)))
+        self.folder.mkdir(exist_ok=True)  # only now: it may have been cleared while this waited
         if not (self.folder / _FACTS).is_file():
             write_json(self.folder / _FACTS, dict(self.facts))
         self._drop_unfinished()
@@ -216,13 +211,17 @@ def clear_stores() -> tuple[int, int]:
     for facts in found:
         folder = stores_folder() / facts.name
         try:
-            with locked(
-                folder, functools.partial(console.print, f"{facts.what} is being written; waiting for its end")
-            ):
+            waiting = functools.partial(console.print, f"{facts.what} is being written; waiting for its end")
+            with locked(_lock_of(folder), waiting):
                 shutil.rmtree(folder)
         except OSError as error:
             raise WriteError(f"cannot remove {folder}: {error.strerror or error}; remove it by hand") from error
     return len(found), sum(facts.size for facts in found)
+
+
+def _lock_of(folder: Path) -> Path:
+    """Return the lock file of a store: beside its folder, which can so be removed while it is held."""
+    return folder.with_name(f"{folder.name}.lock")
 
 
 def _facts_of(folder: Path) -> StoreFacts:

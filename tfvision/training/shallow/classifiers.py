@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfvision.data.batches.balance import class_weights
-from tfvision.errors import RunError, UsageError, nearest
+from tfvision.data.batches.balance import image_weights
+from tfvision.errors import RunError, UsageError, check_known
 from tfvision.evaluation.predictions import class_probabilities
 from tfvision.models.heads.shallow_heads import Scaling
 from tfvision.training.config import TrainConfig
@@ -59,10 +59,7 @@ def classifier_names(text: str) -> list[str]:
     """
     names = [name.strip() for name in text.split(",")]
     for name in names:
-        if name not in CLASSIFIERS:
-            raise UsageError(
-                f"unknown classifier {name!r}{nearest(name, CLASSIFIERS)}; expected {', '.join(CLASSIFIERS)}"
-            )
+        check_known("classifier", name, CLASSIFIERS)
         if names.count(name) > 1:
             raise UsageError(f"classifier {name} is given twice")
         CLASSIFIERS[name].check()
@@ -94,10 +91,7 @@ def fit_classifier(
     kind, options = CLASSIFIERS[name], config.shallow
     scaling = _scaling(train[0], options) if kind.scaled or options.pca else None
     apply = scaling.apply if scaling else lambda features: features
-    weights = None
-    if config.balance == "class_weights":
-        by_class = class_weights(train[1], num_classes)
-        weights = np.array([by_class[label] for label in train[1]])
+    weights = image_weights(train[1], num_classes) if config.balance == "class_weights" else None
     problem = Problem(
         apply(train[0]),
         train[1],
