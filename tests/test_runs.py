@@ -242,3 +242,15 @@ def test_two_classes_have_scores_of_the_positive_one(two_colours: Path, tmp_path
     assert scores["positive_class"] == "green"
     assert {"precision", "recall", "f1"} <= scores.keys()
     assert rows(run.folder / "predictions.csv")[0].keys() == {"id", "part", "label", "predicted", "p_red", "p_green"}
+
+
+def test_a_run_is_opened_anew(small_run: Path, tmp_path: Path) -> None:
+    """What a notebook opened before a decision was stored is not what is exported after it."""
+    import shutil
+
+    from tfvision.decisions.choose import calibrate
+
+    before = open_run(shutil.copytree(small_run, tmp_path / "run"))
+    assert before.facts.decision is None
+    calibrate(before)
+    assert open_run(before).facts.decision is not None and before.facts.decision is None

@@ -23,9 +23,9 @@ def add_threshold(verbs: Any) -> None:
 
 def threshold(args: argparse.Namespace) -> None:
     """Choose on validation when an image is of a class, and store it in a run."""
-    from tfvision.decisions import choose
+    from tfvision.decisions.choose import describe_decision, threshold
 
-    say_result(choose.describe_decision(choose.threshold(args.run, args.objective)))
+    say_result(describe_decision(threshold(args.run, args.objective)))
 
 
 def add_calibrate(verbs: Any) -> None:
@@ -38,6 +38,6 @@ def add_calibrate(verbs: Any) -> None:
 
 def calibrate(args: argparse.Namespace) -> None:
     """Make the probabilities of a run mean what they say, by a temperature fitted on validation."""
-    from tfvision.decisions import choose
+    from tfvision.decisions.choose import calibrate, describe_decision
 
-    say_result(choose.describe_decision(choose.calibrate(args.run, off=args.off)))
+    say_result(describe_decision(calibrate(args.run, off=args.off)))

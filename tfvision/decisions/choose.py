@@ -23,7 +23,7 @@ from tfvision.tasks import has_boxes
 CALIBRATION = "calibration_after.png"
 
 
-def threshold(run: Run | str | Path, objective: str) -> Run:
+def threshold(run: Run | str | Path, objective: str = "f1") -> Run:
     """Choose a threshold of two classes, or offsets of several, on validation, and store it in the run's folder.
 
     Args:
@@ -88,8 +88,8 @@ def describe_decision(run: Run) -> str:
 
 
 def _opened(run: Run | str | Path) -> Run:
-    """Open a finished run that tells classes alone; a given one anew, since its facts may be of before a decision."""
-    run = open_run(run.folder if isinstance(run, Run) else run)
+    """Open a finished run that tells classes alone."""
+    run = open_run(run)
     _ = run.metrics  # says how to finish a run that is not
     if has_boxes(run.facts.task):
         raise UsageError(f"{run.folder} finds boxes; thresholds and temperatures are of runs that tell classes alone")

@@ -55,7 +55,7 @@ def pseudo_label(
         DataError: The data is gone or has changed.
         RunError: NaN loss, no memory, full disk.
     """
-    run = run if isinstance(run, Run) else open_run(run)
+    run = open_run(run)
     wanted = from_dict(PseudoLabelOptions, options)
     folder = Path(output) if output else run.folder.with_name(f"{run.folder.resolve().name}_pseudo")
     config = _with_rounds(run, wanted, rounds, restart=not go_on)

@@ -50,7 +50,7 @@ def export(run: Run | str | Path, output: str | Path | None = None, *, data: str
         DataError: There are no images to compare on.
         RunError: Model and SavedModel disagree, or the disk is full; nothing is left behind.
     """
-    run = run if isinstance(run, Run) else open_run(run)
+    run = open_run(run)
     folder = Path(output) if output else Path("saved_models") / run.folder.resolve().name
     compared = str(data) if data else run.config.data
     if compared != EMBEDDED:

@@ -145,13 +145,13 @@ def refuse_existing(folder: Path) -> None:
         )
 
 
-def open_run(folder: Path | str) -> Run:
-    """Open the folder of a run that has a model.
+def open_run(folder: Run | Path | str) -> Run:
+    """Open the folder of a run that has a model; a run anew, since it may have got a decision meanwhile.
 
     Raises:
         DataError: There is no such folder, or no model in it.
     """
-    folder = Path(folder)
+    folder = folder.folder if isinstance(folder, Run) else Path(folder)
     refuse_comparison(folder)
     if not (folder / MODEL).is_file():
         if (folder / CONFIG).is_file():
