@@ -1,13 +1,41 @@
 """Seconds until `tfvision --help` has answered, against `import tensorflow`, which most tools do first.
 
+Then the CPU seconds, user and system, that it takes to refuse a mistake: nobody should wait for TensorFlow to learn
+that a path has a typing error.
+
 python benchmarks/startup.py [--rounds 5]
 """
 
 import argparse
+import resource
+import shlex
+import statistics
 import subprocess
 import sys
+import tempfile
 
 from measure import paired, print_table
+
+MISTAKES = (
+    "train --data nosuch",
+    "train --backbone mobilenet_v9",
+    "train --weights nosuch.h5",
+    "train --epoch 3",
+    "train --split.test 1.5",
+    "train --split.file nosuch.csv",
+    "train --positive-class purple",
+    "train --output .",
+    "train --config nosuch",
+    "train --resume runs/nosuch",
+    "predict runs/nosuch x.jpg",
+    "evaluate runs/nosuch",
+    "compare runs/a runs/b",
+    "threshold runs/nosuch",
+    "export runs/nosuch",
+    "crossval --data nosuch",
+    "search --config nosuch",
+    "audit --data nosuch",
+)
 
 
 def main() -> None:
@@ -26,6 +54,24 @@ def main() -> None:
         options.rounds,
     )
     print_table([row])
+    print("\nCPU seconds to refuse")
+    for line in MISTAKES:
+        print(f"{_refused(line, options.rounds):.2f}  tfvision {line}")
+
+
+def _refused(line: str, rounds: int) -> float:
+    """Return the median CPU seconds of a command that is refused for its usage or its data."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(rounds):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            command = [sys.executable, "-m", "tfvision", *shlex.split(line)]
+            done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            if done.returncode not in (2, 3):
+                raise SystemExit(f"tfvision {line} was not refused: exit status {done.returncode}\n{done.stderr}")
+            found.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return statistics.median(found)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from tfvision.audit.checks import Checks
 from tfvision.audit.features import check_backbone
 from tfvision.audit.findings import PROBLEMS, Finding, describe_findings, rank_findings
 from tfvision.audit.kept import choose_kept
 from tfvision.audit.look import Damage, Look, look_at
 from tfvision.audit.options import AuditConfig
-from tfvision.audit.page import render_audit
 from tfvision.config.options import from_dict
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.options import Source
@@ -89,6 +87,8 @@ def audit_from_config(config: AuditConfig) -> Audit:
     command = ""
     if config.labelled:
         command = shlex.join(["tfvision", "train", "--data", (output / CLEAN).as_posix(), *_source_flags(config)])
+    from tfvision.audit.page import render_audit
+
     page = render_audit(
         found.images,
         found.findings,
@@ -115,6 +115,8 @@ def audit_images(images: ImageSet, config: AuditConfig) -> Audit:
         images: From `open_images`; their parts, if any, are searched for leaks.
         config: Options; data, output, splits and source are not looked at.
     """
+    from tfvision.audit.checks import Checks  # with SciPy's and ImageHash's part of a second
+
     with ProgressLine("looking at images", len(images)) as line:
         found = look_at(images, line.report)
     findings = [Finding(i, d.problem, 1.0, note=d.reason) for i, d in enumerate(found) if isinstance(d, Damage)]

@@ -3,17 +3,17 @@
 import argparse
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
 from rich.text import Text
 
 from tfvision.cli.verbs import add_verb
 from tfvision.config.recipes import header, recipes
 from tfvision.models.backbones.table import BACKBONES
-from tfvision.models.weights import find_weights
 from tfvision.system.terminal import console, say_result, size_text
-from tfvision.training.features.store import clear_stores, list_stores, stores_folder
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def add_cache(verbs: Any) -> None:
@@ -47,6 +47,8 @@ def list_recipes() -> None:
 
 def list_backbones() -> None:
     """Print the table of backbones, by family."""
+    from tfvision.models.weights import find_weights  # with NumPy, which other verbs' help need not wait for
+
     table = _empty_table("backbone", "parameters", "MB", "pixels", "scaling", "weights", "stages")
     family, stages = "", ()
     for name, facts in BACKBONES.items():
@@ -73,6 +75,8 @@ def list_backbones() -> None:
 
 def list_cache() -> None:
     """Print what is stored of which trunk."""
+    from tfvision.training.features.store import list_stores, stores_folder
+
     stores = list_stores()
     table = _empty_table("store", "images", "size", "last written", "trunk")
     for facts in stores:
@@ -86,11 +90,15 @@ def list_cache() -> None:
 
 def clear_cache() -> None:
     """Remove all stores."""
+    from tfvision.training.features.store import clear_stores, stores_folder
+
     count, size = clear_stores()
     say_result(f"{count} stores of features removed from {stores_folder()}, {size_text(size)}")
 
 
-def _empty_table(*columns: str) -> Table:
+def _empty_table(*columns: str) -> "Table":
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         side = "right" if column in ("parameters", "MB", "pixels", "images", "size") else "left"

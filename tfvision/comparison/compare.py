@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tfvision.comparison.plot import plot_differences
 from tfvision.errors import DataError, UsageError, listing
 from tfvision.evaluation.paired import Difference, paired_differences
 from tfvision.evaluation.predictions import Predictions, read_predictions
@@ -135,6 +134,8 @@ def write_comparison(folder: Path | str, baseline: str, found: Mapping[str, Mapp
     Raises:
         RunError: They cannot be written.
     """
+    from tfvision.comparison.plot import plot_differences  # with matplotlib
+
     table, picture = Path(folder) / "comparison.csv", Path(folder) / "comparison.png"
     with replacing(table) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -13,8 +13,6 @@ from tfvision.evaluation.score_names import compared_scores
 from tfvision.evaluation.temperature import fit_temperature
 from tfvision.models.decision import Decision
 from tfvision.models.model_file import replace_facts
-from tfvision.plots.classes import plot_calibration
-from tfvision.report.page import write_report
 from tfvision.runs.folder import Run, open_run, training_alone
 from tfvision.runs.names import DECISION, MODEL, PLOTS, PREDICTIONS
 from tfvision.system.files import read_json, write_json
@@ -106,6 +104,9 @@ def _validation(run: Run) -> Predictions:
 
 def _store(run: Run, decision: Decision) -> Run:
     """Write a decision into the model file, its scores beside it, both into the report; return the run of the files."""
+    from tfvision.plots.classes import plot_calibration  # with matplotlib
+    from tfvision.report.page import write_report
+
     with training_alone(run.folder):
         replace_facts(run.folder / MODEL, replace(run.facts, decision=None if decision.is_neutral else decision))
         decided = open_run(run.folder)

@@ -3,12 +3,13 @@
 from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 
 def components(count: int, links: Sequence[tuple[int, int]]) -> np.ndarray:
     """Number the sets of indexes that links tie together, int64 (count,); the number is the least index of the set."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     if not links:
         return np.arange(count)
     first, second = np.array(links, np.int64).T
