@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from tfvision.evaluation.score_names import SCORES
 from tfvision.plots.figure import INK, MARK, TRAIN, VALIDATION, draw_legend, new_figure, save, set_title
 
 _BINS = np.linspace(0, 1, 21)
@@ -56,7 +57,7 @@ def plot_iou_histogram(
     figure, (axes,) = new_figure(7.5, 4.4)
     axes.hist(ious, bins=_BINS, color=VALIDATION, edgecolor="white")
     mean, above = float(ious.mean()), float((ious > 0.5).mean())
-    axes.axvline(mean, color=MARK, linewidth=2.4, label=f"mean IoU {mean:.3f}")
+    axes.axvline(mean, color=MARK, linewidth=2.4, label=f"{SCORES['mean_iou'].label()} {mean:.3f}")
     axes.axvline(0.5, color=INK, linewidth=1.6, linestyle="--", label=f"0.5: {above:.1%} of the images lie above")
     if baseline:
         axes.axvline(baseline[1], color=TRAIN, linewidth=1.8, linestyle=":", label=f"{baseline[0]} {baseline[1]:.3f}")
