@@ -249,14 +249,14 @@ def test_a_run_that_another_process_finished_is_left_alone(
     from tfvision.experiment import train as experiment
 
     run, config = half
-    real = experiment.prepare_images
+    real = experiment.read_images
 
-    def prepare(*args: object) -> object:
+    def read(*args: object) -> object:
         found = real(*args)
         (run / "report.html").write_text("the other's")
         return found
 
-    monkeypatch.setattr(experiment, "prepare_images", prepare)
+    monkeypatch.setattr(experiment, "read_images", read)
     before = (run / "history.csv").read_bytes()
     assert train_from_config(config, resume=run).folder == run
     assert (run / "report.html").read_text() == "the other's" and (run / "history.csv").read_bytes() == before
