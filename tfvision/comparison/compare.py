@@ -12,6 +12,7 @@ from tfvision.evaluation.paired import Difference, paired_differences
 from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.evaluation.score_names import brief_scores, direction
 from tfvision.runs.folder import open_run
+from tfvision.runs.names import COMPARISON, COMPARISON_PLOT
 from tfvision.system.files import replacing
 from tfvision.tasks import has_boxes
 
@@ -136,7 +137,7 @@ def write_comparison(folder: Path | str, baseline: str, found: Mapping[str, Mapp
     """
     from tfvision.comparison.plot import plot_differences  # with matplotlib
 
-    table, picture = Path(folder) / "comparison.csv", Path(folder) / "comparison.png"
+    table, picture = Path(folder) / COMPARISON, Path(folder) / COMPARISON_PLOT
     with replacing(table) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["run", "baseline", "score", "value", "baseline_value", "difference", "low", "high"])

@@ -14,11 +14,9 @@ from tfvision.evaluation.temperature import fit_temperature
 from tfvision.models.decision import Decision
 from tfvision.models.model_file import replace_facts
 from tfvision.runs.folder import Run, open_run, training_alone
-from tfvision.runs.names import DECISION, MODEL, PLOTS, PREDICTIONS
+from tfvision.runs.names import CALIBRATION_AFTER, DECISION, MODEL, PLOTS, PREDICTIONS
 from tfvision.system.files import read_json, write_json
 from tfvision.tasks import has_boxes
-
-CALIBRATION = "calibration_after.png"
 
 
 def threshold(run: Run | str | Path, objective: str = "f1") -> Run:
@@ -114,7 +112,7 @@ def _store(run: Run, decision: Decision) -> Run:
         after = decided.predictions.part("test")
         after = after if len(after) else decided.predictions.part("validation")
         title = f"Calibration at temperature {decision.temperature:.3g}"
-        path = run.folder / PLOTS / CALIBRATION
+        path = run.folder / PLOTS / CALIBRATION_AFTER
         plot_calibration(after.labels, after.probabilities, after.class_names, path, title=title)
         write_report(run.folder)
     return decided

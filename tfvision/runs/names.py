@@ -21,6 +21,7 @@ LOCK = ".lock"  # while a process trains there
 
 # Beside several runs.
 COMPARISON = "comparison.csv"
+COMPARISON_PLOT = "comparison.png"
 FOLDS_TABLE = "crossval.csv"
 VOTES = "held_out.csv"  # of the models of several folds
 

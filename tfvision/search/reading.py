@@ -11,7 +11,9 @@ from tfvision.errors import DataError, UsageError
 from tfvision.search.plan import parse_search
 from tfvision.search.settings import SECTION
 
+# Files of a search folder.
 SEARCH = "search.yaml"
+BEST = "best.yaml"
 
 _PHASE_KEYS = ("epochs", "learning_rate", "unfreeze")
 

@@ -15,6 +15,7 @@ from tfvision.runs.names import ENVIRONMENT, PLOTS, REPORT
 from tfvision.search.log import Trial
 from tfvision.search.messages import show_value
 from tfvision.search.plan import Search
+from tfvision.search.reading import BEST
 from tfvision.search.stages import Outcome, rank_trials
 from tfvision.system.files import write_text
 from tfvision.training.config import TrainConfig
@@ -123,7 +124,7 @@ def _row(trial: Trial, keys: list[str], scores: list[str]) -> dict[str, Any]:
 
 
 def _usage(folder: Path, outcome: Outcome, search: Search) -> dict[str, str]:
-    best = shlex.quote((folder / "best.yaml").as_posix())
+    best = shlex.quote((folder / BEST).as_posix())
     epochs = sum(phase.epochs for phase in outcome.config.phases if phase.solver == "gradient")
     full = round(epochs / search.options.epochs_scale) if search.options.epochs_scale != 1 else 0
     return {

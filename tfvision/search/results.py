@@ -11,13 +11,13 @@ from tfvision.search.log import Trial
 from tfvision.search.messages import describe_values, show_value
 from tfvision.search.plan import Search
 from tfvision.search.plots import heat_map, plot_best_so_far, plot_heat_map, plot_importance
+from tfvision.search.reading import BEST
 from tfvision.search.report import write_search_report
 from tfvision.search.stages import Outcome
 from tfvision.system.files import write_text
 from tfvision.training.config import TrainConfig
 
 TRIALS_TABLE = "trials.csv"
-BEST = "best.yaml"
 
 
 def write_search_results(folder: Path, search: Search, outcome: Outcome, config: TrainConfig, objective: str) -> Path:

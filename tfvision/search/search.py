@@ -21,7 +21,7 @@ from tfvision.search.best_models import BestModels
 from tfvision.search.log import TrialLog
 from tfvision.search.messages import TrialLines, describe_search
 from tfvision.search.plan import Search, parse_search
-from tfvision.search.reading import SEARCH, open_search, read_options
+from tfvision.search.reading import BEST, SEARCH, open_search, read_options
 from tfvision.search.settings import SECTION
 from tfvision.search.stages import SearchLoop, rank_trials
 from tfvision.system.device import load_tensorflow
@@ -104,7 +104,7 @@ def search_from_options(
 
 
 def _run(search: Search, folder: Path, config: TrainConfig, data: Prepared, objective: str) -> None:
-    from tfvision.search.results import BEST, write_search_results  # with matplotlib
+    from tfvision.search.results import write_search_results  # with matplotlib
     from tfvision.search.trials import TrialRunner, full_config
 
     start = time.monotonic()
