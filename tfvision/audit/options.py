@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from tfvision.config.options import option
+from tfvision.config.options import check_bounds, option
 from tfvision.data.options import DuplicateOptions, Source
-from tfvision.errors import UsageError
 
 
 @dataclass
@@ -33,8 +32,10 @@ class ForeignOptions:
     neighbours, since intruders make dense clusters of their own: with 10 each finds its like.
     """
 
-    neighbours: int = option(200, "rank of the neighbour whose distance counts; at most a third of the images")
-    components: int = option(16, "principal components of the backbone's features")
+    neighbours: int = option(
+        200, "rank of the neighbour whose distance counts; at most a third of the images", at_least=1
+    )
+    components: int = option(16, "principal components of the backbone's features", at_least=1)
     threshold: float = option(
         2.25, "foreign: mean of the scores by backbone and by statistics; sets without intruders have 1 % above 2"
     )
@@ -46,18 +47,26 @@ class ForeignOptions:
     )
     blend_deviations: float = option(5.0, "blended: how far above the usual correlation in the set, in deviations")
     blend_partners: int = option(
-        3, "blended: how many other images must share the picture; two may be another crop of it and that crop's copy"
+        3,
+        "blended: how many other images must share the picture; two may be another crop of it and that crop's copy",
+        at_least=1,
     )
+
+    def __post_init__(self) -> None:
+        check_bounds(self, "foreign")
 
 
 @dataclass
 class LabelOptions:
     """Likely label errors by confident learning: Northcutt et al., 2021; computed by cleanlab."""
 
-    folds: int = option(5, "folds for the out-of-fold probabilities; copies and groups stay in one")
+    folds: int = option(5, "folds for the out-of-fold probabilities; copies and groups stay in one", at_least=2)
     filter: Literal["both", "prune_by_noise_rate", "prune_by_class", "confident_learning"] = option(
         "both", "cleanlab's choice of errors; both: those that pruning by class and by noise rate agree on"
     )
+
+    def __post_init__(self) -> None:
+        check_bounds(self, "label")
 
 
 @dataclass
@@ -72,12 +81,12 @@ class AuditConfig:
     backbone: str = option("mobilenet_v2", "frozen backbone for foreign images and label errors")
     weights: str = option("imagenet", "its weights: imagenet, a file, a run; none to go without the backbone")
     image_size: int | None = option(None, "side in pixels that the backbone sees; default by the size of the images")
-    batch_size: int = option(64, "images the backbone sees at once")
+    batch_size: int = option(64, "images the backbone sees at once", at_least=1)
     cache: Literal["float16", "float32", "none"] = option(
         "float16", "how features of the backbone are stored for the next audit or training; none for not at all"
     )
     labelled: bool = option(True, "false for images without labels: what needs labels is left out")
-    seed: int = option(0, "seed of folds and samples")
+    seed: int = option(0, "seed of folds and samples", between=(0, 2**32 - 1))
     remove: list[str] = option(
         [
             *("unreadable", "truncated", "empty", "constant", "foreign", "blended"),
@@ -85,7 +94,7 @@ class AuditConfig:
         ],
         "problems that keep an image out of clean.csv; of copies one stays",
     )
-    shown: int = option(60, "pictures of each problem in audit.html; audit.csv has all")
+    shown: int = option(60, "pictures of each problem in audit.html; audit.csv has all", at_least=0)
     source: Source = option(Source, "how the data is read")
     quality: QualityOptions = option(QualityOptions, "single images")
     duplicates: DuplicateOptions = option(DuplicateOptions, "copies")
@@ -93,19 +102,4 @@ class AuditConfig:
     label: LabelOptions = option(LabelOptions, "label errors")
 
     def __post_init__(self) -> None:
-        ranges = (
-            ("batch_size", self.batch_size >= 1, "1 or more"),
-            ("seed", 0 <= self.seed < 2**32, "0 to 4294967295"),
-            ("shown", self.shown >= 0, "0 or more"),
-            ("duplicates.hash_distance", 0 <= self.duplicates.hash_distance <= 16, "0 to 16 bits"),
-            ("duplicates.shift", 0 <= self.duplicates.shift <= 8, "0 to 8 pixels"),
-            ("foreign.neighbours", self.foreign.neighbours >= 1, "1 or more"),
-            ("foreign.components", self.foreign.components >= 1, "1 or more"),
-            ("foreign.blend_partners", self.foreign.blend_partners >= 1, "1 or more"),
-            ("label.folds", self.label.folds >= 2, "2 or more"),
-        )
-        for key, holds, expected in ranges:
-            if not holds:
-                section, _, name = key.rpartition(".")
-                value = getattr(getattr(self, section) if section else self, name)
-                raise UsageError(f"{key}: expected {expected}, got {value}")
+        check_bounds(self)

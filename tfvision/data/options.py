@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tfvision.config.options import option
+from tfvision.config.options import check_bounds, option
 from tfvision.errors import UsageError
 
 
@@ -53,7 +53,9 @@ class SplitOptions:
     folds: int | None = option(None, "divide all images into so many folds, one of which is the test; see `crossval`")
     fold: int | None = option(None, "which fold is the test, from 1 on")
     held_out: float = option(
-        0.0, "with folds: share of the images, 0..0.9, that stands in none of them and on which their models vote"
+        0.0,
+        "with folds: share of the images that stands in none of them and on which their models vote",
+        between=(0, 0.9),
     )
     group_validation: bool = option(
         True,
@@ -65,12 +67,11 @@ class SplitOptions:
     )
 
     def __post_init__(self) -> None:
+        check_bounds(self, "split")
         if (self.folds is None) != (self.fold is None):
             raise UsageError("split.folds and split.fold belong together: how many, and which one is the test")
         if self.folds is not None and not (self.folds >= 2 and 1 <= self.fold <= self.folds):
             raise UsageError(f"split.fold: expected 1 to split.folds, 2 or more, got fold {self.fold} of {self.folds}")
-        if not 0 <= self.held_out <= 0.9:
-            raise UsageError(f"split.held_out: expected a share from 0 to 0.9, got {self.held_out}")
         if self.folds is not None and self.file:
             raise UsageError("split.folds draws a split, and split.file gives one; keep one of them")
 
@@ -96,6 +97,7 @@ class DuplicateOptions:
     hash_distance: int = option(
         10,
         "bits of 64 in which perceptual hashes may differ for two images to be compared; more for tiny images, slower",
+        between=(0, 16),
     )
     detail: float = option(0.75, "copies: least correlation of what is finer than 3 pixels, after alignment, -1..1")
     correlation: float = option(
@@ -103,5 +105,8 @@ class DuplicateOptions:
     )
     residual: float = option(6.0, "or their difference is no more than re-encoding makes, in gray levels (RMS)")
     dull_detail: float = option(0.35, "and then least correlation of fine detail")
-    shift: int = option(2, "pixels that a copy may be shifted")
+    shift: int = option(2, "pixels that a copy may be shifted", between=(0, 8))
     flips: bool = option(True, "find mirrored and turned copies too")
+
+    def __post_init__(self) -> None:
+        check_bounds(self, "duplicates")
