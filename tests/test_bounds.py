@@ -115,6 +115,10 @@ MADE = [
 every_option = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind.__name__}.{case.key}")
 
 
+def test_every_number_has_bounds() -> None:
+    assert {case.key for case in LEAVES if {int, float} & case.kinds and not case.bounds} == {"channels"}  # 1 or 3
+
+
 @every_option
 def test_a_number_outside_is_refused_by_its_name(case: Case) -> None:
     for value in case.outside():

@@ -11,17 +11,24 @@ from tfvision.data.options import DuplicateOptions, Source
 class QualityOptions:
     """What makes a single image conspicuous; measured at a long side of up to 256 pixels, as a network would see it."""
 
-    dark: float = option(40.0, "too dark: 95 % of the pixels are below this gray level, 0..255; nothing in it is lit")
-    bright: float = option(225.0, "too bright: 95 % of the pixels are above this gray level, 0..255")
+    dark: float = option(
+        40.0, "too dark: 95 % of the pixels are below this gray level; nothing in it is lit", between=(0, 255)
+    )
+    bright: float = option(225.0, "too bright: 95 % of the pixels are above this gray level", between=(0, 255))
     contrast: float = option(
-        1.0, "nearly constant: no channel deviates by as much, in gray levels; forests from above have 2"
+        1.0, "nearly constant: no channel deviates by as much, in gray levels; forests from above have 2", at_least=0
     )
     blur: float = option(
-        0.6, "blurred: blur effect at least this, 0 sharp .. 1, and far above that of the other images"
+        0.6, "blurred: blur effect at least this (0 is sharp), and far above that of the other images", between=(0, 1)
     )
-    size: float = option(4.0, "extreme size: longer or shorter by this factor than the median image")
-    aspect: float = option(3.0, "extreme aspect: width / height off by this factor from the median image")
-    colour: float = option(0.9, "gray among colour: found if at least this share of the images has colour, 0..1")
+    size: float = option(4.0, "extreme size: longer or shorter by this factor than the median image", at_least=1)
+    aspect: float = option(3.0, "extreme aspect: width / height off by this factor from the median image", at_least=1)
+    colour: float = option(
+        0.9, "gray among colour: found if at least this share of the images has colour", between=(0, 1)
+    )
+
+    def __post_init__(self) -> None:
+        check_bounds(self, "quality")
 
 
 @dataclass
@@ -37,15 +44,21 @@ class ForeignOptions:
     )
     components: int = option(16, "principal components of the backbone's features", at_least=1)
     threshold: float = option(
-        2.25, "foreign: mean of the scores by backbone and by statistics; sets without intruders have 1 % above 2"
+        2.25,
+        "foreign: mean of the scores by backbone and by statistics; sets without intruders have 1 % above 2",
+        above=0,
     )
     threshold_alone: float = option(
-        4.0, "foreign by statistics of colour and frequency alone, which scatter more: 1 % above 3.2"
+        4.0, "foreign by statistics of colour and frequency alone, which scatter more: 1 % above 3.2", above=0
     )
     blend: float = option(
-        0.7, "blended: least correlation of fine detail with other images that are no copies; others reach 0.5"
+        0.7,
+        "blended: least correlation of fine detail with other images that are no copies; others reach 0.5",
+        between=(-1, 1),
     )
-    blend_deviations: float = option(5.0, "blended: how far above the usual correlation in the set, in deviations")
+    blend_deviations: float = option(
+        5.0, "blended: how far above the usual correlation in the set, in deviations", at_least=0
+    )
     blend_partners: int = option(
         3,
         "blended: how many other images must share the picture; two may be another crop of it and that crop's copy",
@@ -80,7 +93,9 @@ class AuditConfig:
     )
     backbone: str = option("mobilenet_v2", "frozen backbone for foreign images and label errors")
     weights: str = option("imagenet", "its weights: imagenet, a file, a run; none to go without the backbone")
-    image_size: int | None = option(None, "side in pixels that the backbone sees; default by the size of the images")
+    image_size: int | None = option(
+        None, "side in pixels that the backbone sees; default by the size of the images", at_least=1
+    )
     batch_size: int = option(64, "images the backbone sees at once", at_least=1)
     cache: Literal["float16", "float32", "none"] = option(
         "float16", "how features of the backbone are stored for the next audit or training; none for not at all"

@@ -11,11 +11,16 @@ class HeadOptions:
     """What stands on top of the backbone."""
 
     pooling: Literal["avg", "max", "flatten"] = option("avg", "how feature maps become a vector")
-    units: list[int] = option([], "units of each hidden dense layer; [] for none")
+    units: list[int] = option([], "units of each hidden dense layer; [] for none", at_least=1)
     activation: str = option("relu", "activation of the hidden dense layers")
     batch_norm: bool = option(False, "batch normalization after each hidden dense layer")
     pool_batch_norm: bool = option(False, "batch normalization between pooling and the first dense layer")
-    dropout: float | list[float] = option(0.2, "dropout before the output, or one rate for each hidden layer")
+    dropout: float | list[float] = option(
+        0.2, "dropout before the output, or one rate for each hidden layer", at_least=0, below=1
+    )
+
+    def __post_init__(self) -> None:
+        check_bounds(self, "head")
 
 
 @dataclass
