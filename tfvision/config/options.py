@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -154,6 +154,17 @@ def flatten(config: Any) -> dict[str, Any]:
             flat |= {f"{name}.{key}": leaf for key, leaf in flatten(section).items()}
         if not sections:
             flat[item.name] = value
+    return flat
+
+
+def flatten_mapping(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of nested mappings by dotted key; a list is one value."""
+    flat: dict[str, Any] = {}
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{key}": leaf for key, leaf in flatten_mapping(value).items()}
+        else:
+            flat[str(name)] = value
     return flat
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tfvision.config.flags import flags_to_dict
-from tfvision.config.options import merge
+from tfvision.config.options import flatten_mapping, merge
 from tfvision.config.recipes import find_recipe
 from tfvision.config.yaml import load_yaml
 from tfvision.errors import UsageError
@@ -36,15 +36,9 @@ def read_options(args: argparse.Namespace) -> dict[str, Any]:
         raise UsageError(f"{args.config or args.resume} gives phases and also {' or '.join(both)}; keep one of them")
     fixed = flags_to_dict(TrainConfig, vars(args))
     options = merge(merge(in_file, fixed), {SECTION: flags_to_dict(SearchOptions, vars(args))})
+    replaced = flatten_mapping(fixed)
     for stage in options[SECTION].get("stages") or []:
         if isinstance(stage, dict) and isinstance(stage.get("ranges"), dict):
-            stage["ranges"] = {key: value for key, value in stage["ranges"].items() if key not in _dotted(fixed)}
+            stage["ranges"] = {key: value for key, value in stage["ranges"].items() if key not in replaced}
     parse_search(options)  # what can be refused is refused before TensorFlow is loaded
     return options
-
-
-def _dotted(options: dict[str, Any], section: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in options.items():
-        found |= _dotted(value, f"{section}{key}.") if isinstance(value, dict) else {f"{section}{key}": value}
-    return found
