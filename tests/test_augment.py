@@ -1,5 +1,6 @@
 """Augmentation: exact flips and turns, one warp, tones, and keyed draws."""
 
+import dataclasses
 import hashlib
 
 import cv2
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from tfvision.config.options import from_dict
 from tfvision.data.augmentation.augment import Draws, augment_copy, augment_image, image_generator
-from tfvision.data.augmentation.options import _AUGMENTATION_RANGES, Augmentation
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.errors import UsageError
 from tfvision.experiment.plan import _augment
 
@@ -258,21 +259,26 @@ def test_generators_stay_the_same():
     assert drawn.tolist() == [0.6218815704202405, 0.02041694587519094, 0.33085464952497146]
 
 
+RANGES = {
+    item.name: (item.metadata["bounds"].low, item.metadata["bounds"].high)
+    for item in dataclasses.fields(Augmentation)
+    if item.metadata["bounds"]
+}
 FULL = {"horizontal_flip": True, "quarter_turns": True, "engine": "opencv"}
-FULL |= {name: highest for name, (_, highest) in _AUGMENTATION_RANGES.items()}
+FULL |= {name: highest for name, (_, highest) in RANGES.items()}
 
 
-@pytest.mark.parametrize("name", _AUGMENTATION_RANGES)
+@pytest.mark.parametrize("name", RANGES)
 def test_settings_draw_the_same_numbers(name):
     """Whatever is on, the generator stands at the same place afterwards; the noise of erasing alone comes later."""
     generator, other = image_generator(0, 0, "a"), image_generator(0, 0, "a")
     augment_image(NOISE, NOTHING, generator)
-    image = augment_image(NOISE, Augmentation(**{**FULL, name: _AUGMENTATION_RANGES[name][0], "erasing": 0.0}), other)
+    image = augment_image(NOISE, Augmentation(**{**FULL, name: RANGES[name][0], "erasing": 0.0}), other)
     assert generator.random() == other.random() and image.shape == NOISE.shape
 
 
 def amounts(name):
-    lowest, highest = _AUGMENTATION_RANGES[name]
+    lowest, highest = RANGES[name]
     if isinstance(getattr(NOTHING, name), int):
         return st.integers(lowest, highest)
     return st.one_of(st.sampled_from([max(0.0, lowest), float(highest)]), st.floats(lowest, highest))
@@ -282,7 +288,7 @@ def amounts(name):
 @given(
     options=st.fixed_dictionaries(
         {"fill": st.sampled_from(["reflect", "constant", "nearest"])},
-        optional={name: amounts(name) for name in _AUGMENTATION_RANGES},
+        optional={name: amounts(name) for name in RANGES},
     ),
     flips=st.tuples(st.booleans(), st.booleans(), st.booleans()),
     shape=st.tuples(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 3])),
@@ -345,16 +351,16 @@ def test_copies_are_always_flipped():
 )
 def test_refused(options, message):
     with pytest.raises(UsageError, match=message):
-        from_dict(Augmentation, options)
+        from_dict(Augmentation, options, "augment")
 
 
-@pytest.mark.parametrize("name", _AUGMENTATION_RANGES)
+@pytest.mark.parametrize("name", RANGES)
 def test_amounts_out_of_range_are_refused_by_name(name):
-    lowest, highest = _AUGMENTATION_RANGES[name]
+    lowest, highest = RANGES[name]
     for value in (lowest - 1, highest + 1):
         expected = f"augment.{name}: expected a number from {lowest:g} to {highest:g}, got {value}"
         with pytest.raises(UsageError, match=expected):
-            from_dict(Augmentation, {name: value})
+            from_dict(Augmentation, {name: value}, "augment")
     with pytest.raises(UsageError, match=name):
         Augmentation(**{name: float("nan")})
 

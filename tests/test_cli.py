@@ -44,7 +44,7 @@ SMALL = ("--backbone", "small_cnn", "--weights", "none", "--small-cnn.filters", 
         ([*SMALL, "--split.validation", "0.6", "--split.test", "0.6"], "expected shares"),
         ([*SMALL, "--batch-size", "0"], "batch"),
         ([*SMALL, "--augment.zoom", "5"], "augment.zoom"),
-        ([*SMALL, "--label-smoothing", "2"], "label_smoothing"),
+        ([*SMALL, "--label-smoothing", "2"], "--label-smoothing: expected a number from 0 to under 1"),
         ([*SMALL, "--positive-class", "gren"], "positive class"),
     ],
 )

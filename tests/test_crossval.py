@@ -98,7 +98,7 @@ def test_what_is_held_out_is_the_same_for_each_fold_and_shared_by_none() -> None
     assert all(np.array_equal(parts == "held_out", held_out) for parts in drawn)
     assert not set(images.groups[held_out]) & set(images.groups[~held_out])
     assert np.array_equal(np.sum([parts == "test" for parts in drawn], axis=0), ~held_out)
-    with pytest.raises(UsageError, match=r"share from 0 to 0.9, got -0\.1"):
+    with pytest.raises(UsageError, match=r"number from 0 to 0.9, got -0\.1"):
         SplitOptions(held_out=-0.1)
     with pytest.raises(UsageError, match="vote on classes, not on boxes"):
         cross_validate(TrainConfig(task="localize", split=SplitOptions(held_out=0.2)), backbones=["vgg16"], folds=2)

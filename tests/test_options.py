@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tfvision.config.flags import Parser, add_flags, flags_to_dict
-from tfvision.config.options import from_dict, merge
+from tfvision.config.options import flatten, flatten_mapping, from_dict, merge
 from tfvision.config.yaml import load_yaml, to_yaml
 from tfvision.errors import UsageError
 from tfvision.training.config import TrainConfig
@@ -133,3 +133,20 @@ def test_channels_and_given_parts() -> None:
     assert TrainConfig().channels is None and TrainConfig().split.given == "keep"
     with pytest.raises(UsageError, match="channels: expected 1 or 3, got 4"):
         from_dict(TrainConfig, parse("--channels", "4"))
+
+
+def test_nested_values_by_dotted_key() -> None:
+    nested = {
+        "seed": 1,
+        "head": {"units": [8], "dropout": {"float": [0, 0.5]}},
+        "search": {},
+        "phases": [{"epochs": 2}],
+    }
+    assert flatten_mapping(nested) == {
+        "seed": 1,
+        "head.units": [8],
+        "head.dropout.float": [0, 0.5],
+        "phases": [{"epochs": 2}],
+    }
+    config = flatten(TrainConfig(phases=[Phase(epochs=2)]))
+    assert (config["head.units"], config["phases[0].epochs"]) == ([], 2) and "phases" not in config

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from tfvision.config.options import from_dict
 from tfvision.errors import UsageError
 from tfvision.training.config import TrainConfig
 from tfvision.training.optimizers import build_optimizer, learning_rate
@@ -51,19 +52,20 @@ def test_learning_rate_and_unfreeze_change_the_last_phase() -> None:
 
 
 @pytest.mark.parametrize(
-    "phase",
+    "options",
     [
-        Phase(epochs=0),
-        Phase(learning_rate=0.0),
-        Phase(patience=0),
-        Phase(warmup=1.0),
-        Phase(factor=1.5, schedule="step"),
-        Phase(solver="logistic_regression", unfreeze="all"),
+        {"epochs": 0},
+        {"learning_rate": 0.0},
+        {"patience": 0},
+        {"warmup": 1.0},
+        {"factor": 1.5, "schedule": "step"},
+        {"solver": "logistic_regression", "unfreeze": "all"},
     ],
 )
-def test_values_out_of_range_are_refused(phase: Phase) -> None:
+def test_values_out_of_range_are_refused(options: dict) -> None:
     with pytest.raises(UsageError, match=r"phases\[0\]\."):
-        resolve(phases=[phase])
+        config = from_dict(TrainConfig, {"phases": [options]})
+        resolve_phases(config, pretrained=True, linear_head=True)
 
 
 def test_logistic_regression_needs_a_linear_head() -> None:

@@ -99,7 +99,7 @@ def test_anything_is_taken_or_refused_with_one_line(options: dict) -> None:
         ({"head.batch_norm": {"choice": [True, 3]}}, r"head\.batch_norm: choice\[1\]: expected true or false"),
         ({"batch_size": {"float": [8, 16]}}, r"batch_size: float\[0\]: expected an integer"),
         ({"learning_rate": {"float": [0, 1], "log": True}}, r"learning_rate: with log the lowest value"),
-        ({"weight_decay": {"float": [0.1, 3]}}, r"weight_decay: expected 0 to under 1, got 3"),
+        ({"weight_decay": {"float": [0.1, 3]}}, r"weight_decay: expected a number from 0 to under 1, got 3"),
         ({"learning_rate": {"float": [-1, 1]}}, r"learning_rate: expected more than 0"),
         ({"optimizer": {"choice": ["adam", "lino"]}}, r"optimizer: choice\[1\].*did you mean lion"),
         ({"seed": {"int": [1, 3]}}, r"seed: all trials share it"),

@@ -10,7 +10,7 @@ from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from tfvision.config.options import check, leaves
+from tfvision.config.options import check_option, help_line, leaves
 from tfvision.config.yaml import _dump
 from tfvision.errors import UsageError, nearest
 
@@ -42,21 +42,21 @@ def add_flags(
             continue
         group = first if key in common else rest
         default = item.default if item.default is not dataclasses.MISSING else item.default_factory()
-        text = f"{item.metadata['help']} (default {_dump(default)})".replace("%", "%%")
+        text = f"{help_line(item)} (default {_dump(default)})".replace("%", "%%")
         group.add_argument(*_flag_names(key), dest=key, default=argparse.SUPPRESS, metavar=_metavar(hint), help=text)
 
 
 def flags_to_dict(kind: type, given: dict[str, str]) -> dict[str, Any]:
     """Turn the texts of flags (`{"head.units": "[256]"}`) into nested dictionaries of typed values."""
     nested: dict[str, Any] = {}
-    for key, hint, _ in leaves(kind):
+    for key, hint, item in leaves(kind):
         if key in given:
             flag = f"--{key.replace('_', '-')}"
             *sections, name = key.split(".")
             target = nested
             for section in sections:
                 target = target.setdefault(section, {})
-            target[name] = check(hint, _parse_flag(given[key], hint), flag)
+            target[name] = check_option(item, hint, _parse_flag(given[key], hint), flag)
     return nested
 
 

@@ -1,11 +1,13 @@
-"""Options: a dataclass field each, checked against its type in words a user understands."""
+"""Options: a dataclass field each, checked against its type and its bounds in words a user understands."""
 
 import dataclasses
+import math
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from tfvision.config.bounds import Bounds
 from tfvision.errors import UsageError, nearest
 
 Config = TypeVar("Config")
@@ -20,6 +22,62 @@ _WORDS = {
 }
 
 
+def option(
+    default: Any,
+    help: str,
+    *,
+    between: tuple[float, float] | None = None,
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+    nonempty: bool = False,
+) -> Any:
+    """Declare a dataclass field with its default, its one line of help and the numbers it takes.
+
+    Bounds hold for a number and for each number of a list; None is always taken. The dataclass calls `check_bounds`.
+
+    Args:
+        default: The value, or what makes it.
+        help: Without the bounds, which `help_line` adds.
+        between: The lowest and the highest number.
+        at_least: The lowest number, where there is no highest or it is excluded.
+        above: The end that every number lies above.
+        at_most: The highest number, beside `above`.
+        below: The end that every number lies below, beside `at_least` or `above`.
+        nonempty: Whether an empty list is refused.
+    """
+    low, high = between or (at_least if above is None else above, at_most if below is None else below)
+    bounds = None
+    if low is not None:
+        bounds = Bounds(low, math.inf if high is None else high, above is not None, below is not None)
+    metadata = {"help": help, "bounds": bounds, "nonempty": nonempty}
+    if isinstance(default, (list, dict)) or callable(default):
+        factory = default if callable(default) else lambda: type(default)(default)
+        return field(default_factory=factory, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def help_line(item: dataclasses.Field) -> str:
+    """Return the help of an option with its bounds."""
+    bounds = item.metadata["bounds"]
+    return item.metadata["help"] if bounds is None else f"{item.metadata['help']}; {bounds}"
+
+
+def check_bounds(options: Any, section: str = "") -> None:
+    """Refuse a value outside the bounds of its option; to be called by `__post_init__`.
+
+    Args:
+        options: A dataclass of options. Sections in it are left out: they check themselves.
+        section: Where it stands in the configuration, for messages.
+
+    Raises:
+        UsageError: With the option's name, what it takes and what it was given.
+    """
+    for item in dataclasses.fields(options):
+        _check_item(item, getattr(options, item.name), _join(section, item.name))
+
+
 def from_dict(kind: type[Config], values: dict[str, Any], where: str = "") -> Config:
     """Build the dataclass `kind` from nested dictionaries.
 
@@ -29,17 +87,29 @@ def from_dict(kind: type[Config], values: dict[str, Any], where: str = "") -> Co
         where: Path of `values` in the file, for messages.
 
     Raises:
-        UsageError: An unknown key (the nearest known one is named) or a value of another type.
+        UsageError: An unknown key (the nearest known one is named), a value of another type or outside its bounds.
     """
     if not isinstance(values, dict):
         raise UsageError(f"{where or 'the configuration'}: expected keys and values, got {values!r}")
-    hints = get_type_hints(kind)
+    hints, items = get_type_hints(kind), {item.name: item for item in dataclasses.fields(kind)}
     for key in values:
         if key not in hints:
             raise UsageError(
                 f"unknown key {_join(where, str(key))!r}{nearest(key, hints)}; `--print_config` lists all keys"
             )
-    return kind(**{key: check(hints[key], value, _join(where, key)) for key, value in values.items()})
+    # Bounds are checked here too: only here is it known that a phase is phases[2].
+    return kind(**{key: check_option(items[key], hints[key], values[key], _join(where, key)) for key in values})
+
+
+def check_option(item: dataclasses.Field, kind: Any, value: Any, where: str) -> Any:
+    """Return `value` as the type `kind` and within the bounds of the option `item`.
+
+    Raises:
+        UsageError: With `where` it stands, what was expected and what was given.
+    """
+    value = check(kind, value, where)
+    _check_item(item, value, where)
+    return value
 
 
 def check(kind: Any, value: Any, where: str) -> Any:
@@ -87,6 +157,17 @@ def flatten(config: Any) -> dict[str, Any]:
     return flat
 
 
+def flatten_mapping(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of nested mappings by dotted key; a list is one value."""
+    flat: dict[str, Any] = {}
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{key}": leaf for key, leaf in flatten_mapping(value).items()}
+        else:
+            flat[str(name)] = value
+    return flat
+
+
 def leaves(kind: type, prefix: str = "") -> Iterator[tuple[str, Any, dataclasses.Field]]:
     """Yield (dotted key, type, field) of every option of `kind` that is no section."""
     hints = get_type_hints(kind)
@@ -129,10 +210,15 @@ def _check_scalar(kind: type, value: Any, where: str) -> Any:
     raise UsageError(f"{where}: expected {_WORDS[kind]}, got {value!r}")
 
 
-def option(default: Any, help: str) -> Any:
-    """Declare a dataclass field with its default and its one line of help."""
-    if isinstance(default, (list, dict)) or callable(default):
-        return field(
-            default_factory=default if callable(default) else lambda: type(default)(default), metadata={"help": help}
-        )
-    return field(default=default, metadata={"help": help})
+def _check_item(item: dataclasses.Field, value: Any, where: str) -> None:
+    bounds = item.metadata["bounds"]
+    if isinstance(value, (list, tuple)):
+        if item.metadata["nonempty"] and not value:
+            raise UsageError(f"{where}: expected a list of one or more, got []; leave it out for the default")
+        numbers = {f"{where}[{place}]": number for place, number in enumerate(value)}
+    else:
+        numbers = {} if value is None else {where: value}
+    for name, number in numbers.items():
+        if bounds is not None and number not in bounds:
+            expected = f"a number {bounds}" if str(bounds).startswith("from") else str(bounds)
+            raise UsageError(f"{name}: expected {expected}, got {number!r}")

@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from tfvision.config.options import help_line
 from tfvision.errors import UsageError
 
 
@@ -85,7 +86,7 @@ def _yaml_lines(config: Any, depth: int, comments: bool) -> Iterator[str]:
     for item in dataclasses.fields(config):
         value = getattr(config, item.name)
         if comments:
-            yield f"{indent}# {item.metadata['help']}\n"
+            yield f"{indent}# {help_line(item)}\n"
             yield from _template(hints[item.name], indent)
         if dataclasses.is_dataclass(value):
             yield f"{indent}{item.name}:\n"
@@ -106,4 +107,4 @@ def _template(hint: Any, indent: str) -> Iterator[str]:
         for entry in get_args(kind) if get_origin(kind) is list else ():
             if dataclasses.is_dataclass(entry):
                 for item in dataclasses.fields(entry):
-                    yield f"{indent}#   {item.name}: {_dump(item.default)}  ({item.metadata['help']})\n"
+                    yield f"{indent}#   {item.name}: {_dump(item.default)}  ({help_line(item)})\n"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tfvision.config.options import option
+from tfvision.config.options import check_bounds, option
 from tfvision.errors import UsageError
 
 
@@ -44,16 +44,20 @@ class Source:
 class SplitOptions:
     """How images are divided; stratified, from the seed, exact copies kept together."""
 
-    validation: float = option(0.1, "share of the images for validation, 0..1")
-    test: float = option(0.1, "share of the images for the test, 0..1")
+    validation: float = option(0.1, "share of the images for validation", at_least=0, below=1)
+    test: float = option(0.1, "share of the images for the test", at_least=0, below=1)
     file: str | None = option(None, "splits.csv of another run, used instead")
     given: Literal["keep", "ignore"] = option(
         "keep", "keep the train, validation and test parts that the data brings, or draw anew from all images"
     )
-    folds: int | None = option(None, "divide all images into so many folds, one of which is the test; see `crossval`")
-    fold: int | None = option(None, "which fold is the test, from 1 on")
+    folds: int | None = option(
+        None, "divide all images into so many folds, one of which is the test; see `crossval`", at_least=2
+    )
+    fold: int | None = option(None, "which fold is the test", at_least=1)
     held_out: float = option(
-        0.0, "with folds: share of the images, 0..0.9, that stands in none of them and on which their models vote"
+        0.0,
+        "with folds: share of the images that stands in none of them and on which their models vote",
+        between=(0, 0.9),
     )
     group_validation: bool = option(
         True,
@@ -65,12 +69,11 @@ class SplitOptions:
     )
 
     def __post_init__(self) -> None:
+        check_bounds(self, "split")
         if (self.folds is None) != (self.fold is None):
             raise UsageError("split.folds and split.fold belong together: how many, and which one is the test")
-        if self.folds is not None and not (self.folds >= 2 and 1 <= self.fold <= self.folds):
-            raise UsageError(f"split.fold: expected 1 to split.folds, 2 or more, got fold {self.fold} of {self.folds}")
-        if not 0 <= self.held_out <= 0.9:
-            raise UsageError(f"split.held_out: expected a share from 0 to 0.9, got {self.held_out}")
+        if self.folds is not None and self.fold > self.folds:
+            raise UsageError(f"split.fold: expected 1 to split.folds, got fold {self.fold} of {self.folds}")
         if self.folds is not None and self.file:
             raise UsageError("split.folds draws a split, and split.file gives one; keep one of them")
 
@@ -96,12 +99,20 @@ class DuplicateOptions:
     hash_distance: int = option(
         10,
         "bits of 64 in which perceptual hashes may differ for two images to be compared; more for tiny images, slower",
+        between=(0, 16),
     )
-    detail: float = option(0.75, "copies: least correlation of what is finer than 3 pixels, after alignment, -1..1")
+    detail: float = option(
+        0.75, "copies: least correlation of what is finer than 3 pixels, after alignment", between=(-1, 1)
+    )
     correlation: float = option(
-        0.9, "copies: and least correlation of all pixels; a picture blended into both has less"
+        0.9, "copies: and least correlation of all pixels; a picture blended into both has less", between=(-1, 1)
     )
-    residual: float = option(6.0, "or their difference is no more than re-encoding makes, in gray levels (RMS)")
-    dull_detail: float = option(0.35, "and then least correlation of fine detail")
-    shift: int = option(2, "pixels that a copy may be shifted")
+    residual: float = option(
+        6.0, "or their difference is no more than re-encoding makes, in gray levels (RMS)", at_least=0
+    )
+    dull_detail: float = option(0.35, "and then least correlation of fine detail", between=(-1, 1))
+    shift: int = option(2, "pixels that a copy may be shifted", between=(0, 8))
     flips: bool = option(True, "find mirrored and turned copies too")
+
+    def __post_init__(self) -> None:
+        check_bounds(self, "duplicates")

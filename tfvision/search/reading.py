@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tfvision.config.options import merge
+from tfvision.config.options import flatten_mapping, merge
 from tfvision.config.recipes import find_recipe
 from tfvision.config.yaml import load_yaml
 from tfvision.errors import DataError, UsageError
@@ -40,7 +40,7 @@ def read_options(config: str | Path | None, resume: Path | None, given: Mapping[
     if in_file.get("phases") and both:
         raise UsageError(f"{config or resume} gives phases and also {' or '.join(both)}; keep one of them")
     options = merge(in_file, {SECTION: {}, **given})
-    fixed = _dotted({key: value for key, value in given.items() if key != SECTION})
+    fixed = flatten_mapping({key: value for key, value in given.items() if key != SECTION})
     for stage in options[SECTION].get("stages") or []:
         if isinstance(stage, dict) and isinstance(stage.get("ranges"), dict):
             stage["ranges"] = {key: value for key, value in stage["ranges"].items() if key not in fixed}
@@ -59,10 +59,3 @@ def open_search(folder: Path) -> dict[str, Any]:
         state = "holds no search" if folder.is_dir() else "does not exist"
         raise DataError(f"cannot resume {folder}: it {state}; expected a folder that `tfvision search` wrote")
     return load_yaml(path)
-
-
-def _dotted(options: dict[str, Any], section: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in options.items():
-        found |= _dotted(value, f"{section}{key}.") if isinstance(value, dict) else {f"{section}{key}": value}
-    return found

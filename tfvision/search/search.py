@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tfvision.config.options import flatten_mapping
 from tfvision.config.yaml import dump_yaml
 from tfvision.data.splits.splits_file import describe_splits
 from tfvision.errors import RunError, UsageError, WriteError
@@ -156,7 +157,7 @@ def _check_options(folder: Path, options: Mapping[str, Any]) -> None:
     Raises:
         UsageError: With each difference.
     """
-    was, now = _flat(open_search(folder)), _flat(options)
+    was, now = flatten_mapping(open_search(folder)), flatten_mapping(options)
     changed = [
         f"{key}: {was.get(key, 'absent')} -> {now.get(key, 'absent')}"
         for key in {**was, **now}
@@ -165,16 +166,6 @@ def _check_options(folder: Path, options: Mapping[str, Any]) -> None:
     if changed:
         lines = [f"cannot resume {folder}: its options changed; put them back, or search anew into another --output"]
         raise UsageError("\n  ".join([*lines, *changed]))
-
-
-def _flat(options: Any, key: str = "") -> dict[str, Any]:
-    """Return nested options by dotted key."""
-    if not isinstance(options, Mapping):
-        return {key: options}
-    flat: dict[str, Any] = {}
-    for name, value in options.items():
-        flat |= _flat(value, f"{key}.{name}" if key else str(name))
-    return flat
 
 
 def _with_rule(base: dict[str, Any], config: TrainConfig) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from tfvision.config.options import option
+from tfvision.config.options import check_bounds, option
 from tfvision.data.augmentation.options import Augmentation, check_boxes_stay_whole
 from tfvision.data.options import ResizeOptions, Source, SplitOptions
 from tfvision.errors import UsageError
@@ -30,27 +30,31 @@ class TrainConfig:
         "random_forest, xgboost, knn, or several of them (a,b), a run each; null for the neural head",
     )
     weights: str = option("imagenet", "imagenet, none, a weights file without top, or an earlier run of the backbone")
-    image_size: int | None = option(None, "side in pixels that the backbone sees; default by the size of the images")
+    image_size: int | None = option(
+        None, "side in pixels that the backbone sees; default by the size of the images", at_least=1
+    )
     channels: int | None = option(
         None,
         "channels of the model's input: 1 or 3; default 1 where all images are gray and the backbone is trained from "
         "scratch, else 3",
     )
-    epochs: int | None = option(None, "exactly one phase of so many epochs, without early stopping")
-    batch_size: int = option(64, "images a step")
-    learning_rate: float | None = option(None, "learning rate of the last phase")
+    epochs: int | None = option(None, "exactly one phase of so many epochs, without early stopping", at_least=1)
+    batch_size: int = option(64, "images a step", at_least=1)
+    learning_rate: float | None = option(None, "learning rate of the last phase", above=0)
     unfreeze: str | None = option(
         None, "open layers of the backbone in the last phase: none, all, 15, 30% or block4,block5"
     )
-    seed: int = option(0, "seed of splits, initialization, order, augmentation and dropout")
+    seed: int = option(0, "seed of splits, initialization, order, augmentation and dropout", between=(0, 2**32 - 1))
     output: str | None = option(None, "the run folder; default runs/<data>-<backbone>-<time>")
     optimizer: Literal["adam", "adamw", "lion", "sgd"] = option("adam", "optimizer")
-    weight_decay: float = option(0.0, "decoupled weight decay")
-    clip_norm: float | None = option(None, "largest norm of all gradients together; null for no clipping")
-    ema: float = option(0.0, "average the weights over the steps with this momentum, such as 0.999; 0 for not")
+    weight_decay: float = option(0.0, "decoupled weight decay", at_least=0, below=1)
+    clip_norm: float | None = option(None, "largest norm of all gradients together; null for no clipping", above=0)
+    ema: float = option(
+        0.0, "average the weights over the steps with this momentum, such as 0.999; 0 for not", at_least=0, below=1
+    )
     loss: Literal["cross_entropy", "focal"] = option("cross_entropy", "what is minimized; focal for rare classes")
-    focal_gamma: float = option(2.0, "focal loss: how little an easy image counts, 0 or more")
-    label_smoothing: float = option(0.0, "share of each label spread over all classes, 0..1")
+    focal_gamma: float = option(2.0, "focal loss: how little an easy image counts", at_least=0)
+    label_smoothing: float = option(0.0, "share of each label spread over all classes", at_least=0, below=1)
     monitor: Literal["val_loss", "val_accuracy", "val_f1", "val_iou"] = option(
         "val_loss", "validation score that chooses the best epoch; val_iou is the mean overlap of boxes"
     )
@@ -70,7 +74,7 @@ class TrainConfig:
         "float16",
         "how features of the frozen part are stored in the cache folder; none (--no-cache) computes them anew",
     )
-    limit: int | None = option(None, "use so many images only, of every class alike; for a quick look")
+    limit: int | None = option(None, "use so many images only, of every class alike; for a quick look", at_least=1)
     tensorboard: bool = option(False, "write scalars for TensorBoard into the run folder")
     source: Source = option(Source, "how the data is read")
     split: SplitOptions = option(SplitOptions, "how images are divided")
@@ -86,41 +90,15 @@ class TrainConfig:
     )
 
     def __post_init__(self) -> None:
+        check_bounds(self)
         check_views(self.views, "views")
-        ranges = (
-            ("image_size", self.image_size is None or self.image_size >= 1, "1 or more"),
-            ("channels", self.channels in (None, 1, 3), "1 or 3"),
-            ("batch_size", self.batch_size >= 1, "1 or more"),
-            (
-                "batch_size",
-                self.batch_size > 1 or not self.augment.mixing,
-                "2 or more, since mixup and cutmix mix pairs",
-            ),
-            ("seed", 0 <= self.seed < 2**32, "0 to 4294967295"),
-            ("weight_decay", 0 <= self.weight_decay < 1, "0 to under 1"),
-            ("clip_norm", self.clip_norm is None or self.clip_norm > 0, "more than 0, or null"),
-            ("ema", 0 <= self.ema < 1, "0 to under 1"),
-            ("focal_gamma", self.focal_gamma >= 0, "0 or more"),
-            ("limit", self.limit is None or self.limit >= 1, "1 or more, or null"),
-            ("label_smoothing", 0 <= self.label_smoothing < 1, "0 to under 1"),
-            ("box.grid", self.box.grid >= 1, "1 or more"),
-            ("box.filters", self.box.filters >= 1, "1 or more"),
-            ("box.beta", self.box.beta > 0, "more than 0"),
-            ("box.weight", self.box.weight > 0, "more than 0"),
-            ("small_cnn.kernel_size", self.small_cnn.kernel_size >= 1, "1 or more"),
-            ("small_cnn.filters", bool(self.small_cnn.filters) and min(self.small_cnn.filters) >= 1, "1 or more each"),
-            (
-                "small_cnn.pools",
-                self.small_cnn.pools is None
-                or (len(self.small_cnn.pools) == len(self.small_cnn.filters) and min(self.small_cnn.pools) >= 1),
-                "1 or more for each convolution",
-            ),
-        )
-        for key, holds, expected in ranges:
-            if not holds:
-                section, _, name = key.rpartition(".")
-                value = getattr(getattr(self, section) if section else self, name)
-                raise UsageError(f"{key}: expected {expected}, got {value}")
+        if self.channels not in (None, 1, 3):
+            raise UsageError(f"channels: expected 1 or 3, got {self.channels}")
+        if self.batch_size == 1 and self.augment.mixing:
+            raise UsageError("batch_size: expected 2 or more, since mixup and cutmix mix pairs, got 1")
+        pools, filters = self.small_cnn.pools, self.small_cnn.filters
+        if pools is not None and len(pools) != len(filters):
+            raise UsageError(f"small_cnn.pools: expected one for each of {len(filters)} convolutions, got {pools}")
 
 
 def check_task(config: TrainConfig) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from tfvision.config.options import option
+from tfvision.config.options import check_bounds, option
 from tfvision.errors import UsageError
 
 
@@ -15,31 +15,29 @@ class ShallowOptions:
         UsageError: A value out of range.
     """
 
-    pca: int | None = option(None, "keep so many principal components of the standardized features; null for all")
-    c: float | None = option(
-        None, "inverse strength of the penalty (logistic_regression, linear_svm, svm); null: chosen on validation"
+    pca: int | None = option(
+        None, "keep so many principal components of the standardized features; null for all", at_least=1
     )
-    gamma: float | None = option(None, "width of svm's kernel exp(-gamma d^2); null: 1 / (features x their variance)")
-    neighbours: int | None = option(None, "neighbours that vote (knn); null: chosen on validation")
-    trees: int = option(100, "trees of random_forest")
-    depth: int | None = option(None, "largest depth of a tree; null: 6 for xgboost, none for random_forest")
-    rounds: int = option(300, "most rounds of xgboost, one tree a class each; validation stops them earlier")
-    rate: float = option(0.2, "learning rate of xgboost")
-    columns: float = option(0.2, "share of the features that each tree of xgboost sees, 0..1")
-    patience: int = option(10, "stop xgboost after so many rounds without a lower validation log loss")
+    c: float | None = option(
+        None,
+        "inverse strength of the penalty (logistic_regression, linear_svm, svm); null: chosen on validation",
+        above=0,
+    )
+    gamma: float | None = option(
+        None, "width of svm's kernel exp(-gamma d^2); null: 1 / (features x their variance)", above=0
+    )
+    neighbours: int | None = option(None, "neighbours that vote (knn); null: chosen on validation", at_least=1)
+    trees: int = option(100, "trees of random_forest", at_least=1)
+    depth: int | None = option(None, "largest depth of a tree; null: 6 for xgboost, none for random_forest", at_least=1)
+    rounds: int = option(
+        300, "most rounds of xgboost, one tree a class each; validation stops them earlier", at_least=1
+    )
+    rate: float = option(0.2, "learning rate of xgboost", above=0, at_most=1)
+    columns: float = option(0.2, "share of the features that each tree of xgboost sees", above=0, at_most=1)
+    patience: int = option(10, "stop xgboost after so many rounds without a lower validation log loss", at_least=1)
 
     def __post_init__(self) -> None:
-        whole = ("pca", "neighbours", "trees", "depth", "rounds", "patience")
-        ranges = {
-            **{name: (getattr(self, name) is None or getattr(self, name) >= 1, "1 or more") for name in whole},
-            **{
-                name: (getattr(self, name) is None or getattr(self, name) > 0, "more than 0") for name in ("c", "gamma")
-            },
-            **{name: (0 < getattr(self, name) <= 1, "more than 0, at most 1") for name in ("rate", "columns")},
-        }
-        for name, (holds, expected) in ranges.items():
-            if not holds:
-                raise UsageError(f"shallow.{name}: expected {expected}, got {getattr(self, name)}")
+        check_bounds(self, "shallow")
 
 
 @dataclass
@@ -50,20 +48,26 @@ class Phase:
     solver: Literal["gradient", "logistic_regression"] = option(
         "gradient", "train by epochs, or fit a linear head on frozen features in one pass"
     )
-    epochs: int = option(10, "number of epochs")
-    learning_rate: float = option(1e-3, "learning rate at its highest")
+    epochs: int = option(10, "number of epochs", at_least=1)
+    learning_rate: float = option(1e-3, "learning rate at its highest", above=0)
     schedule: Literal["constant", "cosine", "step", "exponential", "plateau"] = option(
         "constant", "course of the learning rate"
     )
-    warmup: float = option(0.0, "epochs of linear warm-up before a cosine schedule")
-    hold: int = option(3, "step schedule: epochs at the full learning rate")
-    every: int = option(1, "step schedule: epochs between two drops after the hold")
-    factor: float = option(0.4, "factor of a step, of each epoch (exponential), or when nothing gets better (plateau)")
-    plateau_patience: int = option(3, "plateau schedule: epochs without a better validation score before the factor")
+    warmup: float = option(0.0, "epochs of linear warm-up before a cosine schedule", at_least=0)
+    hold: int = option(3, "step schedule: epochs at the full learning rate", at_least=0)
+    every: int = option(1, "step schedule: epochs between two drops after the hold", at_least=1)
+    factor: float = option(
+        0.4, "factor of a step, of each epoch (exponential), or when nothing gets better (plateau)", above=0, at_most=1
+    )
+    plateau_patience: int = option(
+        3, "plateau schedule: epochs without a better validation score before the factor", at_least=1
+    )
     unfreeze: str = option(
         "all", "open layers of the backbone: none, all, a count (15), a share (30%) or names (block4,block5)"
     )
-    patience: int | None = option(None, "stop after so many epochs without a better validation score; null for never")
+    patience: int | None = option(
+        None, "stop after so many epochs without a better validation score; null for never", at_least=1
+    )
     views: str | None = option(
         None,
         "which augmented views of an image epochs show: fresh, endless; exact, all that flips and turns can make; or a "
@@ -73,6 +77,7 @@ class Phase:
     restart: bool = option(False, "begin from the initial weights, not from the best ones so far")
 
     def __post_init__(self) -> None:
+        check_bounds(self, "phase")
         check_views(self.views, "views")
 
 
@@ -91,27 +96,21 @@ class PseudoLabelOptions:
         None, "array or CSV column of the images without labels; without pseudo.data it is one of the data itself"
     )
     labels: int | None = option(
-        None, "use so many labels of training and validation only; the other training images count as unlabelled"
+        None,
+        "use so many labels of training and validation only; the other training images count as unlabelled",
+        at_least=1,
     )
     thresholds: list[float] | None = option(
-        None, "probability from which on an image is kept for each class; default by precision"
+        None, "probability from which on an image is kept for each class; default by precision", between=(0, 1)
     )
-    precision: float = option(0.95, "precision on validation that thresholds are chosen for, over 0 and under 1")
-    most: int | None = option(None, "at most so many images a class and phase, the surest")
+    precision: float = option(0.95, "precision on validation that thresholds are chosen for", above=0, below=1)
+    most: int | None = option(None, "at most so many images a class and phase, the surest", at_least=1)
     keep_shares: bool = option(
         True, "add the classes in the shares that they have among the labels, else all that reach"
     )
 
     def __post_init__(self) -> None:
-        ranges = (
-            ("labels", self.labels is None or self.labels >= 1, "1 or more, or null"),
-            ("precision", 0 < self.precision < 1, "over 0, under 1"),
-            ("most", self.most is None or self.most >= 1, "1 or more, or null"),
-            ("thresholds", all(0 <= value <= 1 for value in self.thresholds or ()), "numbers from 0 to 1"),
-        )
-        for key, holds, expected in ranges:
-            if not holds:
-                raise UsageError(f"pseudo.{key}: expected {expected}, got {getattr(self, key)}")
+        check_bounds(self, "pseudo")
 
     def source(self, data: str) -> str | None:
         """Return where the given images without labels are, for a run on `data`; None where none are given."""

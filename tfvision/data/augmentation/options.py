@@ -1,9 +1,9 @@
-"""Options of augmentation: their ranges, and which of them do not go with boxes."""
+"""Options of augmentation, and which of them do not go with boxes."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tfvision.config.options import option
+from tfvision.config.options import check_bounds, option
 from tfvision.errors import UsageError
 from tfvision.tasks import has_boxes
 
@@ -19,44 +19,51 @@ class Augmentation:
     horizontal_flip: bool = option(True, "mirror left and right, every second time")
     vertical_flip: bool = option(False, "mirror top and bottom, every second time")
     quarter_turns: bool = option(False, "turn by 0, 90, 180 or 270 degrees (0 or 180 if the image is not square)")
-    rotation: float = option(0.0, "turn by up to so many degrees, 0..180")
-    shift: float = option(0.0, "move by up to this share of each side, 0..1")
-    zoom: float = option(0.0, "enlarge or shrink by up to this share, 0..0.9")
-    shear: float = option(0.0, "slant to the left or right by up to so many degrees, 0..60")
-    crop: float = option(0.0, "enlarge a window, placed anywhere, whose sides are shorter by up to this share, 0..0.9")
-    brightness: float = option(0.0, "add up to this share of 255, 0..1")
-    contrast: float = option(0.0, "stretch around the mean by up to this share, 0..1")
-    saturation: float = option(0.0, "strengthen or weaken the colours by up to this share, 0..1")
-    hue: float = option(0.0, "turn the colour circle by up to this share of it, 0..0.5")
-    channel_shift: float = option(0.0, "add up to this share of 255 to each channel on its own, 0..1")
-    grayscale: float = option(0.0, "probability of losing all colour, 0..1")
-    scale_abs: float = option(0.0, "probability of OpenCV's convertScaleAbs(scale_alpha, scale_beta), 0..1")
-    scale_alpha: float = option(1.5, "factor of scale_abs, 0..10")
-    scale_beta: float = option(0.0, "what scale_abs adds, -255..255")
-    erasing: float = option(0.0, "probability that a rectangle of 2 to 33 % of the image becomes noise, 0..1")
-    rand_magnitude: float = option(0.0, "strength of RandAugment, 0..1; 0 is off; with boxes only its colours")
-    rand_operations: int = option(2, "operations of RandAugment on each image, 1..10")
+    rotation: float = option(0.0, "turn by up to so many degrees", between=(0, 180))
+    shift: float = option(0.0, "move by up to this share of each side", between=(0, 1))
+    zoom: float = option(0.0, "enlarge or shrink by up to this share", between=(0, 0.9))
+    shear: float = option(0.0, "slant to the left or right by up to so many degrees", between=(0, 60))
+    crop: float = option(
+        0.0, "enlarge a window, placed anywhere, whose sides are shorter by up to this share", between=(0, 0.9)
+    )
+    brightness: float = option(0.0, "add up to this share of 255", between=(0, 1))
+    contrast: float = option(0.0, "stretch around the mean by up to this share", between=(0, 1))
+    saturation: float = option(0.0, "strengthen or weaken the colours by up to this share", between=(0, 1))
+    hue: float = option(0.0, "turn the colour circle by up to this share of it", between=(0, 0.5))
+    channel_shift: float = option(0.0, "add up to this share of 255 to each channel on its own", between=(0, 1))
+    grayscale: float = option(0.0, "probability of losing all colour", between=(0, 1))
+    scale_abs: float = option(0.0, "probability of OpenCV's convertScaleAbs(scale_alpha, scale_beta)", between=(0, 1))
+    scale_alpha: float = option(1.5, "factor of scale_abs", between=(0, 10))
+    scale_beta: float = option(0.0, "what scale_abs adds", between=(-255, 255))
+    erasing: float = option(0.0, "probability that a rectangle of 2 to 33 % of the image becomes noise", between=(0, 1))
+    rand_magnitude: float = option(
+        0.0, "strength of RandAugment; 0 is off; with boxes only its colours", between=(0, 1)
+    )
+    rand_operations: int = option(2, "operations of RandAugment on each image", between=(1, 10))
     engine: Literal["opencv", "keras_cv", "keras"] = option(
         "opencv",
         "who does RandAugment: tfvision on OpenCV, or the slower layer of a library; keras_cv ignores the seed",
     )
-    augmix: float = option(0.0, "severity of AugMix, 0..10 (3 in its paper); 0 is off")
-    augmix_width: int = option(3, "chains of operations that AugMix mixes, 1..10")
-    augmix_depth: int = option(0, "operations in each chain of AugMix, 1..10; 0 draws 1 to 3")
-    augmix_alpha: float = option(1.0, "alpha of the distributions that weigh AugMix's chains and the image, 0.01..100")
-    mixup: float = option(0.0, "alpha of MixUp, which blends pairs of a batch and their labels, 0..100; 0 is off")
+    augmix: float = option(0.0, "severity of AugMix (3 in its paper); 0 is off", between=(0, 10))
+    augmix_width: int = option(3, "chains of operations that AugMix mixes", between=(1, 10))
+    augmix_depth: int = option(0, "operations in each chain of AugMix; 0 draws 1 to 3", between=(0, 10))
+    augmix_alpha: float = option(
+        1.0, "alpha of the distributions that weigh AugMix's chains and the image", between=(0.01, 100)
+    )
+    mixup: float = option(
+        0.0, "alpha of MixUp, which blends pairs of a batch and their labels; 0 is off", between=(0, 100)
+    )
     cutmix: float = option(
-        0.0, "alpha of CutMix, which puts a rectangle of one image into another, 0..100; 0 is off; with mixup by turns"
+        0.0,
+        "alpha of CutMix, which puts a rectangle of one image into another; 0 is off; with mixup by turns",
+        between=(0, 100),
     )
     fill: Literal["reflect", "constant", "nearest"] = option(
         "reflect", "what stands beyond the border; constant is black, and always taken where there are boxes"
     )
 
     def __post_init__(self) -> None:
-        for name, (lowest, highest) in _AUGMENTATION_RANGES.items():
-            if not lowest <= getattr(self, name) <= highest:
-                expected = f"expected a number from {lowest:g} to {highest:g}, got {getattr(self, name)}"
-                raise UsageError(f"augment.{name}: {expected}")
+        check_bounds(self, "augment")
         if self.mixing and self.rand_magnitude and self.engine != "opencv":
             raise UsageError(
                 f"augment.engine {self.engine} takes whole batches, and would change what {self.mixing[0]} has mixed; "
@@ -84,32 +91,6 @@ class Augmentation:
 
 
 _MIXING = ("mixup", "cutmix")
-
-_AUGMENTATION_RANGES = {
-    "rotation": (0, 180),
-    "shift": (0, 1),
-    "zoom": (0, 0.9),
-    "shear": (0, 60),
-    "crop": (0, 0.9),
-    "brightness": (0, 1),
-    "contrast": (0, 1),
-    "saturation": (0, 1),
-    "hue": (0, 0.5),
-    "channel_shift": (0, 1),
-    "grayscale": (0, 1),
-    "scale_abs": (0, 1),
-    "scale_alpha": (0, 10),
-    "scale_beta": (-255, 255),
-    "erasing": (0, 1),
-    "rand_magnitude": (0, 1),
-    "rand_operations": (1, 10),
-    "augmix": (0, 10),
-    "augmix_width": (1, 10),
-    "augmix_depth": (0, 10),
-    "augmix_alpha": (0.01, 100),
-    "mixup": (0, 100),
-    "cutmix": (0, 100),
-}
 
 # Options that mean nothing while the one they belong to is off.
 _AUGMENTATION_SWITCHES = {
