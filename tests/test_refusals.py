@@ -21,7 +21,7 @@ MISTAKES = (
     ("train --data colours --split.file nosuch.csv", 3, "nosuch.csv"),
     ("train --data colours --output there", 2, "there exists already"),
     ("train --data colours --positive-class purple", 2, "unknown positive class 'purple'"),
-    ("train --data colours --label-column species", 3, "species"),
+    ("train --data colours --label-column species", 3, "no CSV in colours"),
     ("train --data colours --device tpu", 2, "--device tpu"),
     ("train --data colours --task localize", 3, "boxes"),
     ("train --data colours --monitor val_iou", 2, "val_iou"),

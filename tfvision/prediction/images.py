@@ -7,11 +7,12 @@ from tfvision.data.images.scan import scan
 from tfvision.data.options import Source
 from tfvision.data.sources.open import open_images
 from tfvision.models.model_file import ModelFacts
+from tfvision.prediction.answers import map_labels
 from tfvision.prediction.predictors import StoredModel
 from tfvision.runs.folder import open_run
 from tfvision.runs.images import open_part
 from tfvision.system.terminal import ProgressLine, console
-from tfvision.tasks import has_boxes
+from tfvision.tasks import has_boxes, has_classes
 
 
 def images_to_score(model: StoredModel, data: str | None, source: Source) -> tuple[str, ImageSet]:
@@ -23,10 +24,13 @@ def images_to_score(model: StoredModel, data: str | None, source: Source) -> tup
         source: How they are read.
 
     Raises:
-        DataError: No such data, unreadable images, or a model that is no run where no data is given.
+        DataError: No such data, unreadable images, classes that the model does not know, or no run where no data is given.
     """
     if data is not None:
-        return Path(data).name, read_given_images(data, model.facts, source, labelled=True)
+        images = read_given_images(data, model.facts, source, labelled=True)
+        if has_classes(model.facts.task):
+            map_labels(images, model.facts.class_names)  # refuses classes that the model does not know
+        return Path(data).name, images
     run = open_run(model.path)
     return run.scored_part, open_part(run, run.scored_part)
 
