@@ -1,6 +1,7 @@
 """Training on what an audit leaves against training on everything, scored on the same clean images.
 
-TFVISION_DATA=... python benchmarks/audited.py [--seeds 1 2 3 4 5] [--recipe blood_cells] [--epochs 30] [--folder FOLDER]
+TFVISION_DATA=... python benchmarks/audited.py [--seeds 1 2 3 4 5] [--recipe blood_cells] [--epochs 30] [--weights none]
+    [--folder FOLDER]
 
 A quarter of the images that the generator (`make_blood_npz.py`) left alone, drawn evenly over the classes and without
 those that were copied elsewhere, is the test; the rest, dirt and all, is the data. One run trains on all of it, one on
@@ -64,6 +65,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--recipe", default="blood_cells")
     parser.add_argument("--epochs", type=int, help="of its last phase, instead of the recipe's")
+    parser.add_argument("--weights", default="imagenet", help="of the backbone that the audit looks with")
     parser.add_argument("--folder", help="keep data and runs there, and go on with what is there")
     args = parser.parse_args()
     data = Path(os.environ["TFVISION_DATA"])
@@ -80,7 +82,7 @@ def main() -> None:
             test, rest = divide(*contaminated(data, folder, seed), folder, seed)
             audit = folder / f"audit{seed}"
             if not (audit / CLEAN).is_file():
-                audit_from_config(AuditConfig(data=str(rest), output=str(audit)))
+                audit_from_config(AuditConfig(data=str(rest), output=str(audit), weights=args.weights))
             one = replace(config, seed=seed)
             raw = train_and_predict(one, rest, test, folder / f"raw{seed}")
             audited = train_and_predict(one, audit / CLEAN, test, folder / f"audited{seed}")

@@ -1,6 +1,6 @@
 """How much of where an object is survives in what a box is read from: ridge regression on frozen features.
 
-    python benchmarks/box_heads.py animals.zip [--views 8] [--image-size 224]
+    python benchmarks/box_heads.py animals.zip [--views 8] [--image-size 224] [--weights none]
 
 Features are those of MobileNetV2 with ImageNet weights: one average over all positions, averages over the cells of a grid,
 or all positions, their channels reduced to 64 principal components. Each is fitted on four folds, with the photos alone or
@@ -39,9 +39,10 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("--views", type=int, default=8)
     parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--weights", default="imagenet")
     args = parser.parse_args()
     images = scan(open_images(args.data, boxes=True)).images
-    maps, boxes = compute_maps(images, Resize(args.image_size, args.image_size), args.views)
+    maps, boxes = compute_maps(images, Resize(args.image_size, args.image_size), args.views, args.weights)
     fold = draw_folds(images.labels)
     report("mean box", [box_ious(boxes[0, fold != k].mean(axis=0), boxes[0, fold == k]) for k in range(FOLDS)])
     for name, features in features_of(maps):
@@ -52,9 +53,9 @@ def main() -> None:
             report(f"{name}, {views or 'no'} views", max(fits, key=lambda found: np.concatenate(found).mean()))
 
 
-def compute_maps(images: ImageSet, resize: Resize, views: int) -> tuple[np.ndarray, np.ndarray]:
+def compute_maps(images: ImageSet, resize: Resize, views: int, weights: str) -> tuple[np.ndarray, np.ndarray]:
     """Return feature maps, float32 (1 + views, n, h, w, channels), and relative boxes, (1 + views, n, 4); first plain."""
-    backbone = build_open_backbone("mobilenet_v2", image_size=resize.width)
+    backbone = build_open_backbone("mobilenet_v2", image_size=resize.width, weights=weights)
     model = keras.Model(backbone.pixels, backbone.features)
     plain = load_images(images, np.arange(len(images)), resize)
     targets, size = targets_of(images, LOCALIZE, resize), (resize.height, resize.width)

@@ -1,6 +1,7 @@
 """What moves a box: a linear box on a grid, block_14 on open, cross-validated again and again with one thing changed.
 
     python benchmarks/boxes.py animals.zip [--only "head: pooled" ...] [--folder FOLDER] [--seed 1]
+        [--recipe animal_localization_best] [--folds 5]
 
 Every variant predicts each photo by the model of the fold that did not see it, on the same folds, so that its difference
 from the first line is paired: mean over the photos, with its 95 % interval. With --folder what is finished is kept.
@@ -28,8 +29,6 @@ from tfvision.evaluation.box_predictions import read_box_predictions
 from tfvision.runs.names import METRICS, PREDICTIONS
 from tfvision.system.terminal import console
 from tfvision.training.config import TrainConfig
-
-RECIPE, FOLDS = "animal_localization_best", 5
 
 
 @dataclass(frozen=True)
@@ -73,9 +72,11 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=VARIANTS, metavar="VARIANT", help=", ".join(VARIANTS))
     parser.add_argument("--folder", help="keep the runs there, and go on with what is there")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--recipe", default="animal_localization_best")
+    parser.add_argument("--folds", type=int, default=5)
     args = parser.parse_args()
     console.quiet = True
-    recipe = load_yaml(find_recipe(RECIPE))
+    recipe = load_yaml(find_recipe(args.recipe))
     print(f"{'':<26}mean IoU                   IoU > 0.5  difference from the first      minutes")
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(args.folder or temporary)
@@ -83,7 +84,7 @@ def main() -> None:
         for name in [BASE, *(each for each in args.only or VARIANTS if each != BASE)]:
             config = replace(from_dict(TrainConfig, changed(recipe, VARIANTS[name])), data=args.data, seed=args.seed)
             start = time.perf_counter()
-            ious, text = measure(config, root / "".join(c if c.isalnum() else "_" for c in name))
+            ious, text = measure(config, root / "".join(c if c.isalnum() else "_" for c in name), args.folds)
             minutes = (time.perf_counter() - start) / 60
             base = ious if base is None else base
             print(f"{name:<26}{text}  {difference(ious - base):<30} {minutes:.1f}", flush=True)
@@ -96,11 +97,11 @@ def changed(recipe: Mapping[str, Any], change: Variant) -> dict[str, Any]:
     return merge(merge(recipe, {"box": {"head": "grid"}}), {**change.options, "phases": phases})
 
 
-def measure(config: TrainConfig, folder: Path) -> tuple[np.ndarray, str]:
+def measure(config: TrainConfig, folder: Path, folds: int) -> tuple[np.ndarray, str]:
     """Return the IoU of each photo, float64 (n,) by the order of ids, and their scores as text."""
     if not (folder / METRICS).is_file():
         cross_validate(
-            replace(config, output=str(folder)), backbones=[config.backbone], folds=FOLDS, resume=folder.is_dir()
+            replace(config, output=str(folder)), backbones=[config.backbone], folds=folds, resume=folder.is_dir()
         )
     found = read_box_predictions(folder / PREDICTIONS)
     ious = found.ious[np.argsort(found.ids)]

@@ -1,6 +1,6 @@
-"""ConvNeXtTiny of tfvision against that of keras.applications: images a second at 96 px, batches of 32.
+"""ConvNeXtTiny of tfvision against that of keras.applications: images a second at 96 px.
 
-python benchmarks/convnext.py [--rounds 5]
+python benchmarks/convnext.py [--rounds 5] [--batch 32] [--steps train predict]
 """
 
 import argparse
@@ -15,7 +15,8 @@ from measure import paired, print_table
 
 from tfvision.models.classifier import build_classifier
 
-BATCH, SIDE, CLASSES = 32, 96, 8
+SIDE, CLASSES = 96, 8
+STEPS = {"train": "train all layers", "predict": "predict"}
 
 
 def stock() -> keras.Model:
@@ -25,11 +26,11 @@ def stock() -> keras.Model:
     return keras.Model(base.input, keras.layers.Dense(CLASSES, activation="softmax")(pooled))
 
 
-def step(model: keras.Model, *, train: bool) -> Callable[[], object]:
+def step(model: keras.Model, batch: int, *, train: bool) -> Callable[[], object]:
     """Return a call of one step on one batch."""
     generator = np.random.default_rng(0)
-    images = generator.integers(0, 256, (BATCH, SIDE, SIDE, 3)).astype(np.float32)
-    labels = generator.integers(0, CLASSES, BATCH)
+    images = generator.integers(0, 256, (batch, SIDE, SIDE, 3)).astype(np.float32)
+    labels = generator.integers(0, CLASSES, batch)
     model.compile("adam", "sparse_categorical_crossentropy")
     return lambda: model.train_on_batch(images, labels) if train else model.predict_on_batch(images)
 
@@ -38,13 +39,15 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS))
+    options = parser.parse_args()
     ours, other = build_classifier("convnext_tiny", CLASSES, image_size=SIDE, weights="none"), stock()
-    rows = [
-        paired("ConvNeXtTiny, train all layers", step(ours, train=True), step(other, train=True), rounds),
-        paired("ConvNeXtTiny, predict", step(ours, train=False), step(other, train=False), rounds),
-    ]
-    print_table(rows, lambda seconds: f"{BATCH / seconds:.1f} img/s")
+    rows = []
+    for name in options.steps:
+        sides = [step(model, options.batch, train=name == "train") for model in (ours, other)]
+        rows.append(paired(f"ConvNeXtTiny, {STEPS[name]}", *sides, options.rounds))
+    print_table(rows, lambda seconds: f"{options.batch / seconds:.1f} img/s")
 
 
 if __name__ == "__main__":

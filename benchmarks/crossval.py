@@ -1,8 +1,9 @@
-"""Five folds by `tfvision crossval` against five runs of `tfvision train` without a store.
+"""Folds by `tfvision crossval` against as many runs of `tfvision train` without a store.
 
-python benchmarks/crossval.py [--images 1000] [--epochs 20] [--rounds 1]
+python benchmarks/crossval.py [--images 1000] [--epochs 20] [--folds 5] [--rounds 1]
+    [--backbone mobilenet_v2]
 
-Both train a head on a frozen MobileNetV2 at 96 px on the same folds, and write every file of a run. Ours begins with an
+Both train a head on a frozen backbone at 96 px on the same folds, and write every file of a run. Ours begins with an
 empty store. Weights are random: time does not depend on them.
 """
 
@@ -29,19 +30,19 @@ from tfvision.system.terminal import console
 from tfvision.training.config import TrainConfig
 from tfvision.training.features.store import clear_stores, list_stores
 
-SIDE, CLASSES, FOLDS = 96, 4, 5
+SIDE, CLASSES = 96, 4
 
 
-def options(folder: Path, images: int, epochs: int) -> TrainConfig:
+def options(folder: Path, backbone: str, images: int, epochs: int) -> TrainConfig:
     """Write random images and weights; return the options of both sides."""
     generator = np.random.default_rng(0)
     pixels = generator.integers(0, 256, (images, SIDE, SIDE, 3), dtype=np.uint8)
     np.savez(folder / "noise.npz", images=pixels, labels=np.arange(images) % CLASSES)
-    model = build_classifier("mobilenet_v2", CLASSES, image_size=SIDE, weights="none")
+    model = build_classifier(backbone, CLASSES, image_size=SIDE, weights="none")
     keras.Model(model.input, model.get_layer("head_pool").input).save_weights(folder / "random.weights.h5")
     return TrainConfig(
         data=str(folder / "noise.npz"),
-        backbone="mobilenet_v2",
+        backbone=backbone,
         weights=str(folder / "random.weights.h5"),
         image_size=SIDE,
         epochs=epochs,
@@ -51,18 +52,18 @@ def options(folder: Path, images: int, epochs: int) -> TrainConfig:
     )
 
 
-def ours(config: TrainConfig, output: Path) -> None:
+def ours(config: TrainConfig, output: Path, folds: int) -> None:
     """Cross-validate from an empty store, and see that each image was computed once."""
     clear_stores()
-    cross_validate(replace(config, cache="float32", output=str(output)), backbones=[config.backbone], folds=FOLDS)
+    cross_validate(replace(config, cache="float32", output=str(output)), backbones=[config.backbone], folds=folds)
     rows = [store.rows for store in list_stores()]
     print(f"rows in the store: {rows}")
 
 
-def plain(config: TrainConfig, output: Path) -> None:
+def plain(config: TrainConfig, output: Path, folds: int) -> None:
     """Train the same folds one by one, the trunk computed in every epoch."""
-    for number in range(1, FOLDS + 1):
-        split = SplitOptions(folds=FOLDS, fold=number)
+    for number in range(1, folds + 1):
+        split = SplitOptions(folds=folds, fold=number)
         train_from_config(replace(config, cache="none", split=split, output=str(output / f"fold_{number}")))
 
 
@@ -71,22 +72,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--backbone", default="mobilenet_v2")
     given = parser.parse_args()
     console.quiet = True
     pairs = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["TFVISION_CACHE"] = str(folder / "cache")
-        config = options(folder, given.images, given.epochs)
+        config = options(folder, given.backbone, given.images, given.epochs)
         for number in range(given.rounds):
             seconds = {}
             for side in (ours, plain)[:: 1 if number % 2 else -1]:
                 start = time.perf_counter()
-                side(config, folder / f"{side.__name__}_{number}")
+                side(config, folder / f"{side.__name__}_{number}", given.folds)
                 seconds[side] = time.perf_counter() - start
             pairs.append((seconds[ours], seconds[plain]))
-    what = f"{FOLDS} folds of {given.images:,} images, {given.epochs} epochs"
+    what = f"{given.folds} folds of {given.images:,} images, {given.epochs} epochs"
     first, other = (median(side) for side in zip(*pairs, strict=True))
     print_table([Row(what, first, other, median(b / a for a, b in pairs))])
 

@@ -1,8 +1,8 @@
 """Training on stored features against plain `fit` on the whole model, which does the same updates.
 
-python benchmarks/features.py [--images 2000] [--rounds 3] [--backbone mobilenet_v2]
+python benchmarks/features.py [--images 2000] [--rounds 3] [--epochs 20] [--backbone mobilenet_v2]
 
-`head`: twenty epochs of a head on a frozen backbone, validation included, from the call to its end: tracing on both
+`head`: the epochs of a head on a frozen backbone, validation included, from the call to its end: tracing on both
 sides, and in ours the pass that computes the features, into an empty store. `open`: an epoch with the last layers open,
 once features are stored. Plain Keras has decoded images in memory, no augmentation, and our own depthwise build of
 ConvNeXt, so that the figure is the store's alone. Weights are random: time does not depend on them.
@@ -39,7 +39,7 @@ from tfvision.training.options import Phase
 from tfvision.training.settings import TrainingSettings
 from tfvision.training.training import Training
 
-SIDE, CLASSES, HEAD_EPOCHS = 96, 5, 20
+SIDE, CLASSES = 96, 5
 OPENED = {"mobilenet_v2": "block_16,Conv_1", "convnext_tiny": "15"}
 SETTINGS = TrainingSettings(Resize(SIDE, SIDE), Augmentation(horizontal_flip=False), batch_size=64, seed=0)
 
@@ -78,9 +78,9 @@ def fit(model: keras.Model, phase: Phase, steps: int, **data: object) -> list[fl
     return times.seconds
 
 
-def compare_heads(backbone: str, parts: tuple[ImageSet, ImageSet], rounds: int) -> Row:
-    """Time twenty epochs of a head, each side from a model that was just built."""
-    phase = Phase(epochs=HEAD_EPOCHS, unfreeze="none", views="exact")
+def compare_heads(backbone: str, parts: tuple[ImageSet, ImageSet], rounds: int, epochs: int) -> Row:
+    """Time some epochs of a head, each side from a model that was just built."""
+    phase = Phase(epochs=epochs, unfreeze="none", views="exact")
 
     def build() -> keras.Model:
         return build_classifier(backbone, CLASSES, image_size=SIDE, weights="none")
@@ -95,7 +95,7 @@ def compare_heads(backbone: str, parts: tuple[ImageSet, ImageSet], rounds: int) 
             side(model, parts, phase)
             sides[side] = time.perf_counter() - start
         pairs.append(tuple(sides.values()))
-    return row(f"{backbone}, head, {HEAD_EPOCHS} epochs", pairs)
+    return row(f"{backbone}, head, {epochs} epochs", pairs)
 
 
 def compare_open(backbone: str, parts: tuple[ImageSet, ImageSet], rounds: int) -> Row:
@@ -122,6 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=20, help="of the head")
     parser.add_argument("--backbone", choices=OPENED)
     options = parser.parse_args()
     console.quiet = True
@@ -130,7 +131,8 @@ def main() -> None:
         os.environ["TFVISION_CACHE"] = folder
         for backbone in [options.backbone] if options.backbone else OPENED:
             set_seed(0)
-            print_table([compare_open(backbone, parts, options.rounds), compare_heads(backbone, parts, options.rounds)])
+            opened = compare_open(backbone, parts, options.rounds)
+            print_table([opened, compare_heads(backbone, parts, options.rounds, options.epochs)])
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.data.pixels.resize import Resize
 from tfvision.data.sources.open import open_images
 
-IMAGES, BATCH = 2048, 64
+IMAGES, BATCH = 2048, 64  # at most so many images
 EPOCHS = 6  # in one round: building the dataset costs as much as some hundred images
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
@@ -78,7 +78,7 @@ def measure(case: str, images: ImageSet, resize: Resize, augmentation: Augmentat
     print(f"{case} (control: {statistics.median(controls):.2f} of {CORES} cores)")
     for name in ways:
         ratio = statistics.median(a / b for a, b in zip(taken[first], taken[name], strict=True))
-        rate, cores = EPOCHS * IMAGES / statistics.median(taken[name]), statistics.median(busy[name])
+        rate, cores = EPOCHS * len(images) / statistics.median(taken[name]), statistics.median(busy[name])
         print(f"  {name:<22}{rate:>9,.0f} images/s{ratio:>8.2f} x{cores:>8.2f} cores busy")
 
 

@@ -1,8 +1,9 @@
 """Twenty trials of a search over the head against one naive trial: plain `fit` of the frozen backbone and a head.
 
 python benchmarks/search.py [--images 1500] [--trials 20] [--epochs 10] [--rounds 1]
+    [--backbone convnext_tiny]
 
-Both train heads on a frozen ConvNeXtTiny at 96 px (our depthwise build on both sides, random weights, which take the
+Both train heads on a frozen backbone at 96 px (our depthwise build on both sides, random weights, which take the
 same time) for the same epochs, and validate after each. Ours is all that `tfvision search` does once TensorFlow is
 loaded: reading the images, the features, every trial, plots and report; its cache is empty at the start. The naive
 trial has decoded images in memory and keeps nothing.
@@ -31,7 +32,7 @@ from tfvision.models.classifier import build_classifier
 from tfvision.models.freezing import unfreeze
 from tfvision.system.device import set_seed
 
-BACKBONE, SIDE, CLASSES, BATCH = "convnext_tiny", 96, 8, 32
+SIDE, CLASSES, BATCH = 96, 8, 32
 
 
 def write_images(folder: Path, train: int, validation: int) -> None:
@@ -47,10 +48,10 @@ def write_images(folder: Path, train: int, validation: int) -> None:
             cv2.imwrite(str(place / f"{number:05}.jpg"), pixels)
 
 
-def search(data: Path, folder: Path, *, trials: int, epochs: int) -> None:
+def search(data: Path, folder: Path, backbone: str, *, trials: int, epochs: int) -> None:
     """Search over the head, as `tfvision search` does."""
     options = {
-        "backbone": BACKBONE,
+        "backbone": backbone,
         "weights": "none",
         "image_size": SIDE,
         "batch_size": BATCH,
@@ -74,9 +75,9 @@ def search(data: Path, folder: Path, *, trials: int, epochs: int) -> None:
         raise SystemExit("the search failed")
 
 
-def naive_trial(train: ImageSet, validation: ImageSet, *, epochs: int) -> None:
+def naive_trial(train: ImageSet, validation: ImageSet, backbone: str, *, epochs: int) -> None:
     """Train a head on the frozen backbone as a Keras user would: every epoch passes the whole model."""
-    model = build_classifier(BACKBONE, CLASSES, image_size=SIDE, weights="none", head_units=(128,))
+    model = build_classifier(backbone, CLASSES, image_size=SIDE, weights="none", head_units=(128,))
     unfreeze(model, "none")
     model.compile("adam", "categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
     resize = Resize(SIDE, SIDE)
@@ -93,6 +94,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--backbone", default="convnext_tiny")
     options = parser.parse_args()
     set_seed(0)
     keras.ops.convert_to_numpy(keras.ops.ones(1))  # TensorFlow is up before anything is timed
@@ -104,9 +106,10 @@ def main() -> None:
         parts = [images.select(images.parts == part) for part in ("train", "validation")]
         for number in range(options.rounds):
             start = time.perf_counter()
-            search(folder / "images", folder / str(number), trials=options.trials, epochs=options.epochs)
+            output, backbone = folder / str(number), options.backbone
+            search(folder / "images", output, backbone, trials=options.trials, epochs=options.epochs)
             between = time.perf_counter()
-            naive_trial(*parts, epochs=options.epochs)
+            naive_trial(*parts, backbone, epochs=options.epochs)
             pairs.append((between - start, time.perf_counter() - between))
             print(f"search {pairs[-1][0]:.1f} s, naive trial {pairs[-1][1]:.1f} s", flush=True)
     ratio = statistics.median(ours / other for ours, other in pairs)

@@ -1,8 +1,8 @@
 """An epoch of `tfvision train`, with all it does beside the steps, against an epoch of plain `fit`.
 
-python benchmarks/training.py [--images 4000] [--rounds 3]
+python benchmarks/training.py [--images 4000] [--rounds 3] [--backbone mobilenet_v2_035]
 
-Both train MobileNetV2 0.35 at 64 px, all layers open, on the same images with the same optimizer and batches, and
+Both train a backbone at 64 px, all layers open, on the same images with the same optimizer and batches, and
 validate after each epoch. Ours reads JPEG files, writes history, checkpoint and best model; plain Keras has decoded
 images in memory and keeps nothing. The first epoch of each, which traces the graph, does not count.
 """
@@ -38,14 +38,14 @@ from tfvision.training.options import Phase
 from tfvision.training.settings import TrainingSettings
 from tfvision.training.training import Training
 
-BACKBONE, EPOCHS = "mobilenet_v2_035", 3
+EPOCHS = 3
 SETTINGS = TrainingSettings(Resize(SIDE, SIDE), Augmentation(horizontal_flip=False), batch_size=64, seed=0)
 
 
-def train_ours(train: ImageSet, validation: ImageSet) -> list[float]:
+def train_ours(backbone: str, train: ImageSet, validation: ImageSet) -> list[float]:
     """Return the seconds of each epoch, from the end of the one before to its own end, saves included."""
-    model = build_classifier(BACKBONE, CLASSES, image_size=SIDE, weights="none")
-    facts = ModelFacts(train.class_names, SETTINGS.resize, BACKBONE)
+    model = build_classifier(backbone, CLASSES, image_size=SIDE, weights="none")
+    facts = ModelFacts(train.class_names, SETTINGS.resize, backbone)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         ends: list[float] = []
@@ -68,9 +68,9 @@ def train_ours(train: ImageSet, validation: ImageSet) -> list[float]:
     return list(np.diff(ends))
 
 
-def train_plain(train: ImageSet, validation: ImageSet) -> list[float]:
+def train_plain(backbone: str, train: ImageSet, validation: ImageSet) -> list[float]:
     """Return the seconds of each epoch but the first."""
-    model = build_classifier(BACKBONE, CLASSES, image_size=SIDE, weights="none")
+    model = build_classifier(backbone, CLASSES, image_size=SIDE, weights="none")
     compile_model(model, Phase(), SETTINGS, num_classes=CLASSES, steps_per_epoch=1)
     (x, y), held_out = (
         (load_images(images, np.arange(len(images)), SETTINGS.resize), encode_labels(images))
@@ -86,6 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--backbone", default="mobilenet_v2_035")
     options = parser.parse_args()
     console.quiet = True
     set_seed(0)
@@ -98,7 +99,7 @@ def main() -> None:
         seconds: dict[Callable, list[float]] = {way: [] for way in ways}
         for number in range(options.rounds):
             for way in ways[:: 1 if number % 2 else -1]:
-                seconds[way] += way(*parts)
+                seconds[way] += way(options.backbone, *parts)
     ours, other = (seconds[way] for way in ways)
     ratio = statistics.median(b / a for a, b in zip(ours, other, strict=True))
     row = Row(f"epoch of {len(parts[0]):,} images", statistics.median(ours), statistics.median(other), ratio)
