@@ -228,7 +228,7 @@ def task_of(model: "keras.Model") -> str:
     return LOCALIZE if model.output._keras_history.operation.name == f"{HEAD}{BOX}" else CLASSIFY
 
 
-def _with_head(backbone: OpenBackbone, outputs: Any) -> "keras.Model":
+def _with_head(backbone: OpenBackbone, outputs: "keras.KerasTensor | dict[str, keras.KerasTensor]") -> "keras.Model":
     import keras
 
     model = keras.Model(backbone.pixels, outputs, name=plain_name(backbone.name))

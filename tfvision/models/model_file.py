@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfvision.data.pixels.resize import Resize
 from tfvision.errors import DataError, RunError, UsageError, one_line
@@ -53,8 +53,12 @@ class ModelFacts:
 
     def to_json(self) -> str:
         """Return the facts as JSON."""
-        facts = {"class_names": list(self.class_names), "resize": self.resize.to_dict(), "backbone": self.backbone}
-        facts |= {"pixel_rule": self.pixel_rule}
+        facts: dict[str, Any] = {
+            "class_names": list(self.class_names),
+            "resize": self.resize.to_dict(),
+            "backbone": self.backbone,
+            "pixel_rule": self.pixel_rule,
+        }
         if has_boxes(self.task):
             facts |= {"task": self.task, "training_boxes": self.training_boxes}
         if self.decision:

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from tfvision.errors import TfvisionError, UsageError, one_line
 
@@ -69,7 +69,7 @@ def _check_hdf5(file: Path | IO[bytes], stored: int) -> None:
     with h5py.File(file, "r") as opened:
         declared = 0
 
-        def problem(name: str, link: Any) -> str | None:
+        def problem(name: str, link: object) -> str | None:
             nonlocal declared
             if not isinstance(link, h5py.HardLink):
                 return f"{name} is a link to elsewhere"

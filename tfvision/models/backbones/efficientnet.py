@@ -1,7 +1,7 @@
 """EfficientNet with its second rescaling."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tfvision.models.backbones.families import Backbone
@@ -33,7 +33,7 @@ def build_efficientnet(
     """
     import keras
 
-    def copy(operation: "keras.Operation") -> Any:
+    def copy(operation: "keras.Operation") -> "Callable[..., keras.KerasTensor]":
         if not isinstance(operation, keras.layers.Normalization):
             return copied(operation)
         normalize = copied(operation)

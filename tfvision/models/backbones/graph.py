@@ -77,7 +77,9 @@ def find_unnamed(operations: "Iterable[keras.Operation]") -> "dict[str, list[tup
     """Return the operations that Keras named after their class, each with its number, by the name without it."""
     unnamed: dict[str, list[tuple[int, keras.Operation]]] = {}
     for operation in operations:
-        name, number = re.fullmatch(r"(.*?)(?:_(\d+))?", operation.name).groups()
+        match = re.fullmatch(r"(.*?)(?:_(\d+))?", operation.name)
+        assert match, "every part of the pattern is optional"
+        name, number = match.groups()
         if name.replace("_", "") == type(operation).__name__.lower():
             unnamed.setdefault(name, []).append((int(number or 0), operation))
     return unnamed

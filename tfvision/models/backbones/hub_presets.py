@@ -7,13 +7,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tfvision.errors import UsageError, nearest, one_line
 from tfvision.models.backbones.families import HUB, Backbone, sizes_up_to
 from tfvision.system.device import quiet_start
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 _FILES = ("model.weights.h5", "model.weights.json")  # of a preset's weights, whole or in shards
 
@@ -48,7 +52,7 @@ def hub_facts(name: str) -> Backbone:
     return _facts(name, config.stat().st_mtime_ns)
 
 
-def require_hub(what: str) -> Any:
+def require_hub(what: str) -> ModuleType:
     """Import KerasHub.
 
     Args:
@@ -155,7 +159,7 @@ def refusing(name: str) -> Iterator[None]:
         raise UsageError(f"{name} {reason}") from None
 
 
-def _check_known(name: str, keras_hub: Any) -> None:
+def _check_known(name: str, keras_hub: ModuleType) -> None:
     """Refuse a name that KerasHub does not know, or knows as no image backbone, before it looks in the network."""
     from keras_hub.src.utils.preset_utils import list_subclasses
 
@@ -182,7 +186,7 @@ def _is_folder(preset: str) -> bool:
     return preset.startswith(("/", "."))
 
 
-def _is_image(kind: type, keras_hub: Any) -> bool:
+def _is_image(kind: type, keras_hub: ModuleType) -> bool:
     """Tell whether a class of backbones sees images alone: it has a converter of images and no tokens."""
     from keras_hub.src.utils.preset_utils import list_subclasses
 
@@ -193,6 +197,6 @@ def _is_image(kind: type, keras_hub: Any) -> bool:
     )
 
 
-def _plain(value: Any, default: float) -> float | list[float]:
+def _plain(value: "ArrayLike | None", default: float) -> float | list[float]:
     """Return a number, or a list of one for each channel."""
     return default if value is None else np.asarray(value, np.float64).tolist()

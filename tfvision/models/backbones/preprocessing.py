@@ -1,6 +1,6 @@
 """Pixels of 0..255 to what a backbone expects, and the names of the layers that stand before it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tfvision.models.backbones.families import Backbone
 
@@ -24,12 +24,12 @@ def preprocess(pixels: "keras.KerasTensor", facts: Backbone) -> "keras.KerasTens
         pixels = keras.layers.Concatenate(dtype="float32", name="gray_to_rgb")([pixels] * 3)
     if facts.preprocessing == "caffe":
         pixels = keras.ops.flip(pixels, axis=-1)
-    scale: dict[str, tuple[Any, Any]] = {
+    scale: dict[str, tuple[float | list[float], float | list[float]]] = {
         "caffe": (1.0, [-103.939, -116.779, -123.68]),
         "tf": (1 / 127.5, -1.0),
         "torch": ([1 / (255 * d) for d in _DEVIATION], [-m / d for m, d in zip(_MEAN, _DEVIATION, strict=True)]),
         "scale": (1 / 255, 0.0),
-        "hub": (facts.options.get("scale"), facts.options.get("offset")),
+        "hub": (facts.options.get("scale", 1.0), facts.options.get("offset", 0.0)),
     }
     if facts.preprocessing == "none":
         return pixels
