@@ -28,7 +28,7 @@ def build_box_loss(kind: str, *, beta: float = 0.1) -> "keras.losses.Loss":
     check_known("box loss", kind, BOX_LOSSES)
 
     class BoxLoss(keras.losses.Loss):
-        def call(self, y_true, y_pred):
+        def call(self, y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor") -> "keras.KerasTensor":
             parts = {"smooth_l1": lambda: smooth_l1(y_true, y_pred, beta), "giou": lambda: 1 - giou(y_true, y_pred)}
             return sum(parts[part]() for part in kind.split("+"))
 
@@ -39,13 +39,13 @@ def build_box_metrics() -> "list[keras.metrics.Metric]":
     """Return mean IoU and the share of boxes with an IoU above one half, for history and plots."""
     from keras import metrics, ops
 
-    def above(y_true, y_pred):
+    def above(y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor") -> "keras.KerasTensor":
         return ops.cast(iou(y_true, y_pred) > IOU_CUT, "float32")
 
     return [metrics.MeanMetricWrapper(iou, name="iou"), metrics.MeanMetricWrapper(above, name="iou_50")]
 
 
-def smooth_l1(y_true, y_pred, beta: float):
+def smooth_l1(y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor", beta: float) -> "keras.KerasTensor":
     """Return the mean Smooth L1 distance `(b,)` of the coordinates of boxes `(b, 4)`."""
     from keras import ops
 
@@ -53,19 +53,21 @@ def smooth_l1(y_true, y_pred, beta: float):
     return ops.mean(ops.where(distance < beta, 0.5 * distance**2 / beta, distance - 0.5 * beta), axis=-1)
 
 
-def iou(y_true, y_pred):
+def iou(y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor") -> "keras.KerasTensor":
     """Return the intersection over union `(b,)` of boxes `(b, 4)`."""
     both, either, _ = _overlap(y_true, y_pred)
     return both / either
 
 
-def giou(y_true, y_pred):
+def giou(y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor") -> "keras.KerasTensor":
     """Return the generalized IoU `(b,)`, -1..1: IoU less the share of the enclosing box that neither box covers."""
     both, either, hull = _overlap(y_true, y_pred)
     return both / either - (hull - either) / hull
 
 
-def _overlap(y_true, y_pred):
+def _overlap(
+    y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor"
+) -> "tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor]":
     """Return the areas `(b,)` of intersection, union and enclosing box; an inverted box counts as an empty one."""
     import keras
     from keras import ops
@@ -82,7 +84,7 @@ def _overlap(y_true, y_pred):
     return both, ops.maximum(either, tiny), ops.maximum(_area(outer), tiny)
 
 
-def _area(sides):
+def _area(sides: "keras.KerasTensor") -> "keras.KerasTensor":
     from keras import ops
 
     sides = ops.maximum(sides, 0)

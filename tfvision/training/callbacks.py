@@ -2,7 +2,8 @@
 
 import math
 import time
-from typing import Any
+from collections.abc import Mapping
+from typing import SupportsFloat
 
 import keras
 
@@ -33,7 +34,7 @@ class EpochRecorder(keras.callbacks.Callback):
         self._line: ProgressLine | None = None
         self._last_loss: float | None = None
 
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+    def on_train_end(self, logs: Mapping[str, SupportsFloat] | None = None) -> None:
         self.close()
 
     def close(self) -> None:
@@ -42,17 +43,18 @@ class EpochRecorder(keras.callbacks.Callback):
             self._line.__exit__(None, None, None)
             self._line = None
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, SupportsFloat] | None = None) -> None:
         self._start = self._looked_at = time.monotonic()
         self._learning_rate = float(self.model.optimizer.learning_rate)
         self._line = ProgressLine(f"{self.phase.name} epoch {epoch + 1}/{self.phase.epochs}", self.images_per_epoch)
         self._line.__enter__()
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, SupportsFloat] | None = None) -> None:
         now = time.monotonic()
         if now - self._looked_at < _CHECK_SECONDS:
             return
         self._looked_at = now
+        assert logs and self._line, "Keras calls this after on_epoch_begin, with the running means"
         loss, score = float(logs["loss"]), next(name for name in logs if not name.endswith("loss"))
         if not math.isfinite(loss):
             raise self._diverged(f"at step {batch + 1} of {self.params['steps']}")
@@ -60,17 +62,18 @@ class EpochRecorder(keras.callbacks.Callback):
         done = self.images_per_epoch * (batch + 1) // self.params["steps"]
         self._line.report(done, detail=f"loss {loss:.4f}  {score} {float(logs[score]):.4f}")
 
-    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+    def on_test_begin(self, logs: Mapping[str, SupportsFloat] | None = None) -> None:
         self._trained_seconds = time.monotonic() - self._start
         if self.training.settings.ema:
             swap_average(self.model)
 
-    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+    def on_test_end(self, logs: Mapping[str, SupportsFloat] | None = None) -> None:
         if self.training.settings.ema:
             swap_average(self.model)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, SupportsFloat] | None = None) -> None:
         self.close()
+        assert logs is not None, "Keras gives the scores of the epoch"
         history = self.training.history
         scores = plain_scores(logs)
         row = epoch_row(

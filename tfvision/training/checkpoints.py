@@ -8,10 +8,11 @@ import hashlib
 import json
 import zipfile
 import zlib
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -103,6 +104,7 @@ class Checkpoints:
         variables = [np.array(variable) for variable in model.variables]
         weights = model.get_weights()
         # The best weights of an epoch that was just the best stand in the model; with an averaged copy they do not.
+        assert history.best_weights is not None, "the first epoch of a run is its best so far"
         best = [] if _same(weights, history.best_weights) else history.best_weights
         of_optimizer = [np.array(variable) for variable in optimizer.variables] if optimizer else []
         self._write(Checkpoint(state, history.rows, digest(model), variables, of_optimizer, best))
@@ -136,7 +138,7 @@ class Checkpoints:
         for group in ("variables", "optimizer", "best"):
             arrays |= {f"{group}/{number:05}": value for number, value in enumerate(getattr(checkpoint, group))}
         with replacing(self.folder / f"{len(checkpoint.rows):05}.npz") as temporary:
-            np.savez(temporary, **arrays)
+            np.savez(temporary, **arrays)  # type: ignore[arg-type]  # no array is called allow_pickle
         for path in self._paths()[_KEPT:]:
             path.unlink(missing_ok=True)
 
@@ -145,7 +147,7 @@ class Checkpoints:
         return sorted(self.folder.glob("[0-9]*.npz"), reverse=True)
 
 
-def restore(variables: list, values: list[np.ndarray]) -> None:
+def restore(variables: "Sequence[keras.Variable]", values: Sequence[np.ndarray]) -> None:
     """Set variables of a model or optimizer to the values of a checkpoint.
 
     Raises:
@@ -171,7 +173,7 @@ def digest(model: "keras.Model") -> str:
     return hashlib.blake2b(json.dumps(layers, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
 
 
-def _essential(value: Any) -> Any:
+def _essential(value: object) -> object:
     if isinstance(value, dict):
         return {key: _essential(each) for key, each in value.items() if key not in _INCIDENTAL}
     return [_essential(each) for each in value] if isinstance(value, (list, tuple)) else value
@@ -188,5 +190,5 @@ def _read(path: Path) -> Checkpoint:
     return Checkpoint(PhaseState(**meta["state"]), meta["rows"], meta["model"], **groups)
 
 
-def _same(first: list[np.ndarray], second: list[np.ndarray] | None) -> bool:
-    return second is not None and all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+def _same(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))

@@ -54,5 +54,5 @@ def _say(history: History, better: bool) -> None:
     scored = "  ".join(f"{name} {row[f'val_{name}']:.4f}" for name in names)
     console.print(
         f"{row['phase']:>10}  epoch {row['epoch']:>3}  {learned}  validation: {scored}  "
-        f"{row['images_per_second']:,.0f} images/s  {duration(row['seconds'])}{'  best' if better else ''}"
+        f"{row['images_per_second']:,.0f} images/s  {duration(float(row['seconds']))}{'  best' if better else ''}"
     )

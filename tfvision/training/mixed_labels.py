@@ -38,6 +38,7 @@ class MixedLabelLoss(keras.losses.Loss):
         return share * positive + (1 - share) * negative
 
     def _weighted(self, labels: keras.KerasTensor) -> keras.KerasTensor:
+        assert self.class_weights, "only called where there are weights"
         if labels.shape[-1] > 1:
             weighted = labels * ops.convert_to_tensor(self.class_weights, labels.dtype)
             return weighted / ops.sum(weighted, axis=-1, keepdims=True)

@@ -1,7 +1,7 @@
 """What is minimized and what is measured while a model learns its task."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from tfvision.tasks import BOTH, BOX, PROBABILITIES, has_boxes, has_classes
 from tfvision.training.box_losses import build_box_loss, build_box_metrics
@@ -40,7 +40,7 @@ def build_objective(
     return {"loss": loss, "weighted_metrics" if has_boxes(settings.task) else "metrics": found}
 
 
-def plain_scores(logs: dict[str, Any]) -> dict[str, float]:
+def plain_scores(logs: Mapping[str, SupportsFloat]) -> dict[str, float]:
     """Return what Keras logs, each score by its own name: `val_box_iou` -> `val_iou`, `box_loss` stays."""
     return {_plain(name): float(value) for name, value in logs.items()}
 

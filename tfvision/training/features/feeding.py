@@ -1,8 +1,8 @@
 """What a phase is fitted on: images through the whole model, or stored features through its trainable tail."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -101,7 +101,9 @@ def plain_features(
     return [features.of(selection, what=what) for selection in selections]
 
 
-def predict_stored(cut: Cut, settings: TrainingSettings, images: ImageSet, what: str) -> Any:
+def predict_stored(
+    cut: Cut, settings: TrainingSettings, images: ImageSet, what: str
+) -> np.ndarray | dict[str, np.ndarray]:
     """Return what `run_model` would of a model, from what its trunk gives for images as they are."""
     features = TrunkFeatures(cut.trunk, settings.resize, settings.batch_size, settings.cache, cut.model.name)
     found = features.of(Selection.plain(_hashed(images)), what=what)
@@ -146,7 +148,12 @@ def _in_order(features: StoredFeatures, targets: Targets | None, batch_size: int
     return _dataset(load_batch, range(-(-len(features) // batch_size)), features, targets)
 
 
-def _dataset(load_batch, steps: range, features: StoredFeatures, targets: Targets | None) -> tf.data.Dataset:
+def _dataset(
+    load_batch: Callable[[int], tuple[np.ndarray, ...]],
+    steps: range,
+    features: StoredFeatures,
+    targets: Targets | None,
+) -> tf.data.Dataset:
     inputs, of_targets = len(features.shapes), targets.shapes if targets else ()
     shapes = [*((None, *shape) for shape in features.shapes), *of_targets]
     types = [*[tf.as_dtype(features.table.dtype)] * inputs, *[tf.float32] * len(of_targets)]

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -45,7 +44,7 @@ class FeatureStore:
         facts: What `tfvision cache list` shows.
     """
 
-    def __init__(self, folder: Path, values: int, dtype: str, facts: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, values: int, dtype: str, facts: Mapping[str, str | int]) -> None:
         self.folder, self.values, self.dtype, self.facts = folder, values, np.dtype(dtype), facts
 
     @property
@@ -123,7 +122,7 @@ class FeatureStore:
             # In this order: an entry stands for a row that is there.
             for name, block in ((_FEATURES, rows), (_INDEX, entries)):
                 with open(self.folder / name, "ab") as file:
-                    file.write(memoryview(block).cast("B"))
+                    file.write(block.data.cast("B"))
         except OSError as error:
             raise self._not_written(error) from error
 
@@ -237,4 +236,4 @@ def _facts_of(folder: Path) -> StoreFacts:
 
 
 def _checksum(key: bytes, row: np.ndarray) -> int:
-    return zlib.crc32(row, zlib.crc32(key))
+    return zlib.crc32(row.data, zlib.crc32(key))

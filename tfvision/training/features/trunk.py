@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -122,7 +122,7 @@ class TrunkFeatures:
 
     @cached_property
     def _store(self) -> FeatureStore:
-        facts = {
+        facts: dict[str, str | int] = {
             "backbone": self.name or self.trunk.name,
             "last": self.trunk.operations[-1].name,
             "image_size": self.resize.width,
@@ -186,7 +186,8 @@ def trunk_key(trunk: "keras.Model", resize: Resize, dtype: str) -> str:
     }
     key = hashlib.blake2b(json.dumps(facts, sort_keys=True, default=str).encode(), digest_size=16)
     for weight in trunk.weights:
-        key.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)))
+        values = np.ascontiguousarray(keras.ops.convert_to_numpy(weight))
+        key.update(values)  # type: ignore[arg-type]  # a buffer, which NumPy's types say from Python 3.12 on only
     return key.hexdigest()
 
 
@@ -195,14 +196,14 @@ def _first_of_each(keys: Sequence[bytes], places: np.ndarray) -> np.ndarray:
     return np.array(list({keys[place]: place for place in places[::-1]}.values())[::-1], np.int64)
 
 
-def _canonical(trunk: "keras.Model") -> Any:
+def _canonical(trunk: "keras.Model") -> object:
     """Return a model's configuration with its operations called by their place; names count on in a process."""
     config = trunk.get_config()
     names = {entry["name"]: f"#{place}" for place, entry in enumerate(config["layers"])}
     return _renamed({key: value for key, value in config.items() if key != "name"}, names)
 
 
-def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+def _renamed(value: object, names: Mapping[str, str]) -> object:
     if isinstance(value, dict):
         # What is trainable does not matter to a trunk, which only infers.
         left_out = ("trainable", "build_config", "shared_object_id")

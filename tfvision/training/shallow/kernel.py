@@ -50,7 +50,12 @@ def fit_svm(problem: Problem) -> Fitted:
 
 
 def _add_pair(
-    problem: Problem, pair: tuple[int, int], rows: np.ndarray, matrix: np.ndarray, c: float, sums: tuple
+    problem: Problem,
+    pair: tuple[int, int],
+    rows: np.ndarray,
+    matrix: np.ndarray,
+    c: float,
+    sums: tuple[np.ndarray, np.ndarray],
 ) -> None:
     """Fit the machine of two classes and add its decision function to the second's score, subtract it from the first's."""
     from sklearn.svm import SVC

@@ -1,10 +1,15 @@
 """Linear classifiers: logistic regression and the linear support vector machine."""
 
 import warnings
+from typing import TYPE_CHECKING
 
 from tfvision.models.heads.shallow_heads import LinearHead
 from tfvision.training.shallow.calibration import apply_temperature, fit_scale
 from tfvision.training.shallow.problem import Candidate, Fitted, Problem, choose_candidate
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.svm import LinearSVC
 
 # Inverse strength of the penalty: of standardized features, from half a dozen images to some ten thousand.
 _LOGISTIC_GRID = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
@@ -52,7 +57,7 @@ def _values(problem: Problem, grid: tuple[float, ...]) -> tuple[float, ...]:
     return grid if problem.options.c is None else (problem.options.c,)
 
 
-def _quietly(model, problem: Problem) -> None:
+def _quietly(model: "LogisticRegression | LinearSVC", problem: Problem) -> None:
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():

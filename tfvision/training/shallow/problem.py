@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from tfvision.system.terminal import console
 from tfvision.training.options import ShallowOptions
 
 _PATIENCE = 2  # candidates in a row that are no better end a walk: later ones regularize less and take longer
+
+_Value = TypeVar("_Value", int, float)  # of the free option
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +71,7 @@ class Candidate:
 
     head: Head
     probabilities: np.ndarray
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, float] = field(default_factory=dict)
     note: str = ""
 
 
@@ -83,10 +85,10 @@ class Fitted:
     """
 
     best: Candidate
-    tried: list[dict[str, Any]]
+    tried: list[dict[str, float]]
 
 
-def choose_candidate(problem: Problem, candidates: Sequence[Any], fit: Callable[[Any], Candidate]) -> Fitted:
+def choose_candidate(problem: Problem, candidates: Sequence[_Value], fit: Callable[[_Value], Candidate]) -> Fitted:
     """Fit one candidate after the other and keep the best by validation; of equal ones the first.
 
     Args:
@@ -94,7 +96,8 @@ def choose_candidate(problem: Problem, candidates: Sequence[Any], fit: Callable[
         candidates: Values of one option, from strongly regularized and fast to weakly regularized and slow.
         fit: Fits one of them.
     """
-    best, best_score, tried, worse = None, (-np.inf, -np.inf), [], 0
+    best: Candidate | None = None
+    best_score, tried, worse = (-np.inf, -np.inf), [], 0
     for value in candidates:
         candidate = fit(value)
         scores = problem.scores(class_probabilities(candidate.probabilities, problem.num_classes))
@@ -107,4 +110,5 @@ def choose_candidate(problem: Problem, candidates: Sequence[Any], fit: Callable[
             worse += 1
         if worse == _PATIENCE:
             break
+    assert best is not None, "there is at least one candidate"
     return Fitted(best, tried)

@@ -4,7 +4,7 @@ import importlib.util
 import json
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from tfvision.errors import UsageError
 from tfvision.models.heads.shallow_heads import TreeHead
 from tfvision.system.terminal import ProgressLine
 from tfvision.training.shallow.problem import Candidate, Fitted, Problem, choose_candidate
+
+if TYPE_CHECKING:
+    import xgboost
 
 _STEP = 10  # trees grown between two reports
 _BINS = 64  # XGBoost; of 256 the score is the same and the time half as long again
@@ -118,7 +121,8 @@ def pack_trees(trees: Sequence[Tree], *, scale: float, base: np.ndarray, softmax
         roots.append(start)
         depth = max(depth, _depth(left, right))
         start += len(left)
-    head = TreeHead(*(np.concatenate(column) for column in columns), np.array(roots), depth, softmax)
+    asked, limit, child, values = (np.concatenate(column) for column in columns)
+    head = TreeHead(asked, limit, child, values, np.array(roots), depth, softmax)
     if not head.fits:
         raise UsageError(
             f"the trees have {start:,} nodes, too many to keep; take fewer (trees, rounds) or a lower depth"
@@ -166,11 +170,13 @@ def _base_scores(parameters: dict[str, Any], classes: int) -> np.ndarray:
     return np.broadcast_to(score, (classes,))
 
 
-def _reporting(line: ProgressLine) -> Any:
+def _reporting(line: ProgressLine) -> "xgboost.callback.TrainingCallback":
     import xgboost
 
     class Reporting(xgboost.callback.TrainingCallback):
-        def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        def after_iteration(
+            self, model: Any, epoch: int, evals_log: "xgboost.callback.TrainingCallback.EvalsLog"
+        ) -> bool:
             (scores,) = evals_log["validation"].values()
             line.report(epoch + 1, detail=f"validation log loss {scores[-1]:.4f}")
             return False
