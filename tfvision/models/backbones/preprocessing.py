@@ -1,4 +1,4 @@
-"""Pixels of 0..255 to what a backbone expects, and the names of the layers that stand before it."""
+"""Scaling pixels 0..255 for a backbone, and the names of the layers that come before it."""
 
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import keras
 
 
-# Layers that stand before the backbone, by the beginning of their names.
+# Layers that come before the backbone, by the beginning of their names.
 BEFORE = ("pixels", "enlarge", "gray_to_rgb", "preprocess", "flip")
 
 _MEAN = (0.485, 0.456, 0.406)
@@ -17,7 +17,7 @@ _DEVIATION = (0.229, 0.224, 0.225)
 
 
 def preprocess(pixels: "keras.KerasTensor", facts: Backbone) -> "keras.KerasTensor":
-    """Turn pixels 0..255 into what a backbone was trained on, with stock operations that hold no weights."""
+    """Scale pixels 0..255 to what a backbone was trained on, with stock operations that hold no weights."""
     import keras
 
     if pixels.shape[-1] == 1 and facts.builder != "small_cnn":
@@ -34,5 +34,5 @@ def preprocess(pixels: "keras.KerasTensor", facts: Backbone) -> "keras.KerasTens
     if facts.preprocessing == "none":
         return pixels
     factor, offset = scale[facts.preprocessing]
-    # In float32 also where a mixed policy computes in 16 bits: bfloat16 would round the scaled pixels.
+    # In float32 even under a mixed policy: bfloat16 would round the scaled pixels.
     return keras.layers.Rescaling(factor, offset=offset, dtype="float32", name="preprocess")(pixels)

@@ -30,7 +30,7 @@ def build_stock(
 def build_self_scaling(
     name: str, pixels: "keras.KerasTensor", facts: Backbone, options: Mapping[str, Any]
 ) -> "keras.KerasTensor":
-    """Add the layers of a model that scales pixels in itself, as `build_stock` does; a copy scales them in float32.
+    """Add the layers of a `keras.applications` model that scales pixels itself; copies do so in float32.
 
     EfficientNetV2 (Tan & Le, 2021) and MobileNetV3 (Howard et al., 2019) take pixels 0..255.
     """
