@@ -1,4 +1,4 @@
-"""Losses and metrics of boxes: Smooth L1, generalized IoU and their sum, on relative corners."""
+"""Losses and metrics for boxes: Smooth L1, generalized IoU and their sum, on relative corners."""
 
 from typing import TYPE_CHECKING
 
@@ -60,7 +60,7 @@ def iou(y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor") -> "keras.Kera
 
 
 def giou(y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor") -> "keras.KerasTensor":
-    """Return the generalized IoU `(b,)`, -1..1: IoU less the share of the enclosing box that neither box covers."""
+    """Return the generalized IoU `(b,)`, -1..1: IoU minus the share of the enclosing box that neither box covers."""
     both, either, hull = _overlap(y_true, y_pred)
     return both / either - (hull - either) / hull
 
@@ -74,7 +74,7 @@ def _overlap(
 
     true, found = ops.cast(y_true, y_pred.dtype), y_pred
     inner = ops.minimum(true[..., 2:], found[..., 2:]) - ops.maximum(true[..., :2], found[..., :2])
-    # The corners of an inverted box are exchanged, so that it is enclosed and its gradient leads back.
+    # The corners of an inverted box are swapped, so that it is enclosed and its gradient leads back.
     outer = ops.maximum(true[..., 2:], ops.maximum(found[..., 2:], found[..., :2])) - ops.minimum(
         true[..., :2], ops.minimum(found[..., :2], found[..., 2:])
     )

@@ -1,4 +1,4 @@
-"""What happens beside the gradient steps: progress, history, best weights, early stopping, plateau, checkpoints."""
+"""What happens besides the gradient steps: progress, history, best weights, early stopping, plateau, checkpoints."""
 
 import math
 import time
@@ -15,17 +15,17 @@ from tfvision.training.objective import plain_scores
 from tfvision.training.options import Phase
 from tfvision.training.training import Training
 
-_CHECK_SECONDS = 0.5  # between two looks at the running loss; each waits for the accelerator
+_CHECK_SECONDS = 0.5  # between two checks of the running loss; each waits for the accelerator
 
 
 class EpochRecorder(keras.callbacks.Callback):
-    """Record each epoch of a phase, keep the best weights, lower the rate or stop when nothing gets better.
+    """Record each epoch of a phase, keep the best weights, lower the learning rate or stop when scores stall.
 
     Args:
-        training: Its history is of the whole run; the best value is carried over from earlier phases on purpose.
-        phase: The phase that is trained.
-        state: How far it has come; changed as it goes on.
-        images_per_epoch: Training images in an epoch, for the rate.
+        training: Its history covers the whole run; the best value is carried over from earlier phases on purpose.
+        phase: The phase being trained.
+        state: How far the phase has come; updated after each epoch.
+        images_per_epoch: Training images in an epoch, for images per second.
     """
 
     def __init__(self, training: Training, phase: Phase, state: PhaseState, images_per_epoch: int) -> None:
@@ -38,7 +38,7 @@ class EpochRecorder(keras.callbacks.Callback):
         self.close()
 
     def close(self) -> None:
-        """Remove the progress line, also after an error."""
+        """Remove the progress line, even after an error."""
         if self._line:
             self._line.__exit__(None, None, None)
             self._line = None
@@ -106,7 +106,7 @@ class EpochRecorder(keras.callbacks.Callback):
         state.waited = 0 if better else state.waited + 1
         state.done = state.epochs == phase.epochs
         if phase.patience and state.waited >= phase.patience and not state.done:
-            console.print(f"stopped: {monitor} was not better for {state.waited} epochs")
+            console.print(f"stopped: {monitor} has not improved for {state.waited} epochs")
             state.done = self.model.stop_training = True
         if phase.schedule != "plateau":
             return
@@ -118,20 +118,20 @@ class EpochRecorder(keras.callbacks.Callback):
             state.plateau_waited = 0
             self.model.optimizer.learning_rate = self._learning_rate * phase.factor
             console.print(
-                f"{monitor} was not better for {phase.plateau_patience} epochs: learning rate "
+                f"{monitor} has not improved for {phase.plateau_patience} epochs: learning rate now "
                 f"{float(self.model.optimizer.learning_rate):g}"
             )
 
     def _diverged(self, where: str) -> Exception:
-        before = "" if self._last_loss is None else f", loss before {self._last_loss:.4g}"
+        before = "" if self._last_loss is None else f", last loss {self._last_loss:.4g}"
         detail = f"{where} (learning rate {self._learning_rate:g}{before})"
         return diverged(len(self.training.history.rows) + 1, detail, half=self.model.dtype_policy.name)
 
 
 def swap_average(model: keras.Model) -> None:
-    """Exchange a model's weights and their moving average, bit for bit.
+    """Swap a model's weights and their moving average, bit for bit.
 
-    Keras' own callback exchanges them by additions, which changes the weights that training goes on with.
+    Keras' own callback swaps them by additions, which alters the weights that training continues with.
     """
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     averages = optimizer._model_variables_moving_average

@@ -1,4 +1,4 @@
-"""An epoch's row: made, recorded, shown."""
+"""The row of an epoch: made, recorded, printed."""
 
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,7 @@ def record_epoch(training: "Training", row: Row) -> bool:
 def _write_scalars(training: "Training", row: Row) -> None:
     import tensorflow as tf
 
-    # One small file an epoch: a resumed run adds files, and no writer has to outlive a kill.
+    # One small file per epoch: a resumed run adds files, and no writer has to survive a kill.
     writer = tf.summary.create_file_writer(str(training.tensorboard))
     with writer.as_default(step=int(row["epoch"])):
         for name, value in row.items():

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 def with_pseudo_labels(training: "Training", phases: Sequence[Phase], state: "PhaseState") -> "Training":
-    """Return the training of a phase, its images with pseudo-labels where the phase asks for them.
+    """Return the training of a phase, with pseudo-labelled images added if the phase asks for them.
 
     Args:
-        training: The model has the best weights so far.
-        phases: Of the run.
-        state: Which phase, and whether it has begun: a phase that was interrupted keeps the labels it began with.
+        training: Its model has the best weights so far.
+        phases: All phases of the run.
+        state: Which phase, and whether it has begun: an interrupted phase keeps the labels it began with.
     """
     phase, pseudo = phases[state.phase], training.pseudo
     if not phase.pseudo_labels or pseudo is None:

@@ -18,8 +18,8 @@ def build_objective(
 
     Args:
         settings: Task and losses, and whether labels are mixed.
-        num_classes: Of the images; of no account where the task has no classes.
-        class_weights: With mixed labels the weights that batches carry the images' weights by, see `MixedLabelLoss`.
+        num_classes: Number of classes; ignored if the task has none.
+        class_weights: With mixed labels, the class weights behind the image weights in batches, see `MixedLabelLoss`.
     """
     losses, metrics = {}, {}
     if has_boxes(settings.task):
@@ -41,7 +41,7 @@ def build_objective(
 
 
 def plain_scores(logs: Mapping[str, SupportsFloat]) -> dict[str, float]:
-    """Return what Keras logs, each score by its own name: `val_box_iou` -> `val_iou`, `box_loss` stays."""
+    """Return the scores that Keras logs, by their plain names: `val_box_iou` -> `val_iou`, `box_loss` stays."""
     return {_plain(name): float(value) for name, value in logs.items()}
 
 
