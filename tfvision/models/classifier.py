@@ -53,8 +53,7 @@ def build_classifier(
 
     The graph is a bilinear resize, if the model enlarges images; the backbone's own preprocessing; the backbone, with
     the layer names that `keras.applications` gives in a fresh process; pooling; and the head. With pretrained weights
-    the backbone starts frozen, and its batch normalization stays frozen; with `weights="none"` everything is trainable.
-    See `unfreeze`.
+    the backbone starts frozen and its batch normalization stays so; with `weights="none"` all is open. See `unfreeze`.
 
     Args:
         backbone: A key of BACKBONES, or a preset of KerasHub: `hub/resnet_18_imagenet`, or its folder, `hub/./folder`.
@@ -78,8 +77,7 @@ def build_classifier(
         probability of the second (positive) class.
 
     Raises:
-        UsageError: An unknown backbone (the nearest is named), weights that are missing or do not fit, an invalid head,
-            or a number of channels other than 1 or 3.
+        UsageError: An unknown backbone (the nearest is named), missing or unfit weights, an invalid head or input.
     """
     built = build_open_backbone(
         backbone,
@@ -110,7 +108,22 @@ def build_open_backbone(
     weights: str = "imagenet",
     backbone_options: Mapping[str, Any] | None = None,
 ) -> OpenBackbone:
-    """Build a backbone with its weights, to which heads can be attached; see `build_classifier`."""
+    """Build a backbone with its weights, to which heads can be attached.
+
+    Args:
+        backbone: See `build_classifier`, as for the rest.
+        image_size: Side in pixels of the images that the backbone sees.
+        input_size: Side in pixels of the input images; default `image_size`.
+        channels: 3 for RGB, 1 for gray images.
+        weights: Where the backbone's weights come from.
+        backbone_options: Further arguments of the backbone's builder.
+
+    Returns:
+        The backbone, untouched by freezing.
+
+    Raises:
+        UsageError: As `build_classifier`.
+    """
     import keras
 
     backbone_facts(backbone)
@@ -146,9 +159,20 @@ def attach_head(
     head_pool_batch_norm: bool = False,
     head_dropout: float | Sequence[float] = 0.2,
 ) -> "keras.Model":
-    """Put a new head on a backbone; see `build_classifier`.
+    """Put a new head on a backbone.
 
-    All heads of one backbone share its layers: their weights, and which of them are trainable.
+    Args:
+        backbone: From `build_open_backbone`.
+        num_classes: Two or more.
+        head_pooling: See `build_classifier`, as for the rest.
+        head_units: Units of each hidden dense layer.
+        head_activation: Activation of the hidden layers.
+        head_batch_norm: Batch normalization after each hidden dense layer.
+        head_pool_batch_norm: Batch normalization after the pooling.
+        head_dropout: One rate before the output, or one for each hidden layer.
+
+    Returns:
+        As `build_classifier`. All heads of one backbone share its layers, their weights and what is trainable.
     """
     probabilities = build_head(
         backbone.features,
@@ -214,7 +238,19 @@ def attach_box_head(
     box_filters: int = 128,
     **head_options: Any,
 ) -> "keras.Model":
-    """Put a head that predicts a box on a backbone; see `build_localizer`."""
+    """Put a head that predicts a box on a backbone; see `build_localizer`.
+
+    Args:
+        backbone: From `build_open_backbone`.
+        num_classes: Two or more to predict the class too; None for the box alone.
+        box_head: Kind of head, see `build_box_head`, as for the next two.
+        box_grid: Cells of a grid head, down and across.
+        box_filters: Filters of a spatial head.
+        **head_options: `head_units`, `head_dropout` and the other head options of `build_classifier`.
+
+    Returns:
+        As `build_localizer`.
+    """
     options = {name.removeprefix("head_"): value for name, value in head_options.items()}
     outputs = build_box_head(
         backbone.features, num_classes, kind=box_head, grid=box_grid, filters=box_filters, **options

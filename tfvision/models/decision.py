@@ -105,7 +105,13 @@ class Decision:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Decision":
-        """Return the decision that `to_dict` wrote.
+        """Make the decision that `to_dict` wrote.
+
+        Args:
+            values: `temperature`, `offsets` and `objective`.
+
+        Returns:
+            The decision.
 
         Raises:
             ValueError: It is not what `to_dict` writes.

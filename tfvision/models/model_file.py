@@ -69,6 +69,12 @@ class ModelFacts:
     def from_json(cls, text: str | bytes) -> "ModelFacts":
         """Read what `to_json` wrote.
 
+        Args:
+            text: The JSON.
+
+        Returns:
+            The facts, those that older files lack at their defaults.
+
         Raises:
             ValueError: It is not what `to_json` writes.
         """
@@ -101,6 +107,11 @@ class ModelFacts:
 def save_model(model: "keras.Model", path: Path, facts: ModelFacts) -> None:
     """Save a model without optimizer, its facts as an extra member of the archive, whole or not at all.
 
+    Args:
+        model: Raw pixels in.
+        path: `.keras` file, replaced if it exists.
+        facts: What the file holds besides.
+
     Raises:
         RunError: The file cannot be written.
     """
@@ -117,6 +128,10 @@ def save_model(model: "keras.Model", path: Path, facts: ModelFacts) -> None:
 def replace_facts(path: Path, facts: ModelFacts) -> None:
     """Replace the facts in a model file; the rest stays byte for byte, and the file is never incomplete.
 
+    Args:
+        path: A model file.
+        facts: The new facts.
+
     Raises:
         RunError: The file cannot be written.
     """
@@ -130,7 +145,13 @@ def replace_facts(path: Path, facts: ModelFacts) -> None:
 
 
 def read_facts(path: Path) -> ModelFacts:
-    """Read class names and resize from a model file.
+    """Read the facts of a model file, without loading the model.
+
+    Args:
+        path: A `.keras` file.
+
+    Returns:
+        The facts.
 
     Raises:
         DataError: The file is damaged, or was not saved by tfvision.
@@ -151,9 +172,16 @@ def read_facts(path: Path) -> ModelFacts:
 def load_model(path: Path) -> "keras.Model":
     """Load a model file with plain Keras.
 
+    Args:
+        path: A `.keras` file.
+
+    Returns:
+        The model, not compiled.
+
     Raises:
         DataError: The file is damaged, or declares far more than it holds.
         UsageError: It has layers of KerasHub, which is not installed.
+        RunError: It does not hold a `keras.Model`.
     """
     import keras
 

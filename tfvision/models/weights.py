@@ -30,10 +30,17 @@ _OWN = (("TFVISION_WEIGHTS", ""), ("TFVISION_DATA", "weights"))
 
 
 def find_weights(backbone: str, weights: str) -> Path | None:
-    """Return the file of a backbone's weights, or None where there are none to load or none on this machine.
+    """Find the file of a backbone's weights.
 
     `imagenet` is looked for in the folder `$TFVISION_WEIGHTS`, in `weights/` of `$TFVISION_DATA`, and where Keras keeps
     its downloads; for a KerasHub preset it means the preset's own weights. A run folder stands for its model.
+
+    Args:
+        backbone: A key of BACKBONES, or `hub/...`.
+        weights: `imagenet`, `none`, a file or a run folder.
+
+    Returns:
+        The file, or None if there is nothing to load or it is not on this machine.
 
     Raises:
         UsageError: `weights` names a file that does not exist, or the backbone has no ImageNet weights.

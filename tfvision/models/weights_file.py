@@ -42,7 +42,13 @@ def check_weights_file(path: Path) -> None:
 
 
 def operation_names(path: Path) -> list[str]:
-    """Return the names of the layers and operations of a `.keras` archive that passed `check_weights_file`.
+    """Read the names of the layers and operations of a model.
+
+    Args:
+        path: A `.keras` archive that passed `check_weights_file`.
+
+    Returns:
+        The names, in the order of the model's configuration.
 
     Raises:
         UsageError: The archive does not list them.

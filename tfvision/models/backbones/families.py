@@ -1,4 +1,8 @@
-"""The facts about an architecture, and those that the members of each family share."""
+"""The facts about an architecture, and those that the members of each family share.
+
+One function per family returns the entry of a member in BACKBONES. Its first argument names the member in the paper's
+terms, `parameters` is the number of parameters without top, and a side in pixels is that of its ImageNet weights.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -46,7 +50,15 @@ class Backbone:
 
 
 def row_of(table: Mapping[str, _Row], facts: Backbone) -> _Row | None:
-    """Return the row of a backbone in a table such as BUILDERS: that of its builder, else of its family, else None."""
+    """Return the row of a backbone in a table such as BUILDERS.
+
+    Args:
+        table: Rows by builder or family.
+        facts: The backbone's entry in BACKBONES.
+
+    Returns:
+        The row of its builder, else of its family, else None.
+    """
     return table.get(facts.builder, table.get(facts.family))
 
 

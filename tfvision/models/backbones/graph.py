@@ -48,9 +48,16 @@ def copy_onto(
 
 
 def copied(operation: "keras.Operation", name: str | None = None) -> "keras.Operation":
-    """Return an operation of the same class and configuration, with weights of its own; called `name`, or the same.
+    """Return an operation of the same class and configuration, with weights of its own.
 
     Layers that scale pixels compute in float32 even under a mixed policy: bfloat16 would round the pixels.
+
+    Args:
+        operation: The operation to copy.
+        name: Name of the copy; default that of the operation.
+
+    Returns:
+        The copy.
     """
     import keras
 

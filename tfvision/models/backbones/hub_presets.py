@@ -59,6 +59,9 @@ def require_hub(what: str) -> ModuleType:
     Args:
         what: What needs it, for the error message.
 
+    Returns:
+        The module `keras_hub`.
+
     Raises:
         UsageError: It is not installed, or cannot be imported.
     """
@@ -78,7 +81,13 @@ def require_hub(what: str) -> ModuleType:
 
 
 def hub_weights(name: str) -> Path | None:
-    """Return the weights file of a preset that is a folder; None for one that KerasHub finds itself.
+    """Return the weights file of a preset that is a folder.
+
+    Args:
+        name: `hub/...`.
+
+    Returns:
+        The file, or None for a preset whose weights KerasHub finds itself.
 
     Raises:
         UsageError: The folder holds no weights.

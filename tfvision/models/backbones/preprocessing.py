@@ -17,7 +17,16 @@ _DEVIATION = (0.229, 0.224, 0.225)
 
 
 def preprocess(pixels: "keras.KerasTensor", facts: Backbone) -> "keras.KerasTensor":
-    """Scale pixels 0..255 to what a backbone was trained on, with stock operations that hold no weights."""
+    """Scale pixels 0..255 to what a backbone was trained on, with stock operations that hold no weights.
+
+    Args:
+        pixels: `(batch, height, width, channels)`, values 0..255; one channel becomes three, but not for the small CNN.
+        facts: The backbone's entry in BACKBONES.
+
+    Returns:
+        The scaled pixels, float32, of three channels for all but the small CNN. Untouched but for the channels if the
+        backbone scales them itself.
+    """
     import keras
 
     if pixels.shape[-1] == 1 and facts.builder != "small_cnn":

@@ -68,6 +68,12 @@ BACKBONES: dict[str, Backbone] = {
 def backbone_facts(name: str) -> Backbone:
     """Return the entry of `name` in BACKBONES, or the facts about the preset that `hub/...` names.
 
+    Args:
+        name: A key of BACKBONES, or `hub/...`, see `hub_facts`.
+
+    Returns:
+        The facts.
+
     Raises:
         UsageError: No such backbone; the nearest one is named. See also `hub_facts`.
     """
@@ -77,8 +83,8 @@ def backbone_facts(name: str) -> Backbone:
         return hub_facts(name)
     if name not in BACKBONES:
         raise UsageError(
-            f"unknown backbone {name!r}{nearest(name, BACKBONES)}; `tfvision list backbones` shows all {len(BACKBONES)}, "
-            "and hub/PRESET is one of KerasHub"
+            f"unknown backbone {name!r}{nearest(name, BACKBONES)}; `tfvision list backbones` shows all "
+            f"{len(BACKBONES)}, and hub/PRESET is one of KerasHub"
         )
     return BACKBONES[name]
 
@@ -89,11 +95,21 @@ def plain_name(name: str) -> str:
 
 
 def default_image_size(name: str, image_side: int) -> int:
-    """Return the side in pixels at which the backbone should see images whose longer side is `image_side`.
+    """Return the side in pixels at which a backbone should see images.
 
     Networks trained on 224 px lose most of their resolution on thumbnails, so small images are enlarged to the
     next size that suits the backbone; larger ones are shrunk to its largest. The small CNN takes images as they
     are, up to 64 px.
+
+    Args:
+        name: A key of BACKBONES, or `hub/...`.
+        image_side: Longer side of the images in pixels.
+
+    Returns:
+        The side in pixels.
+
+    Raises:
+        UsageError: As `backbone_facts`.
     """
     facts = backbone_facts(name)
     if name == "small_cnn":

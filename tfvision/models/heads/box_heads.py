@@ -21,6 +21,9 @@ def box_of_vector(vector: "keras.KerasTensor", prefix: str) -> "keras.KerasTenso
     Args:
         vector: `(batch, features)`.
         prefix: Prefix of the layers' names.
+
+    Returns:
+        xmin, ymin, xmax, ymax as shares of the image's sides, not clipped.
     """
     import keras
 
@@ -43,6 +46,9 @@ def box_of_grid(features: "keras.KerasTensor", prefix: str, *, grid: int, dropou
         prefix: Prefix of the layers' names.
         grid: Cells down and across; if the maps do not divide evenly, cells overlap by a row or a column.
         dropout: Dropout rate of the averages, 0 for none.
+
+    Returns:
+        As `box_of_vector`.
 
     Raises:
         UsageError: The grid is finer than the maps.
@@ -72,6 +78,9 @@ def box_of_maps(features: "keras.KerasTensor", prefix: str, *, filters: int, dro
         prefix: Prefix of the layers' names.
         filters: Filters of the 3x3 convolution.
         dropout: Dropout rate of its outputs, 0 for none.
+
+    Returns:
+        As `box_of_vector`.
 
     Raises:
         UsageError: Feature maps of fewer than four positions.

@@ -21,7 +21,7 @@ class Head(Protocol):
     """A fitted classifier."""
 
     def graph(self, features: "keras.KerasTensor") -> "keras.KerasTensor":
-        """Return probabilities `(batch, K)`, or `(batch, 1)` of the second of two classes, for features `(batch, d)`."""
+        """Return probabilities `(batch, K)`, or `(batch, 1)` of the second of two, for features `(batch, d)`."""
         ...
 
 
@@ -58,7 +58,15 @@ class Scaling:
         return layer(features)
 
     def fold(self, kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return kernel and bias for plain features that give what the given ones give for scaled features."""
+        """Fold the scaling into a linear function.
+
+        Args:
+            kernel: float `(c, K)`, for scaled features.
+            bias: float `(K,)`.
+
+        Returns:
+            Kernel `(d, K)` and bias `(K,)` that give the same for features that are not scaled.
+        """
         if self.components is not None:
             kernel = self.components @ kernel
         kernel = kernel / self.scale[:, None]
@@ -192,7 +200,7 @@ def attach_shallow_head(
     """Put a fitted classifier on a trunk.
 
     Args:
-        model: A classifier with a linear head. A `LinearHead` becomes its output layer, with the scaling folded into it.
+        model: A classifier with a linear head. A `LinearHead` becomes its output layer, the scaling folded into it.
         trunk: The part of `model` up to its features.
         head: The fitted classifier.
         scaling: The scaling of features before it, if any.
