@@ -12,13 +12,16 @@ IOU_CUT = 0.5  # PASCAL VOC
 
 
 def build_box_loss(kind: str, *, beta: float = 0.1) -> "keras.losses.Loss":
-    """Return a loss on boxes `(b, 4)`, xmin, ymin, xmax, ymax as shares of the image's sides.
+    """Build a loss on boxes.
 
     Args:
         kind: `smooth_l1`, the mean over the four of 0.5 d^2 / beta below beta and |d| - 0.5 beta above (Girshick,
             "Fast R-CNN", 2015); `giou`, 1 - GIoU (Rezatofighi et al., "Generalized Intersection over Union", 2019);
             or `smooth_l1+giou`, their sum.
         beta: Where Smooth L1 turns from a parabola into a line, as a share of the image's side.
+
+    Returns:
+        A loss on boxes `(b, 4)`, xmin, ymin, xmax, ymax as shares of the image's sides.
 
     Raises:
         UsageError: An unknown kind.
@@ -46,7 +49,16 @@ def build_box_metrics() -> "list[keras.metrics.Metric]":
 
 
 def smooth_l1(y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor", beta: float) -> "keras.KerasTensor":
-    """Return the mean Smooth L1 distance `(b,)` of the coordinates of boxes `(b, 4)`."""
+    """Return the mean Smooth L1 distance of the coordinates of boxes.
+
+    Args:
+        y_true: Boxes `(b, 4)`, xmin, ymin, xmax, ymax.
+        y_pred: Boxes of the same shape and unit.
+        beta: Where the parabola becomes a line, in that unit.
+
+    Returns:
+        Float `(b,)`, 0 or more.
+    """
     from keras import ops
 
     distance = ops.abs(y_pred - ops.cast(y_true, y_pred.dtype))
@@ -54,13 +66,29 @@ def smooth_l1(y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor", beta: fl
 
 
 def iou(y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor") -> "keras.KerasTensor":
-    """Return the intersection over union `(b,)` of boxes `(b, 4)`."""
+    """Return the intersection over union of boxes.
+
+    Args:
+        y_true: Boxes `(b, 4)`, xmin, ymin, xmax, ymax.
+        y_pred: Boxes of the same shape and unit.
+
+    Returns:
+        Float `(b,)`, 0..1.
+    """
     both, either, _ = _overlap(y_true, y_pred)
     return both / either
 
 
 def giou(y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor") -> "keras.KerasTensor":
-    """Return the generalized IoU `(b,)`, -1..1: IoU minus the share of the enclosing box that neither box covers."""
+    """Return the generalized IoU of boxes: IoU minus the share of the enclosing box that neither box covers.
+
+    Args:
+        y_true: Boxes `(b, 4)`, xmin, ymin, xmax, ymax.
+        y_pred: Boxes of the same shape and unit.
+
+    Returns:
+        Float `(b,)`, -1..1.
+    """
     both, either, hull = _overlap(y_true, y_pred)
     return both / either - (hull - either) / hull
 

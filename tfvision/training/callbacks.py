@@ -44,12 +44,27 @@ class EpochRecorder(keras.callbacks.Callback):
             self._line = None
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, SupportsFloat] | None = None) -> None:
+        """Start the clock and the progress line of an epoch.
+
+        Args:
+            epoch: Number of the epoch in the phase, from 0.
+            logs: Not used.
+        """
         self._start = self._looked_at = time.monotonic()
         self._learning_rate = float(self.model.optimizer.learning_rate)
         self._line = ProgressLine(f"{self.phase.name} epoch {epoch + 1}/{self.phase.epochs}", self.images_per_epoch)
         self._line.__enter__()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, SupportsFloat] | None = None) -> None:
+        """Show the running loss now and then, and stop at one that is NaN or infinite.
+
+        Args:
+            batch: Number of the step in the epoch, from 0.
+            logs: Running means of the loss and the metrics.
+
+        Raises:
+            RunError: The loss is NaN or infinite.
+        """
         now = time.monotonic()
         if now - self._looked_at < _CHECK_SECONDS:
             return
@@ -72,6 +87,15 @@ class EpochRecorder(keras.callbacks.Callback):
             swap_average(self.model)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, SupportsFloat] | None = None) -> None:
+        """Record an epoch, keep its weights if it is the best, and leave a checkpoint.
+
+        Args:
+            epoch: Number of the epoch in the phase, from 0.
+            logs: Loss and metrics of the epoch, those of validation with `val_` in front.
+
+        Raises:
+            RunError: A loss is NaN or infinite, or a file cannot be written.
+        """
         self.close()
         assert logs is not None, "Keras gives the scores of the epoch"
         history = self.training.history

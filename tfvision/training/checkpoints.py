@@ -150,6 +150,10 @@ class Checkpoints:
 def restore(variables: "Sequence[keras.Variable]", values: Sequence[np.ndarray]) -> None:
     """Set variables of a model or optimizer to the values of a checkpoint.
 
+    Args:
+        variables: Variables, changed in place.
+        values: One array of the same shape for each.
+
     Raises:
         UsageError: They belong to another model.
     """

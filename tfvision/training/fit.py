@@ -105,7 +105,20 @@ def _fit_gradient(training: Training, phase: Phase, state: PhaseState, optimizer
 
 
 def try_one_batch(model: keras.Model, train: ImageSet, phase: Phase, settings: TrainingSettings) -> float:
-    """Train one step on the first batch of the phase and return its loss."""
+    """Train one step on the first batch of a phase.
+
+    Args:
+        model: The whole model; its weights change.
+        train: Training images.
+        phase: What is opened and the learning rate.
+        settings: The options.
+
+    Returns:
+        The loss of the batch.
+
+    Raises:
+        RunError: Memory ran out.
+    """
     unfreeze(model, phase.unfreeze, batch_norm=trains_batch_norm(model))
     batches = training_batches(
         train,

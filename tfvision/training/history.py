@@ -35,7 +35,13 @@ class History:
         return self._score(self.rows[-1])
 
     def add(self, row: Row) -> bool:
-        """Add the row of a finished epoch; tell whether it is the best so far.
+        """Add the row of a finished epoch.
+
+        Args:
+            row: From `epoch_row`.
+
+        Returns:
+            Whether the epoch is the best so far.
 
         Raises:
             RunError: The file cannot be written.
@@ -53,12 +59,15 @@ class History:
 
 
 def diverged(epoch: int, where: str, *, half: str = "float32") -> RunError:
-    """Return the error for a loss that is NaN or infinite.
+    """Make the error for a loss that is NaN or infinite.
 
     Args:
         epoch: Number of the epoch, from 1.
         where: Step, learning rate and last finite loss, for the message.
         half: The precision the model computes in.
+
+    Returns:
+        The error, which says what to try.
     """
     remedy = "try a lower --learning-rate or --clip-norm 1"
     if half == "mixed_float16":

@@ -36,7 +36,13 @@ def has_linear_head(model: "keras.Model") -> bool:
 
 
 def feature_model(model: "keras.Model") -> "keras.Model":
-    """Return the part of a classifier with a linear head that ends before its dropout and output layer.
+    """Cut a classifier with a linear head before its dropout and output layer.
+
+    Args:
+        model: The classifier.
+
+    Returns:
+        The part from pixels to features `(batch, d)`, which shares the classifier's layers.
 
     Raises:
         UsageError: The head has hidden layers.

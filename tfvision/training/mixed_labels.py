@@ -30,7 +30,15 @@ class MixedLabelLoss(keras.losses.Loss):
         self.class_weights = [class_weights[k] for k in range(len(class_weights))] if class_weights else None
 
     def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
-        """Return the loss of each image, float (b,), for labels (b, K), or (b, 1) for two classes."""
+        """Return the loss of each image.
+
+        Args:
+            y_true: Labels (b, K), or (b, 1) for two classes: shares of the classes.
+            y_pred: Probabilities of the same shape.
+
+        Returns:
+            float (b,).
+        """
         labels = self._weighted(y_true) if self.class_weights else y_true
         if not isinstance(self.loss, keras.losses.BinaryFocalCrossentropy):
             return self.loss.call(labels, y_pred)

@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 def build_objective(
     settings: "TrainingSettings", num_classes: int, class_weights: Mapping[int, float] | None = None
 ) -> dict[str, Any]:
-    """Return loss and metrics of a task as `compile` takes them.
+    """Build loss and metrics of a task.
 
     Args:
         settings: Task and losses, and whether labels are mixed.
         num_classes: Number of classes; ignored if the task has none.
         class_weights: With mixed labels, the class weights behind the image weights in batches, see `MixedLabelLoss`.
+
+    Returns:
+        Keyword arguments for `compile`.
     """
     losses, metrics = {}, {}
     if has_boxes(settings.task):

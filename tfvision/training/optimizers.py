@@ -29,6 +29,9 @@ def build_optimizer(
         clip_norm: Gradients are scaled down together to at most this norm (Pascanu et al., 2013); None for no limit.
         ema: Momentum of the moving average of the weights (Polyak and Juditsky, 1992); 0 for none.
 
+    Returns:
+        The optimizer, without variables yet.
+
     Raises:
         UsageError: An unknown name.
     """
@@ -46,11 +49,18 @@ def build_optimizer(
 
 
 def learning_rate(phase: Phase, steps_per_epoch: int) -> "float | keras.optimizers.schedules.LearningRateSchedule":
-    """Return the learning rate of a phase as a number or a schedule over its steps.
+    """Build the learning rate of a phase.
 
     `cosine` falls to 0 at the end of the phase (Loshchilov and Hutter, "SGDR", 2017), after a linear warm-up if
     asked. `step` holds the rate for `hold` epochs, then multiplies it by `factor` every `every` epochs. `exponential`
     multiplies it by `factor` over each epoch, smoothly. `plateau` is a number, which `EpochRecorder` lowers.
+
+    Args:
+        phase: Learning rate, schedule and epochs.
+        steps_per_epoch: Steps per epoch.
+
+    Returns:
+        A number, or a schedule over the steps of the phase.
     """
     from keras.optimizers import schedules
 

@@ -54,7 +54,15 @@ class TrainingSettings:
 
     @classmethod
     def from_config(cls, config: TrainConfig, resize: Resize) -> "TrainingSettings":
-        """Take the settings from the options of a run."""
+        """Take the settings from the options of a run.
+
+        Args:
+            config: The options.
+            resize: The one resize, to the model's input size.
+
+        Returns:
+            The settings.
+        """
         names = [name for name in cls.__dataclass_fields__ if name not in ("resize", "augmentation")]
         return cls(resize=resize, augmentation=config.augment, **{name: getattr(config, name) for name in names})
 

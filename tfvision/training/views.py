@@ -29,6 +29,9 @@ def resolve_views(phases: list[Phase], model: "keras.Model", config: TrainConfig
         model: The built model; what is trainable is changed and restored.
         config: Augmentation, and the views asked for by `--views`.
 
+    Returns:
+        The phases, each with its views.
+
     Raises:
         UsageError: `exact` with an augmentation of endless views, or fixed views with a library's RandAugment.
     """

@@ -59,6 +59,14 @@ def feed_phase(
         first_epoch: Number of its next epoch in the whole run, from 0.
         epochs: Number of the epoch after its last one.
         class_weights: Class weights that go into the batches if labels are mixed; otherwise `fit` applies them.
+
+    Returns:
+        The model to fit, which may be the tail, and its data.
+
+    Raises:
+        DataError: An image is unreadable, or has changed since it was scanned.
+        WriteError: The disk cannot hold the features.
+        RunError: The trunk puts out NaN or infinite numbers.
     """
     settings, cut = training.settings, cut_model(training.model)
     # Images are mixed before the trunk, so there are no features to store.
@@ -86,7 +94,7 @@ def feed_phase(
 def plain_features(
     trunk: "keras.Model", parts: Sequence[ImageSet], settings: TrainingSettings, *, name: str, what: str
 ) -> list[StoredFeatures]:
-    """Return the outputs of a trunk for images as they are, without augmentation.
+    """Compute or find the outputs of a trunk for images as they are, without augmentation.
 
     Args:
         trunk: A frozen model, pixels in.
@@ -94,6 +102,12 @@ def plain_features(
         settings: Resize, batch size, and how features are stored.
         name: The backbone, for `tfvision cache list`.
         what: Name of the work, for the progress line.
+
+    Returns:
+        The features of each part, in order.
+
+    Raises:
+        TfvisionError: As `TrunkFeatures.of`.
     """
     features = TrunkFeatures(trunk, settings.resize, settings.batch_size, settings.cache, name)
     selections = [Selection.plain(_hashed(part)) for part in parts]
@@ -104,7 +118,20 @@ def plain_features(
 def predict_stored(
     cut: Cut, settings: TrainingSettings, images: ImageSet, what: str
 ) -> np.ndarray | dict[str, np.ndarray]:
-    """Return what `run_model` would return for a model, from stored outputs of its trunk for images as they are."""
+    """Predict by the tail of a model, from stored outputs of its trunk for images as they are.
+
+    Args:
+        cut: The model, cut in two.
+        settings: Resize, batch size, and how features are stored.
+        images: The images.
+        what: Name of the work, for the progress line.
+
+    Returns:
+        As `run_model` for the whole model: float32 `(n, ...)`, or a dictionary of named outputs.
+
+    Raises:
+        TfvisionError: As `TrunkFeatures.of`.
+    """
     features = TrunkFeatures(cut.trunk, settings.resize, settings.batch_size, settings.cache, cut.model.name)
     found = features.of(Selection.plain(_hashed(images)), what=what)
     return run_model(cut.tail, _in_order(found, None, settings.batch_size), what=what, total=len(found))

@@ -76,6 +76,9 @@ class FeatureStore:
     def require_space(self, count: int) -> None:
         """Refuse to start what the disk cannot hold.
 
+        Args:
+            count: Rows to be written.
+
         Raises:
             WriteError: With the bytes of `count` rows and what is free.
         """

@@ -75,11 +75,14 @@ class TrunkFeatures:
     name: str = ""
 
     def of(self, selection: Selection, *, what: str) -> StoredFeatures:
-        """Return the features of a selection.
+        """Compute or find the features of a selection.
 
         Args:
-            selection: Of scanned images.
+            selection: Views of scanned images.
             what: Name of the work, for the progress line.
+
+        Returns:
+            The features, an item for each of the selection.
 
         Raises:
             DataError: An image is unreadable, or has changed since it was scanned.
@@ -172,7 +175,16 @@ class TrunkFeatures:
 
 
 def trunk_key(trunk: "keras.Model", resize: Resize, dtype: str) -> str:
-    """Return a key of everything that determines a trunk's outputs for an image: 32 hexadecimal digits."""
+    """Return a key of everything that determines a trunk's outputs for an image.
+
+    Args:
+        trunk: The frozen model, pixels in.
+        resize: What images pass before it.
+        dtype: The stored dtype, `float16` or `float32`.
+
+    Returns:
+        32 hexadecimal digits.
+    """
     import keras
     import tensorflow as tf
 

@@ -29,6 +29,9 @@ def fit_scale(scores: np.ndarray, labels: np.ndarray) -> float:
     Args:
         scores: float `(m, K)`, or `(m, 1)` for two classes; decision values of the validation images.
         labels: int `(m,)`.
+
+    Returns:
+        The scale, above 0.
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax

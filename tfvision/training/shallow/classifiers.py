@@ -52,7 +52,13 @@ CLASSIFIERS = {
 
 
 def classifier_names(text: str) -> list[str]:
-    """Return the names in `logistic_regression,xgboost`.
+    """Split a list of classifiers such as `logistic_regression,xgboost`.
+
+    Args:
+        text: Keys of CLASSIFIERS with commas between.
+
+    Returns:
+        The names.
 
     Raises:
         UsageError: An unknown name (the nearest is named), one given twice, or a package that is not installed.
@@ -140,7 +146,8 @@ def _scaling(features: np.ndarray, options: ShallowOptions) -> Scaling:
         return scaling
     if options.pca > min(features.shape):
         raise UsageError(
-            f"shallow.pca: expected at most {min(features.shape):,}, the number of features or training images, got {options.pca}"
+            f"shallow.pca: expected at most {min(features.shape):,}, the number of features or training images, "
+            f"got {options.pca}"
         )
     from sklearn.decomposition import PCA
 

@@ -44,6 +44,15 @@ class ShallowFeatures:
 
 
 def run_tail(tail: "keras.Model", features: np.ndarray, *, what: str) -> np.ndarray:
-    """Return the outputs of the part of a model that follows the features, float32 `(n, ...)`."""
+    """Return the outputs of the part of a model that follows the features.
+
+    Args:
+        tail: Features `(batch, d)` in.
+        features: float32 `(n, d)`.
+        what: Name of the work, for the progress line.
+
+    Returns:
+        float32 `(n, ...)`.
+    """
     batches = (features[start : start + _ROWS] for start in range(0, len(features), _ROWS))
     return run_model(tail, batches, what=what, total=len(features))

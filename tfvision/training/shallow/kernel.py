@@ -57,7 +57,7 @@ def _add_pair(
     c: float,
     sums: tuple[np.ndarray, np.ndarray],
 ) -> None:
-    """Fit the machine of two classes and add its decision function to the second's score, subtract it from the first's."""
+    """Fit the machine of two classes; add its decision function to the second's score, subtract it from the first's."""
     from sklearn.svm import SVC
 
     machine = SVC(C=c, kernel="precomputed", cache_size=500)

@@ -97,6 +97,9 @@ def choose_candidate(problem: Problem, candidates: Sequence[_Value], fit: Callab
         problem: Features and labels.
         candidates: Values of one option, from strongly regularized and fast to weakly regularized and slow.
         fit: Fits one of them.
+
+    Returns:
+        The best candidate, and all that were tried.
     """
     best: Candidate | None = None
     best_score, tried, worse = (-np.inf, -np.inf), [], 0

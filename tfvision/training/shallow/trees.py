@@ -20,7 +20,7 @@ _STEP = 10  # trees grown between two reports
 _BINS = 64  # of XGBoost; with 256 the score is the same and training takes half as long again
 _BOOST_DEPTH = 6
 
-# A tree: feature, threshold, left child and right child (-1 in a leaf) of each node, and the values of each, (nodes, K).
+# A tree: feature, threshold, left child and right child (-1 in a leaf) and values (nodes, K) of each node.
 Tree = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -101,6 +101,12 @@ def pack_trees(trees: Sequence[Tree], *, scale: float, base: np.ndarray, softmax
         scale: Factor of all values.
         base: `(K,)`, added to the sum of the trees.
         softmax: Whether the sums are logits.
+
+    Returns:
+        The table.
+
+    Raises:
+        UsageError: The trees have too many nodes.
     """
     columns: list[list[np.ndarray]] = [[], [], [], []]
     roots, depth, start = [], 0, 0
