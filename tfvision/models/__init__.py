@@ -1,1 +1,1 @@
-"""Backbone and head, what is frozen, and where."""
+"""Models: backbones, heads, and what is frozen."""

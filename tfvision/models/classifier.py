@@ -1,4 +1,4 @@
-"""Assembled models: raw pixels in, probabilities, a box or both out."""
+"""Assembled models: raw pixels in; probabilities, a box or both out."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ class OpenBackbone(NamedTuple):
         name: A key of BACKBONES, or `hub/...`.
         pixels: `(batch, input_size, input_size, channels)`, values 0..255.
         features: Feature maps `(batch, h, w, channels)`.
-        weights: Where its weights are from, as `build_classifier` takes it.
+        weights: Where its weights came from; see `weights` of `build_classifier`.
     """
 
     name: str
@@ -51,22 +51,22 @@ def build_classifier(
 ) -> "keras.Model":
     """Build a classifier as one flat functional graph of stock Keras layers.
 
-    Pixels pass, where the model enlarges, a bilinear resize; then the backbone's own preprocessing; the backbone
-    with the layer names of `keras.applications` in a fresh process; pooling; the head. With pretrained weights the
-    backbone is frozen and its batch normalization stays so; with `weights="none"` everything is open. See `unfreeze`.
+    The graph is a bilinear resize, if the model enlarges images; the backbone's own preprocessing; the backbone, with
+    the layer names that `keras.applications` gives in a fresh process; pooling; and the head. With pretrained weights
+    the backbone starts frozen and its batch normalization stays so; with `weights="none"` all is open. See `unfreeze`.
 
     Args:
         backbone: A key of BACKBONES, or a preset of KerasHub: `hub/resnet_18_imagenet`, or its folder, `hub/./folder`.
         num_classes: Two or more.
-        image_size: Side in pixels that the backbone sees.
-        input_size: Side in pixels of the images that come in, if the model is to enlarge them; default `image_size`.
-        channels: 3 for RGB, 1 for gray images; backbones made for RGB then see the gray channel three times.
+        image_size: Side in pixels of the images that the backbone sees.
+        input_size: Side in pixels of the input images, if the model is to enlarge them; default `image_size`.
+        channels: 3 for RGB, 1 for gray images; backbones made for RGB then get the gray channel three times.
         weights: `imagenet`, `none`, a weights file without top, or an earlier run (its folder or `model.keras`) of
-            the same backbone, whatever its classes and head. Of `hub/...`, `imagenet` are the preset's own.
+            the same backbone, whatever its classes and head. For `hub/...`, `imagenet` means the preset's own weights.
         backbone_options: Further arguments of the backbone's builder.
         head_pooling: `avg`, `max` or `flatten`.
         head_units: Units of each hidden dense layer.
-        head_activation: Their activation.
+        head_activation: Activation of the hidden layers.
         head_batch_norm: Batch normalization after each hidden dense layer.
         head_pool_batch_norm: Batch normalization after the pooling.
         head_dropout: One rate before the output, or one for each hidden layer.
@@ -77,8 +77,7 @@ def build_classifier(
         probability of the second (positive) class.
 
     Raises:
-        UsageError: Unknown backbone (the nearest is named), weights that are missing or do not fit, a bad head,
-            another number of channels.
+        UsageError: An unknown backbone (the nearest is named), missing or unfit weights, an invalid head or input.
     """
     built = build_open_backbone(
         backbone,
@@ -109,7 +108,22 @@ def build_open_backbone(
     weights: str = "imagenet",
     backbone_options: Mapping[str, Any] | None = None,
 ) -> OpenBackbone:
-    """Build a backbone with its weights, to which heads can be attached; see `build_classifier`."""
+    """Build a backbone with its weights, to which heads can be attached.
+
+    Args:
+        backbone: See `build_classifier`, as for the rest.
+        image_size: Side in pixels of the images that the backbone sees.
+        input_size: Side in pixels of the input images; default `image_size`.
+        channels: 3 for RGB, 1 for gray images.
+        weights: Where the backbone's weights come from.
+        backbone_options: Further arguments of the backbone's builder.
+
+    Returns:
+        The backbone, untouched by freezing.
+
+    Raises:
+        UsageError: As `build_classifier`.
+    """
     import keras
 
     backbone_facts(backbone)
@@ -145,9 +159,20 @@ def attach_head(
     head_pool_batch_norm: bool = False,
     head_dropout: float | Sequence[float] = 0.2,
 ) -> "keras.Model":
-    """Put a new head on a backbone; see `build_classifier`.
+    """Put a new head on a backbone.
 
-    Several heads share the backbone's layers: what is trainable and what was trained of it they have in common.
+    Args:
+        backbone: From `build_open_backbone`.
+        num_classes: Two or more.
+        head_pooling: See `build_classifier`, as for the rest.
+        head_units: Units of each hidden dense layer.
+        head_activation: Activation of the hidden layers.
+        head_batch_norm: Batch normalization after each hidden dense layer.
+        head_pool_batch_norm: Batch normalization after the pooling.
+        head_dropout: One rate before the output, or one for each hidden layer.
+
+    Returns:
+        As `build_classifier`. All heads of one backbone share its layers, their weights and what is trainable.
     """
     probabilities = build_head(
         backbone.features,
@@ -173,22 +198,22 @@ def build_localizer(
     backbone_options: Mapping[str, Any] | None = None,
     **head_options: Any,
 ) -> "keras.Model":
-    """Build a model that says where the object is, as `build_classifier` builds one that says what it is.
+    """Build a model that predicts the bounding box of the object in an image, and its class too if asked.
 
     Args:
         backbone: A key of BACKBONES.
-        num_classes: Two or more to say the class too; None for the box alone.
-        image_size: As in `build_classifier`, like the four after it.
-        input_size: See there.
-        channels: See there.
-        weights: See there.
-        backbone_options: See there.
+        num_classes: Two or more to predict the class too; None for the box alone.
+        image_size: See `build_classifier`, as for the next four.
+        input_size: Side in pixels of the input images.
+        channels: 3 for RGB, 1 for gray images.
+        weights: Where the backbone's weights come from.
+        backbone_options: Further arguments of the backbone's builder.
         **head_options: `box_head`, `box_grid`, `box_filters`: kind, grid and filters of `build_box_head`; `head_units`,
-            `head_dropout` and the others of `build_classifier`.
+            `head_dropout` and the other head options of `build_classifier`.
 
     Returns:
-        An uncompiled model named after the backbone. Output `(batch, 4)`: xmin, ymin, xmax, ymax as shares of the sides
-        of the image that came in. With classes a dictionary: `box`, and `probabilities` as of `build_classifier`.
+        An uncompiled model named after the backbone. Output `(batch, 4)`: xmin, ymin, xmax, ymax as shares of the width
+        and height of the input image. With classes, a dictionary: `box`, and `probabilities` as in `build_classifier`.
 
     Raises:
         UsageError: As `build_classifier`.
@@ -213,7 +238,19 @@ def attach_box_head(
     box_filters: int = 128,
     **head_options: Any,
 ) -> "keras.Model":
-    """Put a head that finds boxes on a backbone; see `build_localizer`."""
+    """Put a head that predicts a box on a backbone; see `build_localizer`.
+
+    Args:
+        backbone: From `build_open_backbone`.
+        num_classes: Two or more to predict the class too; None for the box alone.
+        box_head: Kind of head, see `build_box_head`, as for the next two.
+        box_grid: Cells of a grid head, down and across.
+        box_filters: Filters of a spatial head.
+        **head_options: `head_units`, `head_dropout` and the other head options of `build_classifier`.
+
+    Returns:
+        As `build_localizer`.
+    """
     options = {name.removeprefix("head_"): value for name, value in head_options.items()}
     outputs = build_box_head(
         backbone.features, num_classes, kind=box_head, grid=box_grid, filters=box_filters, **options
@@ -222,13 +259,13 @@ def attach_box_head(
 
 
 def task_of(model: "keras.Model") -> str:
-    """Return the task that a model's outputs are for: a dictionary for both, else by the name of the last layer."""
+    """Return the task of a model: both if its output is a dictionary, else judged by the name of its last layer."""
     if isinstance(model.output, dict):
         return BOTH
     return LOCALIZE if model.output._keras_history.operation.name == f"{HEAD}{BOX}" else CLASSIFY
 
 
-def _with_head(backbone: OpenBackbone, outputs: Any) -> "keras.Model":
+def _with_head(backbone: OpenBackbone, outputs: "keras.KerasTensor | dict[str, keras.KerasTensor]") -> "keras.Model":
     import keras
 
     model = keras.Model(backbone.pixels, outputs, name=plain_name(backbone.name))
@@ -240,9 +277,9 @@ def _with_head(backbone: OpenBackbone, outputs: Any) -> "keras.Model":
 
 @contextmanager
 def computing_in(precision: str) -> Iterator[None]:
-    """Let layers that are built inside compute in `float32`, `mixed_bfloat16` or `mixed_float16`; weights stay float32.
+    """Build the layers made in this context to compute in `float32`, `mixed_bfloat16` or `mixed_float16`.
 
-    Micikevicius et al., "Mixed Precision Training", 2018.
+    Weights stay float32 (Micikevicius et al., "Mixed Precision Training", 2018).
     """
     import keras
 
@@ -255,7 +292,7 @@ def computing_in(precision: str) -> Iterator[None]:
 
 
 def is_pretrained(model: "keras.Model") -> bool:
-    """Tell whether a model's backbone has pretrained weights: as it was built, else by most of it being frozen."""
+    """Tell whether a model's backbone has pretrained weights: as it was built, else if most of it is frozen."""
     weights = getattr(model, "tfvision_weights", None)
     if weights is not None:
         return weights != "none"

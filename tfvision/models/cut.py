@@ -1,4 +1,4 @@
-"""A model in two: what is frozen, which gives the same for the same image, and what is trained."""
+"""A model split in two: the frozen part, whose output for an image never changes, and the part that is trained."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,21 +10,22 @@ from tfvision.models.heads.heads import HEAD
 if TYPE_CHECKING:
     import keras
 
-# How much smaller what crosses an earlier cut has to be for an operation with weights to be computed in each epoch.
+# An earlier cut must be crossed by at most this share of the numbers to be worth computing one more operation with
+# weights in every epoch.
 _WORTH = 0.5
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Where a model is split before its first trainable operation, as it stands when this is made.
+    """The place where a model is split, before the first of its operations that is trainable at the time.
 
     Trunk and tail are made of the model's own operations and share its variables: training the tail trains the
     model, and saving the model saves what was trained.
 
     Attributes:
         model: The whole.
-        tensors: What the trunk gives and the tail takes, `(batch, ...)` each; several where branches are cut.
-        frozen_layers: Layers of the model before the cut, its input and preprocessing among them.
+        tensors: Outputs of the trunk and inputs of the tail, `(batch, ...)` each; several if the cut crosses branches.
+        frozen_layers: Number of the model's layers before the cut, input and preprocessing included.
         last: Name of the last operation before the cut.
     """
 
@@ -40,7 +41,7 @@ class Cut:
 
     @property
     def values(self) -> int:
-        """Numbers that cross the cut for one image."""
+        """How many numbers cross the cut for one image."""
         return _values(self.tensors)
 
     @cached_property
@@ -55,12 +56,12 @@ class Cut:
         """The rest: a list of the trunk's tensors in, the model's output out."""
         import keras
 
-        # Keras puts inputs in place of intermediate tensors, and calls the same layers behind them.
+        # Keras replaces the intermediate tensors by inputs and calls the same layers on them.
         return keras.Model(list(self.tensors), self.model.output, name=f"{self.model.name}_tail")
 
     @cached_property
     def joined(self) -> "keras.Model":
-        """Trunk and tail one after the other, the trunk in inference mode also under `fit`; not to be saved."""
+        """Trunk and tail in sequence, the trunk in inference mode even under `fit`; not meant to be saved."""
         return _join(self.trunk, self.tail)
 
 
@@ -68,20 +69,20 @@ def cut_model(model: "keras.Model") -> Cut | None:
     """Find where a functional model can be split into a frozen trunk and a trainable tail.
 
     The cut lies before the first operation, from input to output, that has trainable variables; dropout that the
-    head applies to the trunk's features belongs to the tail. Where an operation earlier at most half the numbers
-    cross (ConvNeXt's residual branches: one tensor instead of two), the cut lies there.
+    head applies to the trunk's features belongs to the tail. If at most half as many numbers cross one operation
+    earlier (ConvNeXt's residual branches: one tensor instead of two), the cut lies there.
 
     The trunk runs in inference mode: dropout, drop-connect and stochastic depth between frozen layers are off, where
     `fit` on the whole model would leave EfficientNet's active.
 
     Args:
-        model: A flat functional model; what is trainable is read as it stands.
+        model: A flat functional model; `trainable` is read as it is now.
 
     Returns:
-        The cut, or None where nothing with weights is frozen before the first trainable operation, or nothing is
+        The cut, or None if nothing with weights is frozen before the first trainable operation, or nothing is
         trainable.
     """
-    operations = [operation for operation in model.operations]  # depth first: parents stand before their children
+    operations = [operation for operation in model.operations]  # depth first: parents come before their children
     first = next((place for place, each in enumerate(operations) if _is_open(each)), None)
     if first is None:
         return None
@@ -96,18 +97,18 @@ def cut_model(model: "keras.Model") -> Cut | None:
 
 
 def describe_cut(cut: Cut) -> str:
-    """Return how much of a model is before a cut: `trunk: 147 of 154 layers frozen`."""
+    """Return how much of a model lies before a cut: `trunk: 147 of 154 layers frozen`."""
     return f"trunk: {cut.frozen_layers} of {len(cut.model.layers)} layers frozen"
 
 
 def _smallest(operations: "Sequence[keras.Operation]", first: int) -> int:
-    """Return `first`, or the place of the operation before it where much less crosses."""
+    """Return `first`, or the index of an earlier operation before which far fewer numbers cross."""
     best, fewest = first, _values(_crossing(operations, first)) * _WORTH
     recomputed = 0
     for place in range(first - 1, 0, -1):
         operation = operations[place]
         recomputed += bool(getattr(operation, "weights", None))
-        # What is drawn at random would be drawn in the tail, which trains.
+        # A random operation would be active in the tail, which runs in training mode.
         if recomputed > 1 or _is_random(operation):
             break
         tensors = _crossing(operations, place)
@@ -117,7 +118,7 @@ def _smallest(operations: "Sequence[keras.Operation]", first: int) -> int:
 
 
 def _crossing(operations: "Sequence[keras.Operation]", place: int) -> "tuple[keras.KerasTensor, ...]":
-    """Return what the operations from `place` on take from those before it."""
+    """Return the tensors that the operations from index `place` on take from those before it."""
     before = {id(operation) for operation in operations[:place]}
     tensors = {}
     for operation in operations[place:]:
@@ -128,18 +129,18 @@ def _crossing(operations: "Sequence[keras.Operation]", place: int) -> "tuple[ker
 
 
 def _inputs(operation: "keras.Operation") -> "list[keras.KerasTensor]":
-    # The first node is the call that made the model; others came from cuts like this one.
+    # The first node is the call that built the model; later ones come from cuts like this one.
     return operation._inbound_nodes[0].input_tensors
 
 
 def _before_dropout(operations: "Sequence[keras.Operation]", first: int) -> int:
-    """Go back over what stands between the last frozen weights and `first`, to a dropout of the head's features."""
+    """Return the index of a dropout of features between the last frozen weights and `first`, else `first`."""
     place = first
     while place > 0 and not getattr(operations[place - 1], "weights", None):
         place -= 1
     for earlier in range(place, first):
         operation = operations[earlier]
-        # Whoever built the head: what is dropped from a vector, not from maps, belongs to it.
+        # Whoever built the head, dropout on a vector, not on feature maps, belongs to it.
         if _is_random(operation) and (operation.name.startswith(HEAD) or len(operation.output.shape) == 2):
             return earlier
     return first
@@ -148,7 +149,7 @@ def _before_dropout(operations: "Sequence[keras.Operation]", first: int) -> int:
 def _is_open(operation: "keras.Operation") -> bool:
     if getattr(operation, "trainable_variables", None):
         return True
-    # Without scale and offset it has nothing to train by gradients, but its statistics move.
+    # Without scale and offset it has no variables to train by gradients, but its moving statistics change.
     return type(operation).__name__ == "BatchNormalization" and operation.trainable
 
 
@@ -184,7 +185,7 @@ def _join(trunk: "keras.Model", tail: "keras.Model") -> "keras.Model":
             self.trunk, self.tail = trunk, tail
 
         def call(self, pixels: object, training: bool | None = None) -> object:
-            # Said here, since a functional model hands on whatever `fit` says, however it was called when built.
+            # Set here: a functional model passes on the flag that `fit` sets, whatever it was called with when built.
             return self.tail(self.trunk(pixels, training=False), training=training)
 
     return Joined()

@@ -7,24 +7,24 @@ from typing import Any
 
 import numpy as np
 
-# The least a probability counts as. A float32 sigmoid knows nothing closer to 1 than this; a softmax does.
+# Smaller probabilities are raised to these. A float32 sigmoid cannot come closer to 1 than this; a softmax can.
 _LEAST_OF_TWO, _LEAST = 2.0**-25, 1e-30
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What was chosen on the validation part after training: a temperature, and what is added to log-probabilities.
+    """What was chosen on the validation part after training: a temperature, and offsets of log-probabilities.
 
-    The temperature changes probabilities and no class, the offsets change classes and no probability.
+    The temperature changes probabilities but no class; the offsets change classes but no probability.
 
     Attributes:
         temperature: Logits are divided by it (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017).
-        offsets: One a class, added to the logarithms of the calibrated probabilities before the largest is taken;
-            of two classes the first is 0.
-        objective: What the offsets were chosen for, as the user wrote it; "" where none were.
+        offsets: One per class, added to the logarithms of the calibrated probabilities before the largest is taken;
+            for two classes the first is 0.
+        objective: What the offsets were chosen for, as the user wrote it; "" if there are none.
 
     Raises:
-        ValueError: A temperature that is not positive, or offsets that are no numbers.
+        ValueError: A temperature that is not positive, or offsets that are not finite.
     """
 
     temperature: float = 1.0
@@ -39,7 +39,7 @@ class Decision:
 
     @property
     def threshold(self) -> float | None:
-        """Of two classes: the calibrated probability from which on an image is of the second; else None."""
+        """For two classes, the calibrated probability above which an image is of the second; else None."""
         if len(self.offsets) != 2:
             return None
         return (1 - math.tanh((self.offsets[1] - self.offsets[0]) / 2)) / 2  # the sigmoid, without overflow
@@ -56,14 +56,14 @@ class Decision:
             probabilities: float (n, K), what a model gives.
 
         Returns:
-            float64 (n, K); the same numbers where the temperature is 1.
+            float64 (n, K); the same numbers if the temperature is 1.
         """
         if self.temperature == 1:
             return np.asarray(probabilities, np.float64)
         return softmax(log_probabilities(probabilities) / self.temperature)
 
     def decide(self, calibrated: np.ndarray) -> np.ndarray:
-        """Return the class of each image: where log-probability plus offset is largest, the first of equals.
+        """Return the class of each image: the largest log-probability plus offset, the first of equals.
 
         Args:
             calibrated: float (n, K), from `calibrate`.
@@ -76,7 +76,7 @@ class Decision:
         return self._scores(calibrated).argmax(axis=1).astype(np.int64)
 
     def margins(self, calibrated: np.ndarray) -> np.ndarray:
-        """Return by how much the class of each image leads the next, in log-probability plus offset, float64 (n,)."""
+        """Return the lead of each image's class over the next, in log-probability plus offset, float64 (n,)."""
         best_two = np.sort(self._scores(calibrated), axis=1)[:, -2:]
         return best_two[:, 1] - best_two[:, 0]
 
@@ -84,12 +84,12 @@ class Decision:
         return log_probabilities(calibrated) + (np.array(self.offsets) if self.offsets else 0.0)
 
     def with_temperature(self, temperature: float) -> "Decision":
-        """Return the decision with another temperature; the class of every image stays."""
+        """Return the decision with another temperature; every image keeps its class."""
         scale = self.temperature / temperature
         return replace(self, temperature=temperature, offsets=tuple(offset * scale for offset in self.offsets))
 
     def describe(self, class_names: Sequence[str]) -> str:
-        """Return it in words: `temperature 1.31, threshold 0.42 of crater (f1)`."""
+        """Return a description: `temperature 1.31, threshold 0.42 of crater (f1)`."""
         parts = [f"temperature {self.temperature:.4g}"] if self.temperature != 1 else []
         if self.threshold is not None:
             parts.append(f"threshold {self.threshold:.4g} of {class_names[1]} ({self.objective})")
@@ -105,7 +105,13 @@ class Decision:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Decision":
-        """Return the decision that `to_dict` wrote.
+        """Make the decision that `to_dict` wrote.
+
+        Args:
+            values: `temperature`, `offsets` and `objective`.
+
+        Returns:
+            The decision.
 
         Raises:
             ValueError: It is not what `to_dict` writes.
@@ -118,19 +124,19 @@ class Decision:
 
 
 def log_probabilities(probabilities: np.ndarray) -> np.ndarray:
-    """Return logarithms, which are the logits but for a constant an image.
+    """Return the logarithms of probabilities: the logits, up to a constant per image.
 
     Args:
         probabilities: float (n, K).
 
     Returns:
-        float64 (n, K); of a probability that float32 could not tell from 0 the logarithm of the least it can tell.
+        float64 (n, K); probabilities below `least_probability` are raised to it.
     """
     return np.log(np.maximum(np.asarray(probabilities, np.float64), least_probability(probabilities.shape[1])))
 
 
 def least_probability(num_classes: int) -> float:
-    """Return the number that smaller probabilities count as."""
+    """Return the value that smaller probabilities are raised to."""
     return _LEAST_OF_TWO if num_classes == 2 else _LEAST
 
 

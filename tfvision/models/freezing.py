@@ -1,4 +1,4 @@
-"""What is trainable: chosen by count, share or name; counted; and kept so for batch normalization."""
+"""What is trainable: layers chosen by count, share or name, with batch normalization apart; and its parameters."""
 
 import re
 from collections.abc import Sequence
@@ -55,15 +55,15 @@ def stage_layers(names: Sequence[str], facts: Backbone) -> dict[str, list[str]]:
 
 
 def numbered_stages(names: Sequence[str]) -> dict[str, list[str]]:
-    """Divide the layers of a preset of KerasHub, of which no table knows, by what they are called up to a first number.
+    """Divide the layers of a KerasHub preset, which no table describes, by their names up to the first number.
 
-    `stack0_block1_add` is of `stack0`, `transformer_block_2_mha` of `transformer_block_2`. Layers without a number belong
-    to the stage before them, the first ones to `stem`.
+    `stack0_block1_add` belongs to `stack0`, `transformer_block_2_mha` to `transformer_block_2`. Layers without a number
+    belong to the stage before them, those at the start to `stem`.
     """
     stages: dict[str, list[str]] = {}
     stage = "stem"
     for name in names:
-        # block6a_ is of block6; the 2 of conv2d counts nothing.
+        # block6a_ belongs to block6; the 2 of conv2d is not counted as a number.
         if match := re.match(r"[a-zA-Z]+(?:_[a-zA-Z]+)*?_?\d+(?!d(?:_|$))(?=[a-z]?(?:_|$))", name):
             stage = match[0]
         stages.setdefault(stage, []).append(name)
@@ -71,7 +71,7 @@ def numbered_stages(names: Sequence[str]) -> dict[str, list[str]]:
 
 
 def trains_batch_norm(model: "keras.Model") -> bool:
-    """Tell whether any batch normalization of the backbone is trainable as the model stands."""
+    """Tell whether any batch normalization of the backbone is trainable now."""
     inner = (each for layer in backbone_layers(model) for each in layer._flatten_layers())
     return any(each.trainable for each in inner if _is_batch_norm(each))
 
@@ -79,25 +79,25 @@ def trains_batch_norm(model: "keras.Model") -> bool:
 def unfreeze(model: "keras.Model", what: str, *, batch_norm: bool = False) -> None:
     """Open a part of the backbone for training and freeze the rest; the head is always open.
 
-    A model that was compiled must be compiled again, else the change has no effect.
+    A compiled model must be compiled again for the change to take effect.
 
     Args:
         model: A classifier of `build_classifier`.
         what: `none`; `all`; a count such as `15`, the last layers of the backbone; a share such as `30%` of them; or
-            names of stages or layers, `block4,block5`. What is counted are the layers of the model of
-            `keras.applications` without a pooling at its end, which belongs to the head. ConvNeXt alone pools before
-            its last layer, a normalization; there the pooling counts too, and `15` opens what `layers[-15:]` of
-            `ConvNeXtBase(include_top=False, pooling="avg")` holds.
+            names of stages or layers, `block4,block5`. The layers counted are those of the
+            `keras.applications` model without final pooling, which belongs to the head. Only ConvNeXt pools before
+            its last layer, a normalization; there the pooling counts too, and `15` opens the layers that are
+            `layers[-15:]` of `ConvNeXtBase(include_top=False, pooling="avg")`.
         batch_norm: Whether opened batch normalization of the backbone is trained. If not, it also keeps its
             moving statistics: with `trainable=False` Keras runs it in inference mode, `fit` or not.
 
     Raises:
-        UsageError: A name that is no stage or layer (the nearest is named), or a count out of range.
+        UsageError: A name that is not a stage or layer (the nearest is named), or a count out of range.
     """
     layers = backbone_layers(model)
     opened = set(_chosen([layer.name for layer in layers], str(what).strip(), model.name))
     for layer in layers:
-        # A backbone of KerasHub may be one layer, with batch normalization in it.
+        # A KerasHub backbone may be a single layer with batch normalization inside.
         for each in layer._flatten_layers():
             each.trainable = layer.name in opened and (batch_norm or not _is_batch_norm(each))
 
@@ -121,7 +121,7 @@ def _chosen(names: Sequence[str], what: str, backbone: str) -> Sequence[str]:
 
 
 def _counted(names: Sequence[str], facts: Backbone | None) -> list[str]:
-    """Return the layers that a count or a share counts, the pooling among them where layers stand after it."""
+    """Return the layers that a count or a share refers to, including the pooling if layers come after it."""
     place = len(names) - facts.after_pooling if facts else len(names)
     return [*names[:place], *([f"{HEAD}pool"] if place < len(names) else []), *names[place:]]
 

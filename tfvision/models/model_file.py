@@ -1,4 +1,4 @@
-"""model.keras: a model saved with the facts that Keras does not know, and loaded again."""
+"""model.keras: saving and loading a model with the facts that Keras does not store."""
 
 import json
 import shutil
@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfvision.data.pixels.resize import Resize
 from tfvision.errors import DataError, RunError, UsageError, one_line
@@ -30,17 +30,17 @@ _MEMBER = "tfvision.json"  # in the .keras archive, beside what Keras writes
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What a model file says beyond Keras: how images come in and what the outputs mean.
+    """What a model file holds beyond what Keras stores: how images are prepared and what the outputs mean.
 
     Attributes:
-        class_names: Names of the classes in the order of the outputs; of two, the positive one stands second.
-        resize: The resize of every image before the model.
+        class_names: Names of the classes in the order of the outputs; of two, the second is the positive one.
+        resize: The resize that every image passes before the model.
         backbone: Key of BACKBONES, or the model's own name.
-        pixel_rule: How arrays that are no uint8 become 0..255, see `open_images`; None for files and uint8.
+        pixel_rule: How arrays that are not uint8 are mapped to 0..255, see `open_images`; None for files and uint8.
         task: What the outputs are, see `tfvision.tasks`. Without classes there are no class names.
         training_boxes: xmin, ymin, xmax, ymax of training boxes as shares of their images, at most
-            `MOST_TRAINING_BOXES` of them: what baselines answer that see no image.
-        decision: The temperature and thresholds that were chosen after training; None for none.
+            `MOST_TRAINING_BOXES` of them, for baselines that do not look at the image.
+        decision: The temperature and offsets that were chosen after training, if any.
     """
 
     class_names: tuple[str, ...]
@@ -53,8 +53,12 @@ class ModelFacts:
 
     def to_json(self) -> str:
         """Return the facts as JSON."""
-        facts = {"class_names": list(self.class_names), "resize": self.resize.to_dict(), "backbone": self.backbone}
-        facts |= {"pixel_rule": self.pixel_rule}
+        facts: dict[str, Any] = {
+            "class_names": list(self.class_names),
+            "resize": self.resize.to_dict(),
+            "backbone": self.backbone,
+            "pixel_rule": self.pixel_rule,
+        }
         if has_boxes(self.task):
             facts |= {"task": self.task, "training_boxes": self.training_boxes}
         if self.decision:
@@ -65,24 +69,30 @@ class ModelFacts:
     def from_json(cls, text: str | bytes) -> "ModelFacts":
         """Read what `to_json` wrote.
 
+        Args:
+            text: The JSON.
+
+        Returns:
+            The facts, those that older files lack at their defaults.
+
         Raises:
             ValueError: It is not what `to_json` writes.
         """
         try:
             values = json.loads(text)
             names, resize, backbone = values["class_names"], values["resize"], values["backbone"]
-            rule, task = values.get("pixel_rule"), values.get("task", CLASSIFY)  # none of these stands in older files
+            rule, task = values.get("pixel_rule"), values.get("task", CLASSIFY)  # older files have none of these
             decision = values.get("decision")
             boxes = tuple(tuple(float(side) for side in box) for box in values.get("training_boxes", ()))
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{error} where class_names, resize and backbone are expected") from None
         if task not in TASKS or (has_boxes(task) and not boxes) or any(len(box) != 4 for box in boxes):
-            raise ValueError("task is none, or training_boxes are no boxes")
+            raise ValueError("task is unknown, or training_boxes are not boxes")
         needed = names or not has_classes(task)
         if not (isinstance(names, list) and needed and all(isinstance(name, str) for name in names)):
-            raise ValueError("class_names are no list of names")
+            raise ValueError("class_names is not a list of names")
         if not isinstance(resize, dict) or not isinstance(backbone, str):
-            raise ValueError("resize is no mapping, or backbone no name")
+            raise ValueError("resize is not a mapping, or backbone is not a name")
         try:
             decided = None if decision is None else Decision.from_dict(decision)
             rule = None if rule is None else str(rule)
@@ -96,6 +106,11 @@ class ModelFacts:
 
 def save_model(model: "keras.Model", path: Path, facts: ModelFacts) -> None:
     """Save a model without optimizer, its facts as an extra member of the archive, whole or not at all.
+
+    Args:
+        model: Raw pixels in.
+        path: `.keras` file, replaced if it exists.
+        facts: What the file holds besides.
 
     Raises:
         RunError: The file cannot be written.
@@ -111,7 +126,11 @@ def save_model(model: "keras.Model", path: Path, facts: ModelFacts) -> None:
 
 
 def replace_facts(path: Path, facts: ModelFacts) -> None:
-    """Give a model file other facts; all else in it stays byte for byte, and it is whole at any time.
+    """Replace the facts in a model file; the rest stays byte for byte, and the file is never incomplete.
+
+    Args:
+        path: A model file.
+        facts: The new facts.
 
     Raises:
         RunError: The file cannot be written.
@@ -126,7 +145,13 @@ def replace_facts(path: Path, facts: ModelFacts) -> None:
 
 
 def read_facts(path: Path) -> ModelFacts:
-    """Read class names and resize from a model file.
+    """Read the facts of a model file, without loading the model.
+
+    Args:
+        path: A `.keras` file.
+
+    Returns:
+        The facts.
 
     Raises:
         DataError: The file is damaged, or was not saved by tfvision.
@@ -136,7 +161,7 @@ def read_facts(path: Path) -> ModelFacts:
             if (size := archive.getinfo(_MEMBER).file_size) > LARGEST_FACTS:
                 raise ValueError(f"{_MEMBER} declares {size:,} bytes, more than {LARGEST_FACTS:,}")
             return ModelFacts.from_json(archive.read(_MEMBER))
-    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # RuntimeError: encrypted, or so it says
+    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # RuntimeError: encrypted, or marked so
         raise DataError(f"{path} cannot be read or is damaged ({error}); train the run again") from None
     except (KeyError, ValueError) as error:
         raise DataError(
@@ -147,9 +172,16 @@ def read_facts(path: Path) -> ModelFacts:
 def load_model(path: Path) -> "keras.Model":
     """Load a model file with plain Keras.
 
+    Args:
+        path: A `.keras` file.
+
+    Returns:
+        The model, not compiled.
+
     Raises:
         DataError: The file is damaged, or declares far more than it holds.
         UsageError: It has layers of KerasHub, which is not installed.
+        RunError: It does not hold a `keras.Model`.
     """
     import keras
 
@@ -162,7 +194,7 @@ def load_model(path: Path) -> "keras.Model":
             warnings.simplefilter("ignore")
             model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # a damaged archive fails in many ways
-        if "keras_hub" in str(error):  # only layers that no stock layers can stand for
+        if "keras_hub" in str(error):  # only layers that could not be replaced by stock layers
             require_hub(f"{path} has layers of KerasHub and")
         raise DataError(f"{path} is damaged or no Keras model ({one_line(error)})") from error
     if not isinstance(model, keras.Model):

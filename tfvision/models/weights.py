@@ -19,24 +19,31 @@ from tfvision.models.weights_file import check_weights_file, operation_names, re
 if TYPE_CHECKING:
     import keras
 
-# What loads a file of its author's into a backbone that is built otherwise; by builder or by family, see `row_of`.
+# Loaders of original weights files for backbones that are built differently here; by builder or family, see `row_of`.
 LOADERS: dict[str, Callable[["keras.Model", str, Backbone, Path], None]] = {
     "hub": load_hub_weights,
     "ConvNeXt": load_convnext_weights,
 }
 
-_MODEL = "model.keras"  # in a run folder, whose room stands above this one
+_MODEL = "model.keras"  # in a run folder; `tfvision.runs` must not be imported here
 _OWN = (("TFVISION_WEIGHTS", ""), ("TFVISION_DATA", "weights"))
 
 
 def find_weights(backbone: str, weights: str) -> Path | None:
-    """Return the file of a backbone's weights, or None where there are none to load or none on this machine.
+    """Find the file of a backbone's weights.
 
     `imagenet` is looked for in the folder `$TFVISION_WEIGHTS`, in `weights/` of `$TFVISION_DATA`, and where Keras keeps
-    its downloads; for a preset of KerasHub it stands for the preset's own. A run folder stands for its model.
+    its downloads; for a KerasHub preset it means the preset's own weights. A run folder stands for its model.
+
+    Args:
+        backbone: A key of BACKBONES, or `hub/...`.
+        weights: `imagenet`, `none`, a file or a run folder.
+
+    Returns:
+        The file, or None if there is nothing to load or it is not on this machine.
 
     Raises:
-        UsageError: `weights` names a file that does not exist, or ImageNet weights that do not exist at all.
+        UsageError: `weights` names a file that does not exist, or the backbone has no ImageNet weights.
     """
     facts = backbone_facts(backbone)
     if weights == "none":
@@ -78,7 +85,7 @@ def load_backbone_weights(model: "keras.Model", backbone: str, weights: str) -> 
         _check_same_backbone(model, backbone, path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Keras warns of each container of a file that an older Keras wrote
+            warnings.simplefilter("ignore")  # Keras warns about each container in a file that an older Keras wrote
             _load(model, backbone, facts, path)
     except UsageError:
         raise
@@ -91,14 +98,14 @@ def load_backbone_weights(model: "keras.Model", backbone: str, weights: str) -> 
 
 
 def _load(model: "keras.Model", backbone: str, facts: Backbone, path: Path) -> None:
-    """Load arrays only: Keras finds them by the order of the layers, whatever head a file has behind them."""
+    """Load arrays only: Keras matches them by the order of the layers, whatever head follows in the file."""
     load_theirs = row_of(LOADERS, facts)
     try:
         model.load_weights(path)
     except ValueError:
         if load_theirs is None or path.suffix == ".keras":
             raise
-        # Not saved from a model of tfvision, but from the one it rebuilds.
+        # The file was saved from the original model, not from the one tfvision builds.
         load_theirs(model, backbone, facts, path)
 
 
@@ -115,8 +122,8 @@ def _check_same_backbone(model: "keras.Model", backbone: str, path: Path) -> Non
     ours = [operation.name for operation in model.operations if not operation.name.startswith(other)]
     if theirs != ours:
         raise UsageError(
-            f"{path} does not fit {backbone}: it has {len(theirs)} layers before its head, expected {len(ours)}, "
-            "equally called; build the backbone with the options of that run"
+            f"{path} does not fit {backbone}: it has {len(theirs)} layers before its head, expected {len(ours)} "
+            "of the same names; build the backbone with the options of that run"
         )
 
 
@@ -127,7 +134,7 @@ def _folders() -> list[Path]:
 
 
 def _download(backbone: str) -> Path:
-    """Let Keras download the official file, through the application that knows its address."""
+    """Let Keras download the official file, through its application, which knows the address."""
     import keras
 
     facts = backbone_facts(backbone)

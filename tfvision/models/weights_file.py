@@ -1,7 +1,7 @@
-"""What a weights file may hold, checked before anything of it is read into memory.
+"""Checks of what a weights file holds, before any of it is read into memory.
 
-Weights are passed around, so a file may be damaged or made to harm. Both formats are HDF5, alone or in a `.keras`
-archive. Nothing of a file is ever executed: an archive's own layers are never built, only its arrays are read.
+Weights are passed around, so a file may be damaged or malicious. Both formats are HDF5, alone or in a `.keras`
+archive. Nothing in a file is ever executed: an archive's own layers are never built, only its arrays are read.
 """
 
 import io
@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from tfvision.errors import TfvisionError, UsageError, one_line
 
@@ -28,7 +28,7 @@ def check_weights_file(path: Path) -> None:
         path: `.h5`, `.hdf5` or `.keras`.
 
     Raises:
-        UsageError: What is wrong with it, in a line.
+        UsageError: The file is one of these; the message says which.
     """
     with refusing_damage(path):
         if path.suffix != ".keras":
@@ -37,15 +37,21 @@ def check_weights_file(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             declared = sum(member.file_size for member in archive.infolist())
             _refuse(_too_large(declared, path.stat().st_size))
-            weights = archive.read(_WEIGHTS)  # seeking in an archive reads it anew from the start
+            weights = archive.read(_WEIGHTS)  # seeking in an archive rereads it from the start
             _check_hdf5(io.BytesIO(weights), len(weights))
 
 
 def operation_names(path: Path) -> list[str]:
-    """Return the names of the layers and operations of a `.keras` archive that passed `check_weights_file`.
+    """Read the names of the layers and operations of a model.
+
+    Args:
+        path: A `.keras` archive that passed `check_weights_file`.
+
+    Returns:
+        The names, in the order of the model's configuration.
 
     Raises:
-        UsageError: It does not tell them.
+        UsageError: The archive does not list them.
     """
     with refusing_damage(path), zipfile.ZipFile(path) as archive:
         return [str(entry["name"]) for entry in json.loads(archive.read(_CONFIG))["config"]["layers"]]
@@ -53,12 +59,12 @@ def operation_names(path: Path) -> list[str]:
 
 @contextmanager
 def refusing_damage(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong while a file is read into one line; errors that are one pass."""
+    """Turn any error in reading a file into a `UsageError` of one line; errors of tfvision pass unchanged."""
     try:
         yield
     except TfvisionError:
         raise
-    except Exception as error:  # what is damaged fails in many ways
+    except Exception as error:  # a damaged file fails in many ways
         reason = one_line(error) or type(error).__name__
         raise UsageError(f"{path} is damaged or no weights file; expected .h5 or .keras of Keras ({reason})") from None
 
@@ -69,18 +75,18 @@ def _check_hdf5(file: Path | IO[bytes], stored: int) -> None:
     with h5py.File(file, "r") as opened:
         declared = 0
 
-        def problem(name: str, link: Any) -> str | None:
+        def problem(name: str, link: object) -> str | None:
             nonlocal declared
             if not isinstance(link, h5py.HardLink):
-                return f"{name} is a link to elsewhere"
+                return f"{name} is a link to another place"
             item = opened[name]
             if isinstance(item, h5py.Dataset):
                 if item.external or item.is_virtual:
-                    return f"{name} lies in another file"
+                    return f"{name} is stored in another file"
                 declared += item.nbytes
             return _too_large(declared, stored)
 
-        # Told, not raised: an error does not always come whole through the library in between.
+        # Returned, not raised: an exception does not always survive the library in between.
         _refuse(opened.visititems_links(problem))
 
 

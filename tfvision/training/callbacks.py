@@ -1,8 +1,9 @@
-"""What happens beside the gradient steps: progress, history, best weights, early stopping, plateau, checkpoints."""
+"""What happens besides the gradient steps: progress, history, best weights, early stopping, plateau, checkpoints."""
 
 import math
 import time
-from typing import Any
+from collections.abc import Mapping
+from typing import SupportsFloat
 
 import keras
 
@@ -14,17 +15,17 @@ from tfvision.training.objective import plain_scores
 from tfvision.training.options import Phase
 from tfvision.training.training import Training
 
-_CHECK_SECONDS = 0.5  # between two looks at the running loss; each waits for the accelerator
+_CHECK_SECONDS = 0.5  # between two checks of the running loss; each waits for the accelerator
 
 
 class EpochRecorder(keras.callbacks.Callback):
-    """Record each epoch of a phase, keep the best weights, lower the rate or stop when nothing gets better.
+    """Record each epoch of a phase, keep the best weights, lower the learning rate or stop when scores stall.
 
     Args:
-        training: Its history is of the whole run; the best value is carried over from earlier phases on purpose.
-        phase: The phase that is trained.
-        state: How far it has come; changed as it goes on.
-        images_per_epoch: Training images in an epoch, for the rate.
+        training: Its history covers the whole run; the best value is carried over from earlier phases on purpose.
+        phase: The phase being trained.
+        state: How far the phase has come; updated after each epoch.
+        images_per_epoch: Training images in an epoch, for images per second.
     """
 
     def __init__(self, training: Training, phase: Phase, state: PhaseState, images_per_epoch: int) -> None:
@@ -33,26 +34,42 @@ class EpochRecorder(keras.callbacks.Callback):
         self._line: ProgressLine | None = None
         self._last_loss: float | None = None
 
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+    def on_train_end(self, logs: Mapping[str, SupportsFloat] | None = None) -> None:
         self.close()
 
     def close(self) -> None:
-        """Remove the progress line, also after an error."""
+        """Remove the progress line, even after an error."""
         if self._line:
             self._line.__exit__(None, None, None)
             self._line = None
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, SupportsFloat] | None = None) -> None:
+        """Start the clock and the progress line of an epoch.
+
+        Args:
+            epoch: Number of the epoch in the phase, from 0.
+            logs: Not used.
+        """
         self._start = self._looked_at = time.monotonic()
         self._learning_rate = float(self.model.optimizer.learning_rate)
         self._line = ProgressLine(f"{self.phase.name} epoch {epoch + 1}/{self.phase.epochs}", self.images_per_epoch)
         self._line.__enter__()
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, SupportsFloat] | None = None) -> None:
+        """Show the running loss now and then, and stop at one that is NaN or infinite.
+
+        Args:
+            batch: Number of the step in the epoch, from 0.
+            logs: Running means of the loss and the metrics.
+
+        Raises:
+            RunError: The loss is NaN or infinite.
+        """
         now = time.monotonic()
         if now - self._looked_at < _CHECK_SECONDS:
             return
         self._looked_at = now
+        assert logs and self._line, "Keras calls this after on_epoch_begin, with the running means"
         loss, score = float(logs["loss"]), next(name for name in logs if not name.endswith("loss"))
         if not math.isfinite(loss):
             raise self._diverged(f"at step {batch + 1} of {self.params['steps']}")
@@ -60,17 +77,27 @@ class EpochRecorder(keras.callbacks.Callback):
         done = self.images_per_epoch * (batch + 1) // self.params["steps"]
         self._line.report(done, detail=f"loss {loss:.4f}  {score} {float(logs[score]):.4f}")
 
-    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+    def on_test_begin(self, logs: Mapping[str, SupportsFloat] | None = None) -> None:
         self._trained_seconds = time.monotonic() - self._start
         if self.training.settings.ema:
             swap_average(self.model)
 
-    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+    def on_test_end(self, logs: Mapping[str, SupportsFloat] | None = None) -> None:
         if self.training.settings.ema:
             swap_average(self.model)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, SupportsFloat] | None = None) -> None:
+        """Record an epoch, keep its weights if it is the best, and leave a checkpoint.
+
+        Args:
+            epoch: Number of the epoch in the phase, from 0.
+            logs: Loss and metrics of the epoch, those of validation with `val_` in front.
+
+        Raises:
+            RunError: A loss is NaN or infinite, or a file cannot be written.
+        """
         self.close()
+        assert logs is not None, "Keras gives the scores of the epoch"
         history = self.training.history
         scores = plain_scores(logs)
         row = epoch_row(
@@ -103,7 +130,7 @@ class EpochRecorder(keras.callbacks.Callback):
         state.waited = 0 if better else state.waited + 1
         state.done = state.epochs == phase.epochs
         if phase.patience and state.waited >= phase.patience and not state.done:
-            console.print(f"stopped: {monitor} was not better for {state.waited} epochs")
+            console.print(f"stopped: {monitor} has not improved for {state.waited} epochs")
             state.done = self.model.stop_training = True
         if phase.schedule != "plateau":
             return
@@ -115,20 +142,20 @@ class EpochRecorder(keras.callbacks.Callback):
             state.plateau_waited = 0
             self.model.optimizer.learning_rate = self._learning_rate * phase.factor
             console.print(
-                f"{monitor} was not better for {phase.plateau_patience} epochs: learning rate "
+                f"{monitor} has not improved for {phase.plateau_patience} epochs: learning rate now "
                 f"{float(self.model.optimizer.learning_rate):g}"
             )
 
     def _diverged(self, where: str) -> Exception:
-        before = "" if self._last_loss is None else f", loss before {self._last_loss:.4g}"
+        before = "" if self._last_loss is None else f", last loss {self._last_loss:.4g}"
         detail = f"{where} (learning rate {self._learning_rate:g}{before})"
         return diverged(len(self.training.history.rows) + 1, detail, half=self.model.dtype_policy.name)
 
 
 def swap_average(model: keras.Model) -> None:
-    """Exchange a model's weights and their moving average, bit for bit.
+    """Swap a model's weights and their moving average, bit for bit.
 
-    Keras' own callback exchanges them by additions, which changes the weights that training goes on with.
+    Keras' own callback swaps them by additions, which alters the weights that training continues with.
     """
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     averages = optimizer._model_variables_moving_average

@@ -1,17 +1,18 @@
-"""Checkpoints: all that a killed run needs to go on with the same bits.
+"""Checkpoints: everything a killed run needs to continue bit for bit.
 
 Keras' own saves are not atomic, and its `BackupAndRestore` forgets callbacks, the order of the data and the state of
-dropout. Here one file holds everything, is written beside and renamed, and the one before it is kept.
+dropout. Here one file holds everything, is written under another name and renamed, and the previous one is kept.
 """
 
 import hashlib
 import json
 import zipfile
 import zlib
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _KEPT = 2
 _META = "meta"
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
-# What a layer's configuration says beside what it computes; names count on with every build of a process.
+# Parts of a layer's configuration that do not change what it computes; Keras numbers names through the process.
 _INCIDENTAL = ("name", "trainable", "shared_object_id", "build_config")
 
 
@@ -35,12 +36,12 @@ class PhaseState:
     """How far a phase has come.
 
     Attributes:
-        phase: Its index.
-        epochs: Its finished epochs.
+        phase: Index of the phase.
+        epochs: Number of its finished epochs.
         waited: Epochs since the best one, for early stopping.
         plateau_best: Best monitored score of the phase, higher being better, for the plateau schedule.
-        plateau_waited: Epochs since then or since the last drop.
-        done: Nothing is left of it.
+        plateau_waited: Epochs since that best one or since the last drop.
+        done: Whether the phase is finished.
     """
 
     phase: int = 0
@@ -53,15 +54,15 @@ class PhaseState:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A moment between two epochs.
+    """The state of a run between two epochs.
 
     Attributes:
-        state: Where in which phase.
+        state: How far which phase has come.
         rows: The history so far.
         model: Digest of the model's layers and their options.
         variables: All variables of the model, the states of its random generators included.
-        optimizer: The optimizer's variables; none before the first gradient phase.
-        best: The weights of the best epoch; empty where they are those of `variables`.
+        optimizer: The optimizer's variables; empty before the first gradient phase.
+        best: The weights of the best epoch; empty if they are those of `variables`.
     """
 
     state: PhaseState
@@ -76,7 +77,7 @@ class Checkpoints:
     """The checkpoints of a run: the newest and the one before it.
 
     Args:
-        folder: Where they lie; made when the first is written.
+        folder: Where they are; made when the first is written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -89,26 +90,27 @@ class Checkpoints:
         state: PhaseState,
         optimizer: "keras.Optimizer | None" = None,
     ) -> None:
-        """Write the present moment, whole or not at all.
+        """Write a checkpoint of the current state, whole or not at all.
 
         Args:
             model: The whole model.
             history: The epochs so far, and the best weights.
             state: How far the phase has come.
-            optimizer: That of the phase, if it has one.
+            optimizer: The optimizer of the phase, if it has one.
 
         Raises:
             RunError: The file cannot be written.
         """
         variables = [np.array(variable) for variable in model.variables]
         weights = model.get_weights()
-        # The best weights of an epoch that was just the best stand in the model; with an averaged copy they do not.
+        # Right after the best epoch the model holds the best weights, unless those are averaged ones.
+        assert history.best_weights is not None, "the first epoch of a run is its best so far"
         best = [] if _same(weights, history.best_weights) else history.best_weights
         of_optimizer = [np.array(variable) for variable in optimizer.variables] if optimizer else []
         self._write(Checkpoint(state, history.rows, digest(model), variables, of_optimizer, best))
 
     def newest(self) -> Checkpoint | None:
-        """Return the newest checkpoint that is whole, or None; a damaged one is named, and put out of the way."""
+        """Return the newest intact checkpoint, or None; a damaged one is reported and renamed."""
         paths = self._paths()
         for number, path in enumerate(paths, start=1):
             try:
@@ -116,13 +118,13 @@ class Checkpoints:
             except _DAMAGE as error:
                 reason = one_line(error, 120) or type(error).__name__
                 way_on = "from the checkpoint before it" if number < len(paths) else "from the beginning"
-                console.print(f"{path} is damaged ({reason}), now called {path.stem}.damaged: going on {way_on}")
+                console.print(f"{path} is damaged ({reason}), renamed to {path.stem}.damaged: going on {way_on}")
                 with suppress(OSError):
                     path.replace(path.with_suffix(".damaged"))
         return None
 
     def remove(self) -> None:
-        """Remove all checkpoints, when the run is finished."""
+        """Remove all checkpoints once the run is finished."""
         if not self.folder.is_dir():
             return
         with suppress(OSError):
@@ -136,7 +138,7 @@ class Checkpoints:
         for group in ("variables", "optimizer", "best"):
             arrays |= {f"{group}/{number:05}": value for number, value in enumerate(getattr(checkpoint, group))}
         with replacing(self.folder / f"{len(checkpoint.rows):05}.npz") as temporary:
-            np.savez(temporary, **arrays)
+            np.savez(temporary, **arrays)  # type: ignore[arg-type]  # no array is called allow_pickle
         for path in self._paths()[_KEPT:]:
             path.unlink(missing_ok=True)
 
@@ -145,11 +147,15 @@ class Checkpoints:
         return sorted(self.folder.glob("[0-9]*.npz"), reverse=True)
 
 
-def restore(variables: list, values: list[np.ndarray]) -> None:
+def restore(variables: "Sequence[keras.Variable]", values: Sequence[np.ndarray]) -> None:
     """Set variables of a model or optimizer to the values of a checkpoint.
 
+    Args:
+        variables: Variables, changed in place.
+        values: One array of the same shape for each.
+
     Raises:
-        UsageError: They are of another model.
+        UsageError: They belong to another model.
     """
     if [tuple(v.shape) for v in variables] != [value.shape for value in values]:
         raise other_model()
@@ -158,27 +164,27 @@ def restore(variables: list, values: list[np.ndarray]) -> None:
 
 
 def other_model() -> UsageError:
-    """The error of a checkpoint that does not fit."""
+    """Return the error for a checkpoint that does not fit."""
     return UsageError(
         "the checkpoint is of another model; resume with the options and versions the run began with, "
-        "or where the model was built in Python with tfvision.train(model, ..., output=..., resume=True)"
+        "or, if the model was built in Python, with tfvision.train(model, ..., output=..., resume=True)"
     )
 
 
 def digest(model: "keras.Model") -> str:
-    """Return a hash of what a model's layers are and how they are set, without names and what is frozen."""
+    """Return a hash of a model's layers and their options, without names and without what is frozen."""
     layers = [(type(layer).__name__, _essential(layer.get_config())) for layer in model.layers]
     return hashlib.blake2b(json.dumps(layers, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
 
 
-def _essential(value: Any) -> Any:
+def _essential(value: object) -> object:
     if isinstance(value, dict):
         return {key: _essential(each) for key, each in value.items() if key not in _INCIDENTAL}
     return [_essential(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _read(path: Path) -> Checkpoint:
-    # Reading a member to its end checks its CRC, so a flipped bit is found here and not by the training.
+    # Reading a member to its end checks its CRC, so a flipped bit is found here, not during training.
     with np.load(path, allow_pickle=False) as archive:
         meta = json.loads(archive[_META].tobytes())
         groups = {
@@ -188,5 +194,5 @@ def _read(path: Path) -> Checkpoint:
     return Checkpoint(PhaseState(**meta["state"]), meta["rows"], meta["model"], **groups)
 
 
-def _same(first: list[np.ndarray], second: list[np.ndarray] | None) -> bool:
-    return second is not None and all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+def _same(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))

@@ -1,4 +1,4 @@
-"""An epoch's row: made, recorded, shown."""
+"""The row of an epoch: made, recorded, printed."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,19 @@ if TYPE_CHECKING:
 def epoch_row(
     number: int, phase: str, learning_rate: float, scores: dict[str, float], *, seconds: float, images_per_second: float
 ) -> Row:
-    """Return a row of the history: `epoch, phase, learning_rate`, the scores, `val_` scores, and times."""
+    """Return a row of the history.
+
+    Args:
+        number: Number of the epoch in the run, from 1.
+        phase: Name of the phase.
+        learning_rate: At the start of the epoch; 0 for a fit in one pass.
+        scores: Loss and metrics, and the same of validation with `val_` in front.
+        seconds: Time of the epoch, validation included.
+        images_per_second: Training images per second of training.
+
+    Returns:
+        `epoch, phase, learning_rate`, the scores, the `val_` scores, and the times, in this order.
+    """
     names = ["loss", *(name for name in scores if name != "loss" and not name.startswith("val_"))]
     return {
         "epoch": number,
@@ -27,7 +39,15 @@ def epoch_row(
 
 
 def record_epoch(training: "Training", row: Row) -> bool:
-    """Add a row to the history, print it, pass it to TensorBoard; tell whether the epoch was the best so far."""
+    """Add a row to the history, print it, and pass it to TensorBoard.
+
+    Args:
+        training: Has the history, and the folder for TensorBoard if there is one.
+        row: From `epoch_row`.
+
+    Returns:
+        Whether the epoch is the best so far.
+    """
     better = training.history.add(row)
     _say(training.history, better)
     if training.tensorboard:
@@ -38,7 +58,7 @@ def record_epoch(training: "Training", row: Row) -> bool:
 def _write_scalars(training: "Training", row: Row) -> None:
     import tensorflow as tf
 
-    # One small file an epoch: a resumed run adds files, and no writer has to outlive a kill.
+    # One small file per epoch: a resumed run adds files, and no writer has to survive a kill.
     writer = tf.summary.create_file_writer(str(training.tensorboard))
     with writer.as_default(step=int(row["epoch"])):
         for name, value in row.items():
@@ -54,5 +74,5 @@ def _say(history: History, better: bool) -> None:
     scored = "  ".join(f"{name} {row[f'val_{name}']:.4f}" for name in names)
     console.print(
         f"{row['phase']:>10}  epoch {row['epoch']:>3}  {learned}  validation: {scored}  "
-        f"{row['images_per_second']:,.0f} images/s  {duration(row['seconds'])}{'  best' if better else ''}"
+        f"{row['images_per_second']:,.0f} images/s  {duration(float(row['seconds']))}{'  best' if better else ''}"
     )

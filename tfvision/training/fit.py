@@ -1,4 +1,4 @@
-"""The trainer: phases of gradient steps or a closed fit, best weights kept, gone on with after a kill."""
+"""The trainer: phases of gradient steps or a one-pass fit, which keep the best weights and resume after a kill."""
 
 from collections.abc import Mapping, Sequence
 
@@ -32,13 +32,13 @@ def fit_phases(training: Training, phases: Sequence[Phase]) -> None:
     history as if it had never been interrupted: bit for bit on a CPU.
 
     Args:
-        training: The model and what it is trained on. If its backbone's batch normalization is trainable as it
-            comes, it is trained wherever a phase opens its layers.
+        training: The model and what it is trained on. If its backbone's batch normalization is trainable at the
+            start, it is trained wherever a phase opens its layers.
         phases: In order; each starts from the best weights so far.
 
     Raises:
-        RunError: NaN loss, no memory, a file that cannot be written.
-        UsageError: The checkpoint is of another model.
+        RunError: The loss became NaN, memory ran out, or a file cannot be written.
+        UsageError: The checkpoint belongs to another model.
     """
     model, history = training.model, training.history
     _refuse_nan(model)
@@ -58,21 +58,21 @@ def fit_phases(training: Training, phases: Sequence[Phase]) -> None:
                     fit_closed(of_phase, phase, state)
                 else:
                     _fit_gradient(of_phase, phase, state, optimizer)
-        # A worse end of a phase is neither kept nor built upon.
+        # A phase that ends worse than its best epoch hands on the best weights.
         model.set_weights(history.best_weights)
         state, optimizer = PhaseState(phase=state.phase + 1), []
     if found:
-        # What lies there may be of an epoch that was killed before its checkpoint, and now came out otherwise.
+        # The saved model may be from an epoch that was killed before its checkpoint and has now turned out differently.
         training.save()
 
 
 def _fit_gradient(training: Training, phase: Phase, state: PhaseState, optimizer: list[np.ndarray]) -> None:
-    """Train a phase by epochs, from `state` on and with the variables of the optimizer as they were then."""
+    """Train a phase by epochs, from `state` on, with the optimizer's variables of that time."""
     settings, images = training.settings, training.train
     num_classes = len(images.class_names)
     done = len(training.history.rows)  # epochs of the whole run
     weights = class_weights(images.labels, num_classes) if settings.balance == "class_weights" else None
-    # Keras gives an image the weight of one class, the largest in its label. A mixed one has two.
+    # Keras gives an image the weight of one class, the largest in its label. A mixed image has two.
     mixed, plain = (weights, None) if settings.augmentation.mixing else (None, weights)
     epochs = done - state.epochs + phase.epochs
     feed = feed_phase(training, phase, first_epoch=done, epochs=epochs, class_weights=mixed)
@@ -105,7 +105,20 @@ def _fit_gradient(training: Training, phase: Phase, state: PhaseState, optimizer
 
 
 def try_one_batch(model: keras.Model, train: ImageSet, phase: Phase, settings: TrainingSettings) -> float:
-    """Train one step on the first batch of the phase and return its loss."""
+    """Train one step on the first batch of a phase.
+
+    Args:
+        model: The whole model; its weights change.
+        train: Training images.
+        phase: What is opened and the learning rate.
+        settings: The options.
+
+    Returns:
+        The loss of the batch.
+
+    Raises:
+        RunError: Memory ran out.
+    """
     unfreeze(model, phase.unfreeze, batch_norm=trains_batch_norm(model))
     batches = training_batches(
         train,
@@ -136,12 +149,12 @@ def compile_model(
     """Compile a model for a phase; needed after every change of what is trainable.
 
     Args:
-        model: Or its trained part.
-        phase: Its schedule.
-        settings: The options.
-        num_classes: Of the images.
-        steps_per_epoch: Steps an epoch.
-        mixed_weights: Weights of the classes where labels are mixed, see `MixedLabelLoss`.
+        model: The model, or the part of it that is trained.
+        phase: Gives the learning rate and its schedule.
+        settings: Options of optimizer, losses and metrics.
+        num_classes: Number of classes.
+        steps_per_epoch: Steps per epoch.
+        mixed_weights: Weights of the classes if labels are mixed, see `MixedLabelLoss`.
     """
     model.compile(
         optimizer=build_optimizer(
@@ -160,7 +173,7 @@ def compile_model(
 
 
 def _create_variables(model: keras.Model) -> None:
-    """Create the variables of optimizer and metrics: where the first step creates them, TensorFlow traces it twice."""
+    """Create the variables of optimizer and metrics: if the first step creates them, TensorFlow traces it twice."""
     model.optimizer.build(model.trainable_variables)
     outputs = getattr(model, "tail", model).output  # a trunk and its tail joined have no graph of their own
     outputs = keras.tree.map_structure(lambda tensor: np.zeros((1, *tensor.shape[1:]), np.float32), outputs)
@@ -169,7 +182,7 @@ def _create_variables(model: keras.Model) -> None:
 
 
 def _take_over(training: Training, found: Checkpoint, phases: Sequence[Phase]) -> None:
-    """Bring model and history to the moment of a checkpoint."""
+    """Restore model and history to the state of a checkpoint."""
     if found.model != digest(training.model):
         raise other_model()
     restore(training.model.variables, found.variables)

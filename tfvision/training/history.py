@@ -1,4 +1,4 @@
-"""The history of a run: a row an epoch, the best one, and history.csv."""
+"""The history of a run: a row per epoch, the best one, and history.csv."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ class History:
     """Rows of all epochs so far, the best of them, and its weights.
 
     Args:
-        monitor: The column that decides, see `lower_is_better`.
+        monitor: The column that decides which epoch is best, see `goodness`.
         path: `history.csv`, rewritten whole after each row; None to keep rows in memory only.
     """
 
@@ -35,7 +35,13 @@ class History:
         return self._score(self.rows[-1])
 
     def add(self, row: Row) -> bool:
-        """Add the row of a finished epoch; tell whether it is the best so far.
+        """Add the row of a finished epoch.
+
+        Args:
+            row: From `epoch_row`.
+
+        Returns:
+            Whether the epoch is the best so far.
 
         Raises:
             RunError: The file cannot be written.
@@ -53,17 +59,20 @@ class History:
 
 
 def diverged(epoch: int, where: str, *, half: str = "float32") -> RunError:
-    """The error of a loss that is NaN or infinite.
+    """Make the error for a loss that is NaN or infinite.
 
     Args:
         epoch: Number of the epoch, from 1.
-        where: Step, learning rate and last finite loss.
+        where: Step, learning rate and last finite loss, for the message.
         half: The precision the model computes in.
+
+    Returns:
+        The error, which says what to try.
     """
     remedy = "try a lower --learning-rate or --clip-norm 1"
     if half == "mixed_float16":
         remedy = "float16 ends at 65,504: try --precision mixed_bfloat16, a lower --learning-rate or --clip-norm 1"
     return RunError(
         f"the loss became NaN or infinite in epoch {epoch} {where}: training diverged; "
-        f"the best model of the epochs before, if any, is kept; {remedy}"
+        f"the best model of earlier epochs, if any, is kept; {remedy}"
     )

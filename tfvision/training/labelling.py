@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 
 
 def with_pseudo_labels(training: "Training", phases: Sequence[Phase], state: "PhaseState") -> "Training":
-    """Return the training of a phase, its images with pseudo-labels where the phase asks for them.
+    """Add pseudo-labelled images to the training of a phase that asks for them.
 
     Args:
-        training: The model has the best weights so far.
-        phases: Of the run.
-        state: Which phase, and whether it has begun: a phase that was interrupted keeps the labels it began with.
+        training: Its model has the best weights so far.
+        phases: All phases of the run.
+        state: Which phase, and whether it has begun: an interrupted phase keeps the labels it began with.
+
+    Returns:
+        The training of the phase; the given one if the phase asks for no pseudo-labels.
     """
     phase, pseudo = phases[state.phase], training.pseudo
     if not phase.pseudo_labels or pseudo is None:

@@ -23,8 +23,8 @@ from tfvision.training.training import Training
 if TYPE_CHECKING:
     import keras
 
-# Inverse strength of the penalty on standardized features. A weak penalty overfits 1,280 features of some thousand
-# images and leaves a head so sure of itself that fine-tuning starts from saturated probabilities.
+# Inverse strength of the penalty on standardized features. A weak penalty overfits 1,280 features of a few
+# thousand images and leaves a head so confident that fine-tuning starts from saturated probabilities.
 _INVERSE_PENALTY = 0.01
 _ITERATIONS = 300
 
@@ -36,7 +36,13 @@ def has_linear_head(model: "keras.Model") -> bool:
 
 
 def feature_model(model: "keras.Model") -> "keras.Model":
-    """Return the part of a classifier with a linear head that ends before its dropout and output layer.
+    """Cut a classifier with a linear head before its dropout and output layer.
+
+    Args:
+        model: The classifier.
+
+    Returns:
+        The part from pixels to features `(batch, d)`, which shares the classifier's layers.
 
     Raises:
         UsageError: The head has hidden layers.
@@ -56,9 +62,9 @@ def fit_closed(training: Training, phase: Phase, state: PhaseState) -> None:
     """Train a phase in one pass: features of the frozen backbone, then `fit_logistic_head`.
 
     Args:
-        training: A model with a linear head.
-        phase: Its name.
-        state: Done afterwards.
+        training: Its model has a linear head.
+        phase: Gives the name.
+        state: Marked as done afterwards.
     """
     model, train, settings = training.model, training.train, training.settings
     start = time.monotonic()
@@ -93,10 +99,10 @@ def fit_logistic_head(
 
     Args:
         model: A classifier with a linear head.
-        features: float `(n, d)`, what the output layer takes in.
+        features: float `(n, d)`, inputs of the output layer.
         labels: int `(n,)`.
-        sample_weight: float `(n,)` or None, against unequal classes.
-        seed: Of the solver.
+        sample_weight: float `(n,)`, to balance unequal classes, or None.
+        seed: Seed of the solver.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -105,7 +111,7 @@ def fit_logistic_head(
     scale[scale < 1e-6] = 1.0
     regression = LogisticRegression(C=_INVERSE_PENALTY, max_iter=_ITERATIONS, random_state=seed)
     with warnings.catch_warnings():
-        # Good to three digits is good enough: validation says how good, and fine-tuning goes on from here.
+        # Three digits are good enough: validation scores the result, and fine-tuning continues from it.
         warnings.simplefilter("ignore", ConvergenceWarning)
         regression.fit((features - mean) / scale, labels, sample_weight=sample_weight)
     kernel = regression.coef_.T / scale[:, None]
@@ -117,7 +123,7 @@ def fit_logistic_head(
 def _scores(
     model: "keras.Model", features: np.ndarray, images: ImageSet, settings: TrainingSettings
 ) -> dict[str, float]:
-    """Loss and metrics of the output layer on stored features, as `fit` would report them."""
+    """Return loss and metrics of the output layer on stored features, as `fit` would report them."""
     num_classes = len(images.class_names)
     targets = encode_labels(images)
     probabilities = model.layers[-1](features)

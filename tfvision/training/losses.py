@@ -1,4 +1,4 @@
-"""Losses and metrics of classes by name."""
+"""Losses and metrics for classes, by name."""
 
 from typing import TYPE_CHECKING
 
@@ -11,14 +11,17 @@ if TYPE_CHECKING:
 def build_loss(
     num_classes: int, *, kind: str = "cross_entropy", focal_gamma: float = 2.0, label_smoothing: float = 0.0
 ) -> "keras.losses.Loss":
-    """Return a loss on probabilities; Keras computes cross-entropy from the logits behind them.
+    """Build a loss on probabilities; Keras computes cross-entropy from the logits behind them.
 
     Args:
-        num_classes: Two give the binary, more the categorical loss.
-        kind: `cross_entropy`, or `focal`, which lets images count less the surer the model is of them
+        num_classes: Two give the binary loss, more the categorical one.
+        kind: `cross_entropy`, or `focal`, which gives an image less weight the surer the model is of it
             (Lin et al., "Focal Loss for Dense Object Detection", 2017), without its class weights.
-        focal_gamma: How much less; 0 is cross-entropy.
+        focal_gamma: How much less; 0 gives cross-entropy.
         label_smoothing: Share of each label spread over all classes, 0 to under 1 (Szegedy et al., 2016).
+
+    Returns:
+        A loss for one-hot labels `(b, K)`, or `(b, 1)` for two classes.
 
     Raises:
         UsageError: An unknown kind.
@@ -32,7 +35,7 @@ def build_loss(
         cross_entropy = losses.BinaryCrossentropy if binary else losses.CategoricalCrossentropy
         return cross_entropy(label_smoothing=label_smoothing)
     options = {"gamma": focal_gamma, "label_smoothing": label_smoothing}
-    # Its alpha scales all classes of the categorical loss alike: 1 leaves the loss in its own units.
+    # The categorical loss scales all classes by the same alpha: 1 keeps its units.
     return (
         losses.BinaryFocalCrossentropy(**options)
         if binary
@@ -41,12 +44,15 @@ def build_loss(
 
 
 def build_metrics(num_classes: int, *, mixed: bool = False) -> "list[keras.metrics.Metric]":
-    """Return accuracy and F1 (macro, or of the positive class where there are two) for history and plots.
+    """Build the metrics of classes for history and plots.
 
     Args:
-        num_classes: Of the images.
+        num_classes: Number of classes.
         mixed: Whether labels may have shares of two classes. Accuracy is then the share that the predicted class has,
-            and F1 counts an image to each class by its share, as Keras' does; for labels of one class both are as ever.
+            and F1 counts an image toward each class by its share, as in Keras; for labels of one class nothing changes.
+
+    Returns:
+        Accuracy and F1 (macro, or of the positive class if there are two).
     """
     from keras import metrics
 

@@ -9,18 +9,19 @@ from keras import ops
 class MixedLabelLoss(keras.losses.Loss):
     """The loss of a label with shares of classes: the sum of share times weight times the loss of each class alone.
 
-    Weighting is divided between this loss and the weight of each sample, as Keras divides it: the loss is the weighted
-    mean over the shares, sum(share w loss) / sum(share w), and the sample's weight is sum(share w), see
-    `weights_of_labels`. So labels of one class, as in validation, have the plain loss whatever the weights are.
+    Weighting is split between this loss and the weight of each sample, as in Keras: the loss is the weighted mean over
+    the shares, sum(share w loss) / sum(share w), and the sample's weight is sum(share w), see `weights_of_labels`. So
+    labels of one class, as in validation, have the plain loss whatever the weights are.
 
-    All of this is the given loss of one label, `share w / sum(share w)`, if that is linear in its labels. Cross-entropy
-    is, with label smoothing too, and so is Keras' focal loss of several classes. That of two classes is not.
+    This equals the given loss of one label, `share w / sum(share w)`, if the loss is linear in its labels.
+    Cross-entropy is, with label smoothing too, and so is Keras' focal loss for several classes; the one for two classes
+    is not.
 
-    The label keeps adding up to 1: TensorFlow's gradient of cross-entropy from logits is wrong where it does not.
+    The label still sums to 1: TensorFlow's gradient of cross-entropy from logits is wrong where it does not.
 
     Args:
         loss: Cross-entropy or focal loss, see `build_loss`.
-        class_weights: Weights of the classes; None for equal ones.
+        class_weights: Weight of each class; None for equal ones.
     """
 
     def __init__(self, loss: keras.losses.Loss, class_weights: Mapping[int, float] | None = None) -> None:
@@ -29,7 +30,15 @@ class MixedLabelLoss(keras.losses.Loss):
         self.class_weights = [class_weights[k] for k in range(len(class_weights))] if class_weights else None
 
     def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
-        """Return the loss of each image, float (b,), for labels (b, K), or (b, 1) for two classes."""
+        """Return the loss of each image.
+
+        Args:
+            y_true: Labels (b, K), or (b, 1) for two classes: shares of the classes.
+            y_pred: Probabilities of the same shape.
+
+        Returns:
+            float (b,).
+        """
         labels = self._weighted(y_true) if self.class_weights else y_true
         if not isinstance(self.loss, keras.losses.BinaryFocalCrossentropy):
             return self.loss.call(labels, y_pred)
@@ -38,6 +47,7 @@ class MixedLabelLoss(keras.losses.Loss):
         return share * positive + (1 - share) * negative
 
     def _weighted(self, labels: keras.KerasTensor) -> keras.KerasTensor:
+        assert self.class_weights, "only called where there are weights"
         if labels.shape[-1] > 1:
             weighted = labels * ops.convert_to_tensor(self.class_weights, labels.dtype)
             return weighted / ops.sum(weighted, axis=-1, keepdims=True)
@@ -46,13 +56,13 @@ class MixedLabelLoss(keras.losses.Loss):
 
 
 def mixed_accuracy(labels: keras.KerasTensor, probabilities: keras.KerasTensor) -> keras.KerasTensor:
-    """Return the share that the predicted class has in each label: accuracy, where that is 0 or 1.
+    """Return the share that the predicted class has in each label: plain accuracy if shares are 0 or 1.
 
-    As MixUp's authors measure it in training.
+    MixUp's authors measure it like this in training.
 
     Args:
         labels: float (b, K), or (b, 1) for two classes.
-        probabilities: float of the same shape; of two classes the second is predicted above 0.5.
+        probabilities: float of the same shape; for two classes the second is predicted above 0.5.
 
     Returns:
         float (b,), 0..1.

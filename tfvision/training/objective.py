@@ -1,7 +1,7 @@
 """What is minimized and what is measured while a model learns its task."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from tfvision.tasks import BOTH, BOX, PROBABILITIES, has_boxes, has_classes
 from tfvision.training.box_losses import build_box_loss, build_box_metrics
@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 def build_objective(
     settings: "TrainingSettings", num_classes: int, class_weights: Mapping[int, float] | None = None
 ) -> dict[str, Any]:
-    """Return loss and metrics of a task as `compile` takes them.
+    """Build loss and metrics of a task.
 
     Args:
         settings: Task and losses, and whether labels are mixed.
-        num_classes: Of the images; of no account where the task has no classes.
-        class_weights: With mixed labels the weights that batches carry the images' weights by, see `MixedLabelLoss`.
+        num_classes: Number of classes; ignored if the task has none.
+        class_weights: With mixed labels, the class weights behind the image weights in batches, see `MixedLabelLoss`.
+
+    Returns:
+        Keyword arguments for `compile`.
     """
     losses, metrics = {}, {}
     if has_boxes(settings.task):
@@ -40,8 +43,8 @@ def build_objective(
     return {"loss": loss, "weighted_metrics" if has_boxes(settings.task) else "metrics": found}
 
 
-def plain_scores(logs: dict[str, Any]) -> dict[str, float]:
-    """Return what Keras logs, each score by its own name: `val_box_iou` -> `val_iou`, `box_loss` stays."""
+def plain_scores(logs: Mapping[str, SupportsFloat]) -> dict[str, float]:
+    """Return the scores that Keras logs, by their plain names: `val_box_iou` -> `val_iou`, `box_loss` stays."""
     return {_plain(name): float(value) for name, value in logs.items()}
 
 

@@ -24,10 +24,13 @@ def build_optimizer(
         name: `adam` (Kingma and Ba, 2015), `adamw` (Loshchilov and Hutter, 2019), `lion` (Chen et al., 2023),
             `sgd` (with Nesterov momentum 0.9).
         phase: Learning rate, schedule and epochs.
-        steps_per_epoch: Steps an epoch.
+        steps_per_epoch: Steps per epoch.
         weight_decay: Decoupled weight decay, 0 for none.
-        clip_norm: Gradients are scaled down together to at most this norm (Pascanu et al., 2013); None for not.
+        clip_norm: Gradients are scaled down together to at most this norm (Pascanu et al., 2013); None for no limit.
         ema: Momentum of the moving average of the weights (Polyak and Juditsky, 1992); 0 for none.
+
+    Returns:
+        The optimizer, without variables yet.
 
     Raises:
         UsageError: An unknown name.
@@ -37,7 +40,7 @@ def build_optimizer(
     kinds = {"adam": optimizers.Adam, "adamw": optimizers.AdamW, "lion": optimizers.Lion, "sgd": optimizers.SGD}
     check_known("optimizer", name, kinds)
     extra = {"momentum": 0.9, "nesterov": True} if name == "sgd" else {}
-    # 0 stays 0 also for AdamW, whose own default is not.
+    # 0 stays 0 even for AdamW, whose own default is not 0.
     decay = weight_decay if name == "adamw" or weight_decay else None
     if ema:
         extra |= {"use_ema": True, "ema_momentum": ema}
@@ -46,11 +49,18 @@ def build_optimizer(
 
 
 def learning_rate(phase: Phase, steps_per_epoch: int) -> "float | keras.optimizers.schedules.LearningRateSchedule":
-    """Return the learning rate of a phase as a number or a schedule over its steps.
+    """Build the learning rate of a phase.
 
-    `cosine` falls to 0 at the end of the phase (Loshchilov and Hutter, "SGDR", 2017), after a linear warm-up where
+    `cosine` falls to 0 at the end of the phase (Loshchilov and Hutter, "SGDR", 2017), after a linear warm-up if
     asked. `step` holds the rate for `hold` epochs, then multiplies it by `factor` every `every` epochs. `exponential`
-    multiplies it by `factor` over each epoch, smoothly. `plateau` is a number: `EpochRecorder` lowers it.
+    multiplies it by `factor` over each epoch, smoothly. `plateau` is a number, which `EpochRecorder` lowers.
+
+    Args:
+        phase: Learning rate, schedule and epochs.
+        steps_per_epoch: Steps per epoch.
+
+    Returns:
+        A number, or a schedule over the steps of the phase.
     """
     from keras.optimizers import schedules
 
@@ -59,7 +69,7 @@ def learning_rate(phase: Phase, steps_per_epoch: int) -> "float | keras.optimize
         warmup = round(phase.warmup * steps_per_epoch)
         if not warmup:
             return schedules.CosineDecay(rate, decay_steps=steps)
-        # A warm-up of all steps leaves none to fall over, which Keras refuses.
+        # A warm-up over all steps leaves none to decay over, which Keras refuses.
         falling = max(1, steps - warmup)
         return schedules.CosineDecay(0.0, decay_steps=falling, warmup_target=rate, warmup_steps=warmup)
     if phase.schedule == "exponential":

@@ -1,6 +1,6 @@
 """Pseudo-labels: a phase that learns from images it has labelled itself, where it was sure (Lee, ICML workshop 2013).
 
-Kept are the images whose probability of a class reaches the threshold of that class; classes have their own thresholds,
+An image is kept if its probability of a class reaches the threshold of that class; each class has its own threshold,
 since a network is seldom equally right about all of them. Only the training part grows.
 """
 
@@ -21,12 +21,12 @@ _NEVER = 2.0  # a threshold that no probability reaches
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """What a run may label itself, and where it writes down what it did.
+    """The images that a run may label itself, and where it records the labels.
 
     Attributes:
-        options: Thresholds and how many.
+        options: Thresholds, and how many images to keep.
         images: The images without labels; labels -1.
-        truth: int64 (n,), the label of each where it was only hidden, else -1; for the report, never for training.
+        truth: int64 (n,), the label of each image if it was only hidden, else -1; for the report, never for training.
         path: The CSV file of all pseudo-labels.
         keep_before: Called once, before the first labelling, to keep the model without pseudo-labels.
     """
@@ -46,8 +46,8 @@ class Chosen:
         rows: int64 (m,), indexes into the unlabelled images.
         labels: int64 (m,).
         probabilities: float64 (m,), of the label by the model.
-        expected: float64 (m,), the same by the temperature of the validation images.
-        thresholds: float64 (K,), of each class; above 1 where none was found.
+        expected: float64 (m,), the same, calibrated by a temperature fitted on validation.
+        thresholds: float64 (K,), of each class; above 1 if none was found.
     """
 
     rows: np.ndarray
@@ -64,10 +64,10 @@ def choose_sure(
 
     Args:
         probabilities: float (n, K).
-        thresholds: float (K,); an image that reaches several is taken for the most probable of them.
-        most: At most so many a class, the surest; None for all.
-        shares: float (K,), the share each class must have of those kept; None for as many of each as there are. A
-            model that knows one class far better than another would else teach itself that there is only the one.
+        thresholds: float (K,); an image that reaches several gets the most probable of them.
+        most: The most to keep per class, the surest; None for all.
+        shares: float (K,), the share that each class must have of those kept; None to keep all. Without, a model that
+            knows one class far better than another would teach itself that there is only the one.
 
     Returns:
         int64 (m,) rows in ascending order, and int64 (m,) labels.
@@ -87,10 +87,10 @@ def choose_sure(
 
 
 def thresholds_for(probabilities: np.ndarray, labels: np.ndarray, precision: float) -> np.ndarray:
-    """Return the lowest threshold of each class whose precision on validation is the wanted one or more.
+    """Return the lowest threshold of each class whose precision on validation is at least the wanted one.
 
-    Precision is (right + 1) / (all + 2), Laplace's rule of succession: three images that are all right do not show a
-    precision of 0.95, eighteen do.
+    Precision is (right + 1) / (all + 2), Laplace's rule of succession: three images, all correct, do not show a
+    precision of 0.95; eighteen do.
 
     Args:
         probabilities: float (n, K), of the validation images.
@@ -98,7 +98,7 @@ def thresholds_for(probabilities: np.ndarray, labels: np.ndarray, precision: flo
         precision: Over 0, under 1.
 
     Returns:
-        float64 (K,), at least 1 / K; 2.0, which nothing reaches, where no threshold is precise enough.
+        float64 (K,), at least 1 / K; 2.0, which nothing reaches, if no threshold is precise enough.
     """
     found = np.full(probabilities.shape[1], _NEVER)
     for k in range(len(found)):
@@ -113,7 +113,7 @@ def thresholds_for(probabilities: np.ndarray, labels: np.ndarray, precision: flo
 
 
 def read_pseudo_labels(path: Path) -> list[dict[str, str]]:
-    """Return the rows of the CSV file of pseudo-labels; none where there is no file."""
+    """Return the rows of the CSV file of pseudo-labels; none if there is no file."""
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:
@@ -143,7 +143,7 @@ def _write(pseudo: PseudoLabels, class_names: tuple[str, ...], phase: int, chose
 
 
 def _read(pseudo: PseudoLabels, class_names: tuple[str, ...], phase: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows and labels that a phase began with."""
+    """Return the rows and labels that a phase began with."""
     rows = [row for row in read_pseudo_labels(pseudo.path) if int(row["phase"]) == phase]
     places = {image_id: index for index, image_id in enumerate(pseudo.images.ids)}
     number = {name: index for index, name in enumerate(class_names)}

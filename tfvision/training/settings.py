@@ -22,7 +22,7 @@ class TrainingSettings:
         resize: The one resize, to the model's input size.
         augmentation: Random changes of training images.
         batch_size: Images a step.
-        seed: Of order, augmentation and solver.
+        seed: Seed of order, augmentation and solver.
         optimizer: See `build_optimizer`, as for the next three.
         weight_decay: Decoupled weight decay.
         clip_norm: Largest norm of all gradients together, or None.
@@ -54,11 +54,19 @@ class TrainingSettings:
 
     @classmethod
     def from_config(cls, config: TrainConfig, resize: Resize) -> "TrainingSettings":
-        """Take the settings from the options of a run."""
+        """Take the settings from the options of a run.
+
+        Args:
+            config: The options.
+            resize: The one resize, to the model's input size.
+
+        Returns:
+            The settings.
+        """
         names = [name for name in cls.__dataclass_fields__ if name not in ("resize", "augmentation")]
         return cls(resize=resize, augmentation=config.augment, **{name: getattr(config, name) for name in names})
 
     def build_loss(self, num_classes: int) -> "keras.losses.Loss":
-        """Return the loss, as training and scores of stored features take it."""
+        """Return the loss for training, and for scores of stored features."""
         options = {"focal_gamma": self.focal_gamma, "label_smoothing": self.label_smoothing}
         return build_loss(num_classes, kind=self.loss, **options)

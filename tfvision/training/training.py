@@ -1,4 +1,4 @@
-"""Training: a model, its images and where the outcome goes."""
+"""Training: a model, its images and where the results go."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Training:
-    """A model, its images, and where what comes out of the training goes.
+    """A model, its images, and where the results of training go.
 
     Attributes:
         model: Raw pixels in; probabilities, boxes or both out.
         train: Training images.
         validation: Images that choose the best epoch.
         settings: The options.
-        history: Takes a row an epoch, and keeps the best weights.
+        history: Takes a row per epoch, and keeps the best weights.
         save: Called whenever an epoch was the best so far; the model then has its weights.
         checkpoints: Where to leave a checkpoint after each epoch, or None.
         tensorboard: Folder for TensorBoard's scalars, or None.
-        pseudo: What phases with pseudo-labels label, or None.
+        pseudo: The images that phases with pseudo-labels label, or None.
     """
 
     model: "keras.Model"
@@ -48,7 +48,7 @@ class Training:
         self.save()
 
     def _weights(self) -> "list[np.ndarray]":
-        """Return the model's weights; of frozen layers, which have not changed since, the arrays kept before."""
+        """Return the model's weights; for frozen layers, which have not changed, the arrays kept before."""
         import keras
 
         kept = self.history.best_weights
@@ -62,11 +62,11 @@ class Training:
         ]
 
     def leave_checkpoint(self, state: PhaseState, optimizer: "keras.Optimizer | None" = None) -> None:
-        """Write a checkpoint of the present moment, where checkpoints are wanted.
+        """Write a checkpoint of the current state, if checkpoints are wanted.
 
         Args:
             state: How far the phase has come.
-            optimizer: That of the model being fitted, which may be a part of the whole.
+            optimizer: The optimizer of the model being fitted, which may be a part of the whole.
         """
         if self.checkpoints:
             self.checkpoints.save(self.model, self.history, state, optimizer)

@@ -1,4 +1,4 @@
-"""Which views of the training images a phase takes: a static rule, so that one seed gives one result."""
+"""Which views of the training images a phase takes: a static rule, so that the same seed gives the same result."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,26 +11,29 @@ from tfvision.training.options import Phase
 if TYPE_CHECKING:
     import keras
 
-# Epochs for each view that a fixed set of views takes at least, to be chosen unasked: with fewer, computing all
-# views costs about what it saves.
+# Fewest epochs per view for fixed views to be chosen by default: with fewer, computing all views costs about what it
+# saves.
 _EPOCHS_PER_VIEW = 2
 
 
 def resolve_views(phases: list[Phase], model: "keras.Model", config: TrainConfig) -> list[Phase]:
     """Fill in the views of each phase that names none.
 
-    `exact` where that changes nothing but the time: a part with weights is frozen, augmentation is off or can only
-    flip and turn, and the phase has two epochs or more for each of the pictures that makes of an image. Else `fresh`:
-    new augmentation in each epoch, nothing stored of the training part; so always where images are mixed in pairs.
-    `K` views are never chosen unasked, since fewer pictures are less augmentation.
+    `exact` if that changes nothing but the time: a part with weights is frozen, augmentation is off or can only flip
+    and turn, and the phase has two epochs or more for each view of an image that this makes. Otherwise `fresh`: new
+    augmentation in each epoch, and nothing stored of the training part; always so when images are mixed in pairs. A
+    number of views is never chosen by default, since fewer views mean less augmentation.
 
     Args:
         phases: In order.
-        model: The built model; what is trainable is changed and put back.
+        model: The built model; what is trainable is changed and restored.
         config: Augmentation, and the views asked for by `--views`.
 
+    Returns:
+        The phases, each with its views.
+
     Raises:
-        UsageError: `exact` with an augmentation that has no end, or fixed views of a library's RandAugment.
+        UsageError: `exact` with an augmentation of endless views, or fixed views with a library's RandAugment.
     """
     from tfvision.models.cut import cut_model
     from tfvision.models.freezing import trains_batch_norm, unfreeze

@@ -1,4 +1,4 @@
-"""BUILDERS: what adds the untrained layers of each family to a graph; what BACKBONES names is built by one of them."""
+"""BUILDERS: functions that add the untrained layers of a backbone to a graph, by family."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     # The name of the backbone, preprocessed pixels, its facts and the builder's further arguments -> feature maps.
     Builder = Callable[[str, keras.KerasTensor, Backbone, Mapping[str, Any]], keras.KerasTensor]
 
-# By builder or by family, see `row_of`; a family without a row is built as `keras.applications` builds it.
-# A builder imports Keras when it is called, so that this module does not.
+# By builder or family, see `row_of`; a family without a row is built as `keras.applications` builds it.
+# A builder imports Keras when it is called, so that importing this module does not.
 BUILDERS: dict[str, "Builder"] = {
     "small_cnn": build_small_cnn,
     "resnet18": build_resnet18,
@@ -41,7 +41,7 @@ def build_backbone(
     Args:
         name: A key of BACKBONES, or `hub/...`, see `hub_facts`.
         pixels: `(batch, height, width, 3)` RGB or `(batch, height, width, 1)` gray, values 0..255. The small CNN takes
-            one channel as it is; all others are made for RGB and see the gray one three times.
+            one channel as it is; all others are made for RGB and get the gray one three times.
         options: Further arguments of the builder (`filters`, `kernel_size`, `padding`, `pools` of small_cnn).
 
     Returns:

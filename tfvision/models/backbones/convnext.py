@@ -1,4 +1,4 @@
-"""ConvNeXt at the speed of its arithmetic: depthwise convolutions as such."""
+"""ConvNeXt with true depthwise convolutions, which are several times faster on a CPU."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +19,7 @@ def build_convnext(
 ) -> "keras.KerasTensor":
     """Add ConvNeXt (Liu et al., 2022) to a graph, with the layer names of `keras.applications`.
 
-    There each depthwise convolution is a `Conv2D` of as many groups as channels, which TensorFlow computes group by
+    There each depthwise convolution is a `Conv2D` with as many groups as channels, which TensorFlow computes group by
     group on a CPU; a `DepthwiseConv2D` computes the same several times faster.
 
     Args:
@@ -38,7 +38,7 @@ def load_convnext_weights(model: "keras.Model", name: str, facts: Backbone, path
     """Load a file that was saved from the model of `keras.applications`.
 
     Args:
-        model: From its input to the end of `build_convnext`.
+        model: From its input to the output of `build_convnext`.
         name: A key of BACKBONES.
         facts: Its entry in BACKBONES.
         path: Weights without top.

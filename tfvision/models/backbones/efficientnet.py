@@ -1,7 +1,7 @@
-"""EfficientNet with its second rescaling."""
+"""EfficientNet with the second rescaling that its ImageNet weights need."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tfvision.models.backbones.families import Backbone
@@ -18,9 +18,10 @@ def build_efficientnet(
 ) -> "keras.KerasTensor":
     """Add EfficientNet as `weights="imagenet"` builds it.
 
-    Its ImageNet weights divide by the square root of the deviation where they should divide by the deviation, and
-    only a constructor that is told `imagenet` makes good for it, with one more rescaling after the normalization.
-    Here it always stands there, so that one graph serves ImageNet weights, own files and training from scratch.
+    The normalization in its ImageNet weights divides by the square root of the standard deviation instead of the
+    deviation itself. Keras makes up for it with one more rescaling after the normalization, but only if it is built
+    with `imagenet`. Here the rescaling is always there, so that one graph serves ImageNet weights, other files and
+    training from scratch.
 
     Args:
         name: A key of BACKBONES.
@@ -33,7 +34,7 @@ def build_efficientnet(
     """
     import keras
 
-    def copy(operation: "keras.Operation") -> Any:
+    def copy(operation: "keras.Operation") -> "Callable[..., keras.KerasTensor]":
         if not isinstance(operation, keras.layers.Normalization):
             return copied(operation)
         normalize = copied(operation)

@@ -1,4 +1,8 @@
-"""What is known of an architecture, and the facts that the members of each family share."""
+"""The facts about an architecture, and those that the members of each family share.
+
+One function per family returns the entry of a member in BACKBONES. Its first argument names the member in the paper's
+terms, `parameters` is the number of parameters without top, and a side in pixels is that of its ImageNet weights.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,25 +15,24 @@ _Row = TypeVar("_Row")
 
 @dataclass(frozen=True)
 class Backbone:
-    """What tfvision knows of one architecture.
+    """What tfvision knows about one architecture.
 
     Attributes:
         family: The family it belongs to, as its paper calls it.
         builder: Name of the function in `keras.applications`, or of tfvision's own (`small_cnn`, `resnet18`), or `hub`.
-        preprocessing: What the backbone expects of pixels 0..255: `caffe` (BGR minus the ImageNet mean), `tf`
+        preprocessing: How pixels 0..255 are scaled for the backbone: `caffe` (BGR minus the ImageNet mean), `tf`
             (-1..1), `torch` (0..1, then ImageNet's mean and deviation), `scale` (0..1), `none` where the
             architecture brings its own, or `hub` by the scale and offset in `options`.
         parameters: Number of parameters without top.
         stages: Names for `--unfreeze`, from the input to the output. A stage covers the layers after the stage
-            before it, up to the last one called so, or so and a suffix (`block_1` is not `block_16`).
-        prefix: What stands before the stage in layer names.
-        ends: Last layer of a stage where it is called otherwise.
-        sizes: Sides in pixels that suit it; the first is the smallest that is sensible, the last is that of its
-            ImageNet weights.
+            before it, up to the last one with its name, or its name and a suffix (`block_1` is not `block_16`).
+        prefix: What precedes the name of the stage in layer names.
+        ends: Last layer of each stage where it has another name.
+        sizes: Image sides in pixels that suit it, from the smallest sensible one to that of its ImageNet weights.
         minimum: Smallest side in pixels that it accepts.
         options: Further arguments of the builder.
         weights: File names of its ImageNet weights: first the one Keras downloads, then others.
-        after_pooling: Number of its layers that `keras.applications` sets after the pooling.
+        after_pooling: Number of its layers that come after the pooling in `keras.applications`.
     """
 
     family: str
@@ -47,7 +50,15 @@ class Backbone:
 
 
 def row_of(table: Mapping[str, _Row], facts: Backbone) -> _Row | None:
-    """Return the row of a backbone in a table such as BUILDERS: that of its builder, else of its family, else None."""
+    """Return the row of a backbone in a table such as BUILDERS.
+
+    Args:
+        table: Rows by builder or family.
+        facts: The backbone's entry in BACKBONES.
+
+    Returns:
+        The row of its builder, else of its family, else None.
+    """
     return table.get(facts.builder, table.get(facts.family))
 
 
@@ -88,7 +99,7 @@ def resnet_v2(depth: int, parameters: int) -> Backbone:
 
 
 def mobilenet(alpha: float, text: str, parameters: int) -> Backbone:
-    """MobileNet (Howard et al., 2017); `text` is `alpha` as the official file names have it."""
+    """MobileNet (Howard et al., 2017); `text` is `alpha` as written in the official file names."""
     return Backbone(
         "MobileNet",
         "MobileNet",
@@ -119,7 +130,7 @@ def mobilenet_v2(alpha: float, parameters: int) -> Backbone:
 
 
 def mobilenet_v3(size: str, parameters: int, blocks: int, first_block_end: str) -> Backbone:
-    """MobileNetV3 (Howard et al., 2019); its first block has a sum in the large one only."""
+    """MobileNetV3 (Howard et al., 2019); only the large one has a sum in its first block."""
     return Backbone(
         "MobileNetV3",
         f"MobileNetV3{size.title()}",
@@ -187,7 +198,7 @@ def densenet(depth: int, parameters: int) -> Backbone:
 
 
 def nasnet(size: str, parameters: int, cells: int, pretrained: int) -> Backbone:
-    """NASNet-A (Zoph et al., 2018): three runs of `cells` normal cells, reductions before each."""
+    """NASNet-A (Zoph et al., 2018): three groups of `cells` normal cells, each after reductions."""
     stages = (
         *("stem", "stem_1", "stem_2"),
         *_numbered("normal_", 0, cells - 1),
@@ -218,7 +229,7 @@ def inception_v3(parameters: int) -> Backbone:
         "tf",
         parameters,
         ("stem", *_numbered("mixed", 0, 10)),
-        # mixed9_1, against its name, is a part of mixed10.
+        # Despite its name, mixed9_1 is a part of mixed10.
         ends={"stem": "max_pooling2d_1", "mixed9": "mixed9"},
         sizes=sizes_up_to(299),
         minimum=75,
@@ -243,7 +254,7 @@ def inception_resnet_v2(parameters: int) -> Backbone:
 
 def xception(parameters: int) -> Backbone:
     """Xception (Chollet, 2017)."""
-    # Its shortcuts have no names: a block ends where Keras numbers the sum of block and shortcut.
+    # Its shortcuts have no names: a block ends at the sum of block and shortcut, which Keras numbers.
     sums = {f"block{number}": f"add_{number - 2}" if number > 2 else "add" for number in range(2, 14)}
     return Backbone(
         "Xception",
@@ -259,7 +270,7 @@ def xception(parameters: int) -> Backbone:
 
 
 def sizes_up_to(pretrained: int) -> tuple[int, ...]:
-    """Return the sides in pixels that suit a network, up to that of its weights."""
+    """Return the image sides in pixels that suit a network, up to that of its pretrained weights."""
     return (*(size for size in _SIZES if size < pretrained), pretrained)
 
 
@@ -271,4 +282,4 @@ def _tf_kernels(name: str) -> tuple[str, ...]:
     return (f"{name}_weights_tf_dim_ordering_tf_kernels_notop.h5",)
 
 
-HUB = "hub/"  # what stands before the name of a preset of KerasHub, or the path of its folder
+HUB = "hub/"  # prefix of the name of a KerasHub preset, or of the path of its folder

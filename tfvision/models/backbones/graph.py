@@ -1,4 +1,4 @@
-"""Copies of functional graphs, for architectures that need another layer here and there."""
+"""Copies of functional graphs, for architectures in which some layers are replaced."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
 def copy_onto(
     model: "keras.Model", pixels: "keras.KerasTensor", copy: Callable[["keras.Operation"], Callable[..., Any]]
 ) -> Any:
-    """Build a functional model's operations anew, one by one, behind another tensor.
+    """Rebuild a functional model's operations, one by one, on top of another tensor.
 
-    `keras.models.clone_model` gives a model with an input of its own, which could only be nested; this keeps one flat
-    graph. Calls are read from the graph itself: not every layer can say how it was made.
+    `keras.models.clone_model` returns a model with an input of its own, which could only be nested; this keeps one flat
+    graph. Calls are read from the graph itself, since not every layer can be serialized.
 
     Args:
         model: A functional model of one input.
-        pixels: The tensor to take the place of the model's input.
-        copy: Gives what is called in place of an operation, such as `copied`; asked anew for each call of it.
+        pixels: The tensor that replaces the model's input.
+        copy: Returns what is called in place of an operation, such as `copied`; called once for each call of it.
 
     Returns:
-        What takes the place of the model's output: a tensor, or as many as it has in the same structure.
+        The new output, in the structure of the model's own: a tensor, or several.
 
     Raises:
-        ValueError: An operation with weights is called several times: copies would not share them.
+        ValueError: An operation with weights is called several times; its copies would not share them.
     """
     import keras
 
@@ -48,9 +48,16 @@ def copy_onto(
 
 
 def copied(operation: "keras.Operation", name: str | None = None) -> "keras.Operation":
-    """Return an operation of the same class and configuration, with weights of its own; called `name`, or the same.
+    """Return an operation of the same class and configuration, with weights of its own.
 
-    What scales pixels computes in float32 also where a mixed policy computes in 16 bits: bfloat16 would round them.
+    Layers that scale pixels compute in float32 even under a mixed policy: bfloat16 would round the pixels.
+
+    Args:
+        operation: The operation to copy.
+        name: Name of the copy; default that of the operation.
+
+    Returns:
+        The copy.
     """
     import keras
 
@@ -66,7 +73,7 @@ def copied(operation: "keras.Operation", name: str | None = None) -> "keras.Oper
 def number_from_zero(model: "keras.Model") -> None:
     """Give unnamed operations the names of a fresh process: `conv2d`, `conv2d_1`, in the order they were made.
 
-    Keras counts on with every build of a process, which would leave stages, freezing and weights by name to chance.
+    Keras keeps counting through a process, which would leave stages, freezing and weights by name to chance.
     """
     for name, unnamed in find_unnamed(model.operations).items():
         for place, (_, operation) in enumerate(sorted(unnamed, key=lambda each: each[0])):
@@ -74,10 +81,12 @@ def number_from_zero(model: "keras.Model") -> None:
 
 
 def find_unnamed(operations: "Iterable[keras.Operation]") -> "dict[str, list[tuple[int, keras.Operation]]]":
-    """Return the operations that Keras named after their class, each with its number, by the name without it."""
+    """Return the operations that Keras named after their class, each with its number, by name without the number."""
     unnamed: dict[str, list[tuple[int, keras.Operation]]] = {}
     for operation in operations:
-        name, number = re.fullmatch(r"(.*?)(?:_(\d+))?", operation.name).groups()
+        match = re.fullmatch(r"(.*?)(?:_(\d+))?", operation.name)
+        assert match, "every part of the pattern is optional"
+        name, number = match.groups()
         if name.replace("_", "") == type(operation).__name__.lower():
             unnamed.setdefault(name, []).append((int(number or 0), operation))
     return unnamed

@@ -1,4 +1,4 @@
-"""Image backbones of KerasHub, by preset: their facts, their graph, their weights and their scaling of pixels."""
+"""Image backbones of KerasHub, by preset: their graph and their weights."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -23,17 +23,17 @@ def build_hub(
 ) -> "keras.KerasTensor":
     """Add a preset's untrained layers to a graph.
 
-    What KerasHub builds of stock layers, its ViT too, becomes a part of the flat graph, layer by layer, so that it is
-    counted, frozen, cut and saved as any other. What cannot be taken apart stands there as one layer.
+    What KerasHub builds from stock layers, its ViT included, becomes part of the flat graph, layer by layer, so that it
+    is counted, frozen, cut and saved like any other backbone. What cannot be taken apart stays a single layer.
 
     Args:
         name: `hub/...`.
         pixels: `(batch, side, side, 3)`, scaled.
-        facts: Of `hub_facts`.
-        options: None of them is used.
+        facts: From `hub_facts`.
+        options: Not used.
 
     Returns:
-        Feature maps `(batch, h, w, channels)`; patches of a transformer in their places, its class token left out.
+        Feature maps `(batch, h, w, channels)`; a transformer's patches in their places, without its class token.
 
     Raises:
         UsageError: The preset cannot be built at this size, or gives no feature maps.
@@ -45,8 +45,8 @@ def build_hub(
         features = copy_onto(_to_deepest(name, stock), pixels, _copier(set()))
     except UsageError:
         raise
-    except Exception:  # what KerasHub's own layers do in building has no common error
-        stock = _stock(name, facts, pixels.shape[1])  # anew: its layers were called meanwhile
+    except Exception:  # KerasHub's own layers fail in many ways
+        stock = _stock(name, facts, pixels.shape[1])  # a new one: the layers of the first have been called
         features = _deepest(name, stock(keras.tree.map_structure(lambda _: pixels, stock.input)))
     if len(features.shape) == 4:
         return features
@@ -61,19 +61,19 @@ def load_hub_weights(model: "keras.Model", name: str, facts: Backbone, path: Pat
     """Load a preset's weights into the backbone part of a flat model.
 
     Args:
-        model: From its input to the end of `build_hub`.
+        model: From its input to the output of `build_hub`.
         name: `hub/...`.
-        facts: Of `hub_facts`.
-        path: A file that KerasHub's backbone saved; default the preset's own weights.
+        facts: From `hub_facts`.
+        path: A file saved from KerasHub's backbone; default the preset's own weights.
 
     Raises:
-        ValueError: They do not fit.
-        UsageError: They cannot be downloaded, or are of another image size.
+        ValueError: The weights do not fit.
+        UsageError: They cannot be downloaded, or are for another image size.
     """
     side, fixed = model.get_layer("preprocess").output.shape[1], facts.options["fixed"]
     if fixed and side != fixed:
         raise UsageError(
-            f"{name} was trained at {fixed} px, and its position embeddings fit no other; got {side} px: "
+            f"{name} was trained at {fixed} px, and its position embeddings fit no other size; got {side} px: "
             f"set --image-size {fixed}, or --weights none to train it from scratch"
         )
     if path is None:
@@ -92,7 +92,7 @@ def load_hub_weights(model: "keras.Model", name: str, facts: Backbone, path: Pat
 
 
 def _stock(name: str, facts: Backbone, side: int, *, weights: bool = False) -> "keras.Model":
-    """Let KerasHub build a preset for images of `side` px, or as it is where its class asks for no size."""
+    """Let KerasHub build a preset for images of `side` px, or as it is if its class takes no size."""
     import keras_hub
 
     preset = facts.options["preset"]
@@ -104,9 +104,9 @@ def _stock(name: str, facts: Backbone, side: int, *, weights: bool = False) -> "
 
 
 def _deepest(name: str, outputs: Any) -> "keras.KerasTensor":
-    """Return the features of an output; of several, those of the smallest maps, which are the furthest from the pixels.
+    """Return the feature maps of an output; of several, the smallest, which are the furthest from the pixels.
 
-    The last of equals. Not those of most channels: a pyramid may have the same number on all levels.
+    Of equal ones, the last. The number of channels would not tell: a pyramid may have the same on all levels.
     """
     import keras
 
@@ -126,15 +126,15 @@ def _to_deepest(name: str, stock: "keras.Model") -> "keras.Model":
 
 
 def _copier(used: set[str], prefix: str = "") -> Callable[["keras.Operation"], Callable[..., Any]]:
-    """Return what gives each operation's copy, called as it was behind `prefix`; composite layers are taken apart.
+    """Return a function that copies operations, with `prefix` before their names; composite layers are taken apart.
 
-    Two layers with weights of one name are refused, since weights are found by it.
+    Two layers with weights and the same name are refused, since weights are found by name.
     """
     import keras
 
     def copy(operation: "keras.Operation") -> Callable[..., Any]:
         is_layer = isinstance(operation, keras.Layer)
-        # Operations that are no layers have the numbers of this process.
+        # The names of operations that are not layers carry the numbers of this process.
         first = f"{prefix}{operation.name if is_layer or not prefix else type(operation).__name__.lower()}"
         name = next(name for name in chain([first], (f"{first}_{n}" for n in count(2))) if name not in used)
         if name != first and getattr(operation, "weights", None):
@@ -145,7 +145,7 @@ def _copier(used: set[str], prefix: str = "") -> Callable[["keras.Operation"], C
         if _is_composite(operation):
             return lambda x: _taken_apart(operation, x, "" if _is_stack(operation) else f"{name}_", used)
         if _is_hubs(operation):
-            # Some of its layers cannot be loaded from what they say of themselves.
+            # Some of its layers cannot be rebuilt from their configuration: they fail here, not when a file is loaded.
             keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(operation))
         return copied(operation, name)
 
@@ -153,7 +153,7 @@ def _copier(used: set[str], prefix: str = "") -> Callable[["keras.Operation"], C
 
 
 def _taken_apart(layer: "keras.Layer", x: "keras.KerasTensor", prefix: str, used: set[str]) -> "keras.KerasTensor":
-    """Add what a composite layer calls, as calls of its own."""
+    """Add the layers that a composite layer calls, each as a call of its own."""
     import keras
 
     inside = keras.Input(batch_shape=x.shape, dtype=x.dtype)
@@ -165,7 +165,7 @@ def _is_hubs(operation: "keras.Operation") -> bool:
 
 
 def _is_composite(operation: "keras.Operation") -> bool:
-    """Tell whether a layer of KerasHub only calls other layers, and these alike in training and inference."""
+    """Tell whether a KerasHub layer only calls other layers, in the same way in training and inference."""
     if not _is_hubs(operation) or "training" in inspect.signature(operation.call).parameters:
         return False
     own = [*operation._trainable_variables, *operation._non_trainable_variables]
@@ -173,12 +173,12 @@ def _is_composite(operation: "keras.Operation") -> bool:
 
 
 def _is_stack(layer: "keras.Layer") -> bool:
-    """Tell whether a composite layer is a row of numbered blocks, whose names say enough."""
+    """Tell whether a composite layer is a stack of numbered blocks, whose names need no prefix."""
     return sum(_is_composite(each) for each in _parts(layer)) > 1
 
 
 def _parts(layer: "keras.Layer") -> list["keras.Layer"]:
-    """Return the layers in a layer; those without a name are numbered from 1, where Keras counts on with every build."""
+    """Return the layers inside a layer; unnamed ones are numbered from 1, where Keras counts through the process."""
     parts = list(layer._flatten_layers(include_self=False, recursive=False))
     for name, unnamed in find_unnamed(parts).items():
         for number, (_, part) in enumerate(unnamed, start=1):
@@ -187,7 +187,7 @@ def _parts(layer: "keras.Layer") -> list["keras.Layer"]:
 
 
 def _weights(layers: list["keras.Layer"], prefix: str) -> Iterator[tuple[str, list[np.ndarray]]]:
-    """Give the weights of KerasHub's layers by the names that `_copier` gives the copies."""
+    """Yield the weights of KerasHub's layers by the names that `_copier` gives their copies."""
     for layer in layers:
         name = f"{prefix}{layer.name}"
         if is_embedding(layer):

@@ -1,4 +1,4 @@
-"""hub_presets"""
+"""Presets of KerasHub: their facts, and where their weights are."""
 
 import importlib.util
 import inspect
@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,25 +16,29 @@ from tfvision.errors import UsageError, nearest, one_line
 from tfvision.models.backbones.families import HUB, Backbone, sizes_up_to
 from tfvision.system.device import quiet_start
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 _FILES = ("model.weights.h5", "model.weights.json")  # of a preset's weights, whole or in shards
 
 _CONVERTER = "image_converter.json"
 
 
 def hub_facts(name: str) -> Backbone:
-    """Return what a preset says of itself.
+    """Return the facts about a preset, read from its configuration.
 
     Args:
         name: `hub/` and a preset's name (`hub/resnet_18_imagenet`), an address (`hub/hf://timm/resnet18.a1_in1k`), or a
             folder that `save_to_preset` wrote (`hub/./folder`, `hub//data/folder`).
 
     Returns:
-        An entry as in BACKBONES. `options` has the preset, and `fixed`: the side that a network of position embeddings
-        was trained at, else None. Stages are found in the names of the layers, see `numbered_stages`.
+        An entry as in BACKBONES. `options` holds the preset; `fixed`, the side that a network with position embeddings
+        was trained at, else None; and the scale and offset of pixels. Stages come from layer names, see
+        `numbered_stages`.
 
     Raises:
-        UsageError: KerasHub is not installed; no such preset (the nearest is named), or one of text; it cannot be
-            downloaded, is damaged or does not say how pixels are scaled.
+        UsageError: KerasHub is not installed; there is no such preset (the nearest is named), or not one for images;
+            it cannot be downloaded, is damaged or does not say how pixels are scaled.
     """
     preset = name.removeprefix(HUB)
     keras_hub = require_hub(name)
@@ -48,14 +53,17 @@ def hub_facts(name: str) -> Backbone:
     return _facts(name, config.stat().st_mtime_ns)
 
 
-def require_hub(what: str) -> Any:
+def require_hub(what: str) -> ModuleType:
     """Import KerasHub.
 
     Args:
-        what: What needs it, for the error.
+        what: What needs it, for the error message.
+
+    Returns:
+        The module `keras_hub`.
 
     Raises:
-        UsageError: It is not installed, or does not start.
+        UsageError: It is not installed, or cannot be imported.
     """
     if importlib.util.find_spec("keras_hub") is None:
         raise UsageError(f"{what} needs keras-hub; install it with: pip install 'tfvision[hub]'")
@@ -64,7 +72,8 @@ def require_hub(what: str) -> Any:
             import keras_hub
     except ImportError as error:
         raise UsageError(
-            f"{what}: keras-hub does not start ({one_line(error) or type(error).__name__}); try pip install --upgrade 'tfvision[hub]'"
+            f"{what}: keras-hub cannot be imported ({one_line(error) or type(error).__name__}); "
+            "try pip install --upgrade 'tfvision[hub]'"
         ) from None
     for noisy in ("kagglehub", "huggingface_hub.utils._http", "absl"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
@@ -72,10 +81,16 @@ def require_hub(what: str) -> Any:
 
 
 def hub_weights(name: str) -> Path | None:
-    """Return the file of a preset's weights where it is a folder, None where KerasHub knows where they are.
+    """Return the weights file of a preset that is a folder.
+
+    Args:
+        name: `hub/...`.
+
+    Returns:
+        The file, or None for a preset whose weights KerasHub finds itself.
 
     Raises:
-        UsageError: The folder holds none.
+        UsageError: The folder holds no weights.
     """
     preset = name.removeprefix(HUB)
     if not _is_folder(preset):
@@ -90,7 +105,7 @@ def hub_weights(name: str) -> Path | None:
 
 @lru_cache(maxsize=16)
 def _facts(name: str, written: int) -> Backbone:
-    """Read a preset; `written` tells a folder that changed from one that did not."""
+    """Read a preset; `written`, when its folder last changed, keeps the cache from answering for an old one."""
     import keras_hub
     from keras_hub.src.utils.preset_utils import get_preset_loader  # nothing public reads a preset without building it
 
@@ -138,7 +153,7 @@ def _patch(options: Mapping[str, Any]) -> int:
 
 @contextmanager
 def refusing(name: str) -> Iterator[None]:
-    """Turn what KerasHub raises into one line."""
+    """Turn what KerasHub raises into a `UsageError` of one line."""
     try:
         yield
     except UsageError:
@@ -155,8 +170,8 @@ def refusing(name: str) -> Iterator[None]:
         raise UsageError(f"{name} {reason}") from None
 
 
-def _check_known(name: str, keras_hub: Any) -> None:
-    """Refuse a name that KerasHub does not know, or knows as no image backbone, before it looks in the network."""
+def _check_known(name: str, keras_hub: ModuleType) -> None:
+    """Refuse a name that KerasHub does not know, or that is not an image backbone, before it tries the network."""
     from keras_hub.src.utils.preset_utils import list_subclasses
 
     preset = name.removeprefix(HUB)
@@ -182,8 +197,8 @@ def _is_folder(preset: str) -> bool:
     return preset.startswith(("/", "."))
 
 
-def _is_image(kind: type, keras_hub: Any) -> bool:
-    """Tell whether a class of backbones sees images alone: it has a converter of images and no tokens."""
+def _is_image(kind: type, keras_hub: ModuleType) -> bool:
+    """Tell whether a backbone class takes images alone: it has an image converter and no tokenizer."""
     from keras_hub.src.utils.preset_utils import list_subclasses
 
     if not issubclass(kind, keras_hub.models.Backbone):
@@ -193,6 +208,6 @@ def _is_image(kind: type, keras_hub: Any) -> bool:
     )
 
 
-def _plain(value: Any, default: float) -> float | list[float]:
-    """Return a number, or a list of one for each channel."""
+def _plain(value: "ArrayLike | None", default: float) -> float | list[float]:
+    """Return a number, or a list with one for each channel."""
     return default if value is None else np.asarray(value, np.float64).tolist()

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 def build_resnet18(
     name: str, pixels: "keras.KerasTensor", facts: Backbone, options: Mapping[str, Any]
 ) -> "keras.KerasTensor":
-    """Add ResNet18 (He et al., 2016) as torchvision has it, with layer names in the manner of `keras.applications`.
+    """Add ResNet18 (He et al., 2016) as in torchvision, with layer names in the style of `keras.applications`.
 
     Args:
         name: `resnet18`.
         pixels: `(batch, height, width, channels)`, normalized.
         facts: Its entry in BACKBONES.
-        options: None of them is used.
+        options: Not used.
 
     Returns:
         Feature maps `(batch, height / 32, width / 32, 512)`, sides rounded up.
@@ -36,7 +36,7 @@ def build_resnet18(
 
 
 def _block(x: "keras.KerasTensor", filters: int, *, stride: int, name: str) -> "keras.KerasTensor":
-    """Add two convolutions and their shortcut, which is projected where the shape changes."""
+    """Add two convolutions and their shortcut, which is projected if the number of channels changes."""
     from keras import layers
 
     shortcut = x
@@ -50,7 +50,7 @@ def _block(x: "keras.KerasTensor", filters: int, *, stride: int, name: str) -> "
 
 
 def _convolution(x: "keras.KerasTensor", filters: int, side: int, *, stride: int, name: str) -> "keras.KerasTensor":
-    """Add convolution and batch normalization, padded alike on all sides: Keras' `same` pads a stride of 2 unevenly."""
+    """Add convolution and batch normalization, padded equally on all sides: Keras' `same` is uneven at stride 2."""
     from keras import initializers, layers
 
     if side > 1:

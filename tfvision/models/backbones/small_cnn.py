@@ -19,13 +19,13 @@ def build_small_cnn(
         name: `small_cnn`.
         pixels: `(batch, height, width, channels)`, scaled to about 0..1.
         facts: Its entry in BACKBONES.
-        options: `filters`, `kernel_size`, `padding` and `pools`; what is missing is as in the CNN of the cactus study.
+        options: `filters`, `kernel_size`, `padding` and `pools`; by default as in the CNN of the cactus study.
 
     Returns:
         Feature maps `(batch, h, w, filters of the last convolution)`.
 
     Raises:
-        UsageError: Pools that are not one for each convolution, or an image too small for kernels and pools.
+        UsageError: Not one pool for each convolution, or an image too small for kernels and pools.
     """
     return _convolutions(pixels, **options)
 

@@ -1,7 +1,7 @@
-"""BACKBONES: one table of facts about every backbone; `hub/...` names the presets of KerasHub beside them.
+"""BACKBONES: one table of facts about every backbone; `hub/...` names presets of KerasHub besides.
 
-A further model is one entry; a further family is one small function in `families` and, unless `keras.applications` has
-it as it should be, one file with a builder and its row in BUILDERS. Nothing here imports Keras, so that
+Another model is one entry; another family is one small function in `families` and, unless its model can be used as
+`keras.applications` builds it, one file with a builder and its row in BUILDERS. Nothing here imports Keras, so that
 `tfvision list backbones` answers at once.
 """
 
@@ -66,7 +66,13 @@ BACKBONES: dict[str, Backbone] = {
 
 
 def backbone_facts(name: str) -> Backbone:
-    """Return the entry of `name` in BACKBONES, or what the preset of a `hub/...` says of itself.
+    """Return the entry of `name` in BACKBONES, or the facts about the preset that `hub/...` names.
+
+    Args:
+        name: A key of BACKBONES, or `hub/...`, see `hub_facts`.
+
+    Returns:
+        The facts.
 
     Raises:
         UsageError: No such backbone; the nearest one is named. See also `hub_facts`.
@@ -77,23 +83,33 @@ def backbone_facts(name: str) -> Backbone:
         return hub_facts(name)
     if name not in BACKBONES:
         raise UsageError(
-            f"unknown backbone {name!r}{nearest(name, BACKBONES)}; `tfvision list backbones` shows all {len(BACKBONES)}, "
-            "and hub/PRESET is one of KerasHub"
+            f"unknown backbone {name!r}{nearest(name, BACKBONES)}; `tfvision list backbones` shows all "
+            f"{len(BACKBONES)}, and hub/PRESET is one of KerasHub"
         )
     return BACKBONES[name]
 
 
 def plain_name(name: str) -> str:
-    """Return the name of a backbone as files and Keras models can be called: a preset's path has slashes."""
+    """Return the name of a backbone in a form that files and Keras models can have: a preset's path has slashes."""
     return re.sub(r"[^\w.-]+", "_", name)
 
 
 def default_image_size(name: str, image_side: int) -> int:
-    """Return the side in pixels at which the backbone should see images whose longer side is `image_side`.
+    """Return the side in pixels at which a backbone should see images.
 
     Networks trained on 224 px lose most of their resolution on thumbnails, so small images are enlarged to the
-    nearest size that suits the backbone; larger ones are shrunk to its largest. The small CNN takes images as they
+    next size that suits the backbone; larger ones are shrunk to its largest. The small CNN takes images as they
     are, up to 64 px.
+
+    Args:
+        name: A key of BACKBONES, or `hub/...`.
+        image_side: Longer side of the images in pixels.
+
+    Returns:
+        The side in pixels.
+
+    Raises:
+        UsageError: As `backbone_facts`.
     """
     facts = backbone_facts(name)
     if name == "small_cnn":

@@ -1,4 +1,4 @@
-"""What a Vision Transformer needs of stock layers: patches with positions in, feature maps out."""
+"""Both ends of a Vision Transformer in stock layers: patches with positions in, feature maps out."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,20 +14,20 @@ _CLASS, _PATCHES, _POSITIONS = "class_token", "patch_embedding", "position_embed
 def is_embedding(operation: "keras.Operation") -> bool:
     """Tell whether an operation is KerasHub's embedding of patches.
 
-    It does not tell all of its options, so that a saved model of it cannot be loaded; hence `embed_patches`.
+    Its configuration leaves out some options, so that a saved model with it cannot be loaded; hence `embed_patches`.
     """
     return type(operation).__name__ == "ViTPatchingAndEmbedding"
 
 
 def embed_patches(pixels: "keras.KerasTensor", layer: "keras.Layer") -> "keras.KerasTensor":
-    """Add patches, class token and positions (Dosovitskiy et al., 2021) of stock layers.
+    """Add patches, class token and positions (Dosovitskiy et al., 2021) in stock layers.
 
     Args:
         pixels: `(batch, height, width, 3)`, scaled.
-        layer: KerasHub's, which has the options.
+        layer: KerasHub's layer, which has the options.
 
     Returns:
-        Tokens `(batch, 1 + patches, channels)`, without the 1 where there is no class token.
+        Tokens `(batch, 1 + patches, channels)`, without the 1 if there is no class token.
     """
     from keras import layers, ops
 
@@ -35,7 +35,7 @@ def embed_patches(pixels: "keras.KerasTensor", layer: "keras.Layer") -> "keras.K
         layer.hidden_dim, layer.patch_size, strides=layer.patch_size, use_bias=layer.use_patch_bias, name=_PATCHES
     )(pixels)
     tokens = layers.Reshape((-1, layer.hidden_dim), name=f"{_PATCHES}_tokens")(patches)
-    # What is learned and depends on no image is looked up: an embedding is the stock layer that holds it.
+    # Learned values that do not depend on the image are looked up: an embedding is the stock layer that holds them.
     if layer.use_class_token:
         first = ops.cast(ops.zeros_like(tokens[:, :1, 0]), "int32")
         token = layers.Embedding(1, layer.hidden_dim, name=_CLASS)(first)
@@ -58,9 +58,9 @@ def maps_of_tokens(
 ) -> "keras.KerasTensor":
     """Put the tokens of patches back into their places.
 
-    Class token and registers, which stand first, are left out: heads that pool, flatten or look for boxes read maps, and
-    what the average of the patches says of an image the class token hardly betters (Beyer, Zhai and Kolesnikov,
-    "Better plain ViT baselines for ImageNet-1k", 2022), even before a box needs places.
+    Class token and registers, which come first, are left out: heads that pool, flatten or look for boxes read maps, and
+    the class token is hardly better than the average of the patches (Beyer, Zhai and Kolesnikov, "Better plain ViT
+    baselines for ImageNet-1k", 2022).
 
     Args:
         tokens: `(batch, n, channels)`.
@@ -76,13 +76,13 @@ def maps_of_tokens(
     from keras import ops
 
     if patch is None:
-        raise ValueError("its tokens are no patches")
+        raise ValueError("its tokens are not patches")
     high, wide = (patch, patch) if isinstance(patch, int) else patch
     rows, columns = image[0] // high, image[1] // wide
     while rows * columns > tokens.shape[1] and rows % 2 == columns % 2 == 0:
-        rows, columns = rows // 2, columns // 2  # two by two, patches became one on the way (Swin)
+        rows, columns = rows // 2, columns // 2  # patches were merged two by two on the way (Swin)
     extra = tokens.shape[1] - rows * columns
     if extra < 0:
         raise ValueError(f"{tokens.shape[1]} tokens for {rows}x{columns} patches")
-    # Operations, not layers: they are nothing to count or to open.
+    # Operations, not layers, so that `unfreeze` does not count them.
     return ops.reshape(tokens[:, extra:], (-1, rows, columns, tokens.shape[2]))

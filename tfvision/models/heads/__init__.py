@@ -1,1 +1,1 @@
-"""Heads: what stands on top of a backbone."""
+"""Heads: what sits on top of a backbone."""

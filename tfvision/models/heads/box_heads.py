@@ -1,4 +1,4 @@
-"""Heads of boxes: from feature maps to xmin, ymin, xmax, ymax as shares of the image's sides."""
+"""Heads for boxes: from feature maps to xmin, ymin, xmax, ymax as shares of the image's sides."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import keras
 
 BOX_HEADS = ("pooled", "grid", "spatial")
-_START = (0.25, 0.25, 0.75, 0.75)  # the box an untrained head gives: of no use, but it overlaps any other
+_START = (0.25, 0.25, 0.75, 0.75)  # what an untrained head predicts: of no use, but it overlaps most boxes
 
 
 def box_of_vector(vector: "keras.KerasTensor", prefix: str) -> "keras.KerasTensor":
@@ -20,15 +20,18 @@ def box_of_vector(vector: "keras.KerasTensor", prefix: str) -> "keras.KerasTenso
 
     Args:
         vector: `(batch, features)`.
-        prefix: Of the layer's name.
+        prefix: Prefix of the layers' names.
+
+    Returns:
+        xmin, ymin, xmax, ymax as shares of the image's sides, not clipped.
     """
     import keras
 
     start = keras.initializers.Constant(list(_START))
-    # Adam moves every weight alike: ten thousand features together would throw a box across the image in one step. Over
-    # the square root of their number, a rate that suits a hidden layer suits this one too.
+    # Adam moves every weight by the same amount: ten thousand features together would throw a box across the image in
+    # one step. Divided by the square root of their number, a rate that suits a hidden layer suits this one too.
     scaled = keras.layers.Rescaling(vector.shape[-1] ** -0.5, dtype="float32", name=f"{prefix}box_scale")(vector)
-    # From zero: random weights begin with boxes far outside, and take long to bring them back.
+    # Zeros: random weights would start with boxes far outside the image and take long to bring them back.
     dense = keras.layers.Dense(
         4, kernel_initializer="zeros", bias_initializer=start, dtype="float32", name=f"{prefix}box"
     )
@@ -40,18 +43,21 @@ def box_of_grid(features: "keras.KerasTensor", prefix: str, *, grid: int, dropou
 
     Args:
         features: Feature maps `(batch, h, w, channels)`.
-        prefix: Of the layers' names.
-        grid: Cells down and across; cells of maps that do not divide overlap by a row or a column.
-        dropout: Rate of dropout of the averages.
+        prefix: Prefix of the layers' names.
+        grid: Cells down and across; if the maps do not divide evenly, cells overlap by a row or a column.
+        dropout: Dropout rate of the averages, 0 for none.
+
+    Returns:
+        As `box_of_vector`.
 
     Raises:
-        UsageError: A grid finer than the maps.
+        UsageError: The grid is finer than the maps.
     """
     from keras import layers
 
     _, rows, columns, _ = features.shape
     if not 1 <= grid <= min(rows, columns):
-        raise UsageError(f"a grid of {grid}x{grid} cells does not fit maps of {rows}x{columns}; set --box.grid lower")
+        raise UsageError(f"a grid of {grid}x{grid} cells does not fit maps of {rows}x{columns}; lower --box.grid")
     cells = layers.AdaptiveAveragePooling2D((grid, grid), name=f"{prefix}box_grid")(features)
     vector = layers.Flatten(name=f"{prefix}box_cells")(cells)
     if dropout:
@@ -60,27 +66,30 @@ def box_of_grid(features: "keras.KerasTensor", prefix: str, *, grid: int, dropou
 
 
 def box_of_maps(features: "keras.KerasTensor", prefix: str, *, filters: int, dropout: float) -> "keras.KerasTensor":
-    """Return a box `(batch, 4)`: each side the expected place in a map of its own (soft-argmax).
+    """Return a box `(batch, 4)`: each side is the expected position in a map of its own (soft-argmax).
 
-    A convolution of 3x3 sees what surrounds a position, one of 1x1 scores each position for each side, a softmax over
-    all positions makes it a distribution, and a side is the mean of coordinates under it (Honari et al., "Improving Landmark
-    Localization with Semi-Supervised Learning", 2018). The coordinates of rows and columns begin evenly spaced from 0
-    to 1 and are trained too.
+    A 3x3 convolution sees the surroundings of a position, a 1x1 convolution scores each position for each side, a
+    softmax over all positions turns the scores into a distribution, and the side is the mean coordinate under it
+    (Honari et al., "Improving Landmark Localization with Semi-Supervised Learning", 2018). The coordinates of rows and
+    columns start evenly spaced from 0 to 1 and are trained too.
 
     Args:
         features: Feature maps `(batch, h, w, channels)`.
-        prefix: Of the layers' names.
-        filters: Of the first convolution.
-        dropout: Rate of dropout of its outputs.
+        prefix: Prefix of the layers' names.
+        filters: Filters of the 3x3 convolution.
+        dropout: Dropout rate of its outputs, 0 for none.
+
+    Returns:
+        As `box_of_vector`.
 
     Raises:
-        UsageError: Feature maps without positions.
+        UsageError: Feature maps of fewer than four positions.
     """
     from keras import layers
 
     _, rows, columns, _ = features.shape
     if rows * columns < 4:
-        raise UsageError(f"a spatial head needs maps of 2x2 or more, got {rows}x{columns}; enlarge --image-size")
+        raise UsageError(f"a spatial head needs maps of 2x2 or more, got {rows}x{columns}; increase --image-size")
     x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{prefix}box_conv")(features)
     x = layers.BatchNormalization(name=f"{prefix}box_bn")(x)
     x = layers.ReLU(name=f"{prefix}box_relu")(x)

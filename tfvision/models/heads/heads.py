@@ -31,7 +31,7 @@ def build_head(
         num_classes: Two or more.
         pooling: `avg` or `max` over positions, or `flatten`.
         units: Units of each hidden dense layer.
-        activation: Their activation; batch normalization, where asked, stands before it.
+        activation: Activation of the hidden layers; their batch normalization, if any, comes before it.
         batch_norm: Whether each hidden dense layer is followed by batch normalization.
         pool_batch_norm: Whether batch normalization follows the pooling.
         dropout: One rate (0..1) before the output; or one for each hidden layer, applied after it.
@@ -41,7 +41,7 @@ def build_head(
         of the second (positive) class.
 
     Raises:
-        UsageError: A wrong pooling, activation, rate or number of classes.
+        UsageError: An invalid pooling, activation, rate or number of classes.
     """
     if num_classes < 2:
         raise UsageError(f"a classifier needs two or more classes, got {num_classes}")
@@ -67,22 +67,22 @@ def build_box_head(
     dropout: float | Sequence[float] = 0.0,
     **options: Any,
 ) -> "keras.KerasTensor | dict[str, keras.KerasTensor]":
-    """Add a head that gives a box, and probabilities too where there are classes.
+    """Add a head that predicts a box, and probabilities too if there are classes.
 
     Args:
         features: Feature maps `(batch, h, w, channels)`.
         num_classes: Two or more; None for a box alone.
-        kind: `pooled`: the box is linear in what the classes are read from, where averages have lost all places.
-            `grid`: in averages over the cells of a grid. `spatial`: it comes from a map for each side, see
-            `box_of_maps`. With the last two, pooling and hidden layers are of the classes alone.
+        kind: `pooled`: the box is linear in the vector that the classes are read from, where averages have lost all
+            positions. `grid`: it is linear in averages over the cells of a grid. `spatial`: it comes from a map for
+            each side, see `box_of_maps`. With the last two, pooling and hidden layers serve the classes alone.
         grid: Cells of the grid, down and across.
-        filters: Of the spatial head's convolution.
-        dropout: See `build_head`; before the box of a grid or of maps stands the last rate.
+        filters: Filters of the spatial head's convolution.
+        dropout: See `build_head`; the last rate also applies before the box of a grid or spatial head.
         **options: As for `build_head`.
 
     Returns:
-        Corners `(batch, 4)` as shares of the image's sides: xmin, ymin, xmax, ymax; with classes a dictionary of this
-        as `box`, and `probabilities`.
+        Corners `(batch, 4)` as shares of the image's sides: xmin, ymin, xmax, ymax. With classes, a dictionary of
+        this as `box`, and `probabilities`.
 
     Raises:
         UsageError: As for `build_head`, or an unknown kind.
@@ -136,7 +136,7 @@ def _probabilities(vector: "keras.KerasTensor", num_classes: int) -> "keras.Kera
     from keras import layers
 
     outputs, activation = (1, "sigmoid") if num_classes == 2 else (num_classes, "softmax")
-    # Probabilities stay float32 where a mixed policy computes in 16 bits.
+    # Probabilities stay float32 under a mixed policy.
     return layers.Dense(outputs, activation=activation, dtype="float32", name=f"{HEAD}probabilities")(vector)
 
 
@@ -161,7 +161,7 @@ def _activation(name: str, number: int) -> "keras.layers.Layer":
 
 def _dropout_rates(dropout: float | Sequence[float], units: Sequence[int]) -> list[float]:
     if isinstance(dropout, (int, float)):
-        # One rate stands before the output, where the originals of all five systems have it.
+        # A single rate applies before the output, as in the originals of all five systems.
         rates = [0.0] * (len(units) - 1) + [float(dropout)]
     else:
         rates = [float(rate) for rate in dropout]

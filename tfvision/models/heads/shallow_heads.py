@@ -1,6 +1,7 @@
 """Heads of shallow classifiers: what was fitted on features, as arrays, and its graph of stock Keras operations.
 
-So a random forest is saved, loaded without tfvision, served and exported like any other model, and nothing is pickled.
+This way a random forest is saved, loaded without tfvision, served and exported like any other model; nothing is
+pickled.
 """
 
 from dataclasses import dataclass
@@ -20,13 +21,13 @@ class Head(Protocol):
     """A fitted classifier."""
 
     def graph(self, features: "keras.KerasTensor") -> "keras.KerasTensor":
-        """Return probabilities `(batch, K)`, or `(batch, 1)` of the second of two classes, for features `(batch, d)`."""
+        """Return probabilities `(batch, K)`, or `(batch, 1)` of the second of two, for features `(batch, d)`."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """Standardization and, where asked for, principal components: `(x - mean) / scale @ components`.
+    """Standardization and, if asked for, principal components: `(x - mean) / scale @ components`.
 
     Attributes:
         mean: float32 `(d,)`.
@@ -44,7 +45,7 @@ class Scaling:
         return scaled if self.components is None else scaled @ self.components
 
     def graph(self, features: "keras.KerasTensor") -> "keras.KerasTensor":
-        """Return the scaled features as a part of a model."""
+        """Add the scaling to the graph of a model; returns its output `(batch, c)`."""
         from keras import layers
 
         if self.components is not None:
@@ -57,7 +58,15 @@ class Scaling:
         return layer(features)
 
     def fold(self, kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return kernel and bias that give on features what the given ones give on scaled features."""
+        """Fold the scaling into a linear function.
+
+        Args:
+            kernel: float `(c, K)`, for scaled features.
+            bias: float `(K,)`.
+
+        Returns:
+            Kernel `(d, K)` and bias `(K,)` that give the same for features that are not scaled.
+        """
         if self.components is not None:
             kernel = self.components @ kernel
         kernel = kernel / self.scale[:, None]
@@ -66,7 +75,7 @@ class Scaling:
 
 @dataclass(frozen=True, eq=False)
 class LinearHead:
-    """Softmax (of two classes sigmoid) of a linear function.
+    """Softmax (sigmoid for two classes) of a linear function.
 
     Attributes:
         kernel: `(d, K)`, or `(d, 1)` for two classes.
@@ -116,7 +125,7 @@ class NeighbourHead:
 
     Attributes:
         points: float32 `(n, d)`.
-        votes: float32 `(n, K)`, what each point gives to each class, above 0.
+        votes: float32 `(n, K)`, the vote of each point for each class, above 0.
         neighbours: How many points vote.
     """
 
@@ -138,15 +147,15 @@ class NeighbourHead:
 
 @dataclass(frozen=True, eq=False)
 class TreeHead:
-    """The sum of one value a tree, found by walking down it; probabilities, or softmax of the sum.
+    """The sum of one value per tree, found by walking down it: probabilities, or logits of them.
 
-    All trees stand in one table of N nodes. A node's two children stand beside each other; a leaf is its own child.
+    All trees are in one table of N nodes. A node's two children are next to each other; a leaf is its own child.
 
     Attributes:
-        feature: int `(N,)`, the feature a node asks for.
-        threshold: float32 `(N,)`; the way goes right where the feature is at least this. The largest float in a leaf.
-        child: int `(N,)`, the left child; the right one stands after it.
-        values: float32 `(N, K)`; those of the leaves count.
+        feature: int `(N,)`, the feature that a node tests.
+        threshold: float32 `(N,)`; the path goes right if the feature is at least this. The largest float in a leaf.
+        child: int `(N,)`, the left child; the right one comes after it.
+        values: float32 `(N, K)`; only those of leaves are used.
         roots: int `(T,)`, the first node of each tree.
         depth: Steps from a root to the deepest leaf.
         softmax: Whether the sums are logits.
@@ -162,7 +171,7 @@ class TreeHead:
 
     @property
     def fits(self) -> bool:
-        """Whether the nodes are few enough to be counted in float32."""
+        """Whether there are few enough nodes for float32 to tell their numbers apart."""
         return len(self.child) < _LARGEST_INDEX
 
     def graph(self, features: "keras.KerasTensor") -> "keras.KerasTensor":
@@ -191,13 +200,13 @@ def attach_shallow_head(
     """Put a fitted classifier on a trunk.
 
     Args:
-        model: A classifier with a linear head. A `LinearHead` becomes its output layer, with the scaling folded into it.
+        model: A classifier with a linear head. A `LinearHead` becomes its output layer, the scaling folded into it.
         trunk: The part of `model` up to its features.
         head: The fitted classifier.
-        scaling: What the features pass before it, if anything.
+        scaling: The scaling of features before it, if any.
 
     Returns:
-        The whole model, raw pixels in, and its part from the features on; both share their weights.
+        The whole model, raw pixels in, and the part of it after the features; they share weights.
     """
     import keras
 

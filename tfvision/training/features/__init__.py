@@ -1,1 +1,1 @@
-"""The frozen part once: what a trunk gives, stored and fed to what is trained on top."""
+"""The frozen part once: outputs of a trunk, stored and fed to what is trained on top."""

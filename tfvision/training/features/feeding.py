@@ -1,8 +1,8 @@
 """What a phase is fitted on: images through the whole model, or stored features through its trainable tail."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -33,9 +33,9 @@ class Feed:
     """A model to fit and what to fit it on.
 
     Attributes:
-        model: The whole, or its tail, which shares the whole's variables.
-        batches: Of images, or of what the trunk gives for them, in the same order.
-        validation: The same of the validation part, once, in order.
+        model: The whole model, or its tail, which shares the whole's variables.
+        batches: Batches of images, or of the trunk's outputs for them, in the same order.
+        validation: The same for the validation part, once, in order.
     """
 
     model: "keras.Model"
@@ -51,17 +51,25 @@ def feed_phase(
     epochs: int,
     class_weights: Mapping[int, float] | None = None,
 ) -> Feed:
-    """Prepare the epochs of a phase, with features computed or found where the phase has fixed views.
+    """Prepare the epochs of a phase, with features computed or found if the phase has fixed views.
 
     Args:
-        training: Its model stands with the phase's layers open.
-        phase: Which views of the images it takes.
+        training: Its model has the phase's layers open already.
+        phase: Says which views of the images are taken.
         first_epoch: Number of its next epoch in the whole run, from 0.
         epochs: Number of the epoch after its last one.
-        class_weights: Weights that go into the batches, where labels are mixed; else they are left to `fit`.
+        class_weights: Class weights that go into the batches if labels are mixed; otherwise `fit` applies them.
+
+    Returns:
+        The model to fit, which may be the tail, and its data.
+
+    Raises:
+        DataError: An image is unreadable, or has changed since it was scanned.
+        WriteError: The disk cannot hold the features.
+        RunError: The trunk puts out NaN or infinite numbers.
     """
     settings, cut = training.settings, cut_model(training.model)
-    # Images are mixed before the trunk: there are no features to be stored.
+    # Images are mixed before the trunk, so there are no features to store.
     if cut and phase.views != "fresh" and settings.cache != "none" and not settings.augmentation.mixing:
         return _feed_features(training, phase, cut, range(first_epoch, epochs))
     batches = image_batches(
@@ -86,14 +94,20 @@ def feed_phase(
 def plain_features(
     trunk: "keras.Model", parts: Sequence[ImageSet], settings: TrainingSettings, *, name: str, what: str
 ) -> list[StoredFeatures]:
-    """Return what a trunk gives for images as they are.
+    """Compute or find the outputs of a trunk for images as they are, without augmentation.
 
     Args:
         trunk: A frozen model, pixels in.
-        parts: The images.
+        parts: Images of each part.
         settings: Resize, batch size, and how features are stored.
         name: The backbone, for `tfvision cache list`.
-        what: Name of the work.
+        what: Name of the work, for the progress line.
+
+    Returns:
+        The features of each part, in order.
+
+    Raises:
+        TfvisionError: As `TrunkFeatures.of`.
     """
     features = TrunkFeatures(trunk, settings.resize, settings.batch_size, settings.cache, name)
     selections = [Selection.plain(_hashed(part)) for part in parts]
@@ -101,8 +115,23 @@ def plain_features(
     return [features.of(selection, what=what) for selection in selections]
 
 
-def predict_stored(cut: Cut, settings: TrainingSettings, images: ImageSet, what: str) -> Any:
-    """Return what `run_model` would of a model, from what its trunk gives for images as they are."""
+def predict_stored(
+    cut: Cut, settings: TrainingSettings, images: ImageSet, what: str
+) -> np.ndarray | dict[str, np.ndarray]:
+    """Predict by the tail of a model, from stored outputs of its trunk for images as they are.
+
+    Args:
+        cut: The model, cut in two.
+        settings: Resize, batch size, and how features are stored.
+        images: The images.
+        what: Name of the work, for the progress line.
+
+    Returns:
+        As `run_model` for the whole model: float32 `(n, ...)`, or a dictionary of named outputs.
+
+    Raises:
+        TfvisionError: As `TrunkFeatures.of`.
+    """
     features = TrunkFeatures(cut.trunk, settings.resize, settings.batch_size, settings.cache, cut.model.name)
     found = features.of(Selection.plain(_hashed(images)), what=what)
     return run_model(cut.tail, _in_order(found, None, settings.batch_size), what=what, total=len(found))
@@ -146,7 +175,12 @@ def _in_order(features: StoredFeatures, targets: Targets | None, batch_size: int
     return _dataset(load_batch, range(-(-len(features) // batch_size)), features, targets)
 
 
-def _dataset(load_batch, steps: range, features: StoredFeatures, targets: Targets | None) -> tf.data.Dataset:
+def _dataset(
+    load_batch: Callable[[int], tuple[np.ndarray, ...]],
+    steps: range,
+    features: StoredFeatures,
+    targets: Targets | None,
+) -> tf.data.Dataset:
     inputs, of_targets = len(features.shapes), targets.shapes if targets else ()
     shapes = [*((None, *shape) for shape in features.shapes), *of_targets]
     types = [*[tf.as_dtype(features.table.dtype)] * inputs, *[tf.float32] * len(of_targets)]

@@ -1,8 +1,8 @@
-"""Feature stores: what a frozen trunk gives for an image, on disk, found again by content.
+"""Feature stores: outputs of a frozen trunk for images, on disk, found again by content.
 
-A store is a folder of two files that only grow: `features.bin`, a row of numbers an image, and `index.bin`, an entry a
-row with the image's key and checksums. A row counts once its entry is there, so whatever a kill or a full disk leaves
-behind is at worst computed again. Rows are read through a memory map, and their checksums decide whether they count.
+A store is a folder of two files that only grow: `features.bin`, a row of numbers per image, and `index.bin`, an entry
+per row with the image's key and a checksum. A row is valid once its entry is there, so whatever a kill or a full disk
+leaves behind is at worst computed again. Rows are read through a memory map, and used only if their checksums match.
 """
 
 import functools
@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from tfvision.system.files import write_json
 from tfvision.system.locks import locked
 from tfvision.system.terminal import console
 
-FORMAT = 1  # a part of every key: a store of another format is another store
+FORMAT = 1  # a part of every key: another format means another store
 KEY_BYTES = 16
 
 _FEATURES, _INDEX, _FACTS = "features.bin", "index.bin", "store.json"
@@ -39,13 +38,13 @@ class FeatureStore:
     """The rows of one trunk.
 
     Args:
-        folder: Where it lies; made when the first row is written.
+        folder: Where it is; made when the first row is written.
         values: Numbers in a row.
-        dtype: `float16` or `float32`, as they lie on disk.
+        dtype: `float16` or `float32`, as numbers are stored on disk.
         facts: What `tfvision cache list` shows.
     """
 
-    def __init__(self, folder: Path, values: int, dtype: str, facts: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, values: int, dtype: str, facts: Mapping[str, str | int]) -> None:
         self.folder, self.values, self.dtype, self.facts = folder, values, np.dtype(dtype), facts
 
     @property
@@ -58,7 +57,7 @@ class FeatureStore:
 
         Args:
             keys: `KEY_BYTES` each.
-            check: Read every row for that; without, the answer is quick and no row may be used.
+            check: Read every row to check it; without, the answer is quick, and no row may be used.
 
         Returns:
             `(rows, values)`, all rows of the store as a read-only memory map, and int64 `(len(keys),)`, the row of
@@ -66,7 +65,7 @@ class FeatureStore:
         """
         entries, table = self._read()
         known = entries["key"].tobytes()
-        # Of two rows of a key the later one was written because the earlier one was damaged.
+        # Of two rows with the same key, the later one was written because the earlier one was damaged.
         places = {known[start : start + KEY_BYTES]: start // KEY_BYTES for start in range(0, len(known), KEY_BYTES)}
         rows = np.array([places.get(key, -1) for key in keys], np.int64)
         for key, row in {key: places[key] for key in keys if check and key in places}.items():
@@ -75,7 +74,10 @@ class FeatureStore:
         return table, rows
 
     def require_space(self, count: int) -> None:
-        """Refuse to begin what the disk cannot hold.
+        """Refuse to start what the disk cannot hold.
+
+        Args:
+            count: Rows to be written.
 
         Raises:
             WriteError: With the bytes of `count` rows and what is free.
@@ -109,7 +111,7 @@ class FeatureStore:
         """Add rows; to be called inside `writing`.
 
         Args:
-            keys: One a row.
+            keys: One per row.
             rows: `(len(keys), values)` of the store's dtype.
 
         Raises:
@@ -120,10 +122,10 @@ class FeatureStore:
         entries["key"] = np.frombuffer(b"".join(keys), _ENTRY["key"])
         entries["checksum"] = [_checksum(key, row) for key, row in zip(keys, rows, strict=True)]
         try:
-            # In this order: an entry stands for a row that is there.
+            # In this order, so that every entry has its row.
             for name, block in ((_FEATURES, rows), (_INDEX, entries)):
                 with open(self.folder / name, "ab") as file:
-                    file.write(memoryview(block).cast("B"))
+                    file.write(block.data.cast("B"))
         except OSError as error:
             raise self._not_written(error) from error
 
@@ -131,13 +133,13 @@ class FeatureStore:
         """Lock the folder, make it, and cut off what a killed writer left."""
         waiting = "another process is computing the same features; waiting for it"
         held.enter_context(locked(_lock_of(self.folder), lambda: console.print(waiting)))
-        self.folder.mkdir(exist_ok=True)  # only now: it may have been cleared while this waited
+        self.folder.mkdir(exist_ok=True)  # only now: it may have been cleared during the wait
         if not (self.folder / _FACTS).is_file():
             write_json(self.folder / _FACTS, dict(self.facts))
         self._drop_unfinished()
 
     def _read(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the entries that count, and the rows behind them as a memory map."""
+        """Return the valid entries, and their rows as a memory map."""
         nothing = np.zeros(0, _ENTRY), np.zeros((0, self.values), self.dtype)
         try:
             data = (self.folder / _INDEX).read_bytes()
@@ -160,7 +162,7 @@ class FeatureStore:
             os.truncate(self.folder / _INDEX, rows * _ENTRY.itemsize)
             os.truncate(self.folder / _FEATURES, rows * self.row_bytes)
             return
-        for name in (_INDEX, _FEATURES):  # one without the other says nothing
+        for name in (_INDEX, _FEATURES):  # one is useless without the other
             (self.folder / name).unlink(missing_ok=True)
 
     def _not_written(self, error: OSError) -> WriteError:
@@ -169,12 +171,12 @@ class FeatureStore:
 
 @dataclass(frozen=True)
 class StoreFacts:
-    """What a store says of itself.
+    """Facts about a store.
 
     Attributes:
-        name: Its folder's name, the beginning of its key.
+        name: Its folder's name, which is its key.
         what: Backbone and where it is cut.
-        rows: Images, views counted each.
+        rows: Number of rows, one per view of an image.
         size: Bytes on disk.
         written: When it was last written, in seconds since 1970.
     """
@@ -192,17 +194,17 @@ def stores_folder() -> Path:
 
 
 def list_stores() -> list[StoreFacts]:
-    """Return what is known of each store, the latest first."""
+    """Return the facts about each store, the latest first."""
     folder = stores_folder()
     found = [_facts_of(each) for each in folder.iterdir() if each.is_dir()] if folder.is_dir() else []
     return sorted(found, key=lambda facts: facts.written, reverse=True)
 
 
 def clear_stores() -> tuple[int, int]:
-    """Remove all stores; one that is being written is waited for.
+    """Remove all stores, after waiting for those that are being written.
 
     Returns:
-        How many, and their bytes.
+        How many there were, and their bytes.
 
     Raises:
         WriteError: One cannot be removed.
@@ -211,7 +213,7 @@ def clear_stores() -> tuple[int, int]:
     for facts in found:
         folder = stores_folder() / facts.name
         try:
-            waiting = functools.partial(console.print, f"{facts.what} is being written; waiting for its end")
+            waiting = functools.partial(console.print, f"{facts.what} is being written; waiting for it to finish")
             with locked(_lock_of(folder), waiting):
                 shutil.rmtree(folder)
         except OSError as error:
@@ -220,7 +222,7 @@ def clear_stores() -> tuple[int, int]:
 
 
 def _lock_of(folder: Path) -> Path:
-    """Return the lock file of a store: beside its folder, which can so be removed while it is held."""
+    """Return the lock file of a store: beside its folder, so that the folder can be removed while it is held."""
     return folder.with_name(f"{folder.name}.lock")
 
 
@@ -237,4 +239,4 @@ def _facts_of(folder: Path) -> StoreFacts:
 
 
 def _checksum(key: bytes, row: np.ndarray) -> int:
-    return zlib.crc32(row, zlib.crc32(key))
+    return zlib.crc32(row.data, zlib.crc32(key))

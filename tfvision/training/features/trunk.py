@@ -1,11 +1,11 @@
-"""What a frozen trunk gives for images: computed once, kept in a store, read by whatever trains on top."""
+"""Outputs of a frozen trunk for images: computed once, kept in a store, read by whatever trains on top."""
 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -53,12 +53,12 @@ class StoredFeatures:
 
 @dataclass(frozen=True)
 class TrunkFeatures:
-    """Computes what a trunk gives, or finds it in the store of equal trunks.
+    """Computes the outputs of a trunk, or finds them in the store of equal trunks.
 
-    A store's key is made of all that decides the numbers: the trunk's layers, how they are connected and set, their
-    weights; the resize; the versions of what decodes and computes; the kind of device; the type that is stored. A
-    row's key is made of the image's own content and its view. So nothing stale can be found, and every run, fold
-    and trial with the same trunk shares one store.
+    A store's key covers everything that determines the numbers: the trunk's layers, their connections, options and
+    weights; the resize; the versions of the libraries that decode and compute; the kind of device; the stored dtype. A
+    row's key covers the image's own content and its view. So nothing stale can be found, and every run, fold and trial
+    with the same trunk shares one store.
 
     Attributes:
         trunk: A frozen model, pixels in; see `Cut.trunk`.
@@ -75,16 +75,19 @@ class TrunkFeatures:
     name: str = ""
 
     def of(self, selection: Selection, *, what: str) -> StoredFeatures:
-        """Return the features of a selection.
+        """Compute or find the features of a selection.
 
         Args:
-            selection: Of scanned images.
+            selection: Views of scanned images.
             what: Name of the work, for the progress line.
+
+        Returns:
+            The features, an item for each of the selection.
 
         Raises:
             DataError: An image is unreadable, or has changed since it was scanned.
             WriteError: The disk cannot hold the store.
-            RunError: The trunk gives NaN or infinite numbers.
+            RunError: The trunk puts out NaN or infinite numbers.
         """
         if self.dtype == "none":
             table = np.empty((len(selection), self.values), np.float32)
@@ -96,7 +99,7 @@ class TrunkFeatures:
         try:
             return self._stored(selection, what)
         except OverflowError:
-            console.print(f"{what}: numbers beyond 65,504, where float16 ends: stored as float32")
+            console.print(f"{what}: numbers beyond 65,504, the largest of float16: stored as float32")
             return replace(self, dtype="float32")._stored(selection, what)
 
     def missing(self, selection: Selection) -> int:
@@ -122,7 +125,7 @@ class TrunkFeatures:
 
     @cached_property
     def _store(self) -> FeatureStore:
-        facts = {
+        facts: dict[str, str | int] = {
             "backbone": self.name or self.trunk.name,
             "last": self.trunk.operations[-1].name,
             "image_size": self.resize.width,
@@ -160,7 +163,7 @@ class TrunkFeatures:
                 flat = [np.asarray(output, np.float32).reshape(len(output), -1) for output in outputs]
                 block = np.concatenate(flat, axis=1)
                 if not np.isfinite(block).all():
-                    raise RunError(f"{what}: the frozen layers give NaN or infinite numbers; use other --weights")
+                    raise RunError(f"{what}: the frozen layers put out NaN or infinite numbers; use other --weights")
                 yield block
 
     def _rounded(self, block: np.ndarray) -> np.ndarray:
@@ -172,7 +175,16 @@ class TrunkFeatures:
 
 
 def trunk_key(trunk: "keras.Model", resize: Resize, dtype: str) -> str:
-    """Return a name for all that decides what a trunk gives for an image: 32 hexadecimal digits."""
+    """Return a key of everything that determines a trunk's outputs for an image.
+
+    Args:
+        trunk: The frozen model, pixels in.
+        resize: What images pass before it.
+        dtype: The stored dtype, `float16` or `float32`.
+
+    Returns:
+        32 hexadecimal digits.
+    """
     import keras
     import tensorflow as tf
 
@@ -186,25 +198,26 @@ def trunk_key(trunk: "keras.Model", resize: Resize, dtype: str) -> str:
     }
     key = hashlib.blake2b(json.dumps(facts, sort_keys=True, default=str).encode(), digest_size=16)
     for weight in trunk.weights:
-        key.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)))
+        values = np.ascontiguousarray(keras.ops.convert_to_numpy(weight))
+        key.update(values)  # type: ignore[arg-type]  # a buffer, which NumPy's types say from Python 3.12 on only
     return key.hexdigest()
 
 
 def _first_of_each(keys: Sequence[bytes], places: np.ndarray) -> np.ndarray:
-    """Return the places whose key did not stand at one before: copies of an image are computed once."""
+    """Return the places whose key does not occur at an earlier one: copies of an image are computed once."""
     return np.array(list({keys[place]: place for place in places[::-1]}.values())[::-1], np.int64)
 
 
-def _canonical(trunk: "keras.Model") -> Any:
-    """Return a model's configuration with its operations called by their place; names count on in a process."""
+def _canonical(trunk: "keras.Model") -> object:
+    """Return a model's configuration with operations named by their place; Keras numbers names through a process."""
     config = trunk.get_config()
     names = {entry["name"]: f"#{place}" for place, entry in enumerate(config["layers"])}
     return _renamed({key: value for key, value in config.items() if key != "name"}, names)
 
 
-def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+def _renamed(value: object, names: Mapping[str, str]) -> object:
     if isinstance(value, dict):
-        # What is trainable does not matter to a trunk, which only infers.
+        # What is trainable does not matter to a trunk, which only runs inference.
         left_out = ("trainable", "build_config", "shared_object_id")
         return {key: _renamed(each, names) for key, each in value.items() if key not in left_out}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Decision values to probabilities by one number."""
+"""From decision values to probabilities, by one number."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ _RANGE = (-12.0, 12.0)  # of the logarithm of the scale
 
 
 def apply_temperature(scores: np.ndarray, scale: float) -> np.ndarray:
-    """Return softmax (of one column sigmoid) of `scale * scores`.
+    """Return softmax (sigmoid for one column) of `scale * scores`.
 
     Args:
         scores: float `(m, K)`, or `(m, 1)` for two classes.
@@ -21,14 +21,17 @@ def apply_temperature(scores: np.ndarray, scale: float) -> np.ndarray:
 
 
 def fit_scale(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Return the scale whose probabilities have the least log loss (Guo et al., ICML 2017); no answer changes.
+    """Return the scale whose probabilities have the least log loss (Guo et al., ICML 2017); no class changes.
 
-    The labels are softened as by one more image of each class (Platt, "Probabilistic Outputs for Support Vector
-    Machines", 1999), so that the few images of a small validation part, all on their right side, are no certainty.
+    The labels are softened as if by one more image of each class (Platt, "Probabilistic Outputs for Support Vector
+    Machines", 1999), so that the few images of a small validation part, all on the right side, do not mean certainty.
 
     Args:
         scores: float `(m, K)`, or `(m, 1)` for two classes; decision values of the validation images.
         labels: int `(m,)`.
+
+    Returns:
+        The scale, above 0.
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax

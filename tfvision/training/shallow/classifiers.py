@@ -1,4 +1,4 @@
-"""The shallow classifiers by name, and what fits them on features."""
+"""The shallow classifiers by name, and how they are fitted on features."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,8 +21,8 @@ from tfvision.training.shallow.trees import check_xgboost, fit_random_forest, fi
 if TYPE_CHECKING:
     import keras
 
-_SMALLEST_SCALE = 1e-6  # a feature that never changes is not divided by almost nothing
-# A feature that lies within a rounding error of a threshold may fall to its other side, in few images.
+_SMALLEST_SCALE = 1e-6  # a constant feature is not divided by almost nothing
+# A feature within a rounding error of a threshold may fall on its other side, in a few images.
 _CLOSE, _SHARE_CLOSE = 1e-3, 0.98
 
 
@@ -33,7 +33,7 @@ class Classifier:
     Attributes:
         fit: Fits it.
         scaled: Whether features are standardized for it; trees do not care.
-        check: Refuses where a package is missing.
+        check: Raises if a package is missing.
     """
 
     fit: Callable[[Problem], Fitted]
@@ -52,7 +52,13 @@ CLASSIFIERS = {
 
 
 def classifier_names(text: str) -> list[str]:
-    """Return the names in `logistic_regression,xgboost`.
+    """Split a list of classifiers such as `logistic_regression,xgboost`.
+
+    Args:
+        text: Keys of CLASSIFIERS with commas between.
+
+    Returns:
+        The names.
 
     Raises:
         UsageError: An unknown name (the nearest is named), one given twice, or a package that is not installed.
@@ -83,7 +89,7 @@ def fit_classifier(
         config: Options of shallow classifiers, balance, monitor and seed.
 
     Returns:
-        The chosen candidate with what was tried, and what features pass before it.
+        The chosen candidate with all that were tried, and the scaling of features before it, if any.
 
     Raises:
         UsageError: More principal components than features or images.
@@ -107,7 +113,7 @@ def fit_classifier(
 
 
 def check_graph(name: str, tail: "keras.Model", features: np.ndarray, fitted: Fitted) -> None:
-    """Compare the classifier as a part of the model with the library that fitted it.
+    """Check that the classifier gives the same in the model as in the library that fitted it.
 
     Args:
         name: The classifier.
@@ -116,9 +122,11 @@ def check_graph(name: str, tail: "keras.Model", features: np.ndarray, fitted: Fi
         fitted: With the library's own probabilities of these images.
 
     Raises:
-        RunError: They differ.
+        RunError: The probabilities differ.
     """
-    from tfvision.training.shallow.features import run_tail  # with TensorFlow, which names alone do not need
+    from tfvision.training.shallow.features import (
+        run_tail,
+    )  # imports TensorFlow, which `classifier_names` must not need
 
     expected = class_probabilities(fitted.best.probabilities, max(2, fitted.best.probabilities.shape[1]))
     found = class_probabilities(run_tail(tail, features, what=f"{name}: comparing"), expected.shape[1])
@@ -138,7 +146,8 @@ def _scaling(features: np.ndarray, options: ShallowOptions) -> Scaling:
         return scaling
     if options.pca > min(features.shape):
         raise UsageError(
-            f"shallow.pca: expected at most {min(features.shape):,}, the number of features or training images, got {options.pca}"
+            f"shallow.pca: expected at most {min(features.shape):,}, the number of features or training images, "
+            f"got {options.pca}"
         )
     from sklearn.decomposition import PCA
 

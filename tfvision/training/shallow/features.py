@@ -1,4 +1,4 @@
-"""Features: what the frozen part of a classifier gives for each image, computed once for all classifiers."""
+"""Features: outputs of the frozen part of a classifier for each image, computed once for all classifiers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ from tfvision.training.settings import TrainingSettings
 if TYPE_CHECKING:
     import keras
 
-_ROWS = 256  # that pass the tail at a time
+_ROWS = 256  # that pass through the tail at a time
 
 
 @dataclass
 class ShallowFeatures:
-    """The features of each part, computed or read when they are first asked for: those of the test last.
+    """The features of each part, computed or read when they are first asked for: those of the test part last.
 
     Attributes:
         trunk: Raw pixels in, features `(batch, d)` out.
@@ -35,7 +35,7 @@ class ShallowFeatures:
     _known: dict[str, np.ndarray] = field(default_factory=dict)
 
     def of(self, part: str) -> np.ndarray:
-        """Return float32 `(n, d)`."""
+        """Return the features of a part, float32 `(n, d)`."""
         if part not in self._known:
             what = f"{part}: features"
             (found,) = plain_features(self.trunk, [self.parts[part]], self.settings, name=self.name, what=what)
@@ -44,6 +44,15 @@ class ShallowFeatures:
 
 
 def run_tail(tail: "keras.Model", features: np.ndarray, *, what: str) -> np.ndarray:
-    """Return the outputs of the part of a model that stands on the features, float32 `(n, ...)`."""
+    """Return the outputs of the part of a model that follows the features.
+
+    Args:
+        tail: Features `(batch, d)` in.
+        features: float32 `(n, d)`.
+        what: Name of the work, for the progress line.
+
+    Returns:
+        float32 `(n, ...)`.
+    """
     batches = (features[start : start + _ROWS] for start in range(0, len(features), _ROWS))
     return run_model(tail, batches, what=what, total=len(features))

@@ -16,7 +16,7 @@ _CHUNK = 1024  # rows of a kernel matrix computed at a time
 def fit_svm(problem: Problem) -> Fitted:
     """Fit a support vector machine for each pair of classes; C is chosen on validation.
 
-    The score of a class is the sum of its decision values against every other. Probabilities are calibrated as those
+    The score of a class is the sum of its decision values against every other. Probabilities are calibrated like those
     of the linear machine. The kernel matrix of a pair is computed once, by matrix products, and serves every C: libsvm
     would compute it entry by entry, which takes ten times as long.
     """
@@ -50,9 +50,14 @@ def fit_svm(problem: Problem) -> Fitted:
 
 
 def _add_pair(
-    problem: Problem, pair: tuple[int, int], rows: np.ndarray, matrix: np.ndarray, c: float, sums: tuple
+    problem: Problem,
+    pair: tuple[int, int],
+    rows: np.ndarray,
+    matrix: np.ndarray,
+    c: float,
+    sums: tuple[np.ndarray, np.ndarray],
 ) -> None:
-    """Fit the machine of two classes and add its decision function to the second's score, subtract it from the first's."""
+    """Fit the machine of two classes; add its decision function to the second's score, subtract it from the first's."""
     from sklearn.svm import SVC
 
     machine = SVC(C=c, kernel="precomputed", cache_size=500)

@@ -1,17 +1,22 @@
 """Linear classifiers: logistic regression and the linear support vector machine."""
 
 import warnings
+from typing import TYPE_CHECKING
 
 from tfvision.models.heads.shallow_heads import LinearHead
 from tfvision.training.shallow.calibration import apply_temperature, fit_scale
 from tfvision.training.shallow.problem import Candidate, Fitted, Problem, choose_candidate
 
-# Inverse strength of the penalty: of standardized features, from half a dozen images to some ten thousand.
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.svm import LinearSVC
+
+# Inverse strength of the penalty on standardized features, for half a dozen to some ten thousand images.
 _LOGISTIC_GRID = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 _SVM_GRID = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1)
 _ITERATIONS = 300
-# Of coordinate descent in the dual. On 17,000 images of 1,280 features it takes a fifth of the time of the primal, and
-# less tolerance changes no digit of the accuracy.
+# For coordinate descent in the dual. On 17,000 images of 1,280 features it takes a fifth of the time of the primal, and
+# a smaller tolerance changes no digit of the accuracy.
 _SVM_ITERATIONS, _SVM_TOLERANCE = 50, 1e-2
 
 
@@ -20,7 +25,7 @@ def fit_logistic_regression(problem: Problem) -> Fitted:
     from sklearn.linear_model import LogisticRegression
 
     def fit(c: float) -> Candidate:
-        # Not from the last fit on: the classifier of one C must not depend on which others were tried.
+        # No warm start: the classifier of one C must not depend on which others were tried.
         regression = LogisticRegression(C=c, max_iter=_ITERATIONS, random_state=problem.seed)
         _quietly(regression, problem)
         head = LinearHead(regression.coef_.T, regression.intercept_)
@@ -30,9 +35,9 @@ def fit_logistic_regression(problem: Problem) -> Fitted:
 
 
 def fit_linear_svm(problem: Problem) -> Fitted:
-    """Fit one linear support vector machine a class against the rest (squared hinge loss); C is chosen on validation.
+    """Fit a linear support vector machine per class against the rest (squared hinge loss); C is chosen on validation.
 
-    Decision values become probabilities by a temperature that is fitted on validation: the answers stay the same.
+    Decision values become probabilities by a temperature that is fitted on validation: the classes stay the same.
     """
     from sklearn.svm import LinearSVC
 
@@ -52,7 +57,7 @@ def _values(problem: Problem, grid: tuple[float, ...]) -> tuple[float, ...]:
     return grid if problem.options.c is None else (problem.options.c,)
 
 
-def _quietly(model, problem: Problem) -> None:
+def _quietly(model: "LogisticRegression | LinearSVC", problem: Problem) -> None:
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():

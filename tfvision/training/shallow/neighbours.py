@@ -9,7 +9,7 @@ _GRID = (1, 3, 5, 10, 20, 50)
 
 
 def fit_knn(problem: Problem) -> Fitted:
-    """Let the nearest training images vote, each as much as its class weighs; their number is chosen on validation.
+    """Let the nearest training images vote, each by the weight of its class; their number is chosen on validation.
 
     One more vote is spread over all classes (Laplace), so that no class ever has the probability 0.
     """

@@ -4,7 +4,7 @@ import importlib.util
 import json
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,18 +13,21 @@ from tfvision.models.heads.shallow_heads import TreeHead
 from tfvision.system.terminal import ProgressLine
 from tfvision.training.shallow.problem import Candidate, Fitted, Problem, choose_candidate
 
+if TYPE_CHECKING:
+    import xgboost
+
 _STEP = 10  # trees grown between two reports
-_BINS = 64  # XGBoost; of 256 the score is the same and the time half as long again
+_BINS = 64  # of XGBoost; with 256 the score is the same and training takes half as long again
 _BOOST_DEPTH = 6
 
-# A tree: feature, threshold, left child and right child (-1 in a leaf) of each node, and the values of each, (nodes, K).
+# A tree: feature, threshold, left child and right child (-1 in a leaf) and values (nodes, K) of each node.
 Tree = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def fit_random_forest(problem: Problem) -> Fitted:
     """Grow a random forest (Breiman, 2001); probabilities are the mean of its trees.
 
-    One more tree that knows nothing is added, so that no class ever has the probability 0.
+    One more tree with equal probabilities is added, so that no class ever has the probability 0.
     """
     from sklearn.ensemble import RandomForestClassifier
 
@@ -94,16 +97,22 @@ def pack_trees(trees: Sequence[Tree], *, scale: float, base: np.ndarray, softmax
     """Put trees into one table.
 
     Args:
-        trees: Left is taken where the feature is below the threshold, which is float32.
+        trees: They go left if the feature is below the threshold, which is float32.
         scale: Factor of all values.
         base: `(K,)`, added to the sum of the trees.
         softmax: Whether the sums are logits.
+
+    Returns:
+        The table.
+
+    Raises:
+        UsageError: The trees have too many nodes.
     """
     columns: list[list[np.ndarray]] = [[], [], [], []]
     roots, depth, start = [], 0, 0
     for number, (feature, threshold, left, right, values) in enumerate(trees):
         inner = np.flatnonzero(left >= 0)
-        # The children of the m-th inner node stand at 1 + 2 m and 2 + 2 m, whatever their order was.
+        # The children of the m-th inner node are placed at 1 + 2 m and 2 + 2 m, whatever their order was.
         place = np.zeros(len(left), np.int64)
         place[left[inner]] = 1 + 2 * np.arange(len(inner))
         place[right[inner]] = 2 + 2 * np.arange(len(inner))
@@ -118,10 +127,11 @@ def pack_trees(trees: Sequence[Tree], *, scale: float, base: np.ndarray, softmax
         roots.append(start)
         depth = max(depth, _depth(left, right))
         start += len(left)
-    head = TreeHead(*(np.concatenate(column) for column in columns), np.array(roots), depth, softmax)
+    asked, limit, child, values = (np.concatenate(column) for column in columns)
+    head = TreeHead(asked, limit, child, values, np.array(roots), depth, softmax)
     if not head.fits:
         raise UsageError(
-            f"the trees have {start:,} nodes, too many to keep; take fewer (trees, rounds) or a lower depth"
+            f"the trees have {start:,} nodes, too many to keep; use fewer trees or rounds, or a lower depth"
         )
     return head
 
@@ -135,9 +145,9 @@ def _depth(left: np.ndarray, right: np.ndarray) -> int:
 
 
 def _sklearn_tree(tree: Any, present: np.ndarray, classes: int) -> Tree:
-    """Read a tree of scikit-learn: it goes left at most at its float64 threshold."""
+    """Read a tree of scikit-learn, which goes left if the feature is at most the float64 threshold."""
     nearest = tree.threshold.astype("float32")
-    # Right where the float32 feature is above the threshold, that is at least the next float32 above it.
+    # It goes right if the float32 feature is above the threshold, that is, at least the next float32 above it.
     above = np.where(nearest > tree.threshold, nearest, np.nextafter(nearest, np.float32(np.inf)))
     values = np.zeros((tree.node_count, classes))
     values[:, present] = tree.value[:, 0] / tree.value[:, 0].sum(axis=1, keepdims=True)
@@ -159,18 +169,20 @@ def _booster_head(saved: dict[str, Any], classes: int) -> TreeHead:
 
 
 def _base_scores(parameters: dict[str, Any], classes: int) -> np.ndarray:
-    """Return the logits that a booster starts from; it writes a number, or one a class, of two classes a probability."""
+    """Return the logits that a booster starts from; it stores one number or one per class, for two a probability."""
     score = np.atleast_1d(np.array(json.loads(parameters["base_score"]), float))
     if classes == 2:
         return np.array([0.0, np.log(score[0] / (1 - score[0]))])
     return np.broadcast_to(score, (classes,))
 
 
-def _reporting(line: ProgressLine) -> Any:
+def _reporting(line: ProgressLine) -> "xgboost.callback.TrainingCallback":
     import xgboost
 
     class Reporting(xgboost.callback.TrainingCallback):
-        def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        def after_iteration(
+            self, model: Any, epoch: int, evals_log: "xgboost.callback.TrainingCallback.EvalsLog"
+        ) -> bool:
             (scores,) = evals_log["validation"].values()
             line.report(epoch + 1, detail=f"validation log loss {scores[-1]:.4f}")
             return False
