@@ -1,4 +1,4 @@
-"""YAML: plain values read and refused by name, options written with their help lines."""
+"""YAML: plain values are read, anything else is refused by name, and options are written with their help lines."""
 
 import dataclasses
 import io
@@ -15,8 +15,14 @@ from tfvision.errors import UsageError
 def load_yaml(path: Path | str) -> dict[str, Any]:
     """Read a YAML file into a dictionary; YAML 1.2, plain values only.
 
+    Args:
+        path: The file, in UTF-8.
+
+    Returns:
+        The keys and values; empty for an empty file.
+
     Raises:
-        UsageError: The file is missing, is no YAML, or carries a tag such as `!!python/object`.
+        UsageError: The file is missing, is not YAML, or has a tag such as `!!python/object`.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
@@ -34,8 +40,11 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
         text: The YAML.
         name: What to call it in an error.
 
+    Returns:
+        The keys and values; empty for an empty text.
+
     Raises:
-        UsageError: It is no YAML, or carries a tag such as `!!python/object`.
+        UsageError: It is not YAML, or has a tag such as `!!python/object`.
     """
     try:
         values = YAML(typ="safe", pure=True).load(text)
@@ -54,7 +63,15 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
 
 
 def to_yaml(config: Any, *, comments: bool = False) -> str:
-    """Write a dataclass as YAML in the order of its fields, with the help lines as comments if asked."""
+    """Write a dataclass as YAML, in the order of its fields.
+
+    Args:
+        config: An instance of a dataclass of options.
+        comments: Whether to write the help line of each option above it, as a comment.
+
+    Returns:
+        The text of the file.
+    """
     return "".join(_yaml_lines(config, 0, comments))
 
 
@@ -101,7 +118,7 @@ def _yaml_lines(config: Any, depth: int, comments: bool) -> Iterator[str]:
 
 
 def _template(hint: Any, indent: str) -> Iterator[str]:
-    """Yield a comment for each key of the entries, where an option is a list of dataclasses."""
+    """Yield a comment for each key of an entry if the option is a list of dataclasses."""
     for kind in get_args(hint):
         for entry in get_args(kind) if get_origin(kind) is list else ():
             if dataclasses.is_dataclass(entry):
