@@ -1,4 +1,4 @@
-"""One look at every image: is it readable, how large, gray, and what is its content's hash."""
+"""The scan, which reads every image once: is it readable, how large is it, is it gray, what is its content hash?"""
 
 from __future__ import annotations
 
@@ -32,10 +32,9 @@ class Scan:
     """What one pass over all images found.
 
     Attributes:
-        images: The readable images, in their order; where they came with boxes, these are now pixels of the upright
-            images.
-        sizes: int64 (n, 2), height and width after the EXIF orientation.
-        hashes: Content hash of each image: of its file, or of its pixels where it lies in an array.
+        images: The readable images, in their order; their boxes, if any, are now in pixels of the upright images.
+        sizes: int64 (n, 2), height and width after the EXIF orientation is applied.
+        hashes: Content hash of each image: of its file, or of its pixels if it is in an array.
         unreadable: Pairs (id, reason) of the images that were dropped, and (row, reason) of wrong boxes.
         is_gray: Whether the three channels of every image are equal.
     """
@@ -65,13 +64,16 @@ def scan(
     """Read and decode every image once, in threads, keeping only sizes and hashes.
 
     Args:
-        images: The images to look at.
-        on_bad: `fail` refuses unreadable images and wrong boxes, `skip` drops them.
-        progress: Called with (done, total) as the scan goes on.
-        frames: Whether to fill in the images' `frames`; it is done for images with boxes anyway.
+        images: The images to scan.
+        on_bad: `fail` to refuse unreadable images and wrong boxes, `skip` to drop them.
+        progress: Called with (done, total) as images are read.
+        frames: Whether to fill in `frames` of the images; always done for images with boxes.
+
+    Returns:
+        What was found.
 
     Raises:
-        DataError: Unreadable images or wrong boxes with `fail` (all are listed), or nothing that can be used.
+        DataError: There are unreadable images or wrong boxes with `fail` (all are listed), or nothing usable is left.
         UsageError: An unknown `on_bad`.
     """
     check_known("on_bad", on_bad, ON_BAD)
@@ -97,10 +99,17 @@ def scan(
 
 
 def content_hash(images: ImageSet, index: int) -> str:
-    """Return the content hash of an image as it lies there now, as `scan` gives it.
+    """Return the content hash of an image in its present state, computed as by `scan`.
+
+    Args:
+        images: The set that it belongs to.
+        index: Which image.
+
+    Returns:
+        32 hexadecimal digits.
 
     Raises:
-        DataError: The image cannot be read any more.
+        DataError: The image can no longer be read.
     """
     return hash_pixels(images.read(index)) if images.in_arrays else hash_file(images.read_bytes(index))
 
@@ -108,12 +117,15 @@ def content_hash(images: ImageSet, index: int) -> str:
 def look_at_all(
     images: ImageSet, look: Callable[[int], Found], progress: Callable[[int, int], None] | None = None
 ) -> Iterator[Found]:
-    """Yield `look(index)` for every image in order, done in threads.
+    """Yield `look(index)` for every image in order, computed in threads.
 
     Args:
         images: The images.
-        look: What is done with each.
-        progress: Called with (done, total) as it goes on.
+        look: Called with the index of each image.
+        progress: Called with (done, total) as images are done.
+
+    Yields:
+        What `look` returns.
     """
     chunks = [range(start, min(start + _SCAN_CHUNK, len(images))) for start in range(0, len(images), _SCAN_CHUNK)]
     pool = ThreadPoolExecutor(os.cpu_count())
@@ -129,7 +141,7 @@ def look_at_all(
 
 
 def _place_boxes(images: ImageSet, looks: list[_Look | str]) -> tuple[ImageSet, dict[str, str]]:
-    """Move the given boxes into the upright images; return also, by row, what is wrong with those that do not fit."""
+    """Move the given boxes into the upright images; return also, by row, what is wrong with boxes that do not fit."""
     boxes, wrong = np.zeros((len(images), 4)), {}
     for index, look in enumerate(looks):
         if isinstance(look, str):
@@ -144,7 +156,7 @@ def _place_boxes(images: ImageSet, looks: list[_Look | str]) -> tuple[ImageSet, 
 
 
 def _report(unreadable: list[tuple[str, str]], rows: list[tuple[str, str]], total: int, *, left: bool) -> str:
-    """Say on the first line how many and what to do, then one line for each, so that all can be mended at once."""
+    """Say how many and what to do on the first line, then list each on its own line: all can be fixed at once."""
     way_out = ", or go on without them with --on-bad skip" if left else ""
     lines = [f"{name}: {reason}" for name, reason in (*unreadable, *rows)]
     if len(lines) == 1:
@@ -155,7 +167,7 @@ def _report(unreadable: list[tuple[str, str]], rows: list[tuple[str, str]], tota
 
 
 def _look_at(images: ImageSet, index: int, oriented: bool) -> _Look | str:
-    """Return what a look at an image tells, its orientation only if asked, or the reason why it is unreadable."""
+    """Return what was found about an image, its orientation only if asked, or the reason why it is unreadable."""
     orientation = UPRIGHT
     try:
         if images.in_arrays:
@@ -172,17 +184,19 @@ def _look_at(images: ImageSet, index: int, oriented: bool) -> _Look | str:
 
 
 def hash_file(data: bytes) -> str:
+    """Return the content hash of an encoded image, 32 hexadecimal digits."""
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def hash_pixels(pixels: np.ndarray) -> str:
+    """Return the content hash of a decoded image, 32 hexadecimal digits."""
     content = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
     content.update(np.ascontiguousarray(pixels))
     return content.hexdigest()
 
 
 def _is_gray(pixels: np.ndarray) -> bool:
-    """Tell if the channels are equal; the first row shows nearly all that are not."""
+    """Tell whether the channels are equal; the first row reveals nearly all images whose channels are not."""
     red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
     if (red[0] != green[0]).any() or (red[0] != blue[0]).any():
         return False
