@@ -80,7 +80,7 @@ def check_engine(augmentation: Augmentation, channels: int, *, boxes: bool = Fal
     if boxes and augmentation.rand_magnitude and augmentation.engine != "opencv":
         raise UsageError(
             f"augment.engine {augmentation.engine} moves pixels and leaves their boxes where they were; "
-            "leave the engine at opencv, which with boxes takes RandAugment's colours only"
+            "leave the engine at opencv, which with boxes uses only RandAugment's operations on colours"
         )
     if not augmentation.rand_magnitude or augmentation.engine != "keras_cv":
         return

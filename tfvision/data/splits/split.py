@@ -70,7 +70,7 @@ def split_images(
     check_known("split given", given, GIVEN)
     if images.parts is not None and given == "keep":
         return _complete(images, hashes, validation, group_validation, seed)
-    notes = () if images.parts is None else ("the parts that the data brings are ignored: the split is drawn from all",)
+    notes = () if images.parts is None else ("the data comes with a split, which is ignored: a new one is drawn",)
     kept = _one_group_each(images, hashes)
     counts = np.bincount(images.labels[kept], minlength=len(images.class_names))
     if small := [f"{images.class_names[k]} ({counts[k]})" for k in np.flatnonzero(counts < MIN_IMAGES)]:
@@ -119,7 +119,7 @@ def split_by_fold(
     share = validation / (1 - 1 / folds)
     if not 0 <= share < 1:
         raise UsageError(f"validation {validation} of the images leaves none for training beside {folds} folds")
-    notes = () if images.parts is None else ("the parts that the data brings are ignored: folds are drawn from all",)
+    notes = () if images.parts is None else ("the data comes with a split, which is ignored: folds are drawn",)
     kept = _one_group_each(images, hashes)
     parts = np.full(len(images), LEFT_OUT, "U10")
     if held_out:
@@ -144,9 +144,9 @@ def _complete(images: ImageSet, hashes: tuple[str, ...], validation: float, grou
     given = set(parts)
     if "test" not in given and "validation" in given:
         parts[parts == "validation"] = "test"
-        notes.append("the data brings no test part: its validation part is the test, validation is cut from training")
+        notes.append("the data has no test part: its validation part is the test, validation is cut from training")
     elif "validation" not in given:
-        notes.append("the data brings no validation part: it is cut from training")
+        notes.append("the data has no validation part: it is cut from training")
     dropped = 0
     for later, earlier in ((("test",), "validation"), (("test", "validation"), "train")):
         held = {hashes[i] for i in np.flatnonzero(np.isin(parts, later))}

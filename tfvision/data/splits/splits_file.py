@@ -107,6 +107,6 @@ def read_splits(
     if groups := sorted(set(_torn_groups(images, held)) - set(_torn_groups(images, images.parts))):
         raise DataError(
             f"{path} has {len(groups):,} groups in two parts: {listing(groups)}; "
-            "leave all but one of the parts of each empty, or split anew without split.file"
+            "leave all but one of the parts of each empty, or draw a new split without split.file"
         )
     return parts

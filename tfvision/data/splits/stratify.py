@@ -115,8 +115,8 @@ def _repair(members: np.ndarray, part: np.ndarray, wanted: np.ndarray, class_nam
         able = [u for u in np.flatnonzero(members[:, k]) if _is_spare(members[u], held[part[u]])]
         if not able:
             raise DataError(
-                f"class {class_names[k]} cannot stand in {PARTS[p]}: its images are copies of one another or of too "
-                "few groups; add images or groups, or leave the class out"
+                f"class {class_names[k]} cannot stand in {PARTS[p]}: its images are copies of one another or in too few "
+                "groups; add images or groups, or leave the class out"
             )
         u = min(able, key=lambda u: (part[u], members[u].sum(), u))
         held[part[u]] -= members[u]

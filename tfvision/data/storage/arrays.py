@@ -175,7 +175,7 @@ def _is_channels_first(shape: tuple[int, ...], name: str) -> bool:
     text = f"{name} has the shape {tuple(shape)}"
     layouts = "expected (n, height, width) or (n, height, width, 1 | 3 | 4)"
     if len(shape) not in (3, 4):
-        raise DataError(f"{text}; {layouts}; reshape it so")
+        raise DataError(f"{text}; {layouts}; reshape it to one of these")
     if len(shape) == 3 and shape[-1] in (1, 3, 4):
         raise DataError(f"{text}, which looks like one image; {layouts}; add the first axis with array[None]")
     if not all(shape):
@@ -206,11 +206,11 @@ def _rule_of(arrays: list[Rows], dtype: np.dtype, names: str, asked: str | None)
     if asked and asked not in fitting:
         raise DataError(
             f"{text} do not fit the pixel rule {asked!r}; expected uint8, or {asked}, which are "
-            f"{PIXEL_RULES[asked].words}; convert them so, or give the pixel rule that they need"
+            f"{PIXEL_RULES[asked].words}; convert them to that, or give the pixel rule that they need"
         )
     if not fitting:
         raise DataError(
-            f"{text}; expected 0..255, or 0..1 as floats, or uint16; undo their normalization or scale them so"
+            f"{text}; expected 0..255, or 0..1 as floats, or uint16; undo their normalization or scale them"
         )
     rule = asked or fitting[0]
     return rule, f"{text} are {PIXEL_RULES[rule].words}"
