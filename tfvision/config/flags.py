@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import shlex
 import types
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
 from ruamel.yaml import YAML
@@ -42,7 +42,7 @@ def add_flags(
         if only is not None and key not in only:
             continue
         group = first if key in common else rest
-        default = item.default if item.default is not dataclasses.MISSING else item.default_factory()
+        default = item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
         text = f"{item.metadata['help']} (default {_dump(default)})".replace("%", "%%")
         group.add_argument(*_flag_names(key), dest=key, default=argparse.SUPPRESS, metavar=_metavar(hint), help=text)
 
@@ -75,8 +75,8 @@ def flags_to_dict(kind: type, given: dict[str, str]) -> dict[str, Any]:
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that raises its errors as UsageError: one line, with the nearest flag or verb."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, allow_abbrev=False, **kwargs)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         """Raise the error that argparse found.
@@ -99,7 +99,7 @@ class Parser(argparse.ArgumentParser):
             )
         raise UsageError(f"{message}; see `{self.prog} --help`")
 
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+    def parse_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
         """Parse all words, and refuse those that are unknown.
 
         Args:

@@ -1,15 +1,20 @@
 """YAML: plain values are read, anything else is refused by name, and options are written with their help lines."""
 
+from __future__ import annotations
+
 import dataclasses
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeGuard, get_args, get_origin, get_type_hints
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from tfvision.errors import UsageError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 def load_yaml(path: Path | str) -> dict[str, Any]:
@@ -62,7 +67,7 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
     return values
 
 
-def to_yaml(config: Any, *, comments: bool = False) -> str:
+def to_yaml(config: DataclassInstance, *, comments: bool = False) -> str:
     """Write a dataclass as YAML, in the order of its fields.
 
     Args:
@@ -79,16 +84,17 @@ def dump_yaml(values: dict[str, Any]) -> str:
     """Write nested plain values as YAML."""
     stream = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style, yaml.width, yaml.sort_base_mapping_type_on_output = False, 10_000, False
+    yaml.default_flow_style, yaml.width = False, 10_000
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # ruamel.yaml declares it as None
     yaml.dump(values, stream)
     return stream.getvalue()
 
 
-def _dump(value: Any) -> str:
-    if dataclasses.is_dataclass(value):
+def _dump(value: object) -> str:
+    if _is_instance(value):
         value = dataclasses.asdict(value)
     elif isinstance(value, list):
-        value = [dataclasses.asdict(item) if dataclasses.is_dataclass(item) else item for item in value]
+        value = [dataclasses.asdict(item) if _is_instance(item) else item for item in value]
     stream = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style, yaml.width = True, 10_000
@@ -96,7 +102,11 @@ def _dump(value: Any) -> str:
     return stream.getvalue().strip()[len("{value: ") : -1]
 
 
-def _yaml_lines(config: Any, depth: int, comments: bool) -> Iterator[str]:
+def _is_instance(value: object) -> TypeGuard[DataclassInstance]:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def _yaml_lines(config: DataclassInstance, depth: int, comments: bool) -> Iterator[str]:
     indent = "  " * depth
     hints = get_type_hints(type(config))
     for item in dataclasses.fields(config):
@@ -104,7 +114,7 @@ def _yaml_lines(config: Any, depth: int, comments: bool) -> Iterator[str]:
         if comments:
             yield f"{indent}# {item.metadata['help']}\n"
             yield from _template(hints[item.name], indent)
-        if dataclasses.is_dataclass(value):
+        if _is_instance(value):
             yield f"{indent}{item.name}:\n"
             yield from _yaml_lines(value, depth + 1, comments)
         elif isinstance(value, list) and value and dataclasses.is_dataclass(value[0]):

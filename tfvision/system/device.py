@@ -50,7 +50,9 @@ def _see_only(name: str) -> None:
     import tensorflow as tf
 
     found = tf.config.list_physical_devices("GPU")
-    number = int(_NAMES.fullmatch(name)[1] or 0)
+    match = _NAMES.fullmatch(name)
+    assert match is not None, "use_device lets no other name through"
+    number = int(match[1] or 0)
     if name != "cpu" and number >= len(found):
         raise UsageError(f"--device {name}: TensorFlow sees {len(found)} GPUs on this machine; use cpu")
     tf.config.set_visible_devices([] if name == "cpu" else found[number], "GPU")

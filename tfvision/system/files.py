@@ -132,7 +132,7 @@ def read_json(path: Path | str) -> dict[str, Any]:
     return content
 
 
-def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
     """Return rows with the same keys as CSV with a header, floats with six digits."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
