@@ -25,6 +25,7 @@ def draw_predictions(predictions: BoxPredictions, images: ImageSet, folder: Path
         DataError: An image is unreadable.
         WriteError: A file cannot be written.
     """
+    assert images.frames is not None, "the images have not been scanned"
     for index, (box, (width, height, turn)) in enumerate(
         zip(predictions.predicted, images.frames.tolist(), strict=True)
     ):

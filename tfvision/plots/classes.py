@@ -1,6 +1,6 @@
 """Plots of classes: confusion matrix, precision and recall, ROC and calibration, one PNG file each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,8 @@ __all__ = [
     "plot_precision_recall",
     "plot_roc",
 ]
+
+_Curve = tuple[float, str, np.ndarray]  # area, name of the class, values on the grid
 
 _GRID = np.linspace(0, 1, 5001)
 _FEW, _WORST = 10, 5  # up to 10 classes all are drawn; of more than that, the 5 worst
@@ -172,7 +174,14 @@ def _labelled(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray
     return np.asarray(labels)[known], np.asarray(probabilities, np.float64)[known]
 
 
-def _class_curves(labels, probabilities, class_names: Sequence[str], curve, *, area: int) -> list[tuple]:
+def _class_curves(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    curve: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    *,
+    area: int,
+) -> list[_Curve]:
     """Return `(area, name, curve on the grid)` of each class that has both positive and negative images."""
     labels, probabilities = _labelled(labels, probabilities)
     ones = np.ones((len(labels), 1))
@@ -186,7 +195,14 @@ def _class_curves(labels, probabilities, class_names: Sequence[str], curve, *, a
     return curves
 
 
-def _plot_curves(classes: list[tuple], path, title: str, area: str, axis_names: tuple, corner: tuple) -> None:
+def _plot_curves(
+    classes: list[_Curve],
+    path: Path | str,
+    title: str,
+    area: str,
+    axis_names: tuple[str, str],
+    corner: tuple[int, int],
+) -> None:
     """Draw the curves of some classes and, if there are several, their mean."""
     figure, (axes,) = new_figure(8 if len(classes) > 1 else 6, 5.6)
     if not classes:
@@ -199,8 +215,8 @@ def _plot_curves(classes: list[tuple], path, title: str, area: str, axis_names: 
         axes.plot(_GRID, points, style, color=CLASS_COLOURS[position], linewidth=1.6, label=f"{value:.3f}  {name}")
     if len(classes) > 1:
         mean = np.mean([points for _, _, points in classes], axis=0)
-        value = np.mean([value for value, _, _ in classes])
-        label = f"{value:.3f}  mean of {len(classes)} classes"
+        average = np.mean([value for value, _, _ in classes])
+        label = f"{average:.3f}  mean of {len(classes)} classes"
         axes.plot(_GRID, mean, color=INK, linewidth=2.6, label=label)
         heading = area + (f",\nthe {_WORST} worst classes" if len(classes) > _FEW else "")
         draw_legend(axes, loc="center left", bbox_to_anchor=(1, 0.5), title=heading, alignment="left")
@@ -216,12 +232,13 @@ def _plot_curves(classes: list[tuple], path, title: str, area: str, axis_names: 
     save(figure, path)
 
 
-def _zoom_on(axes: Axes, drawn: list[tuple], corner: tuple) -> bool:
+def _zoom_on(axes: Axes, drawn: list[_Curve], corner: tuple[int, int]) -> bool:
     """Show a fifth of the axes if all curves are close to the ideal corner, else all; return whether it zoomed."""
     zoom = min(value for value, _, _ in drawn) > 0.97
     width = 0.2 if zoom else 1.0
     margin = 0.02 * width
-    for limit, ideal in zip((axes.set_xlim, axes.set_ylim), corner, strict=True):
+    limits: tuple[Callable[[float, float], object], ...] = (axes.set_xlim, axes.set_ylim)
+    for limit, ideal in zip(limits, corner, strict=True):
         limit(*((1 - width - margin, 1 + margin) if ideal else (-margin, width + margin)))
     return zoom
 

@@ -4,6 +4,7 @@ import textwrap
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,7 +22,7 @@ CLASS_COLOURS = (
 
 def new_figure(
     width: float, height: float, rows: int = 1, heights: Sequence[float] | None = None, *, share_x: bool = True
-):
+) -> tuple[Figure, np.ndarray]:
     """Create a figure with axes one above the other.
 
     It uses none of matplotlib's global state, so a notebook's own figures are not affected.
@@ -59,7 +60,7 @@ def set_title(axes: Axes, title: str, width: int = 60, pad: float = 6) -> None:
     axes.set_title(text, loc="left", pad=pad, fontsize=11, fontweight="bold", color=INK, parse_math=False)
 
 
-def draw_legend(axes: Axes, **options) -> None:
+def draw_legend(axes: Axes, **options: Any) -> None:
     """Draw the legend of all labelled lines; `$` in a class name is a plain character.
 
     Args:
@@ -134,7 +135,7 @@ def wrap(text: str, width: int, lines: int) -> str:
     return "\n".join(_wrap_line(part, width, share) for part in parts)
 
 
-def finite(values: Sequence) -> np.ndarray:
+def finite(values: Sequence[Any]) -> np.ndarray:
     """Return values as float64 (n,); None, `''` and anything else that is not a number become NaN."""
     return np.array([_float(value) for value in values], dtype=np.float64)
 
@@ -146,7 +147,7 @@ def _wrap_line(text: str, width: int, lines: int) -> str:
     return "\n".join(broken)
 
 
-def _float(value) -> float:
+def _float(value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):

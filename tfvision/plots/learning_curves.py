@@ -84,7 +84,9 @@ def _best(history: Sequence[dict[str, Any]], monitor: str) -> int | None:
     return int(np.nanargmin(values) if lower_is_better(monitor) else np.nanargmax(values))
 
 
-def _draw_metric(axes: Axes, history: Sequence[dict[str, Any]], metric: str, epochs: np.ndarray, best: int | None):
+def _draw_metric(
+    axes: Axes, history: Sequence[dict[str, Any]], metric: str, epochs: np.ndarray, best: int | None
+) -> None:
     for name, label, colour, marker in [
         (metric, "training", TRAIN, "s"),
         (f"val_{metric}", "validation", VALIDATION, "o"),
@@ -97,7 +99,8 @@ def _draw_metric(axes: Axes, history: Sequence[dict[str, Any]], metric: str, epo
             label=f"best epoch {epochs[best]:g}: {values[best]:.4g}",
         )  # fmt: skip
     name = column_words(metric)
-    pad = 22 if axes.get_subplotspec().is_first_row() else 6  # room for the phases' names
+    place = axes.get_subplotspec()
+    pad = 22 if place is not None and place.is_first_row() else 6  # room for the phases' names
     set_title(axes, f"{name} ({direction(metric)})", pad=pad)
     axes.set_ylabel(name)
     draw_legend(axes, loc="center left", bbox_to_anchor=(1, 0.5))
