@@ -41,7 +41,8 @@ def augment_image(
         uint8 of the same shape; the image itself if nothing was done.
     """
     draws, rest = _draw(generator)
-    geometry = draw_geometry(*image.shape[:2], augmentation, draws)
+    height, width = image.shape[:2]
+    geometry = draw_geometry(height, width, augmentation, draws)
     result = geometry.move_image(image, "constant" if boxed else augmentation.fill)
     result = _tone(result, augmentation, draws)
     result = _recolour(result, augmentation, draws)
@@ -108,7 +109,7 @@ def _tone(image: np.ndarray, options: Augmentation, draws: Draws) -> np.ndarray:
     scaled = draws.scale_abs < options.scale_abs
     if not (options.brightness or options.contrast or scaled):
         return image
-    table = _LEVELS.astype(np.uint8)
+    table: np.ndarray = _LEVELS.astype(np.uint8)
     if options.brightness or options.contrast:
         mean = sum(cv2.sumElems(image)) / image.size
         factor = 1 + signed(draws.contrast) * options.contrast

@@ -1,10 +1,13 @@
 """The random numbers that decide how one image is changed, from a generator that the id of the image seeds."""
 
 import hashlib
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.random.bit_generator import ISeedSequence
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 
 class Draws(NamedTuple):
@@ -51,12 +54,12 @@ def image_generator(seed: int, epoch: int, image_id: str, copy: int = 0) -> np.r
         A new generator.
     """
     key = hashlib.blake2b(f"{seed}/{epoch}/{copy}/{image_id}".encode(), digest_size=16).digest()
-    return np.random.Generator(np.random.Philox(_Key(np.frombuffer(key, np.uint64))))
+    return _generator(np.frombuffer(key, np.uint64))
 
 
 def generator_of(draw: float) -> np.random.Generator:
     """Return a generator seeded by one drawn number, for a change that needs any number of draws."""
-    return np.random.Generator(np.random.Philox(_Key(np.array([draw, 0.0]).view(np.uint64))))
+    return _generator(np.array([draw, 0.0]).view(np.uint64))
 
 
 def signed(draw: float) -> float:
@@ -70,5 +73,9 @@ class _Key(ISeedSequence):
     def __init__(self, key: np.ndarray):
         self.key = key
 
-    def generate_state(self, n_words: int, dtype: type = np.uint64) -> np.ndarray:
+    def generate_state(self, n_words: int, dtype: "DTypeLike" = np.uint64) -> np.ndarray:
         return self.key
+
+
+def _generator(key: np.ndarray) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(_Key(key)))  # type: ignore[arg-type]  # missing in NumPy's stubs

@@ -51,7 +51,8 @@ def mix_batch(
     share = float(generator.beta(alpha, alpha))
     if way == "mixup":
         return mixup(images, partners, share), mix_labels(labels, partners, share)
-    rectangle = draw_rectangle(*images.shape[1:3], share, generator)
+    height, width = images.shape[1:3]
+    rectangle = draw_rectangle(height, width, share, generator)
     mixed, share = cutmix(images, partners, rectangle)
     return mixed, mix_labels(labels, partners, share)
 

@@ -95,7 +95,8 @@ def rotate(image: np.ndarray, strength: float, fill: str) -> np.ndarray:
     Returns:
         uint8 of the same height and width.
     """
-    return warp_image(image, rotation_matrix(*image.shape[:2], strength * _DEGREES), fill)
+    height, width = image.shape[:2]
+    return warp_image(image, rotation_matrix(height, width, strength * _DEGREES), fill)
 
 
 def solarize(image: np.ndarray, strength: float, fill: str) -> np.ndarray:

@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -37,10 +36,9 @@ class TrainingBatches:
     """All epochs of training in one dataset.
 
     Attributes:
-        dataset: Batches of images, uint8 (b, height, width, channels), and targets, float32. For classes, these are
-            labels (b, classes), one-hot or with shares of two classes if images are mixed, or (b, 1) for two classes,
-            and weights (b,) if the classes have weights; for boxes, (b, 4) and weights (b,), see `Targets`; for both,
-            two dictionaries of these. The last batch of an epoch may be smaller.
+        dataset: Batches of images, uint8 (b, height, width, channels), and targets, float32. For classes: labels
+            (b, classes), one-hot or mixed, or (b, 1) for two classes, and weights (b,) if the classes have weights; for
+            boxes: (b, 4) and weights (b,), see `Targets`; for both: two dictionaries. The last batch may be smaller.
         steps_per_epoch: Batches in one epoch.
         size: Images in one epoch, copies included.
     """
@@ -77,15 +75,13 @@ def training_batches(
         first_epoch: The epoch to start with, when training resumes.
         views: Number of fixed augmentations of each image that epochs choose among; None to draw new ones each epoch.
         task: One of `tfvision.tasks.TASKS`.
-        class_weights: Weights of the classes, which give each image its weight, see `weights_of_labels`; only for tasks
-            without boxes.
+        class_weights: Weights of the classes, see `weights_of_labels`; only for tasks without boxes.
 
     Returns:
         The batches of all epochs.
 
     Raises:
-        UsageError: A batch size or number of epochs below 1, an engine that is not installed, or AugMix, MixUp or
-            CutMix with boxes.
+        UsageError: A batch size or number of epochs below 1, a missing engine, or AugMix, MixUp or CutMix with boxes.
         DataError: There are no images, or one lacks a label or box that the task needs.
     """
     check_images(images, batch_size)
@@ -99,20 +95,24 @@ def training_batches(
     def load_batch(step: int) -> tuple[np.ndarray, ...]:
         epoch, entries = order.batch(step)
         chosen = order.entries[entries]
-        pixels = load_images(images, chosen[:, 0], resize)
-        moved = targets.places(chosen[:, 0])
+        pixels, moved = load_images(images, chosen[:, 0], resize), targets.places(chosen[:, 0])
         for row, (index, copy) in enumerate(chosen.tolist()):
             if copy or not augmentation.is_empty:
                 image_id = images.ids[index]
                 drawn = epoch if views is None else draw_view(views, seed, epoch, image_id, copy)
                 item, size = Item(index, drawn, copy), pixels.shape[1:3]
                 pixels[row] = show_view(pixels[row], item, image_id, augmentation, seed, boxed=boxed)
-                if moved:
+                if moved and targets.boxes is not None:
                     moved.set(row, *move(targets.boxes[index], size, item, image_id, augmentation, seed))
         numbers = targets.numbers(chosen[:, 0], moved)
         if augmentation.mixing:
-            pixels, *numbers = mix_batch(pixels, *numbers, augmentation, batch_generator(seed, step))
-        return pixels, *numbers, *((weights_of_labels(*numbers, class_weights),) if class_weights else ())
+            (labels,) = numbers
+            pixels, labels = mix_batch(pixels, labels, augmentation, batch_generator(seed, step))
+            numbers = (labels,)
+        if class_weights:
+            (labels,) = numbers
+            return pixels, labels, weights_of_labels(labels, class_weights)
+        return pixels, *numbers
 
     shapes = ((None, resize.height, resize.width, resize.channels), *targets.shapes)
     if class_weights:
@@ -163,8 +163,8 @@ def selection_batches(selection: Selection, *, resize: Resize, batch_size: int) 
         batch_size: Images in a batch.
 
     Returns:
-        Batches of uint8 (b, height, width, channels). Making one raises a DataError if the content of an image no
-        longer has its hash: what is computed from it would be stored under the key of another content.
+        Batches of uint8 (b, height, width, channels). Making one raises a DataError if an image has changed since the
+        scan: what is computed from it would be stored under the wrong key.
     """
     images, items = selection.images, selection.items
 
@@ -237,7 +237,7 @@ def step_dataset(
     steps: range,
     shapes: Sequence[tuple[int | None, ...]],
     *,
-    types: Sequence[Any] = (tf.uint8, tf.float32, tf.float32, tf.float32),
+    types: Sequence[tf.DType] = (tf.uint8, tf.float32, tf.float32, tf.float32),
     change: BatchChange | None = None,
 ) -> tf.data.Dataset:
     """Make a dataset of what a function returns for each step; several steps are computed ahead and in parallel.
@@ -254,7 +254,7 @@ def step_dataset(
     """
     types = tuple(types[: len(shapes)])
 
-    def load(step):
+    def load(step: tf.Tensor) -> tf.Tensor | tuple[tf.Tensor, ...]:
         # Declared stateless, which it is; otherwise op determinism would run one batch after the other.
         batch = tf.numpy_function(lambda number: load_batch(int(number)), [step], types, stateful=False)
         batch = tuple(tf.ensure_shape(tensor, shape) for tensor, shape in zip(batch, shapes, strict=True))
@@ -290,7 +290,9 @@ def data_error(error: BaseException) -> DataError | None:
     return DataError(found[1].strip()) if found else None
 
 
-def _resize_into(result: np.ndarray, pending: dict, resize: Resize) -> None:
+def _resize_into(
+    result: np.ndarray, pending: Mapping[tuple[int, ...], Sequence[tuple[int, np.ndarray]]], resize: Resize
+) -> None:
     """Resize images of one shape together: one call costs more than the pixels of a small image."""
     with tf.device("/CPU:0"):
         for group in pending.values():

@@ -79,6 +79,7 @@ class Targets:
         if self.labels is not None:
             arrays.append(self.labels[rows])
         if moved := moved or self.places(rows):
+            assert self.left is not None, "boxes come with their shares"
             seen = moved.left * self.left[rows] >= LEAST_LEFT
             arrays += [(moved.boxes / np.tile(self.size, 2)).astype(np.float32), seen.astype(np.float32)]
         return tuple(arrays)

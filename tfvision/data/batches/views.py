@@ -20,7 +20,7 @@ from tfvision.data.batches.order import Epochs
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.pixels.resize import Resize
 
-_FLIPS = possible_turns(Augmentation(horizontal_flip=True, vertical_flip=True), 1, 1)
+_FLIPS = possible_turns(Augmentation(horizontal_flip=True, vertical_flip=True), 1, 1) or []
 
 
 class Item(NamedTuple):
@@ -32,7 +32,7 @@ class Item(NamedTuple):
         copy: Number of the copy that the draw is for; 0 is the image itself.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # it hides tuple.index, which nobody needs of an item
     view: Turn | int = Turn()
     copy: int = 0
 
@@ -165,6 +165,7 @@ class Views:
                 yield from (Item(index, view, copy) for view in range(self.count))
             return
         turns = possible_turns(self.augmentation, self.resize.height, self.resize.width)
+        assert turns is not None, "without a count, only flips and quarter turns have views"
         # Without augmentation only copies are flipped: an image that has none has one view.
         copied = set(self.epochs.entries[self.epochs.entries[:, 1] > 0, 0].tolist()) if len(turns) == 1 else set()
         for index in range(len(self.images)):

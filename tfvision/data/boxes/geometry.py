@@ -4,6 +4,8 @@ A box is (xmin, ymin, xmax, ymax) in pixels. Coordinates are edges, not centres:
 (0, 0, width, height) is the whole image.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -30,7 +32,7 @@ def box_ious(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.divide(both, either, out=np.zeros_like(either), where=either > 0)
 
 
-def clip_boxes(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+def clip_boxes(boxes: np.ndarray, sizes: np.ndarray | Sequence[int]) -> np.ndarray:
     """Clip boxes to their image.
 
     Args:
@@ -44,7 +46,7 @@ def clip_boxes(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return np.clip(boxes, 0, np.concatenate([sizes, sizes], axis=-1))
 
 
-def box_corners(box: np.ndarray) -> np.ndarray:
+def box_corners(box: np.ndarray | Sequence[float]) -> np.ndarray:
     """Return the corners of a box, float (4,), in order around it: float64 (4, 2), x and y of each."""
     xmin, ymin, xmax, ymax = box
     return np.array([[xmin, ymin], [xmax, ymin], [xmax, ymax], [xmin, ymax]], np.float64)

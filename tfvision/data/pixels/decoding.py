@@ -71,7 +71,7 @@ def decode(data: bytes, name: str) -> np.ndarray:
     if not unchanged:
         return pixels
     if pixels.dtype == np.uint16:
-        pixels = (pixels >> 8).astype(np.uint8)
+        pixels = np.right_shift(pixels, 8).astype(np.uint8)
     return cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)
 
 

@@ -43,7 +43,7 @@ class Resize:
     mode: str = "stretch"
     channels: int = 3
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("height", "width"):
             side = getattr(self, name)
             if isinstance(side, bool) or not isinstance(side, int) or side < 1:
@@ -110,7 +110,9 @@ def resize_images(images: tf.Tensor, resize: Resize) -> tf.Tensor:
     return tf.ensure_shape(images, (None, *shape, resize.channels))
 
 
-def crop_window(height: tf.Tensor, width: tf.Tensor, resize: Resize) -> tuple[tf.Tensor, ...]:
+def crop_window(
+    height: tf.Tensor, width: tf.Tensor, resize: Resize
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """Return the largest centred window with the aspect ratio of `resize`, in whole pixels.
 
     Args:
@@ -128,7 +130,9 @@ def crop_window(height: tf.Tensor, width: tf.Tensor, resize: Resize) -> tuple[tf
     return (height - inner_height) // 2, (width - inner_width) // 2, inner_height, inner_width
 
 
-def padded_window(height: tf.Tensor, width: tf.Tensor, resize: Resize) -> tuple[tf.Tensor, ...]:
+def padded_window(
+    height: tf.Tensor, width: tf.Tensor, resize: Resize
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """Return where the images lie in the padded result: the largest centred window with their aspect ratio.
 
     Args:
@@ -146,7 +150,7 @@ def padded_window(height: tf.Tensor, width: tf.Tensor, resize: Resize) -> tuple[
     return (resize.height - inner_height) // 2, (resize.width - inner_width) // 2, inner_height, inner_width
 
 
-def _with_channels(images, channels: int):
+def _with_channels(images: tf.Tensor, channels: int) -> tf.Tensor:
     """Repeat gray, or weight colours; an image with equal channels keeps exactly its values."""
     import tensorflow as tf
 
@@ -164,7 +168,7 @@ def _with_channels(images, channels: int):
     return tf.cast(tf.bitwise.right_shift(weighted + (1 << (_GRAY_BITS - 1)), _GRAY_BITS), tf.uint8)
 
 
-def _rounded(images, size, resize: Resize):
+def _rounded(images: tf.Tensor, size: tuple[int, int] | tf.Tensor, resize: Resize) -> tf.Tensor:
     import tensorflow as tf
 
     antialias = resize.antialias and resize.kernel not in ("area", "nearest")
@@ -174,12 +178,12 @@ def _rounded(images, size, resize: Resize):
     return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
 
 
-def _crop_to_aspect(images, resize: Resize):
+def _crop_to_aspect(images: tf.Tensor, resize: Resize) -> tf.Tensor:
     top, left, height, width = crop_window(*_sides(images), resize)
     return images[:, top : top + height, left : left + width]
 
 
-def _pad(images, resize: Resize):
+def _pad(images: tf.Tensor, resize: Resize) -> tf.Tensor:
     """Resize with the aspect ratio kept, then pad to the wanted size with zeros."""
     import tensorflow as tf
 
@@ -189,13 +193,13 @@ def _pad(images, resize: Resize):
     return tf.pad(images, [[0, 0], [top, below], [left, right], [0, 0]])
 
 
-def _sides(images):
+def _sides(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     import tensorflow as tf
 
     shape = tf.shape(images, out_type=tf.int64)
     return shape[1], shape[2]
 
 
-def _ratio(value, numerator, denominator):
+def _ratio(value: tf.Tensor, numerator: tf.Tensor | int, denominator: tf.Tensor | int) -> tf.Tensor:
     """Return value * numerator / denominator, rounded; in integers, so that it is the same on every device."""
     return (value * numerator + denominator // 2) // denominator

@@ -6,7 +6,6 @@ Pillow's tag reader is used rather than `Image.open`, which does not support ima
 import io
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 from PIL import TiffImagePlugin
 
@@ -58,10 +57,11 @@ def read_tiff(data: bytes) -> Tiff | None:
         return None
 
 
-def _problem(tags: Any) -> str:
+def _problem(tags: TiffImagePlugin.ImageFileDirectory_v2) -> str:
     samples, alpha, photometric = tags.get(_SAMPLES, 1), _has_alpha(tags), tags.get(_PHOTOMETRIC)
     bits, formats = set(tags.get(_BITS, (1,))), set(tags.get(_FORMAT, (1,)))
-    expected = {_RGB: 3, _CMYK: 4}.get(photometric, 1 if photometric in _GRAY else samples)
+    channels: dict[int | None, int] = {_RGB: 3, _CMYK: 4}
+    expected = channels.get(photometric, 1 if photometric in _GRAY else samples)
     if samples - alpha != expected or samples > 4:
         return f"it has {samples} bands; expected 1 or 3, with or without alpha; keep three of them"
     if formats != {1} or not bits <= {1, 2, 4, 8, 16} or len(bits) > 1:
@@ -75,7 +75,7 @@ def _problem(tags: Any) -> str:
     return ""
 
 
-def _reader(tags: Any) -> str:
+def _reader(tags: TiffImagePlugin.ImageFileDirectory_v2) -> str:
     if tags.get(_PHOTOMETRIC) != _RGB:
         return "opencv"
     if 16 in tags.get(_BITS, ()):
@@ -83,7 +83,7 @@ def _reader(tags: Any) -> str:
     return "pillow" if tags.get(_EXTRA) == (_UNASSOCIATED,) else "opencv"
 
 
-def _has_alpha(tags: Any) -> bool:
+def _has_alpha(tags: TiffImagePlugin.ImageFileDirectory_v2) -> bool:
     """Tell whether the last band is alpha, as is a fourth band beside RGB without a tag, which OpenCV writes."""
     extra = tags.get(_EXTRA, ())
     if not extra:
