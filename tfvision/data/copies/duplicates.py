@@ -88,7 +88,7 @@ def find_duplicates(
     """
     first: dict[str, int] = {}
     home = np.array([first.setdefault(key, i) for i, key in enumerate(content)], np.int64)
-    exact = [Pair(int(home[i]), i, 1.0, True) for i in np.flatnonzero(home != np.arange(len(home)))]
+    exact = [Pair(int(home[i]), i, 1.0, True) for i in np.flatnonzero(home != np.arange(len(home))).tolist()]
     unique = np.flatnonzero((home == np.arange(len(home))) & (True if busy is None else busy))
     candidates = _candidates(perceptual[unique], options)
 
@@ -132,10 +132,10 @@ def compare_pair(first: np.ndarray, second: np.ndarray, shift: int, turned: str 
     margin = min(shift, min(height, width) // 8)
     inner = (slice(margin, height - margin), slice(margin, width - margin))
     found = cv2.matchTemplate(_detail(b), _detail(a)[inner], cv2.TM_CCOEFF_NORMED)
-    down, right = np.unravel_index(np.argmax(found), found.shape)
-    a, b = a[inner], b[down : down + height - 2 * margin, right : right + width - 2 * margin]
+    top, left = np.unravel_index(np.argmax(found), found.shape)
+    a, b = a[inner], b[top : top + height - 2 * margin, left : left + width - 2 * margin]
     whole = cv2.matchTemplate(np.ascontiguousarray(b), np.ascontiguousarray(a), cv2.TM_CCOEFF_NORMED)
-    return Likeness(float(whole[0, 0]), float(found[down, right]), float(np.sqrt(np.mean((a - b) ** 2))))
+    return Likeness(float(whole[0, 0]), float(found[top, left]), float(np.sqrt(np.mean((a - b) ** 2))))
 
 
 def tie_copies(images: ImageSet, content: Sequence[str], pairs: Sequence[Pair]) -> tuple[str, ...]:

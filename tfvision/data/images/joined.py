@@ -49,7 +49,8 @@ class JoinedImages(ImageSet):
 
     def _place(self, index: int) -> tuple[ImageStorage, str]:
         """Return the storage of an image, and its name there; joined sets may be joined again."""
-        images, name = self, self.names[index]
+        images: ImageSet = self
+        name = self.names[index]
         while isinstance(images, JoinedImages):
             member, _, name = name.partition(":")
             images = images.members[int(member)]
@@ -76,6 +77,8 @@ def join_images(sets: Sequence[ImageSet]) -> ImageSet:
         storage=first.storage,
         source=first.source,
         columns=first.columns,
-        hashes=None if any(one.hashes is None for one in sets) else tuple(key for one in sets for key in one.hashes),
+        hashes=None
+        if any(one.hashes is None for one in sets)
+        else tuple(key for one in sets for key in one.hashes or ()),
         members=tuple(sets),
     )

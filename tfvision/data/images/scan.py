@@ -17,6 +17,7 @@ from tfvision.data.pixels.decoding import decode
 from tfvision.errors import DataError, check_known
 
 if TYPE_CHECKING:
+    from tfvision.data.boxes.given import GivenBoxes
     from tfvision.data.images.imageset import ImageSet
 
 
@@ -77,21 +78,22 @@ def scan(
         UsageError: An unknown `on_bad`.
     """
     check_known("on_bad", on_bad, ON_BAD)
-    oriented = frames or images.given is not None
+    given = images.given
+    oriented = frames or given is not None
     found: list[_Look | str] = list(look_at_all(images, lambda index: _look_at(images, index, oriented), progress))
     unreadable = [(images.ids[i], look) for i, look in enumerate(found) if isinstance(look, str)]
     rows: list[tuple[str, str]] = []
-    if images.given is not None:
-        images, wrong = _place_boxes(images, found)
-        found = [wrong.get(images.given.rows[i], look) for i, look in enumerate(found)]
+    if given is not None:
+        images, wrong = _place_boxes(images, given, found)
+        found = [wrong.get(given.rows[i], look) for i, look in enumerate(found)]
         rows = [*images.bad, *wrong.items()]
     good = [i for i, look in enumerate(found) if not isinstance(look, str)]
     if (unreadable or rows) and (on_bad == "fail" or not good):
         raise DataError(_report(unreadable, rows, len(images), left=bool(good)))
-    looks = [found[i] for i in good]
+    looks = [look for look in found if not isinstance(look, str)]
     sizes = np.array([look.size for look in looks], np.int64).reshape(-1, 2)
     images = images.select(good) if len(good) < len(images) else images
-    if frames or images.given is not None:
+    if oriented:
         images = replace(images, frames=np.c_[sizes[:, ::-1], [look.orientation for look in looks]])
     is_gray = bool(good) and all(look.is_gray for look in looks)
     hashes = tuple(look.hash for look in looks)
@@ -140,16 +142,16 @@ def look_at_all(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _place_boxes(images: ImageSet, looks: list[_Look | str]) -> tuple[ImageSet, dict[str, str]]:
+def _place_boxes(images: ImageSet, given: GivenBoxes, looks: list[_Look | str]) -> tuple[ImageSet, dict[str, str]]:
     """Move the given boxes into the upright images; return also, by row, what is wrong with boxes that do not fit."""
     boxes, wrong = np.zeros((len(images), 4)), {}
     for index, look in enumerate(looks):
         if isinstance(look, str):
             continue
         height, width = look.size
-        box = images.given.upright(index, look.orientation, width, height)
+        box = given.upright(index, look.orientation, width, height)
         if isinstance(box, str):
-            wrong[images.given.rows[index]] = box
+            wrong[given.rows[index]] = box
         else:
             boxes[index] = box
     return replace(images, boxes=boxes), wrong
@@ -191,7 +193,7 @@ def hash_file(data: bytes) -> str:
 def hash_pixels(pixels: np.ndarray) -> str:
     """Return the content hash of a decoded image, 32 hexadecimal digits."""
     content = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
-    content.update(np.ascontiguousarray(pixels))
+    content.update(np.ascontiguousarray(pixels).data)
     return content.hexdigest()
 
 

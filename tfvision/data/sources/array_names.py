@@ -96,7 +96,7 @@ def _by_part(
     shapes: Mapping[str, tuple[int, ...]], asked: str | None, known: tuple[str, ...], source: str, option: str
 ) -> dict[str, str]:
     """Return the array of each part: the one that was asked for, else the one that has a known name."""
-    if asked in shapes:
+    if asked is not None and asked in shapes:
         return {split_name(asked)[0]: asked}
     wanted = (split_name(asked)[1],) if asked else known
     matches: dict[str, list[str]] = {}

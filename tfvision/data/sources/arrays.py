@@ -1,10 +1,12 @@
 """Images from arrays: NumPy arrays in Python, `.npy`, `.npz` and HDF5 files."""
 
+from __future__ import annotations
+
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -19,6 +21,9 @@ from tfvision.data.storage.npy import NpyFiles
 from tfvision.data.storage.rows import Rows
 from tfvision.errors import DataError, listing
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 HDF5_SUFFIXES = frozenset({".h5", ".hdf5"})
 ARRAY_SUFFIXES = frozenset({".npy", ".npz"}) | HDF5_SUFFIXES
 
@@ -26,8 +31,15 @@ ARRAY_SUFFIXES = frozenset({".npy", ".npz"}) | HDF5_SUFFIXES
 class Container(Protocol):
     """A file or folder of named arrays: `NpyFiles` or `Hdf5`."""
 
-    path: Path
-    shapes: Mapping[str, tuple[int, ...]]
+    @property
+    def path(self) -> Path:
+        """Where the arrays are."""
+        ...
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The shape of each array."""
+        ...
 
     def rows(self, name: str) -> Rows:
         """Return an array, to be read row by row."""
@@ -43,11 +55,11 @@ class Container(Protocol):
 
 
 def images_from_arrays(
-    images: Any,
-    labels: Any = None,
+    images: ArrayLike,
+    labels: ArrayLike | None = None,
     *,
     class_names: Sequence[str] | None = None,
-    groups: Any = None,
+    groups: ArrayLike | None = None,
     ids: Sequence[str] | None = None,
     pixel_rule: str | None = None,
 ) -> ImageSet:
@@ -115,18 +127,19 @@ def open_arrays(container: Container, asked: Columns, columns: Mapping[str, str 
     storage = ArrayStorage(container.path, {names.part: arrays[names.images] for names in used})
     columns = {**columns, "pixel_rule": storage.pixel_rule or columns.get("pixel_rule")}
     class_names = _class_names(container, used) if labelled else None
-    entries = []
+    entries: list[Entry] = []
     for names in used:
         count = len(arrays[names.images])
         own = storage.names[len(entries) : len(entries) + count]
-        labels = [None] * count
-        if labelled:
+        labels: Sequence[str | None] = [None] * count
+        if labelled and names.labels:
             labels = label_texts(container.values(names.labels), count, names.labels, class_names)
-        groups = [None] * count
+        groups: Sequence[str | None] = [None] * count
         if names.groups and all(other.groups for other in used):
             groups = group_texts(container.values(names.groups), count, names.groups)
         part = names.part or None
-        entries += [Entry(name, name, *rest, part) for name, *rest in zip(own, labels, groups, strict=True)]
+        rows_of_part = zip(own, labels, groups, strict=True)
+        entries += [Entry(name, name, label, group, part) for name, label, group in rows_of_part]
     return build_images(entries, storage, columns, labelled=labelled, class_names=class_names, notes=(*notes, *more))
 
 
@@ -190,6 +203,7 @@ def names_image_arrays(files: Sequence[str]) -> list[str]:
 
 def _class_names(container: Container, used: Sequence[ArrayNames]) -> tuple[str, ...] | None:
     """Return the class names in an attribute, else in an array with such a name that is used for nothing else."""
+    assert used[0].labels is not None, "class names are looked for only beside labels"
     values = container.class_names(used[0].labels)
     if values is not None:
         return class_texts(values, f"the attribute of {container.path}")

@@ -1,7 +1,7 @@
 """Images with one box each, from a CSV or PASCAL VOC files; errors are collected by row, for the scan to report."""
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tfvision.data.boxes.given import GivenBox, choose_box
@@ -133,6 +133,7 @@ def _table_rows(
             "give four of them as --box-columns, such as xmin,ymin,xmax,ymax or x,y,width,height"
         )
     found = find_columns(table, index, asked, labelled=False)
+    assert found.file is not None, "find_columns names the column of files or raises"
     taken = (*columns.names, *columns.image_size, found.file, found.group)
     label = found.label or next(iter(by_name([c for c in table.columns if c not in taken], LABEL_COLUMNS)), None)
     files, boxes = table.values(found.file), read_boxes(table, columns)
@@ -154,7 +155,7 @@ def _table_rows(
 
 def _voc_rows(
     storage: Storage, annotations: Sequence[str], images: Sequence[str], bad: list[tuple[str, str]]
-) -> Iterator[_Row] | list[_Row]:
+) -> list[_Row]:
     index = FileIndex("", images)
     parts, rows = _parts(images), []
     for name in annotations:
@@ -186,18 +187,18 @@ def _one_each(rows: Sequence[_Row], several: str, bad: list[tuple[str, str]]) ->
     entries, crowded = [], 0
     for name, group in by_image.items():
         bad += [(row.where, row.box.problem) for row in group if row.box and row.box.problem]
-        good = [row for row in group if row.box and not row.box.problem]
+        good = [(row, row.box) for row in group if row.box and not row.box.problem]
         if not any(row.box for row in group):
             bad.append((group[0].where, "it has no box"))
         if not good:
             continue
-        first, box = good[0], choose_box([row.box for row in good], several)
-        if len(good) > 1 and len({row.box.corners for row in good}) > 1:
+        (first, first_box), box = good[0], choose_box([box for _, box in good], several)
+        if len(good) > 1 and len({box.corners for _, box in good}) > 1:
             crowded += 1
             if box is None:
                 bad.append((first.where, f"it has {len(good)} boxes, and several_boxes is refuse"))
                 continue
-        box = box or first.box  # several identical boxes count as one
+        box = box or first_box  # several identical boxes count as one
         entries.append(Entry(first.file, name, box.label, first.group, first.part, box))
     return entries, crowded
 

@@ -42,7 +42,7 @@ def order_classes(names: Iterable[str], positive_class: str | None = None) -> tu
             )
         if len(ordered) > 2:
             raise UsageError(f"a positive class needs two classes, but there are {len(ordered)}; leave {wanted!r} out")
-        positive = matches[0]
+        positive: str | None = matches[0]
     else:
         positive = next((name for name in ordered if name.lower() in _POSITIVE), None)
     if len(ordered) == 2 and positive == ordered[0]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -52,11 +52,13 @@ def build_images(
         UsageError: The positive class is unknown, or given for images without labels.
     """
     positive_class = columns.get("positive_class")
-    labels, ordered = np.full(len(entries), -1, np.int64), ()
+    labels = np.full(len(entries), -1, np.int64)
+    ordered: tuple[str, ...] = ()
     if labelled:
-        ordered = _ordered({entry.label for entry in entries}, class_names, positive_class)
+        texts = cast(list[str], [entry.label for entry in entries])  # the caller says that each has one
+        ordered = _ordered(set(texts), class_names, positive_class)
         number = {name: i for i, name in enumerate(ordered)}
-        labels = np.array([number[entry.label] for entry in entries], np.int64)
+        labels = np.array([number[text] for text in texts], np.int64)
     elif positive_class is not None:
         raise UsageError("a positive class was given for images without labels; leave it out")
     elif entries[0].box:  # boxes without labels are of one class

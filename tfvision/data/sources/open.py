@@ -34,7 +34,7 @@ _BEST_TABLES = ("labels", "train", "annotations")
 
 
 def open_images(
-    data: str | os.PathLike,
+    data: str | os.PathLike[str],
     *,
     file_column: str | None = None,
     label_column: str | None = None,
@@ -81,7 +81,7 @@ def open_images(
     check_pixel_rule(pixel_rule)
     check_several(several_boxes)
     asked = Columns(file_column, label_column, group_column, None if box_columns is None else tuple(box_columns))
-    columns = {
+    columns: dict[str, Any] = {
         "file_column": file_column,
         "label_column": label_column,
         "group_column": group_column,
@@ -119,8 +119,9 @@ def _open_boxed(path: Path, asked: Columns, columns: dict[str, Any]) -> ImageSet
         raise DataError(f"no image files in {storage.path}; boxes need files and a CSV or PASCAL VOC annotations")
     found = read_boxed(storage, table, images, asked, several=columns["several_boxes"], unit=columns["box_unit"])
     labelled = found.entries[0].label is not None
-    images = build_images(found.entries, storage, columns, labelled=labelled, notes=found.notes)
-    return replace(images, given=replace(images.given, unit=found.unit), bad=found.bad)
+    boxed = build_images(found.entries, storage, columns, labelled=labelled, notes=found.notes)
+    assert boxed.given is not None, "each entry has its box"
+    return replace(boxed, given=replace(boxed.given, unit=found.unit), bad=found.bad)
 
 
 def _open_storage(storage: Storage, asked: Columns, columns: dict[str, Any], *, labelled: bool) -> ImageSet:
@@ -160,13 +161,17 @@ def _read_best(
     storage: Storage, tables: list[str], images: list[str], asked: Columns, *, labelled: bool
 ) -> list[Entry]:
     """Read the CSV that names the images, else the class folders."""
-    usable, refused = [], []
+    usable: list[tuple[tuple[int, int], Table]] = []
+    refused: list[tuple[tuple[int, int], Table | DataError]] = []
     for name in tables:
         try:
             table = read_table(storage, name)
             index = FileIndex(name, images)
             find_columns(table, index, asked, labelled=labelled)
-            (usable if names_images(table, index, asked) else refused).append((_rank(name), table))
+            if names_images(table, index, asked):
+                usable.append((_rank(name), table))
+            else:
+                refused.append((_rank(name), table))
         except DataError as error:
             refused.append((_rank(name), error))
     usable.sort(key=lambda pair: pair[0])
@@ -198,10 +203,11 @@ def _read_rows(table: Table, images: list[str], asked: Columns, *, labelled: boo
     """Read the entries of a CSV; rows that repeat the same entry count once."""
     index = FileIndex(table.name, images)
     columns = find_columns(table, index, asked, labelled=labelled)
+    assert columns.file is not None, "find_columns names the column of files or raises"
     files = table.values(columns.file)
     index.check_inside(files)
-    names = [index.find(file) for file in files]
-    if missing := [file for file, name in zip(files, names, strict=True) if name is None]:
+    names = {file: name for file in files if (name := index.find(file)) is not None}
+    if missing := [file for file in files if file not in names]:
         raise DataError(
             f"{len(missing):,} of {len(files):,} rows of {table.name} name no image, or more than one: "
             f"{listing(missing, 20)}; correct column {columns.file!r} or add the files"
@@ -210,8 +216,8 @@ def _read_rows(table: Table, images: list[str], asked: Columns, *, labelled: boo
     groups = table.values(columns.group) if columns.group else [None] * len(files)
     entries: dict[str, Entry] = {}
     twice = []
-    for file, name, label, group in zip(files, names, labels, groups, strict=True):
-        known = entries.setdefault(name, Entry(file, name, label, group))
+    for file, label, group in zip(files, labels, groups, strict=True):
+        known = entries.setdefault(names[file], Entry(file, names[file], label, group))
         if (known.label, known.group) != (label, group):
             twice.append(
                 f"{file} ({known.label}, {label})" if known.label != label else f"{file} ({known.group}, {group})"

@@ -55,13 +55,14 @@ def read_voc(storage: Storage, name: str) -> VocFile:
     root = _parse(storage.read(name))
     if root.tag != "annotation":
         raise DataError(f"it is no VOC annotation: its root is <{root.tag[:40]}>, expected <annotation>")
-    size = tuple(_whole(root.findtext(f"size/{side}")) for side in ("width", "height"))
+    width, height = (_whole(root.findtext(f"size/{side}")) for side in ("width", "height"))
+    size = (width, height) if width and height else (0, 0)
     base = posixpath.basename(name)
     boxes = []
     for number, found in enumerate(root.findall("object"), start=1):
-        corners = tuple(_number(found.findtext(f"bndbox/{side}")) for side in _SIDES)
+        xmin, ymin, xmax, ymax = (_number(found.findtext(f"bndbox/{side}")) for side in _SIDES)
         label = (found.findtext("name") or "").strip()
-        boxes.append(GivenBox(f"{base} object {number}", corners, label, size if all(size) else (0, 0)))
+        boxes.append(GivenBox(f"{base} object {number}", (xmin, ymin, xmax, ymax), label, size))
     return VocFile(name, (root.findtext("filename") or "").strip(), tuple(boxes))
 
 

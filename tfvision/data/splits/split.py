@@ -119,7 +119,8 @@ def split_by_fold(
     share = validation / (1 - 1 / folds)
     if not 0 <= share < 1:
         raise UsageError(f"validation {validation} of the images leaves none for training beside {folds} folds")
-    notes = () if images.parts is None else ("the data comes with a split, which is ignored: folds are drawn",)
+    ignored = "the data comes with a split, which is ignored: folds are drawn"
+    notes: tuple[str, ...] = () if images.parts is None else (ignored,)
     kept = _one_group_each(images, hashes)
     parts = np.full(len(images), LEFT_OUT, "U10")
     if held_out:
@@ -140,6 +141,7 @@ def split_by_fold(
 
 def _complete(images: ImageSet, hashes: tuple[str, ...], validation: float, group_validation: bool, seed: int) -> Split:
     """Keep the given parts; take a missing part from training; drop copies of later images from earlier parts."""
+    assert images.parts is not None, "there is no split to complete"
     parts, notes = images.parts.astype("U10"), []
     given = set(parts)
     if "test" not in given and "validation" in given:
@@ -183,7 +185,7 @@ def _draw(
 
     Without `group_validation` the test is drawn first, by whole groups; then validation, by single images.
     """
-    drawn, keys = images.select(chosen), [hashes[i] for i in np.flatnonzero(chosen)]
+    drawn, keys = images.select(chosen), [hashes[i] for i in np.flatnonzero(chosen).tolist()]
     if group_validation or images.groups is None:
         return draw_parts(drawn, tuple(keys), shares, seed)
     learned, validation, test = shares

@@ -27,9 +27,10 @@ def describe_splits(images: ImageSet, parts: np.ndarray, hashes: Sequence[str]) 
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    boxed = images.boxes is not None
-    boxes = [[" ".join(f"{side:.7g}" for side in box)] for box in images.boxes] if boxed else [[]] * len(images)
-    writer.writerow(("id", "part", "label", "hash", *(["box"] * boxed)))
+    boxes: list[list[str]] = [[]] * len(images)
+    if images.boxes is not None:
+        boxes = [[" ".join(f"{side:.7g}" for side in box)] for box in images.boxes]
+    writer.writerow(("id", "part", "label", "hash", *(["box"] if images.boxes is not None else [])))
     for image_id, part, label, key, box in zip(images.ids, parts, images.labels, hashes, boxes, strict=True):
         writer.writerow((image_id, part, images.class_names[label] if label >= 0 else "", key, *box))
     return text.getvalue()

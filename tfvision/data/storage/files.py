@@ -213,6 +213,7 @@ class Zip:
         return DataError(f"{self.path} is damaged at {name}: {error}; copy or download it again")
 
     def _read_at_offset(self, info: zipfile.ZipInfo) -> bytes:
+        assert self._zip.fp is not None, "the .zip stays open as long as this object"
         descriptor = self._zip.fp.fileno()
         guess = _LOCAL_HEADER + len(info.filename) + _READ_AHEAD + info.compress_size
         block = os.pread(descriptor, guess, info.header_offset)

@@ -62,7 +62,7 @@ class Hdf5:
                 if _agree(rows, dataset):
                     return rows
             multiple = dataset.chunks[0] if dataset.chunks else 1
-            blocks = (memoryview(block.reshape(-1).view(np.uint8)) for block in row_blocks(dataset, multiple))
+            blocks = (block.reshape(-1).view(np.uint8).data for block in row_blocks(dataset, multiple))
             span = Span(write_temporary(blocks, size, f"{self.path}/{name}"), 0, size, f"{self.path}/{name}")
             return FileRows(span, dataset.shape, dataset.dtype, np.array([0]), max(1, dataset.shape[0]))
 

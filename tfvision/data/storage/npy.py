@@ -119,4 +119,4 @@ def _transposed(span: Span, start: int, shape: tuple[int, ...], dtype: np.dtype)
         for k in range(inner):
             block[k] = np.frombuffer(span.read(width * item, start + (k * count + first) * item), dtype)
         rows = np.ascontiguousarray(block.reshape(*shape[:0:-1], width).T)
-        yield memoryview(rows.view(np.uint8).reshape(-1))
+        yield rows.view(np.uint8).reshape(-1).data

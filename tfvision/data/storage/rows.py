@@ -1,7 +1,7 @@
 """The rows of an array in a file, each read when it is needed."""
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -13,10 +13,16 @@ _BLOCK_BYTES = 16 << 20
 class Rows(Protocol):
     """What NumPy arrays, HDF5 datasets and `FileRows` have in common."""
 
-    shape: tuple[int, ...]
-    dtype: np.dtype
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, ...)."""
 
-    def __getitem__(self, key: Any) -> np.ndarray: ...
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype of the values."""
+
+    def __getitem__(self, key: int | slice) -> np.ndarray:
+        """Return one row, or a stack of them."""
 
 
 class FileRows:
