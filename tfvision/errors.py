@@ -1,17 +1,17 @@
-"""Errors with their exit status, and how a message words what it lists and the nearest known name."""
+"""Errors with their exit status, and helpers that word a message: lists, and the nearest known name."""
 
 import difflib
 from collections.abc import Collection, Iterable, Sequence
 
 
 class TfvisionError(Exception):
-    """An error whose message is one clear line: what came, what was expected, what to do."""
+    """An error whose message is one clear line: what was given, what was expected, what to do."""
 
     exit_status = 4
 
 
 class UsageError(TfvisionError):
-    """A wrong flag, key, value, name or an output folder that exists already."""
+    """A wrong flag, key, value or name, or an output folder that already exists."""
 
     exit_status = 2
 
@@ -23,36 +23,52 @@ class DataError(TfvisionError):
 
 
 class RunError(TfvisionError):
-    """A run that failed on the way: NaN loss, full disk, an export that disagrees."""
+    """A run that failed after it started: a NaN loss, a full disk, an export that disagrees with its model."""
 
     exit_status = 4
 
 
 class WriteError(RunError):
-    """A file could not be written: free some space, and the run can go on."""
+    """A file that could not be written; once there is space, the run can continue."""
 
 
 def one_line(error: BaseException, most: int = 160) -> str:
-    """Return the first `most` characters of what a library's error says, in one line; "" where it says nothing."""
+    """Return the message of a library's error on one line, shortened.
+
+    Args:
+        error: The error.
+        most: The most characters to return.
+
+    Returns:
+        The message, or "" if the error has none.
+    """
     return " ".join(str(error).split())[:most]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return `' (did you mean X?)'` for the known name nearest to `name`, or `''`."""
+    """Suggest the known name that is most like a wrong one.
+
+    Args:
+        name: The wrong name.
+        known: The names to choose from.
+
+    Returns:
+        `' (did you mean X?)'`, to be appended to a message; `''` if no known name is similar.
+    """
     matches = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.6)
     return f" (did you mean {matches[0]}?)" if matches else ""
 
 
 def check_known(what: str, name: object, known: Collection[str]) -> None:
-    """Refuse a name that is none of those known.
+    """Refuse a name that is not among the known ones.
 
     Args:
-        what: What it names, such as `pooling`.
+        what: What kind of thing it names, such as `pooling`, for the message.
         name: The name.
-        known: All there are, in the order to list them.
+        known: The known names, in the order to list them.
 
     Raises:
-        UsageError: With the nearest known one and all of them.
+        UsageError: The name is not known; the message gives the nearest known name and lists them all.
     """
     if name not in known:
         raise UsageError(f"unknown {what} {name!r}{nearest(str(name), known)}; expected {', '.join(known)}")
@@ -63,7 +79,10 @@ def listing(names: Sequence[object], limit: int = 5) -> str:
 
     Args:
         names: What to list, in order.
-        limit: How many are written out.
+        limit: How many to write out.
+
+    Returns:
+        The names, separated by commas, with the number of those left out.
     """
     shown = ", ".join(str(name) for name in names[:limit])
     rest = len(names) - limit

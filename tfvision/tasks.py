@@ -1,4 +1,4 @@
-"""What a model is asked for: the class of an image, one box in it, or both; and how its outputs are called."""
+"""What a model is asked for: the class of an image, one box in it, or both; and the names of its outputs."""
 
 from typing import Literal, get_args
 
@@ -6,7 +6,7 @@ Task = Literal["classify", "localize", "localize+classify"]
 TASKS = get_args(Task)
 CLASSIFY, LOCALIZE, BOTH = TASKS
 
-# Names of a model's outputs where it has both.
+# The names of a model's outputs if it has both.
 BOX, PROBABILITIES = "box", "probabilities"
 
 
@@ -21,5 +21,5 @@ def has_classes(task: str) -> bool:
 
 
 def outputs_of(task: str) -> tuple[str, ...]:
-    """Return the outputs of a model for a task."""
+    """Return the names of the outputs of a model for a task."""
     return (*((BOX,) if has_boxes(task) else ()), *((PROBABILITIES,) if has_classes(task) else ()))

@@ -1,1 +1,1 @@
-"""Options: declared once as fields of dataclasses, read from YAML and from flags."""
+"""Options: declared once, as fields of dataclasses, and read from YAML and from flags."""

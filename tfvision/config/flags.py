@@ -1,10 +1,10 @@
-"""Flags: one for every option, parsed by its type, with errors that name the nearest flag or verb."""
+"""Flags: one for every option, parsed according to its type, with errors that name the nearest flag or verb."""
 
 import argparse
 import dataclasses
 import shlex
 import types
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
 from ruamel.yaml import YAML
@@ -14,7 +14,7 @@ from tfvision.config.options import check_option, help_line, leaves
 from tfvision.config.yaml import _dump
 from tfvision.errors import UsageError, nearest
 
-# Options that are asked for by their plain name too: `--label-column`, `--on-bad`, `--group-duplicates`, `--mixup`.
+# Options that have a flag without their section too: `--label-column`, `--on-bad`, `--group-duplicates`, `--mixup`.
 _PLAIN = ("source.", "split.group_duplicates", "augment.augmix", "augment.mixup", "augment.cutmix")
 
 
@@ -29,11 +29,12 @@ def add_flags(
     """Add one flag for every option of `kind` to `parser`.
 
     Args:
-        parser: Where the flags go; values arrive under the dotted key, only if given.
+        parser: The parser to add them to. Parsed values have the dotted key as their name, and only flags that were
+            given have one.
         kind: A dataclass of options.
-        common: The keys listed first in `--help`.
-        only: The keys that get a flag; default all.
-        title: Above the keys listed first.
+        common: The keys to list first in `--help`.
+        only: The keys that get a flag; all if None.
+        title: The heading above the keys listed first.
     """
     first = parser.add_argument_group(title)
     rest = parser.add_argument_group("all other options (the keys of the YAML file)")
@@ -41,13 +42,24 @@ def add_flags(
         if only is not None and key not in only:
             continue
         group = first if key in common else rest
-        default = item.default if item.default is not dataclasses.MISSING else item.default_factory()
+        default = item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
         text = f"{help_line(item)} (default {_dump(default)})".replace("%", "%%")
         group.add_argument(*_flag_names(key), dest=key, default=argparse.SUPPRESS, metavar=_metavar(hint), help=text)
 
 
 def flags_to_dict(kind: type, given: dict[str, str]) -> dict[str, Any]:
-    """Turn the texts of flags (`{"head.units": "[256]"}`) into nested dictionaries of typed values."""
+    """Turn the texts of flags (`{"head.units": "[256]"}`) into nested dictionaries of typed values.
+
+    Args:
+        kind: The dataclass of options that the flags were made from.
+        given: The text of each flag that was given, by dotted key.
+
+    Returns:
+        The values as a YAML file would give them, by section.
+
+    Raises:
+        UsageError: A text does not have the type of its option.
+    """
     nested: dict[str, Any] = {}
     for key, hint, item in leaves(kind):
         if key in given:
@@ -61,12 +73,20 @@ def flags_to_dict(kind: type, given: dict[str, str]) -> dict[str, Any]:
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors are one line, with the nearest flag or verb, raised as UsageError."""
+    """An ArgumentParser that raises its errors as UsageError: one line, with the nearest flag or verb."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, allow_abbrev=False, **kwargs)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
+        """Raise the error that argparse found.
+
+        Args:
+            message: What argparse says.
+
+        Raises:
+            UsageError: Always.
+        """
         known = list(self._option_string_actions)
         if message.startswith("unrecognized arguments:"):
             word = message.split(": ", 1)[1].split(" ")[0].split("=")[0]
@@ -79,8 +99,20 @@ class Parser(argparse.ArgumentParser):
             )
         raise UsageError(f"{message}; see `{self.prog} --help`")
 
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        # Subparsers hand unknown words up to the root, whose flags are others: ask the verb's parser instead.
+    def parse_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
+        """Parse all words, and refuse those that are unknown.
+
+        Args:
+            args: The words; those of the command line if None.
+            namespace: An object to add the values to; a new one if None.
+
+        Returns:
+            The object that has the values as attributes.
+
+        Raises:
+            UsageError: A word is unknown, or a value is wrong.
+        """
+        # Subparsers pass unknown words up to the root, which has other flags: let the verb's parser report them.
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
             getattr(parsed, "parser", self).error(f"unrecognized arguments: {shlex.join(unknown)}")

@@ -5,25 +5,31 @@ from pathlib import Path
 
 from tfvision.errors import UsageError, nearest
 
-# In an installed package they lie inside it, in a checkout beside it.
+# An installed package contains them; in a checkout they are beside it.
 _FOLDERS = (Path(__file__).parents[1] / "configs", Path(__file__).parents[2] / "configs")
 
 
 def recipes() -> dict[str, Path]:
-    """Return the file of each recipe."""
+    """Return the file of each recipe, by its name."""
     folder = next((folder for folder in _FOLDERS if any(folder.glob("*.yaml"))), _FOLDERS[0])
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def find_recipe(name: str) -> Path:
-    """Return the YAML file `name`, or the recipe called so.
+    """Return the path of a YAML file, or of the recipe with that name.
+
+    Args:
+        name: A path, or the name of a recipe.
+
+    Returns:
+        The path. It may not exist if it was given with a suffix or a folder.
 
     Raises:
-        UsageError: Neither is there; the nearest recipe is named.
+        UsageError: There is neither a file nor a recipe of that name; the message gives the nearest recipe.
     """
     known = recipes()
     path = Path(name)
-    # A folder is no configuration: one that is called like a recipe, such as its run, does not hide it.
+    # A folder is not a configuration: one that has the name of a recipe, such as its run, must not hide the recipe.
     if path.is_file() or path.suffix or len(path.parts) > 1:
         return path
     if name not in known:
@@ -32,7 +38,7 @@ def find_recipe(name: str) -> Path:
 
 
 def header(path: Path) -> tuple[str, str]:
-    """Return the first sentence of a recipe's header, and the line of the figure it reached."""
+    """Return the first sentence of a recipe's header, and the line with the score it reached."""
     comments = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):

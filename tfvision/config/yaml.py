@@ -1,10 +1,12 @@
-"""YAML: plain values read and refused by name, options written with their help lines."""
+"""YAML: plain values are read, anything else is refused by name, and options are written with their help lines."""
+
+from __future__ import annotations
 
 import dataclasses
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeGuard, get_args, get_origin, get_type_hints
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -12,12 +14,21 @@ from ruamel.yaml.error import YAMLError
 from tfvision.config.options import help_line
 from tfvision.errors import UsageError
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 
 def load_yaml(path: Path | str) -> dict[str, Any]:
     """Read a YAML file into a dictionary; YAML 1.2, plain values only.
 
+    Args:
+        path: The file, in UTF-8.
+
+    Returns:
+        The keys and values; empty for an empty file.
+
     Raises:
-        UsageError: The file is missing, is no YAML, or carries a tag such as `!!python/object`.
+        UsageError: The file is missing, is not YAML, or has a tag such as `!!python/object`.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
@@ -35,8 +46,11 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
         text: The YAML.
         name: What to call it in an error.
 
+    Returns:
+        The keys and values; empty for an empty text.
+
     Raises:
-        UsageError: It is no YAML, or carries a tag such as `!!python/object`.
+        UsageError: It is not YAML, or has a tag such as `!!python/object`.
     """
     try:
         values = YAML(typ="safe", pure=True).load(text)
@@ -54,8 +68,16 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
     return values
 
 
-def to_yaml(config: Any, *, comments: bool = False) -> str:
-    """Write a dataclass as YAML in the order of its fields, with the help lines as comments if asked."""
+def to_yaml(config: DataclassInstance, *, comments: bool = False) -> str:
+    """Write a dataclass as YAML, in the order of its fields.
+
+    Args:
+        config: An instance of a dataclass of options.
+        comments: Whether to write the help line of each option above it, as a comment.
+
+    Returns:
+        The text of the file.
+    """
     return "".join(_yaml_lines(config, 0, comments))
 
 
@@ -63,16 +85,17 @@ def dump_yaml(values: dict[str, Any]) -> str:
     """Write nested plain values as YAML."""
     stream = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style, yaml.width, yaml.sort_base_mapping_type_on_output = False, 10_000, False
+    yaml.default_flow_style, yaml.width = False, 10_000
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # ruamel.yaml declares it as None
     yaml.dump(values, stream)
     return stream.getvalue()
 
 
-def _dump(value: Any) -> str:
-    if dataclasses.is_dataclass(value):
+def _dump(value: object) -> str:
+    if _is_instance(value):
         value = dataclasses.asdict(value)
     elif isinstance(value, list):
-        value = [dataclasses.asdict(item) if dataclasses.is_dataclass(item) else item for item in value]
+        value = [dataclasses.asdict(item) if _is_instance(item) else item for item in value]
     stream = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style, yaml.width = True, 10_000
@@ -80,7 +103,11 @@ def _dump(value: Any) -> str:
     return stream.getvalue().strip()[len("{value: ") : -1]
 
 
-def _yaml_lines(config: Any, depth: int, comments: bool) -> Iterator[str]:
+def _is_instance(value: object) -> TypeGuard[DataclassInstance]:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def _yaml_lines(config: DataclassInstance, depth: int, comments: bool) -> Iterator[str]:
     indent = "  " * depth
     hints = get_type_hints(type(config))
     for item in dataclasses.fields(config):
@@ -88,7 +115,7 @@ def _yaml_lines(config: Any, depth: int, comments: bool) -> Iterator[str]:
         if comments:
             yield f"{indent}# {help_line(item)}\n"
             yield from _template(hints[item.name], indent)
-        if dataclasses.is_dataclass(value):
+        if _is_instance(value):
             yield f"{indent}{item.name}:\n"
             yield from _yaml_lines(value, depth + 1, comments)
         elif isinstance(value, list) and value and dataclasses.is_dataclass(value[0]):
@@ -102,7 +129,7 @@ def _yaml_lines(config: Any, depth: int, comments: bool) -> Iterator[str]:
 
 
 def _template(hint: Any, indent: str) -> Iterator[str]:
-    """Yield a comment for each key of the entries, where an option is a list of dataclasses."""
+    """Yield a comment for each key of an entry if the option is a list of dataclasses."""
     for kind in get_args(hint):
         for entry in get_args(kind) if get_origin(kind) is list else ():
             if dataclasses.is_dataclass(entry):

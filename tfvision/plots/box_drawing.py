@@ -1,4 +1,4 @@
-"""Predicted boxes drawn into images at their own size, for `predict --draw`."""
+"""Predicted boxes drawn into the images at full size, for `predict --draw`."""
 
 from pathlib import Path
 
@@ -14,11 +14,18 @@ _COLOUR = (0, 159, 230)  # orange, in OpenCV's order
 
 
 def draw_predictions(predictions: BoxPredictions, images: ImageSet, folder: Path) -> None:
-    """Write each image, upright, with its predicted box as JPEG below a folder, by its id.
+    """Write each image, upright and with its predicted box, as a JPEG file named after its id.
+
+    Args:
+        predictions: One box for each image, in stored pixels.
+        images: The scanned images, in the same order.
+        folder: The folder to write to; folders in the ids are created in it.
 
     Raises:
-        WriteError: The folder cannot be written.
+        DataError: An image is unreadable.
+        WriteError: A file cannot be written.
     """
+    assert images.frames is not None, "the images have not been scanned"
     for index, (box, (width, height, turn)) in enumerate(
         zip(predictions.predicted, images.frames.tolist(), strict=True)
     ):
@@ -30,7 +37,12 @@ def draw_predictions(predictions: BoxPredictions, images: ImageSet, folder: Path
 
 
 def draw_box(pixels: np.ndarray, box: np.ndarray) -> None:
-    """Draw a box into an image, uint8 BGR, on a dark line that shows it on any ground."""
+    """Draw a box into an image, over a dark line so that it can be seen on any background.
+
+    Args:
+        pixels: uint8 (height, width, 3), BGR; it is changed.
+        box: float (4,), xmin, ymin, xmax, ymax in pixels.
+    """
     thick = max(2, round(max(pixels.shape[:2]) / 200))
     first, second = (tuple(round(float(side)) for side in corner) for corner in (box[:2], box[2:] - 1))
     cv2.rectangle(pixels, first, second, (0, 0, 0), thick + 2)

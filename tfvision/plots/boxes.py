@@ -15,18 +15,18 @@ _BINS = np.linspace(0, 1, 21)
 
 @dataclass(frozen=True)
 class DrawnBox:
-    """A box over an image: the true one solid, a predicted one dashed.
+    """A box over an image: a true one is solid, a predicted one dashed.
 
     Attributes:
-        corners: xmin, ymin, xmax, ymax in pixels of the image as it is drawn.
-        predicted: Whether a model says so.
+        corners: float (4,), xmin, ymin, xmax, ymax in pixels of the image as it is drawn.
+        predicted: Whether a model predicted it.
     """
 
     corners: np.ndarray
     predicted: bool = False
 
     def draw(self, axes: Axes) -> None:
-        """Draw it, on a dark line that shows it on any ground."""
+        """Draw it over a dark line, so that it can be seen on any background."""
         xmin, ymin, xmax, ymax = self.corners - 0.5  # pixels are drawn around their centres
         for width, colour in ((3.0, "#000000"), (1.6, TRAIN if self.predicted else MARK)):
             style = (0, (4, 2)) if self.predicted else "-"
@@ -46,13 +46,13 @@ class DrawnBox:
 def plot_iou_histogram(
     ious: np.ndarray, path: Path | str, title: str, baseline: tuple[str, float] | None = None
 ) -> None:
-    """Draw how many images reach which overlap, with the mean and the cut of PASCAL VOC marked.
+    """Draw a histogram of the overlaps, with the mean and PASCAL VOC's threshold of 0.5 marked.
 
     Args:
-        ious: `(n,)` float in 0..1.
+        ious: `(n,)` float in 0..1, the overlap of each image's predicted and true box.
         path: The PNG file to write.
-        title: Of the figure.
-        baseline: Name and mean IoU of the best baseline, to be marked too.
+        title: The title of the figure.
+        baseline: Name and mean IoU of the best baseline, to be marked too; None for no mark.
     """
     figure, (axes,) = new_figure(7.5, 4.4)
     axes.hist(ious, bins=_BINS, color=VALIDATION, edgecolor="white")

@@ -1,6 +1,6 @@
-"""Plots: one PNG file for each picture of a run, drawn from its predictions and its history."""
+"""Plots of classes: confusion matrix, precision and recall, ROC and calibration, one PNG file each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,19 +34,21 @@ __all__ = [
     "plot_roc",
 ]
 
+_Curve = tuple[float, str, np.ndarray]  # area, name of the class, values on the grid
+
 _GRID = np.linspace(0, 1, 5001)
-_FEW, _WORST = 10, 5  # up to so many classes all are drawn; of more, so many of the worst
-_NUMBERS_UP_TO = 30  # classes: beyond, the numbers of a confusion matrix do not fit its cells
+_FEW, _WORST = 10, 5  # up to 10 classes all are drawn; of more than that, the 5 worst
+_NUMBERS_UP_TO = 30  # with more classes, the numbers of a confusion matrix do not fit into its cells
 
 
 def plot_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], path: Path | str, title: str) -> None:
-    """Draw a confusion matrix: numbers are images, colour is the share of the row.
+    """Draw a confusion matrix: the numbers count images, the colour is the share of the row.
 
     Args:
         matrix: `(K, K)` int, true classes as rows, predicted as columns.
         class_names: The `K` names.
         path: The PNG file to write.
-        title: Of the figure.
+        title: The title of the figure.
     """
     matrix = np.asarray(matrix)
     count = len(class_names)
@@ -55,7 +57,7 @@ def plot_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], path: 
     axes.grid(False)
     axes.spines[:].set_visible(False)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    # The root spreads small shares apart: a share of 2 % must not look like none.
+    # The square root spreads small shares: 2 % must not look like zero.
     picture = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1))
     names = [shorten(str(name), 22) for name in class_names]
     size = 9 if count <= 30 else 7.5 if count <= 60 else 6
@@ -84,9 +86,9 @@ def plot_precision_recall(
 
     Args:
         labels: `(n,)` int, -1 for unlabelled images, which are left out.
-        probabilities: `(n, K)` float.
-        class_names: The `K` names. Of two only the second, positive one is drawn; of more than ten the mean
-            and the five worst.
+        probabilities: `(n, K)` float in 0..1.
+        class_names: The `K` names. With two classes only the second, positive one is drawn; with more than ten the
+            mean and the five worst.
         path: The PNG file to write.
     """
 
@@ -100,19 +102,19 @@ def plot_precision_recall(
 
 
 def plot_roc(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str], path: Path | str) -> None:
-    """Draw the receiver operating characteristic, with the area of each class (Fawcett, Pattern Rec. Letters 2006).
+    """Draw the ROC curve, with the area under it, of each class (Fawcett, Pattern Recognition Letters 2006).
 
     Args:
         labels: `(n,)` int, -1 for unlabelled images, which are left out.
-        probabilities: `(n, K)` float.
-        class_names: The `K` names. Of two only the second, positive one is drawn; of more than ten the mean
-            and the five worst.
+        probabilities: `(n, K)` float in 0..1.
+        class_names: The `K` names. With two classes only the second, positive one is drawn; with more than ten the
+            mean and the five worst.
         path: The PNG file to write.
     """
 
     def curve(hits: np.ndarray, misses: np.ndarray) -> np.ndarray:
         rates = np.interp(_GRID, misses / misses[-1], hits / hits[-1])
-        rates[0] = 0  # the curve begins in the corner, however many positives rank above all negatives
+        rates[0] = 0  # the curve starts in the corner, however many positives rank above all negatives
         return rates
 
     classes = _class_curves(labels, probabilities, class_names, curve, area=0)
@@ -128,15 +130,15 @@ def plot_calibration(
     *,
     title: str = "Calibration",
 ) -> None:
-    """Draw what the probabilities claim against what is true (Guo et al., ICML 2017), and how often they claim it.
+    """Draw a reliability diagram (Guo et al., ICML 2017): observed against predicted frequency, and a histogram below.
 
     Args:
         labels: `(n,)` int, -1 for unlabelled images, which are left out.
-        probabilities: `(n, K)` float.
-        class_names: The `K` names. Of two classes the probability of the positive one is drawn, of more
-            that of the predicted class. The error in the title is always that of the predicted class.
+        probabilities: `(n, K)` float in 0..1.
+        class_names: The `K` names. With two classes the probability of the positive one is drawn, with more that of
+            the predicted class. The calibration error in the title is always that of the predicted class.
         path: The PNG file to write.
-        title: Of the figure, before the error.
+        title: The title of the figure; the error is appended.
     """
     labels, probabilities = _labelled(labels, probabilities)
     figure, (upper, lower) = new_figure(6.4, 6.8, 2, [3, 1])
@@ -172,8 +174,15 @@ def _labelled(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray
     return np.asarray(labels)[known], np.asarray(probabilities, np.float64)[known]
 
 
-def _class_curves(labels, probabilities, class_names: Sequence[str], curve, *, area: int) -> list[tuple]:
-    """Return `(area, name, curve on the grid)` of each class that has images on both sides."""
+def _class_curves(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    curve: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    *,
+    area: int,
+) -> list[_Curve]:
+    """Return `(area, name, curve on the grid)` of each class that has both positive and negative images."""
     labels, probabilities = _labelled(labels, probabilities)
     ones = np.ones((len(labels), 1))
     curves = []
@@ -186,8 +195,15 @@ def _class_curves(labels, probabilities, class_names: Sequence[str], curve, *, a
     return curves
 
 
-def _plot_curves(classes: list[tuple], path, title: str, area: str, axis_names: tuple, corner: tuple) -> None:
-    """Draw the curves of some classes and, of several, their mean."""
+def _plot_curves(
+    classes: list[_Curve],
+    path: Path | str,
+    title: str,
+    area: str,
+    axis_names: tuple[str, str],
+    corner: tuple[int, int],
+) -> None:
+    """Draw the curves of some classes and, if there are several, their mean."""
     figure, (axes,) = new_figure(8 if len(classes) > 1 else 6, 5.6)
     if not classes:
         say_nothing_to_draw(axes, "No curve: it needs labelled images of at least two classes.")
@@ -199,8 +215,8 @@ def _plot_curves(classes: list[tuple], path, title: str, area: str, axis_names: 
         axes.plot(_GRID, points, style, color=CLASS_COLOURS[position], linewidth=1.6, label=f"{value:.3f}  {name}")
     if len(classes) > 1:
         mean = np.mean([points for _, _, points in classes], axis=0)
-        value = np.mean([value for value, _, _ in classes])
-        label = f"{value:.3f}  mean of {len(classes)} classes"
+        average = np.mean([value for value, _, _ in classes])
+        label = f"{average:.3f}  mean of {len(classes)} classes"
         axes.plot(_GRID, mean, color=INK, linewidth=2.6, label=label)
         heading = area + (f",\nthe {_WORST} worst classes" if len(classes) > _FEW else "")
         draw_legend(axes, loc="center left", bbox_to_anchor=(1, 0.5), title=heading, alignment="left")
@@ -216,12 +232,13 @@ def _plot_curves(classes: list[tuple], path, title: str, area: str, axis_names: 
     save(figure, path)
 
 
-def _zoom_on(axes: Axes, drawn: list[tuple], corner: tuple) -> bool:
-    """Show a fifth of the plane where all curves hug the ideal corner, else all of it; say whether zoomed."""
+def _zoom_on(axes: Axes, drawn: list[_Curve], corner: tuple[int, int]) -> bool:
+    """Show a fifth of the axes if all curves are close to the ideal corner, else all; return whether it zoomed."""
     zoom = min(value for value, _, _ in drawn) > 0.97
     width = 0.2 if zoom else 1.0
     margin = 0.02 * width
-    for limit, ideal in zip((axes.set_xlim, axes.set_ylim), corner, strict=True):
+    limits: tuple[Callable[[float, float], object], ...] = (axes.set_xlim, axes.set_ylim)
+    for limit, ideal in zip(limits, corner, strict=True):
         limit(*((1 - width - margin, 1 + margin) if ideal else (-margin, width + margin)))
     return zoom
 
@@ -248,7 +265,7 @@ def _draw_reliability(upper: Axes, lower: Axes, claimed: np.ndarray, true: np.nd
 
 
 def _wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the 95 % interval of a share (Wilson, JASA 1927), which stays in 0..1 and honest for few images."""
+    """Return the 95 % interval of a share (Wilson, JASA 1927), which stays within 0..1 and holds for few images."""
     z2 = 1.96**2
     middle = (share + z2 / (2 * count)) / (1 + z2 / count)
     half = np.sqrt(z2 * (share * (1 - share) / count + z2 / (4 * count**2))) / (1 + z2 / count)

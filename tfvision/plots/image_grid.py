@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from tfvision.plots.boxes import DrawnBox
 from tfvision.plots.figure import DPI, INK, save, wrap
 
-_CELL, _GAP, _TITLE, _LINE = 1.4, 0.12, 0.42, 0.15  # inches: an image, between two, the title, a caption's line
-_LETTERS, _LINES = 21, 6  # of a caption
+_CELL, _GAP, _TITLE, _LINE = 1.4, 0.12, 0.42, 0.15  # inches: an image, the gap, the title, a line of a caption
+_LETTERS, _LINES = 21, 6  # a caption's characters in a line, and its lines
 
 
 def plot_image_grid(
@@ -23,16 +23,16 @@ def plot_image_grid(
     columns: int = 8,
     boxes: Sequence[Sequence[DrawnBox]] = (),
 ) -> None:
-    """Draw images in rows, each with its caption beneath.
+    """Draw images in rows, each with its caption below it.
 
     Args:
-        images: uint8 `(h, w, 3)` RGB, `(h, w, 1)` or `(h, w)` grey; the sizes may differ. Of none, no file is
+        images: uint8 `(h, w, 3)` RGB, `(h, w, 1)` or `(h, w)` gray; the sizes may differ. Without images no file is
             written.
-        captions: One an image. Each of its lines may take two, or six if it is the only one; then it is shortened.
-        title: Of the whole figure.
+        captions: One for each image. It may take six lines, which its own lines share equally; then it is shortened.
+        title: The title of the whole figure.
         path: The PNG file to write.
         columns: Images in a row.
-        boxes: What is drawn over each image, if anything is.
+        boxes: The boxes to draw over each image; empty for none at all.
     """
     if not len(images):
         return
@@ -46,7 +46,7 @@ def plot_image_grid(
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     _write_title(figure, title, columns)
-    # One canvas in inches: axes for each image would take ten times as long as all the rest.
+    # One canvas in inches: separate axes for each image would take ten times as long as everything else.
     canvas = figure.add_axes((0, 0, 1, 1), frameon=False)
     canvas.set_axis_off()
     for index, (image, text) in enumerate(zip(images, texts, strict=True)):
@@ -74,20 +74,20 @@ def _write_title(figure: Figure, title: str, columns: int) -> None:
 
 
 def _draw_image(canvas: Axes, image: np.ndarray, left: float, bottom: float) -> None:
-    """Draw an image as large as it fits into the middle of the cell whose corner is given in inches."""
+    """Draw an image as large as it fits, centred in the cell whose lower left corner is given in inches."""
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[:, :, 0]
     sides = np.array(image.shape[1::-1])
     width, height = _CELL * sides / sides.max()
     left, bottom = left + (_CELL - width) / 2, bottom + (_CELL - height) / 2
-    # Nearest neighbour shows the pixels the model sees; on a larger image it would show artefacts instead.
+    # Nearest neighbour shows the pixels that the model sees; a large image would get artefacts from it.
     kernel = "nearest" if sides.max() < _CELL * DPI else "antialiased"
     place = (left, left + width, bottom, bottom + height)
     canvas.imshow(image, extent=place, aspect="auto", cmap="gray", vmin=0, vmax=255, interpolation=kernel)
 
 
 def _draw_with_boxes(cell: Axes, image: np.ndarray, boxes: Sequence[DrawnBox]) -> None:
-    """Draw an image into axes of its own, whose units are its pixels, as those of the boxes are."""
+    """Draw an image into its own axes, in units of its pixels, as the boxes are."""
     small = max(image.shape[:2]) < _CELL * DPI
     cell.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest" if small else "antialiased")
     cell.set_axis_off()

@@ -1,4 +1,4 @@
-"""Learning curves: how every metric went, epoch by epoch, phase by phase."""
+"""Learning curves: every metric over the epochs, with the phases marked."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,10 +28,10 @@ _FIRST = tuple(COLUMNS)
 
 
 def plot_learning_curves(history: Sequence[dict[str, Any]], path: Path | str, *, monitor: str = "val_loss") -> None:
-    """Draw a panel for each metric of a training, training against validation, and one for the learning rate.
+    """Draw one panel for each metric, training against validation, and one for the learning rate.
 
     Args:
-        history: A row an epoch with `epoch, phase, learning_rate` and pairs `m, val_m`; values may be text,
+        history: One row for each epoch, with `epoch, phase, learning_rate` and pairs `m, val_m`; values may be text,
             None or NaN.
         path: The PNG file to write.
         monitor: The metric by which the best epoch was chosen, see `lower_is_better`.
@@ -61,7 +61,7 @@ def plot_learning_curves(history: Sequence[dict[str, Any]], path: Path | str, *,
 
 
 def _metrics(history: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the metrics that have a validation partner and a value, the usual ones first."""
+    """Return the metrics that have a validation counterpart and at least one value, the usual ones first."""
     names = dict.fromkeys(name for row in history for name in row)
     pairs = [name for name in names if f"val_{name}" in names and not np.isnan(_column(history, name)).all()]
     return sorted(pairs, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))
@@ -72,7 +72,7 @@ def _column(history: Sequence[dict[str, Any]], name: str) -> np.ndarray:
 
 
 def _epochs(history: Sequence[dict[str, Any]]) -> np.ndarray:
-    """Return the epochs' numbers, or 1, 2, 3... where each phase counts from one again."""
+    """Return the numbers of the epochs, or 1, 2, 3... if each phase counts from one again."""
     epochs = _column(history, "epoch")
     return epochs if np.all(np.diff(epochs) > 0) and not np.isnan(epochs).any() else np.arange(1.0, len(history) + 1)
 
@@ -84,7 +84,9 @@ def _best(history: Sequence[dict[str, Any]], monitor: str) -> int | None:
     return int(np.nanargmin(values) if lower_is_better(monitor) else np.nanargmax(values))
 
 
-def _draw_metric(axes: Axes, history: Sequence[dict[str, Any]], metric: str, epochs: np.ndarray, best: int | None):
+def _draw_metric(
+    axes: Axes, history: Sequence[dict[str, Any]], metric: str, epochs: np.ndarray, best: int | None
+) -> None:
     for name, label, colour, marker in [
         (metric, "training", TRAIN, "s"),
         (f"val_{metric}", "validation", VALIDATION, "o"),
@@ -97,7 +99,8 @@ def _draw_metric(axes: Axes, history: Sequence[dict[str, Any]], metric: str, epo
             label=f"best epoch {epochs[best]:g}: {values[best]:.4g}",
         )  # fmt: skip
     name = column_words(metric)
-    pad = 22 if axes.get_subplotspec().is_first_row() else 6  # room for the phases' names
+    place = axes.get_subplotspec()
+    pad = 22 if place is not None and place.is_first_row() else 6  # room for the phases' names
     set_title(axes, f"{name} ({direction(metric)})", pad=pad)
     axes.set_ylabel(name)
     draw_legend(axes, loc="center left", bbox_to_anchor=(1, 0.5))
@@ -112,7 +115,7 @@ def _draw_rate(axes: Axes, epochs: np.ndarray, rates: np.ndarray) -> None:
 
 
 def _mark_phases(axes: Axes, epochs: np.ndarray, phases: list[str], *, named: bool) -> None:
-    """Draw a line where a phase begins, and write the phases' names once."""
+    """Draw a line where a phase begins, and write the names of the phases if `named`."""
     starts = [index for index, phase in enumerate(phases) if index == 0 or phase != phases[index - 1]]
     for index in starts:
         if index:

@@ -1,4 +1,4 @@
-"""Images small enough to keep many of them, for a picture."""
+"""Images small enough that many can be kept in memory until they are drawn."""
 
 import cv2
 import numpy as np
@@ -7,10 +7,13 @@ _LONGER_SIDE = 300  # px
 
 
 def thumbnail(pixels: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return an image shrunk to 300 px, and the factor it was shrunk by; smaller ones as they are.
+    """Shrink an image so that its longer side has 300 px.
 
     Args:
         pixels: uint8 `(height, width, channels)`.
+
+    Returns:
+        The image, and the factor it was scaled by; a smaller image as it is, and 1.
     """
     scale = _LONGER_SIDE / max(pixels.shape[:2])
     if scale >= 1:

@@ -1,1 +1,1 @@
-"""What tfvision asks of the machine: files, locks, the cache folder, the device and the terminal."""
+"""What tfvision needs of the machine: files, locks, the cache folder, the device and the terminal."""

@@ -1,4 +1,4 @@
-"""The cache folder: what is written once a machine, and temporary files too large for a memory disk."""
+"""The cache folder: what is written once on each machine, and temporary files too large for a memory disk."""
 
 import os
 import shutil
@@ -16,15 +16,18 @@ def cache_folder() -> Path:
 
 
 def write_temporary(blocks: Iterable[bytes | memoryview], size: int, name: str) -> BinaryIO:
-    """Write blocks to a file in the cache folder that has no name and vanishes when it is closed.
+    """Write blocks to a file in the cache folder that has no name and is gone when it is closed.
 
     Args:
         blocks: The content.
-        size: Its size in bytes, checked against the free space before anything is written.
-        name: What is unpacked, for the error.
+        size: Its size in bytes, compared with the free space before anything is written.
+        name: What is being unpacked, for the error.
+
+    Returns:
+        The open file.
 
     Raises:
-        DataError: The folder cannot be written, or has not enough space.
+        DataError: The folder cannot be written to, or does not have enough space.
     """
     folder = cache_folder()
     needed = f"unpacking {name} needs {size:,} bytes in {folder}"

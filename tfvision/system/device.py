@@ -1,4 +1,4 @@
-"""Where a run computes."""
+"""The device that a run computes on."""
 
 import os
 import re
@@ -11,17 +11,17 @@ from tfvision.errors import UsageError
 _NAMES = re.compile(r"cpu|gpu(?::(\d+))?")
 
 
-_asked: list[str] = []  # the device of this process, until TensorFlow is loaded
+_asked: list[str] = []  # the device chosen for this process, until TensorFlow is loaded
 
 
 def use_device(name: str | None) -> None:
-    """Choose where TensorFlow computes, before it is loaded; it then sees no other device.
+    """Choose where TensorFlow computes, before it is loaded; it will see no other device.
 
     Args:
         name: `cpu`, `gpu` (the first one) or `gpu:1`; None for the first GPU if there is one, else the CPU.
 
     Raises:
-        UsageError: Another word. Whether this machine has the GPU is seen when TensorFlow is loaded.
+        UsageError: Another word. Whether this machine has the GPU is checked when TensorFlow is loaded.
     """
     if name is not None and not _NAMES.fullmatch(name):
         raise UsageError(f"--device {name}: expected cpu, gpu or gpu:1")
@@ -29,9 +29,9 @@ def use_device(name: str | None) -> None:
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow without the messages it prints on start-up, on the device that was chosen.
+    """Import TensorFlow, on the device that was chosen and without the messages it prints on start-up.
 
-    What can be refused is refused before this is called: it takes some seconds.
+    This takes some seconds, so check everything that can be checked without it first.
 
     Raises:
         UsageError: There is no such GPU.
@@ -39,7 +39,7 @@ def load_tensorflow() -> None:
     is_first = "tensorflow" not in sys.modules
     with quiet_start():
         import tensorflow as tf
-    if is_first:  # else the caller has chosen what it wants to be told
+    if is_first:  # else the caller imported it and has set its own log level
         tf.get_logger().setLevel("ERROR")  # it warns of retracing, which models of two input shapes cannot avoid
     if _asked:
         _see_only(_asked.pop())
@@ -50,7 +50,9 @@ def _see_only(name: str) -> None:
     import tensorflow as tf
 
     found = tf.config.list_physical_devices("GPU")
-    number = int(_NAMES.fullmatch(name)[1] or 0)
+    match = _NAMES.fullmatch(name)
+    assert match is not None, "use_device lets no other name through"
+    number = int(match[1] or 0)
     if name != "cpu" and number >= len(found):
         raise UsageError(f"--device {name}: TensorFlow sees {len(found)} GPUs on this machine; use cpu")
     tf.config.set_visible_devices([] if name == "cpu" else found[number], "GPU")
@@ -58,9 +60,9 @@ def _see_only(name: str) -> None:
 
 @contextmanager
 def quiet_start() -> Iterator[None]:
-    """Turn away what TensorFlow says of CPU instructions and CUDA while it is imported: nothing to act on.
+    """Discard what TensorFlow prints about CPU instructions and CUDA while it is imported: nobody can act on it.
 
-    It writes to the file descriptor before any log level counts, so the descriptor is what is turned away.
+    It writes to the file descriptor before any log level takes effect, so it is the descriptor that is redirected.
     """
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)

@@ -15,7 +15,7 @@ _PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python", "opencv-python-hea
 
 
 def describe_environment() -> dict[str, Any]:
-    """Return versions, hardware, date (UTC) and command line of this process, JSON-ready."""
+    """Return versions, hardware, date (UTC) and command line of this process, as plain values for JSON."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "command": " ".join(["tfvision", *map(shlex.quote, sys.argv[1:])]) if _from_command_line() else "from Python",

@@ -1,4 +1,4 @@
-"""Files that are never half-written, what killed processes left of them, and names as near as a typing slip."""
+"""Files that are never half-written, and the removal of what killed processes left behind."""
 
 import csv
 import io
@@ -16,14 +16,17 @@ from tfvision.errors import DataError, UsageError, WriteError
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
-    """Give a temporary path beside `path` to write to; it takes the place of `path` at the end.
+    """Provide a temporary path beside `path` to write to; at the end it is renamed to `path`.
 
     Args:
-        path: The file to write; its folder is made if missing. The temporary file keeps the suffix, since Keras
-            chooses its format by it.
+        path: The file to write; its folder is created if it is missing. The temporary file has the same suffix, since
+            Keras chooses the format by it.
+
+    Yields:
+        The temporary path.
 
     Raises:
-        UsageError: `path` is no file name.
+        UsageError: `path` is not a file name.
         WriteError: The file could not be written (full disk, read-only folder).
     """
     path = Path(path)
@@ -38,31 +41,53 @@ def replacing(path: Path | str) -> Iterator[Path]:
     except OSError as error:
         raise not_written(path, error) from error
     finally:
-        with suppress(OSError):  # what failed to be written must not hide why
+        with suppress(OSError):  # a failure to clean up must not hide the first one
             temporary.unlink(missing_ok=True)
 
 
 def not_written(path: Path, error: OSError) -> WriteError:
-    """Return the error to raise where a file of an output cannot be written."""
+    """Return the error to raise when an output file cannot be written.
+
+    Args:
+        path: The file.
+        error: Why it cannot be written.
+
+    Returns:
+        The error, which says what to do.
+    """
     return WriteError(f"cannot write {path}: {error.strerror or error}; free some space or choose another --output")
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the half-written files that killed processes left in a run folder and the folders in it.
+    """Remove the half-written files that killed processes left in a run folder and its subfolders.
 
-    Nothing else may be writing there under this process's own number.
+    Nothing else may be writing there with this process's own id.
     """
     for place, _, _ in os.walk(folder):
         _remove_ended(Path(place), re.compile(r"\..+\.(\d{1,7})(\.\w+)?"))
 
 
 def remove_abandoned(folder: Path, start: str, end: str = "") -> None:
-    """Remove the entries of `folder` called `start`, a process number and `end`, where that process has ended."""
+    """Remove the files and folders that processes left which have ended.
+
+    Args:
+        folder: The folder to look in.
+        start: What their names begin with; the process id follows.
+        end: What their names end with, after the process id.
+    """
     _remove_ended(folder, re.compile(rf"{re.escape(start)}(\d{{1,7}}){re.escape(end)}"))
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Write `text` to `path` as UTF-8, whole or not at all."""
+    """Write a text file in UTF-8, whole or not at all.
+
+    Args:
+        path: The file to write.
+        text: Its content.
+
+    Raises:
+        WriteError: The file could not be written.
+    """
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
@@ -73,15 +98,29 @@ def to_json(value: Any) -> str:
 
 
 def write_json(path: Path | str, value: Any) -> None:
-    """Write `value` to `path` as `to_json` gives it, whole or not at all."""
+    """Write a JSON file as `to_json` formats it, whole or not at all.
+
+    Args:
+        path: The file to write.
+        value: Plain values.
+
+    Raises:
+        WriteError: The file could not be written.
+    """
     write_text(path, to_json(value))
 
 
 def read_json(path: Path | str) -> dict[str, Any]:
     """Read a JSON object that tfvision wrote.
 
+    Args:
+        path: The file.
+
+    Returns:
+        The object.
+
     Raises:
-        DataError: The file is missing or holds no JSON object.
+        DataError: The file is missing or does not hold a JSON object.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -93,8 +132,8 @@ def read_json(path: Path | str) -> dict[str, Any]:
     return content
 
 
-def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows of equal keys as CSV with a header, floats in six digits."""
+def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
+    """Return rows with the same keys as CSV with a header, floats with six digits."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -103,8 +142,8 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _remove_ended(folder: Path, pattern: re.Pattern[str]) -> None:
-    """Remove what matches; its first group is the number of the process that wrote it."""
-    if os.name == "nt":  # there the signal 0 would end the process
+    """Remove what matches; the first group of the pattern is the id of the process that wrote it."""
+    if os.name == "nt":  # signal 0 would end the process on Windows
         return
     with suppress(OSError):
         for entry in list(os.scandir(folder)):
@@ -118,13 +157,13 @@ def _remove_ended(folder: Path, pattern: re.Pattern[str]) -> None:
 
 
 def _is_running(process: int) -> bool:
-    """Whether another process of this number runs; in containers a killed one often had our own."""
+    """Tell whether another process with this id runs; in containers a killed one often had our own id."""
     if process == os.getpid():
         return False
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # it is someone else's
+    except OSError:  # it belongs to another user
         return True
     return True

@@ -1,4 +1,4 @@
-"""A lock that ends with the process that holds it, however that ends."""
+"""A lock that is released when the process that holds it ends, however it ends."""
 
 import errno
 from collections.abc import Callable, Iterator
@@ -10,21 +10,24 @@ from filelock import FileLock, Timeout
 
 from tfvision.system.terminal import console
 
-# What file systems say that know no locks.
+# The errors of file systems that do not support locks.
 _UNKNOWN = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 @contextmanager
 def locked(file: Path, busy: Callable[[], None]) -> Iterator[None]:
-    """Hold a lock alone; where the file system knows no locks, say so once and go on without.
+    """Hold a lock exclusively; if the file system does not support locks, say so once and continue without.
 
     Args:
-        file: The lock's file; its folder is made if missing. It goes with the lock; of a killed process it stays, and
-            is taken by the next.
-        busy: Called once if another process holds the lock: raises, or returns to wait for its end.
+        file: The lock file; its folder is created if it is missing. It is removed with the lock; the file of a killed
+            process stays and is reused.
+        busy: Called once if another process holds the lock; it raises, or returns to wait for the lock.
+
+    Yields:
+        Nothing, while the lock is held.
 
     Raises:
-        OSError: The file cannot be made or opened.
+        OSError: The file cannot be created or opened.
     """
     # A soft lock would outlive a killed process.
     lock = FileLock(file, fallback_to_soft=False)
@@ -32,7 +35,8 @@ def locked(file: Path, busy: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        # Before the release: who waits sees that this file is gone, and makes a new one. Windows removes it after.
+        # Before the release: a process that waits then sees that the file is gone, and creates a new one. Windows
+        # cannot remove an open file; there the lock removes it afterwards.
         with suppress(OSError):
             file.unlink()
         lock.release()

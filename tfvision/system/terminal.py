@@ -1,4 +1,4 @@
-"""One live line on a terminal (rich), plain lines elsewhere."""
+"""Progress and results: one live line on a terminal (rich), plain lines elsewhere."""
 
 import os
 import sys
@@ -12,40 +12,40 @@ from rich.progress import Progress as LiveProgress
 
 
 class _Console(Console):
-    """A console whose reader may leave (`tfvision train ... | head`): the work goes on, and nobody is told."""
+    """A console that survives a closed pipe (`tfvision train ... | head`): the work goes on without output."""
 
     def on_broken_pipe(self) -> None:
         drop_output()  # rich would end the process here
 
 
-_EVERY_SECONDS = 30.0  # between two plain lines of the same work
+_EVERY_SECONDS = 30.0  # between two plain lines about the same work
 
-# Soft wrapping and no highlighting: what is piped into a file or read by a test is the text itself.
+# Soft wrapping and no highlighting, so that a file or a test receives the text itself.
 console = _Console(highlight=False, soft_wrap=True, markup=False)
 
 
 def say_result(text: RenderableType) -> None:
-    """Print what was asked for, also with `--quiet`."""
+    """Print the result that was asked for, even with `--quiet`."""
     quiet, console.quiet = console.quiet, False
     console.print(text)
     console.quiet = quiet
 
 
 def drop_output() -> None:
-    """Turn standard output away for good, with what is still to be written, once nobody reads it."""
-    with suppress(OSError):  # a notebook's has no descriptor
+    """Redirect standard output to nowhere for good, with what is still buffered, once nobody reads it."""
+    with suppress(OSError):  # in a notebook it has no descriptor
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
 
 
 class ProgressLine:
-    """Shows how far a piece of work is; a context manager.
+    """Shows the progress of a piece of work; a context manager.
 
     Args:
-        what: Name of the work, at the start of the line.
-        total: Number of images, or of what `unit` names.
-        unit: What is counted.
+        what: The name of the work, at the start of the line.
+        total: The number of images, or of what `unit` names.
+        unit: What is counted, in the plural.
     """
 
     def __init__(self, what: str, total: int, *, unit: str = "images") -> None:
@@ -69,7 +69,13 @@ class ProgressLine:
             self._live.stop()
 
     def report(self, done: int, total: int | None = None, *, detail: str = "") -> None:
-        """Show that `done` images of `total` are through, with the rate, the time left and a detail (loss, metric)."""
+        """Show how many images are done, with the rate, the time left and a detail.
+
+        Args:
+            done: The number done.
+            total: The new total; unchanged if None.
+            detail: A short text to show, such as the loss.
+        """
         self.total = total or self.total
         now = time.monotonic()
         rate = done / max(1e-9, now - self._start)
@@ -88,7 +94,7 @@ class ProgressLine:
 
 
 def duration(seconds: float) -> str:
-    """Write seconds as `45 s`, `3:20 min` or `1:05 h`."""
+    """Return seconds as `45 s`, `3:20 min` or `1:05 h`."""
     seconds = round(seconds)
     if seconds < 60:
         return f"{seconds} s"
@@ -98,7 +104,7 @@ def duration(seconds: float) -> str:
 
 
 def size_text(size: int) -> str:
-    """Write bytes as `740 kB`, `52 MB` or `6.9 GB`."""
+    """Return a number of bytes as `740 kB`, `52 MB` or `6.9 GB`."""
     for unit, name in ((1e9, "GB"), (1e6, "MB")):
         if size >= unit:
             number = size / unit

@@ -1,1 +1,1 @@
-"""Random changes of training images."""
+"""Augmentation: random changes of training images."""

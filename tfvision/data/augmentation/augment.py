@@ -1,4 +1,4 @@
-"""Augmentation of one image on OpenCV and NumPy, drawn from a generator that the image itself keys."""
+"""Augmentation of one image with OpenCV and NumPy, drawn from a generator that the id of the image seeds."""
 
 import math
 
@@ -15,33 +15,34 @@ from tfvision.data.augmentation.turns import copy_turn, turn_image
 
 __all__ = ["Draws", "augment_copy", "augment_image", "image_generator", "move_box"]
 
-_RAND_DRAWS = 20  # two for each of the most operations
+_RAND_DRAWS = 20  # two for each operation, and at most 10 operations
 _LEVELS = np.arange(256)
-_ERASED = (0.02, 0.33)  # share of the image
-_ASPECT = 0.3  # of an erased rectangle, to 1 / 0.3
+_ERASED = (0.02, 0.33)  # least and greatest share of the image
+_ASPECT = 0.3  # least aspect ratio of an erased rectangle; the greatest is 1 / 0.3
 
 
 def augment_image(
     image: np.ndarray, augmentation: Augmentation, generator: np.random.Generator, *, boxed: bool = False
 ) -> np.ndarray:
-    """Return a changed copy of an image: flips and turns exactly, the rest of the geometry in one warp.
+    """Return an augmented image: exact flips and quarter turns first, then all other geometry in one warp.
 
-    Then tones, colours, RandAugment, AugMix and erasing, in this order. Changes of colour leave images of
-    one channel alone, and RandAugment is done here only with the engine opencv.
+    Tones, colours, RandAugment, AugMix and erasing follow, in this order. Colour changes do not affect images of one
+    channel, and RandAugment is done here only with the engine opencv.
 
     Args:
         image: uint8 (height, width, channels), RGB or one channel.
         augmentation: What may be done.
-        generator: The same numbers are drawn from it whatever is switched on, so one setting does not
-            change the draws of another; the noise of erasing comes after them.
-        boxed: Whether there is a box in the image. Then black stands beyond the border: a mirrored piece of the object
-            would lie outside of its box. And of RandAugment only the operations on colours are drawn.
+        generator: The same numbers are drawn from it whatever is switched on, so that one setting does not change the
+            draws of another; the noise of erasing comes after them.
+        boxed: Whether there is a box in the image. If so, the border is filled with black, since a mirrored part of the
+            object would lie outside its box, and RandAugment draws only operations on colours.
 
     Returns:
-        uint8 of the same shape; the image itself where nothing was done.
+        uint8 of the same shape; the image itself if nothing was done.
     """
     draws, rest = _draw(generator)
-    geometry = draw_geometry(*image.shape[:2], augmentation, draws)
+    height, width = image.shape[:2]
+    geometry = draw_geometry(height, width, augmentation, draws)
     result = geometry.move_image(image, "constant" if boxed else augmentation.fill)
     result = _tone(result, augmentation, draws)
     result = _recolour(result, augmentation, draws)
@@ -57,12 +58,12 @@ def augment_image(
 def augment_copy(
     image: np.ndarray, augmentation: Augmentation, generator: np.random.Generator, *, boxed: bool = False
 ) -> np.ndarray:
-    """Augment a copy made by oversampling; where nothing is switched on, flip it in one of three ways.
+    """Augment a copy made by oversampling; if no augmentation is switched on, flip it in one of three ways.
 
     Args:
         image: uint8 (height, width, channels).
         augmentation: What may be done.
-        generator: The generator of this copy.
+        generator: The generator of this copy, see `image_generator`.
         boxed: As in `augment_image`.
 
     Returns:
@@ -81,17 +82,17 @@ def move_box(
     *,
     copy: bool = False,
 ) -> tuple[np.ndarray, float]:
-    """Return where `augment_image`, or `augment_copy`, takes a box with a generator of the same key.
+    """Return where `augment_image`, or `augment_copy`, moves a box, given a generator in the same state.
 
     Args:
         box: float (4,), in pixels of the image.
-        size: Height and width of the image.
+        size: Height and width of the image, in pixels.
         augmentation: What may be done.
         generator: The generator of this image.
         copy: Whether this is a copy made by oversampling.
 
     Returns:
-        The box around what is left in sight of the moved box, float64 (4,); and the share of its area that is left.
+        The box around the visible part of the moved box, float64 (4,); and the visible share of its area, 0..1.
     """
     if copy and augmentation.is_empty:
         return Geometry(copy_turn(generator)).move_box(box, *size)
@@ -104,11 +105,11 @@ def _draw(generator: np.random.Generator) -> tuple[Draws, list[float]]:
 
 
 def _tone(image: np.ndarray, options: Augmentation, draws: Draws) -> np.ndarray:
-    """Look every value up in one table: contrast and brightness, then OpenCV's convertScaleAbs."""
+    """Change all values by one lookup table: contrast and brightness, then OpenCV's convertScaleAbs."""
     scaled = draws.scale_abs < options.scale_abs
     if not (options.brightness or options.contrast or scaled):
         return image
-    table = _LEVELS.astype(np.uint8)
+    table: np.ndarray = _LEVELS.astype(np.uint8)
     if options.brightness or options.contrast:
         mean = sum(cv2.sumElems(image)) / image.size
         factor = 1 + signed(draws.contrast) * options.contrast
@@ -120,7 +121,7 @@ def _tone(image: np.ndarray, options: Augmentation, draws: Draws) -> np.ndarray:
 
 
 def _recolour(image: np.ndarray, options: Augmentation, draws: Draws) -> np.ndarray:
-    """Multiply every pixel with one matrix: hue, saturation, what is added to each channel, gray."""
+    """Multiply every pixel by one matrix: hue, saturation, shift of the channels, grayscale."""
     grayed = draws.grayscale < options.grayscale
     wanted = options.hue or options.saturation or options.channel_shift or grayed
     if not (wanted and has_colour(image)):
@@ -134,7 +135,7 @@ def _recolour(image: np.ndarray, options: Augmentation, draws: Draws) -> np.ndar
 def _erase(image: np.ndarray, draws: Draws, generator: np.random.Generator) -> np.ndarray:
     """Replace a rectangle by noise: Zhong et al., "Random Erasing Data Augmentation", 2020.
 
-    Its aspect is drawn evenly in the logarithm; a side longer than the image's is cut.
+    The logarithm of its aspect ratio is drawn uniformly; a side longer than that of the image is cut.
     """
     height, width = image.shape[:2]
     area = (_ERASED[0] + draws.area * (_ERASED[1] - _ERASED[0])) * height * width

@@ -1,7 +1,7 @@
-"""AugMix: an image mixed with chains of operations on itself, so that it changes much and stays what it is.
+"""AugMix: an image mixed with chains of operations on itself, so that it changes a lot and still shows its class.
 
 Hendrycks, Mu, Cubuk, Zoph, Gilmer and Lakshminarayanan, "AugMix: A Simple Data Processing Method to Improve Robustness
-and Uncertainty", ICLR 2020; without its consistency loss, which needs three views of each image in a step.
+and Uncertainty", ICLR 2020; without the paper's consistency loss, which needs three views of each image in a step.
 """
 
 import numpy as np
@@ -10,22 +10,22 @@ from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.augmentation.randaugment import OPERATIONS
 
 _STRONGEST = 10  # the severity at which operations are as strong as RandAugment's at magnitude 1
-_DEPTHS = (1, 3)  # of a chain whose depth is drawn
-# The paper leaves out what overlaps the corruptions of ImageNet-C, so that these stay unseen. Of `tfvision evaluate
-# --corrupt` rotation is then not unseen: ImageNet-C has none, and the paper turns images.
+_DEPTHS = (1, 3)  # least and greatest depth of a chain if it is drawn
+# The paper leaves out operations that overlap with the corruptions of ImageNet-C, so that these stay unseen. The
+# rotation of `tfvision evaluate --corrupt` does not: ImageNet-C has no rotation, and the paper rotates images.
 CHAINED = tuple(name for name in OPERATIONS if name not in ("identity", "color", "contrast", "brightness", "sharpness"))
 
 
 def mix_chains(image: np.ndarray, options: Augmentation, generator: np.random.Generator) -> np.ndarray:
     """Mix an image with chains of operations on it.
 
-    The chains' weights are Dirichlet(alpha, ..., alpha), the share of all chains together is Beta(alpha, alpha). Each
-    operation is drawn from `CHAINED`, its strength evenly up to the severity, in one of two directions.
+    The weights of the chains are Dirichlet(alpha, ..., alpha), the share of all chains together is Beta(alpha, alpha).
+    Each operation is drawn from `CHAINED`, its strength uniformly up to the severity, in one of two directions.
 
     Args:
         image: uint8 (height, width, channels), RGB or one channel.
         options: Severity (`augmix`), `augmix_width`, `augmix_depth`, `augmix_alpha`, `fill`.
-        generator: Of this image.
+        generator: The generator of this image.
 
     Returns:
         uint8 of the same shape.

@@ -1,4 +1,4 @@
-"""The geometry of an augmentation: a turn and one affine map, for an image and its box alike."""
+"""The geometry of an augmentation: a turn and one affine map, the same for an image and its box."""
 
 import math
 from dataclasses import dataclass
@@ -17,25 +17,33 @@ class Geometry:
     """Where the pixels of an image go: it is turned, then warped.
 
     Attributes:
-        turn: Mirrored, and turned by quarters; only by halves where it is not square.
-        matrix: float64 (2, 3) as `warp_image` takes it, or None.
+        turn: Flips and quarter turns; only half turns if the image is not square.
+        matrix: float64 (2, 3) as `warp_image` takes it; None for no warp.
     """
 
     turn: Turn
     matrix: np.ndarray | None = None
 
     def move_image(self, image: np.ndarray, fill: str) -> np.ndarray:
-        """Return the moved image, uint8 of the same shape."""
+        """Return the moved image.
+
+        Args:
+            image: uint8 (height, width, channels).
+            fill: How to fill the border, one of `FILLS`.
+
+        Returns:
+            uint8 of the same shape.
+        """
         turned = turn_image(np.ascontiguousarray(image), self.turn)
         return turned if self.matrix is None else warp_image(turned, self.matrix, fill).reshape(image.shape)
 
     def move_box(self, box: np.ndarray, height: int, width: int) -> tuple[np.ndarray, float]:
-        """Return the box around what is left in sight of a moved box, and the share of it that is left.
+        """Return the box around the visible part of a moved box, and the visible share of it.
 
         Args:
             box: float (4,) in pixels of the image.
-            height: Of the image.
-            width: Of the image.
+            height: Height of the image, in pixels.
+            width: Width of the image, in pixels.
 
         Returns:
             float64 (4,) within the image, and a share of the area, 0..1.
@@ -47,13 +55,23 @@ class Geometry:
 
 
 def draw_geometry(height: int, width: int, options: Augmentation, draws: Draws) -> Geometry:
-    """Return what the draws make of the options for an image of this height and width."""
+    """Return the geometry that the options allow and the draws choose.
+
+    Args:
+        height: Height of the image, in pixels.
+        width: Width of the image, in pixels.
+        options: What may be done.
+        draws: The numbers drawn for the image.
+
+    Returns:
+        The geometry.
+    """
     turn = turn_of_draws(height == width, options, draws.flip_x, draws.flip_y, draws.turns)
     return Geometry(turn, _matrix(height, width, options, draws))
 
 
 def _matrix(height: int, width: int, options: Augmentation, draws: Draws) -> np.ndarray | None:
-    """Slant, turn and zoom around the centre, move, then enlarge a window to the whole."""
+    """Shear, rotate and zoom around the centre, shift, then enlarge a window to the whole image."""
     if not (options.rotation or options.shift or options.zoom or options.shear or options.crop):
         return None
     zoom = 1 + signed(draws.zoom) * options.zoom
@@ -68,6 +86,6 @@ def _matrix(height: int, width: int, options: Augmentation, draws: Draws) -> np.
         share = 1 - draws.crop * options.crop
         left, top = draws.crop_x * (1 - share) * width, draws.crop_y * (1 - share) * height
         matrix /= share
-        # Borders of pixels are scaled, centres are half a pixel from them.
+        # The edges of pixels are scaled; their centres are half a pixel away.
         matrix[:, 2] += (0.5 - left) / share - 0.5, (0.5 - top) / share - 0.5
     return matrix

@@ -1,9 +1,9 @@
 """MixUp and CutMix: each image of a batch is mixed with another one, and its label becomes one of two classes.
 
-Zhang, Cisse, Dauphin and Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018; Yun, Han, Oh, Chun, Choe and
-Yoo, "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features", ICCV 2019. As in both
-papers' code a batch has one share and one rectangle. Where both are on, each batch is mixed by one of them, with equal
-chance, as in Wightman's timm.
+Zhang, Cisse, Dauphin and Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018; Yun, Han, Oh, Chun, Choe
+and Yoo, "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features", ICCV 2019. As in the
+code of both papers, a batch has one share and one rectangle. If both are on, each batch is mixed by one of them, with
+equal probability, as in Wightman's timm.
 """
 
 import math
@@ -13,15 +13,18 @@ import numpy as np
 
 from tfvision.data.augmentation.options import Augmentation
 
-_STREAM = 1  # keeps these draws apart from the order of epochs, which is drawn from (seed, epoch)
+_STREAM = 1  # separates these draws from the order of epochs, which is drawn from (seed, epoch)
 
 
 def batch_generator(seed: int, step: int) -> np.random.Generator:
-    """Return the generator that decides how the batch of a step is mixed, whoever asks for it and when.
+    """Return the random generator that decides how the batch of a step is mixed; it depends on the arguments only.
 
     Args:
         seed: The seed of the run.
-        step: Number of the step, from the first of all epochs.
+        step: Number of the step, counted from the start of training.
+
+    Returns:
+        A new generator.
     """
     return np.random.default_rng((seed, step, _STREAM))
 
@@ -29,17 +32,18 @@ def batch_generator(seed: int, step: int) -> np.random.Generator:
 def mix_batch(
     images: np.ndarray, labels: np.ndarray, augmentation: Augmentation, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mix each image of a batch with another one of it, and the labels by the same shares.
+    """Mix each image of a batch with another one of the batch, and their labels by the same shares.
 
     Args:
         images: uint8 (b, height, width, channels).
         labels: float32 (b, classes), or (b, 1) for two classes.
-        augmentation: Its `mixing`, one or both, and their alpha: the share an image keeps is Beta(alpha, alpha).
-        generator: Of this batch.
+        augmentation: Its `mixing`, one way or both, and their alpha: the share that an image keeps is
+            Beta(alpha, alpha).
+        generator: The generator of this batch.
 
     Returns:
-        Images and labels of the same shapes and types. Who mixes with whom is a permutation of the batch, in which some
-        image may meet itself and stay as it is.
+        Images and labels of the same shapes and dtypes. The partners are a permutation of the batch, in which an image
+        may be its own partner and so remain unchanged.
     """
     way = augmentation.mixing[generator.integers(len(augmentation.mixing))]
     partners = generator.permutation(len(images))
@@ -47,7 +51,8 @@ def mix_batch(
     share = float(generator.beta(alpha, alpha))
     if way == "mixup":
         return mixup(images, partners, share), mix_labels(labels, partners, share)
-    rectangle = draw_rectangle(*images.shape[1:3], share, generator)
+    height, width = images.shape[1:3]
+    rectangle = draw_rectangle(height, width, share, generator)
     mixed, share = cutmix(images, partners, rectangle)
     return mixed, mix_labels(labels, partners, share)
 
@@ -57,8 +62,8 @@ def mixup(images: np.ndarray, partners: np.ndarray, share: float) -> np.ndarray:
 
     Args:
         images: uint8 (b, height, width, channels).
-        partners: int (b,), which image of the batch each is mixed with.
-        share: What an image keeps, 0..1.
+        partners: int (b,), the image of the batch that each is mixed with.
+        share: The share that an image keeps, 0..1.
 
     Returns:
         uint8 of the same shape.
@@ -68,7 +73,7 @@ def mixup(images: np.ndarray, partners: np.ndarray, share: float) -> np.ndarray:
 
 
 def cutmix(images: np.ndarray, partners: np.ndarray, rectangle: tuple[slice, slice]) -> tuple[np.ndarray, float]:
-    """Put what stands in a rectangle of each image's partner into the image.
+    """Replace a rectangle of each image by that of its partner.
 
     Args:
         images: uint8 (b, height, width, channels).
@@ -85,15 +90,15 @@ def cutmix(images: np.ndarray, partners: np.ndarray, rectangle: tuple[slice, sli
 
 
 def draw_rectangle(height: int, width: int, share: float, generator: np.random.Generator) -> tuple[slice, slice]:
-    """Draw the place of a rectangle that leaves a share of an image, of the image's aspect.
+    """Draw the place of a rectangle that has the aspect ratio of the image and leaves a share of its area.
 
-    Its centre is any pixel, and what lies beyond the border is cut off: then it leaves more.
+    Its centre is any pixel. What lies beyond the border is cut off, so that more than the share may be left.
 
     Args:
-        height: Of the image, in pixels.
-        width: Of the image, in pixels.
-        share: What is to be left, 0..1.
-        generator: Of this batch.
+        height: Height of the image, in pixels.
+        width: Width of the image, in pixels.
+        share: The share of the area to leave, 0..1.
+        generator: The generator of this batch.
 
     Returns:
         Rows and columns within the image.
@@ -103,7 +108,16 @@ def draw_rectangle(height: int, width: int, share: float, generator: np.random.G
 
 
 def mix_labels(labels: np.ndarray, partners: np.ndarray, share: float) -> np.ndarray:
-    """Return share * label + (1 - share) * label of the partner, float32 of the shape of `labels`."""
+    """Return share * label + (1 - share) * label of the partner.
+
+    Args:
+        labels: float (b, classes), or (b, 1) for two classes.
+        partners: int (b,), as in `mixup`.
+        share: The share that an image keeps, 0..1.
+
+    Returns:
+        float32 of the same shape.
+    """
     return (share * labels + (1 - share) * labels[partners]).astype(np.float32)
 
 

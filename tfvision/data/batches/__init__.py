@@ -1,1 +1,1 @@
-"""Batches: which images come when, augmented, with their targets."""
+"""Batches: the order of the images, their augmentation and their targets."""

@@ -1,4 +1,4 @@
-"""Unequal classes: weights for the loss, or copies of the rarer ones."""
+"""Class imbalance: weights for the loss, or copies of images of the rarer classes."""
 
 from collections.abc import Mapping
 
@@ -6,36 +6,39 @@ import numpy as np
 
 
 def class_weights(labels: np.ndarray, num_classes: int) -> dict[int, float]:
-    """Return the weight n / (K n_k) of each class, so that all classes weigh the same in sum.
+    """Return the weight n / (K n_k) of each class, so that all classes have the same total weight.
 
     Args:
         labels: int (n,), the classes of the training images.
         num_classes: K.
 
     Returns:
-        A weight for each class; 1.0 for a class that does not occur, where it is never used.
+        A weight for each class; 1.0 for a class that does not occur, whose weight is never used.
     """
     counts = np.bincount(labels, minlength=num_classes)
     return {k: float(len(labels) / (num_classes * count)) if count else 1.0 for k, count in enumerate(counts)}
 
 
 def image_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Return the weight of each image, which is that of its class in `class_weights`: float64 (n,).
+    """Return the weight of each image, which is that of its class in `class_weights`.
 
     Args:
         labels: int (n,), the classes of the training images.
         num_classes: K.
+
+    Returns:
+        float64 (n,).
     """
     weights = class_weights(labels, num_classes)
     return np.array([weights[label] for label in labels])
 
 
 def weights_of_labels(labels: np.ndarray, weights: Mapping[int, float]) -> np.ndarray:
-    """Return the weight of each image whose label may have shares of several classes: the mean weight of the shares.
+    """Return the weights of images whose labels may be mixed: the mean of the class weights, weighted by the shares.
 
     Args:
-        labels: float (b, K), rows add up to 1; or (b, 1) with the share of the second of two classes.
-        weights: Of each of the K classes.
+        labels: float (b, K), with rows that add up to 1; or (b, 1), the share of the second of two classes.
+        weights: The weight of each of the K classes.
 
     Returns:
         float32 (b,).
@@ -46,9 +49,9 @@ def weights_of_labels(labels: np.ndarray, weights: Mapping[int, float]) -> np.nd
 
 
 def oversample(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Plan copies of images until every class that occurs has as many as the largest.
+    """Plan copies of images so that every class that occurs has as many as the largest.
 
-    The images of a class are copied equally often, give or take one; who gets one more is drawn from the seed.
+    The images of a class are copied equally often, give or take one; the seed decides which are copied once more.
 
     Args:
         labels: int (n,), the classes of the training images.

@@ -1,4 +1,4 @@
-"""Which images come in which step of which epoch: a pure function of the seed and the step's number."""
+"""The images of each step of each epoch: a pure function of the seed and the number of the step."""
 
 import functools
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ class Epochs:
     """The order of training images through all epochs.
 
     Attributes:
-        entries: int64 (m, 2), what an epoch holds: rows (index of an image, copy); copy 0 is the image itself.
-        batch_size: Entries a step; the last step of an epoch may have fewer.
+        entries: int64 (m, 2), what an epoch contains: rows (index of an image, copy); copy 0 is the image itself.
+        batch_size: Entries in a step; the last step of an epoch may have fewer.
         seed: Seed of the order.
     """
 
@@ -28,9 +28,12 @@ class Epochs:
 
         Args:
             labels: int (n,), the classes of the training images.
-            batch_size: Images a step.
-            seed: Seed of order and copies.
-            oversample: Add copies until the classes are equal.
+            batch_size: Images in a step.
+            seed: Seed of the order and the copies.
+            oversample: Whether to add copies until all classes have the same size.
+
+        Returns:
+            The order.
         """
         alone = np.stack([np.arange(len(labels)), np.zeros(len(labels), np.int64)], axis=1)
         return cls(plan_copies(labels, seed) if oversample else alone, batch_size, seed)
@@ -44,7 +47,7 @@ class Epochs:
         return -(-len(self.entries) // self.batch_size)
 
     def batch(self, step: int) -> tuple[int, np.ndarray]:
-        """Return the epoch of a step, counted from the first step of all, and int64 (b,), the entries of its batch."""
+        """Return the epoch of a step, which is counted from the start of training, and int64 (b,), its entries."""
         epoch, place = divmod(step, self.steps)
         return epoch, self._order(epoch)[place * self.batch_size : (place + 1) * self.batch_size]
 

@@ -1,14 +1,13 @@
 """ImageSet -> tf.data.Dataset: every batch is a pure function of its step number.
 
-So batches can be made side by side in any order, with the same pixels, and training can go on from
-any step. What a library's layer adds to them is made one batch after the other, see `augment_layers`.
+Batches can therefore be made in parallel and in any order, with the same pixels, and training can resume at any step.
+Only what a library's layer adds to them is made one batch after the other, see `augment_layers`.
 """
 
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -37,10 +36,9 @@ class TrainingBatches:
     """All epochs of training in one dataset.
 
     Attributes:
-        dataset: Batches of uint8 (b, height, width, channels) and float32 labels, (b, classes) one-hot, or
-            (b, 1) for two classes, with shares of two classes where images are mixed, and weights (b,) where classes
-            have some; with boxes of boxes (b, 4) and weights (b,), see `Targets`; with both of two dictionaries of
-            these. The last batch of an epoch may be smaller.
+        dataset: Batches of images, uint8 (b, height, width, channels), and targets, float32. For classes: labels
+            (b, classes), one-hot or mixed, or (b, 1) for two classes, and weights (b,) if the classes have weights; for
+            boxes: (b, 4) and weights (b,), see `Targets`; for both: two dictionaries. The last batch may be smaller.
         steps_per_epoch: Batches in one epoch.
         size: Images in one epoch, copies included.
     """
@@ -70,20 +68,21 @@ def training_batches(
         images: The training part.
         resize: The size and channels of the batches.
         batch_size: Images in a batch.
-        seed: Seed of order and augmentation.
+        seed: Seed of the order and the augmentation.
         epochs: Number of the epoch after the last one.
-        augmentation: What may be done to the images; nothing when None.
-        oversample: Add augmented copies until the classes are equal.
-        first_epoch: The epoch to start with, when training goes on.
-        views: Number of fixed augmentations of each image that epochs choose among; None for endless ones.
-        task: See `tfvision.tasks`.
-        class_weights: Weights of the classes, by which each image gets one, see `weights_of_labels`; for tasks without
-            boxes.
+        augmentation: What may be done to the images; nothing if None.
+        oversample: Whether to add augmented copies until all classes have the same size.
+        first_epoch: The epoch to start with, when training resumes.
+        views: Number of fixed augmentations of each image that epochs choose among; None to draw new ones each epoch.
+        task: One of `tfvision.tasks.TASKS`.
+        class_weights: Weights of the classes, see `weights_of_labels`; only for tasks without boxes.
+
+    Returns:
+        The batches of all epochs.
 
     Raises:
-        UsageError: A batch size or number of epochs below 1, an engine that is not installed, or AugMix, MixUp or
-            CutMix where there are boxes.
-        DataError: No images, or one without a label or box that the task needs.
+        UsageError: A batch size or number of epochs below 1, a missing engine, or AugMix, MixUp or CutMix with boxes.
+        DataError: There are no images, or one lacks a label or box that the task needs.
     """
     check_images(images, batch_size)
     if epochs <= first_epoch:
@@ -96,20 +95,24 @@ def training_batches(
     def load_batch(step: int) -> tuple[np.ndarray, ...]:
         epoch, entries = order.batch(step)
         chosen = order.entries[entries]
-        pixels = load_images(images, chosen[:, 0], resize)
-        moved = targets.places(chosen[:, 0])
+        pixels, moved = load_images(images, chosen[:, 0], resize), targets.places(chosen[:, 0])
         for row, (index, copy) in enumerate(chosen.tolist()):
             if copy or not augmentation.is_empty:
                 image_id = images.ids[index]
                 drawn = epoch if views is None else draw_view(views, seed, epoch, image_id, copy)
                 item, size = Item(index, drawn, copy), pixels.shape[1:3]
                 pixels[row] = show_view(pixels[row], item, image_id, augmentation, seed, boxed=boxed)
-                if moved:
+                if moved and targets.boxes is not None:
                     moved.set(row, *move(targets.boxes[index], size, item, image_id, augmentation, seed))
         numbers = targets.numbers(chosen[:, 0], moved)
         if augmentation.mixing:
-            pixels, *numbers = mix_batch(pixels, *numbers, augmentation, batch_generator(seed, step))
-        return pixels, *numbers, *((weights_of_labels(*numbers, class_weights),) if class_weights else ())
+            (labels,) = numbers
+            pixels, labels = mix_batch(pixels, labels, augmentation, batch_generator(seed, step))
+            numbers = (labels,)
+        if class_weights:
+            (labels,) = numbers
+            return pixels, labels, weights_of_labels(labels, class_weights)
+        return pixels, *numbers
 
     shapes = ((None, resize.height, resize.width, resize.channels), *targets.shapes)
     if class_weights:
@@ -122,21 +125,21 @@ def training_batches(
 def evaluation_batches(
     images: ImageSet, *, resize: Resize, batch_size: int, labelled: bool = True, task: str = CLASSIFY
 ) -> tf.data.Dataset:
-    """Return the images once, in order, as they are.
+    """Return the images once, in order and not augmented.
 
     Args:
         images: Any part.
         resize: The size and channels of the batches.
         batch_size: Images in a batch.
-        labelled: Whether batches carry targets, as in `training_batches`.
-        task: See `tfvision.tasks`.
+        labelled: Whether batches have targets, as in `training_batches`.
+        task: One of `tfvision.tasks.TASKS`.
 
     Returns:
         Batches of uint8 (b, height, width, channels), with targets if `labelled`.
 
     Raises:
         UsageError: A batch size below 1.
-        DataError: No images, or one without a label or box that the task needs.
+        DataError: There are no images, or one lacks a label or box that the task needs.
     """
     check_images(images, batch_size)
     targets = targets_of(images, task, resize) if labelled else None
@@ -152,16 +155,16 @@ def evaluation_batches(
 
 
 def selection_batches(selection: Selection, *, resize: Resize, batch_size: int) -> tf.data.Dataset:
-    """Return the images of a selection once, in order, each seen as its item says.
+    """Return the images of a selection once, in order, each in the view of its item.
 
     Args:
-        selection: Of scanned images.
+        selection: A selection of scanned images.
         resize: The size and channels of the batches.
         batch_size: Images in a batch.
 
     Returns:
-        Batches of uint8 (b, height, width, channels). Making one raises a DataError where an image is no longer what
-        its hash says: what is computed from it would be kept under another image's name.
+        Batches of uint8 (b, height, width, channels). Making one raises a DataError if an image has changed since the
+        scan: what is computed from it would be stored under the wrong key.
     """
     images, items = selection.images, selection.items
 
@@ -180,7 +183,19 @@ def selection_batches(selection: Selection, *, resize: Resize, batch_size: int) 
 
 
 def load_image(images: ImageSet, index: int, resize: Resize) -> np.ndarray:
-    """Return one image as a model sees it, uint8 (height, width, channels), not augmented."""
+    """Return one image as a model sees it, not augmented.
+
+    Args:
+        images: The set that it belongs to.
+        index: Which image.
+        resize: The size and channels of the result.
+
+    Returns:
+        uint8 (height, width, channels).
+
+    Raises:
+        DataError: The image is unreadable.
+    """
     return load_images(images, np.array([index]), resize)[0]
 
 
@@ -188,8 +203,8 @@ def load_images(images: ImageSet, indexes: np.ndarray, resize: Resize) -> np.nda
     """Read, decode and resize some images.
 
     Args:
-        images: Where they are.
-        indexes: int (b,), which ones.
+        images: The set that they belong to.
+        indexes: int (b,), which images.
         resize: The size and channels of the result.
 
     Returns:
@@ -209,7 +224,7 @@ def load_images(images: ImageSet, indexes: np.ndarray, resize: Resize) -> np.nda
             continue
         pending.setdefault(image.shape, []).append((row, image))
         pending_bytes += image.nbytes
-        # Large photos wait for few others, so that a batch never holds gigabytes.
+        # Only a few large photos wait for others, so that a batch never takes gigabytes of memory.
         if pending_bytes > _PENDING_BYTES:
             _resize_into(result, pending, resize)
             pending, pending_bytes = {}, 0
@@ -222,22 +237,25 @@ def step_dataset(
     steps: range,
     shapes: Sequence[tuple[int | None, ...]],
     *,
-    types: Sequence[Any] = (tf.uint8, tf.float32, tf.float32, tf.float32),
+    types: Sequence[tf.DType] = (tf.uint8, tf.float32, tf.float32, tf.float32),
     change: BatchChange | None = None,
 ) -> tf.data.Dataset:
-    """Make a dataset of what a function returns for each step, several steps ahead and side by side.
+    """Make a dataset of what a function returns for each step; several steps are computed ahead and in parallel.
 
     Args:
-        load_batch: From the number of a step to its arrays; a pure function, called in threads.
-        steps: The steps.
-        shapes: Shape of each array, None for the batch.
-        types: Their TensorFlow types; more than shapes are ignored.
+        load_batch: Returns the arrays of a step, given its number; a pure function, called in threads.
+        steps: The numbers of the steps.
+        shapes: The shape of each array, with None for the batch.
+        types: The TensorFlow dtype of each array; those beyond the number of shapes are ignored.
         change: What a library's layer does to the first array, one batch after the other.
+
+    Returns:
+        Batches of the arrays, as a tuple; of the array itself if there is only one.
     """
     types = tuple(types[: len(shapes)])
 
-    def load(step):
-        # Declared stateless, which it is: else op determinism would run one batch after the other.
+    def load(step: tf.Tensor) -> tf.Tensor | tuple[tf.Tensor, ...]:
+        # Declared stateless, which it is; otherwise op determinism would run one batch after the other.
         batch = tf.numpy_function(lambda number: load_batch(int(number)), [step], types, stateful=False)
         batch = tuple(tf.ensure_shape(tensor, shape) for tensor, shape in zip(batch, shapes, strict=True))
         return batch if len(batch) > 1 else batch[0]
@@ -250,11 +268,15 @@ def step_dataset(
 
 
 def check_images(images: ImageSet, batch_size: int) -> None:
-    """Refuse what no batches can be made of.
+    """Refuse images and batch sizes that no batches can be made of.
+
+    Args:
+        images: The images.
+        batch_size: Images in a batch.
 
     Raises:
         UsageError: A batch size below 1.
-        DataError: No images.
+        DataError: There are no images.
     """
     if batch_size < 1:
         raise UsageError(f"batch size {batch_size}; expected 1 or more")
@@ -263,12 +285,14 @@ def check_images(images: ImageSet, batch_size: int) -> None:
 
 
 def data_error(error: BaseException) -> DataError | None:
-    """Return the DataError that TensorFlow wrapped into its own when a batch failed, or None."""
+    """Return the DataError that TensorFlow wrapped into its own error when a batch failed, or None."""
     found = re.search(r"(?:UnreadableImage|DataError): (.+)", str(error))
     return DataError(found[1].strip()) if found else None
 
 
-def _resize_into(result: np.ndarray, pending: dict, resize: Resize) -> None:
+def _resize_into(
+    result: np.ndarray, pending: Mapping[tuple[int, ...], Sequence[tuple[int, np.ndarray]]], resize: Resize
+) -> None:
     """Resize images of one shape together: one call costs more than the pixels of a small image."""
     with tf.device("/CPU:0"):
         for group in pending.values():

@@ -1,4 +1,4 @@
-"""Targets: what a batch carries beside its pixels, for each task."""
+"""Targets: what a batch contains besides its pixels, for each task."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tfvision.tasks import BOTH, BOX, PROBABILITIES, has_boxes, has_classes
 if TYPE_CHECKING:
     import tensorflow as tf
 
-LEAST_LEFT = 0.25  # share of a box that must be left in sight for an image to be trained on
+LEAST_LEFT = 0.25  # share of a box that must remain visible for an image to be trained on
 
 
 class Places(NamedTuple):
@@ -25,26 +25,32 @@ class Places(NamedTuple):
 
     Attributes:
         boxes: float64 (b, 4), in pixels of the resized images.
-        left: float64 (b,), the share of each that augmentation left in sight.
+        left: float64 (b,), the share of each box that is visible after augmentation.
     """
 
     boxes: np.ndarray
     left: np.ndarray
 
     def set(self, row: int, box: np.ndarray, left: float) -> None:
-        """Move one box."""
+        """Move one box.
+
+        Args:
+            row: Its row in the batch.
+            box: float (4,), where it is now, in pixels of the resized image.
+            left: The share of it that is visible, 0..1.
+        """
         self.boxes[row], self.left[row] = box, left
 
 
 @dataclass(frozen=True)
 class Targets:
-    """What a model is to say of some images, all of them in memory.
+    """What a model should predict for some images, all of it in memory.
 
     Attributes:
-        task: See `tfvision.tasks`.
+        task: One of `tfvision.tasks.TASKS`.
         labels: float32 (n, classes) one-hot, or (n, 1) for two classes; None without classes.
-        boxes: float64 (n, 4), pixels of the resized images, clipped; None without boxes.
-        left: float64 (n,), the share of each box that the resize left in sight; None without boxes.
+        boxes: float64 (n, 4), in pixels of the resized images, clipped to them; None without boxes.
+        left: float64 (n,), the share of each box that is visible after the resize; None without boxes.
         size: Width and height of the resized images.
     """
 
@@ -55,33 +61,38 @@ class Targets:
     size: tuple[int, int]
 
     def places(self, rows: np.ndarray) -> Places | None:
-        """Return the boxes of some images as they are, int (b,), to be moved; None without boxes."""
+        """Return the boxes of the images at `rows`, int (b,), before any is moved; None without boxes."""
         return None if self.boxes is None else Places(self.boxes[rows], np.ones(len(rows)))
 
     def numbers(self, rows: np.ndarray, moved: Places | None = None) -> tuple[np.ndarray, ...]:
-        """Return the arrays of a batch, float32 each: labels, or boxes and weights, or all three in this order.
+        """Return the targets of a batch.
 
         Args:
             rows: int (b,), which images.
-            moved: Where augmentation took their boxes; as they are when None.
+            moved: Where augmentation moved their boxes; None if it did not.
 
         Returns:
-            Boxes are shares of the sides; their weight is 0 where too little is in sight, else 1.
+            Labels, or boxes and weights, or all three in this order, float32 each. Boxes are given as shares of the
+            sides of the image; their weight is 0 if too little of the box is visible, else 1.
         """
         arrays: list[np.ndarray] = []
         if self.labels is not None:
             arrays.append(self.labels[rows])
         if moved := moved or self.places(rows):
+            assert self.left is not None, "boxes come with their shares"
             seen = moved.left * self.left[rows] >= LEAST_LEFT
             arrays += [(moved.boxes / np.tile(self.size, 2)).astype(np.float32), seen.astype(np.float32)]
         return tuple(arrays)
 
     def packed(self, dataset: tf.data.Dataset, inputs: int = 1) -> tf.data.Dataset:
-        """Return batches as `fit` takes them: inputs, targets, and with boxes sample weights.
+        """Return batches as `fit` takes them: inputs, targets, and sample weights if there are boxes.
 
         Args:
-            dataset: Of batches of so many inputs, and then of what `numbers` returns.
-            inputs: How many.
+            dataset: Batches of the inputs, followed by what `numbers` returns.
+            inputs: The number of inputs.
+
+        Returns:
+            The batches; with classes and boxes, targets and sample weights are dictionaries by output.
         """
         import tensorflow as tf
 
@@ -96,13 +107,21 @@ class Targets:
 
     @property
     def shapes(self) -> tuple[tuple[int | None, ...], ...]:
-        """Shapes of what `numbers` returns."""
+        """The shapes of what `numbers` returns, with None for the batch."""
         labels = [(None, self.labels.shape[1])] if self.labels is not None else []
         return (*labels, *([(None, 4), (None,)] if self.boxes is not None else []))
 
 
 def targets_of(images: ImageSet, task: str, resize: Resize) -> Targets:
     """Return the targets of images for a task.
+
+    Args:
+        images: The images; for a task with boxes they have been scanned.
+        task: One of `tfvision.tasks.TASKS`.
+        resize: The resize that their boxes go through.
+
+    Returns:
+        The targets, in the order of the images.
 
     Raises:
         DataError: Labels or boxes that the task needs are missing.
@@ -122,7 +141,7 @@ def targets_of(images: ImageSet, task: str, resize: Resize) -> Targets:
 
 
 def encode_labels(images: ImageSet) -> np.ndarray:
-    """Return the labels as a model wants them: float32 one-hot (n, classes), or (n, 1) for two classes."""
+    """Return the labels as a model takes them: float32 one-hot (n, classes), or (n, 1) for two classes."""
     if len(images.class_names) == 2:
         return images.labels[:, None].astype(np.float32)
     return np.eye(len(images.class_names), dtype=np.float32)[images.labels]

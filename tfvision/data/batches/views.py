@@ -1,7 +1,7 @@
-"""Fixed views of training images: what augmentation may make of each, few enough to be computed once.
+"""Fixed views of training images: augmented versions of each image, few enough to be computed once.
 
-`exact` has all that flips and quarter turns can make of an image; epochs then meet the same pixels in the same order
-as with endless augmentation. `K` views are K fixed draws of any augmentation, among which each epoch chooses.
+`exact` views are all that flips and quarter turns can make of an image; epochs then see the same pixels in the same
+order as with augmentation on the fly. `K` views are K fixed draws of any augmentation, and each epoch chooses one.
 """
 
 import hashlib
@@ -20,33 +20,33 @@ from tfvision.data.batches.order import Epochs
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.pixels.resize import Resize
 
-_FLIPS = possible_turns(Augmentation(horizontal_flip=True, vertical_flip=True), 1, 1)
+_FLIPS = possible_turns(Augmentation(horizontal_flip=True, vertical_flip=True), 1, 1) or []
 
 
 class Item(NamedTuple):
-    """One image as it may be seen.
+    """One image in one view.
 
     Attributes:
         index: Which image.
-        view: How it is turned, or the number of its draw.
-        copy: Number of the copy whose draw it is; 0 is the image itself.
+        view: How it is turned, or the number of its augmentation draw.
+        copy: Number of the copy that the draw is for; 0 is the image itself.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # it hides tuple.index, which nobody needs of an item
     view: Turn | int = Turn()
     copy: int = 0
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Some images, each seen in some way.
+    """Some images, each in some view.
 
     Attributes:
-        images: Where they are.
-        items: Which of them, seen how.
-        augmentation: What the views of items are drawn from.
+        images: The set that they belong to.
+        items: The images and their views.
+        augmentation: What the views are drawn from.
         seed: Seed of these draws.
-        boxed: Whether there are boxes in the images, see `augment_image`.
+        boxed: Whether the images have boxes, see `augment_image`.
     """
 
     images: ImageSet
@@ -57,18 +57,21 @@ class Selection:
 
     @classmethod
     def plain(cls, images: ImageSet) -> "Selection":
-        """Select every image as it is."""
+        """Select every image, not augmented."""
         return cls(images, tuple(Item(index) for index in range(len(images))))
 
     def __len__(self) -> int:
         return len(self.items)
 
     def at(self, places: np.ndarray) -> "Selection":
-        """Return the items at some places, in that order."""
+        """Return the items at some places, int (m,), in that order."""
         return replace(self, items=tuple(self.items[place] for place in places))
 
     def keys(self) -> list[bytes]:
-        """Return for each item 16 bytes that differ wherever its pixels may: of the image's content and its view.
+        """Return a key for each item: a hash of the image's content and its view, so different pixels differ in it.
+
+        Returns:
+            16 bytes for each item.
 
         Raises:
             ValueError: The images have not been scanned.
@@ -80,15 +83,26 @@ class Selection:
         return [hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts]
 
     def show(self, pixels: np.ndarray, item: Item) -> np.ndarray:
-        """Return the pixels of an item, uint8 `(height, width, channels)`, from those of its image."""
+        """Return the pixels of an item.
+
+        Args:
+            pixels: uint8 (height, width, channels), its image, resized but not augmented.
+            item: The item.
+
+        Returns:
+            uint8 (height, width, channels).
+        """
         return show_view(pixels, item, self.images.ids[item.index], self.augmentation, self.seed, boxed=self.boxed)
 
     def move(self, boxes: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the box of each item, float64 (items, 4), and the share of it that is left in sight, (items,).
+        """Return the box of each item, and its visible share.
 
         Args:
-            boxes: float (n, 4), of each image as it is.
-            size: Height and width of all images.
+            boxes: float (n, 4), the box of each image, not augmented.
+            size: Height and width of all images, in pixels.
+
+        Returns:
+            float64 (items, 4), and float64 (items,) in 0..1.
         """
         ids, options = self.images.ids, (self.augmentation, self.seed)
         found = [move(boxes[item.index], size, item, ids[item.index], *options) for item in self.items]
@@ -103,16 +117,16 @@ class Selection:
 
 @dataclass(frozen=True)
 class Views:
-    """All views of a training part, and which of them an epoch shows.
+    """All views of the training images, and which of them each epoch shows.
 
     Attributes:
-        images: The training part.
-        epochs: Its order.
+        images: The training images.
+        epochs: Their order.
         augmentation: What may be done to the images.
         resize: Their size.
         seed: Seed of the augmentation.
-        count: Views of each image and copy, or None for all that flips and turns can make.
-        boxed: Whether there are boxes in the images.
+        count: Number of views of each image and copy; None for all that flips and quarter turns can make.
+        boxed: Whether the images have boxes.
     """
 
     images: ImageSet
@@ -125,11 +139,19 @@ class Views:
 
     @cached_property
     def selection(self) -> Selection:
-        """Every view that an epoch may ask for."""
+        """Every view that an epoch may show."""
         return Selection(self.images, tuple(self._all()), self.augmentation, self.seed, self.boxed)
 
     def chosen(self, epoch: int, entries: np.ndarray) -> np.ndarray:
-        """Return int64 (b,), the place in `selection` of what some entries of an epoch show."""
+        """Return the views that some entries of an epoch show.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            entries: int (b,), indexes into `epochs.entries`.
+
+        Returns:
+            int64 (b,), their places in `selection`.
+        """
         pairs = self.epochs.entries[entries].tolist()
         return np.array([self._places[self._item(epoch, index, copy)] for index, copy in pairs], np.int64)
 
@@ -143,7 +165,8 @@ class Views:
                 yield from (Item(index, view, copy) for view in range(self.count))
             return
         turns = possible_turns(self.augmentation, self.resize.height, self.resize.width)
-        # Where nothing is augmented, copies are flipped: an image without copies is only itself.
+        assert turns is not None, "without a count, only flips and quarter turns have views"
+        # Without augmentation only copies are flipped: an image that has none has one view.
         copied = set(self.epochs.entries[self.epochs.entries[:, 1] > 0, 0].tolist()) if len(turns) == 1 else set()
         for index in range(len(self.images)):
             yield from (Item(index, turn) for turn in (_FLIPS if index in copied else turns))
@@ -160,7 +183,18 @@ class Views:
 
 
 def draw_view(count: int, seed: int, epoch: int, image_id: str, copy: int) -> int:
-    """Return which of `count` views an image shows in an epoch."""
+    """Return which view of an image an epoch shows; it depends on the arguments only.
+
+    Args:
+        count: Number of views of each image.
+        seed: Seed of the run.
+        epoch: Number of the epoch, from 0.
+        image_id: The id of the image.
+        copy: Number of the copy; 0 is the image itself.
+
+    Returns:
+        Number of the view, 0 to `count - 1`.
+    """
     key = f"view/{seed}/{epoch}/{copy}/{image_id}".encode()
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") % count
 
@@ -171,12 +205,15 @@ def show_view(
     """Return the pixels of an item.
 
     Args:
-        pixels: uint8 (height, width, channels), the image as it is.
-        item: How it is to be seen.
-        image_id: Its id.
+        pixels: uint8 (height, width, channels), the image, not augmented.
+        item: Its view.
+        image_id: The id of the image.
         augmentation: What may be done.
         seed: Seed of the augmentation.
         boxed: Whether there is a box in the image.
+
+    Returns:
+        uint8 (height, width, channels).
     """
     if isinstance(item.view, Turn):
         return turn_image(pixels, item.view)
@@ -187,15 +224,18 @@ def show_view(
 def move(
     box: np.ndarray, size: tuple[int, int], item: Item, image_id: str, augmentation: Augmentation, seed: int
 ) -> tuple[np.ndarray, float]:
-    """Return where the box of an image is in what `show` gives, float64 (4,), and the share of it that is left.
+    """Return where the box of an image is in what `show_view` returns, and its visible share.
 
     Args:
-        box: float (4,), in pixels of the image as it is.
-        size: Height and width of the image.
-        item: How it is to be seen.
-        image_id: Its id.
+        box: float (4,), in pixels of the image, not augmented.
+        size: Height and width of the image, in pixels.
+        item: Its view.
+        image_id: The id of the image.
         augmentation: What may be done.
         seed: Seed of the augmentation.
+
+    Returns:
+        float64 (4,), and a share of the area, 0..1.
     """
     if isinstance(item.view, Turn):
         return Geometry(item.view).move_box(box, *size)

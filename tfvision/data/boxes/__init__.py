@@ -1,1 +1,1 @@
-"""Boxes of images: one (xmin, ymin, xmax, ymax) each, where they come from and how they move."""
+"""Boxes: one (xmin, ymin, xmax, ymax) for each image, where they come from and how they move with its pixels."""

@@ -1,4 +1,4 @@
-"""Boxes as a source gives them, before any image was read: in its own unit, with the row that each came from."""
+"""Boxes as a source gives them, before any image is read: in its own unit, with the row that each came from."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from tfvision.errors import check_known
 SEVERAL = get_args(get_type_hints(Source)["several_boxes"])
 UNITS = ("pixels", "relative")
 
-_TOLERANCE = 1.0  # px that a box may stand out by: counted from 1, or rounded up
+_TOLERANCE = 1.0  # px that a box may exceed its image by: it was counted from 1, or rounded up
 
 
 @dataclass(frozen=True)
 class GivenBox:
-    """One box as it is written.
+    """One box as the source gives it.
 
     Attributes:
-        row: Where it stands, to be named in an error: `boxes.csv row 3`, `image_1.xml object 2`.
+        row: Where it was found, for errors: `boxes.csv row 3`, `image_1.xml object 2`.
         corners: xmin, ymin, xmax, ymax.
-        label: The class of what is in it, or None.
-        size: Width and height of the image as the source claims them; (0, 0) where it does not.
+        label: The class of the object in it, or None.
+        size: Width and height of the image according to the source; (0, 0) if it gives none.
     """
 
     row: str
@@ -37,7 +37,7 @@ class GivenBox:
 
     @property
     def problem(self) -> str:
-        """What is wrong with it whatever the image; "" for nothing."""
+        """What is wrong with it, whatever the image is; "" if nothing is."""
         xmin, ymin, xmax, ymax = self.corners
         if not np.isfinite(self.corners).all():
             return f"its box {_shown(self.corners)} holds no numbers"
@@ -50,13 +50,13 @@ class GivenBox:
 
 @dataclass(frozen=True)
 class GivenBoxes:
-    """One box an image.
+    """One box for each image.
 
     Attributes:
-        boxes: float64 (n, 4), in `unit`, of the pixels as the file stores them; of the upright image where the source
-            claims its size and that alone fits.
-        rows: Where each stands.
-        sizes: int64 (n, 2), width and height of each image as the source claims them, or 0.
+        boxes: float64 (n, 4), in `unit`, relative to the pixels as the file stores them; relative to the upright image
+            if only its size matches the size that the source gives.
+        rows: Where each was found.
+        sizes: int64 (n, 2), width and height of each image according to the source, or 0.
         unit: One of UNITS.
     """
 
@@ -66,7 +66,7 @@ class GivenBoxes:
     unit: str = "pixels"
 
     def select(self, indexes: np.ndarray) -> GivenBoxes:
-        """Return those at `indexes`."""
+        """Return the boxes at some indexes, int (m,), in that order."""
         return replace(
             self, boxes=self.boxes[indexes], rows=tuple(self.rows[i] for i in indexes), sizes=self.sizes[indexes]
         )
@@ -77,15 +77,15 @@ class GivenBoxes:
         Args:
             index: Which image.
             orientation: Its EXIF orientation, 1..8.
-            width: Of the upright image.
-            height: Of the upright image.
+            width: Width of the upright image, in pixels.
+            height: Height of the upright image, in pixels.
 
         Returns:
-            float64 (4,) within the image, or the reason why it cannot be.
+            float64 (4,) within the image, or the reason why it does not fit the image.
         """
         box, claimed = self.boxes[index], tuple(int(side) for side in self.sizes[index])
         stored = (height, width) if swaps_sides(orientation) else (width, height)
-        # A tool that turned the image before the box was drawn claims the size that it had then.
+        # A tool that applied the orientation before the box was drawn gives the size of the upright image.
         turned = claimed == (width, height) != stored
         if all(claimed) and claimed not in (stored, (width, height)):
             return f"its box was drawn on {claimed[0]}x{claimed[1]} px, the image has {stored[0]}x{stored[1]}"
@@ -95,29 +95,35 @@ class GivenBoxes:
         outside = np.concatenate([-box[:2], box[2:] - frame]).max()
         inside = np.concatenate([np.maximum(box[:2], 0), np.minimum(box[2:], frame)])
         if outside > _TOLERANCE or not box_areas(inside):
-            return f"its box {_shown(box)} lies outside of the image of {frame[0]:g}x{frame[1]:g} px"
+            return f"its box {_shown(box)} lies outside the image of {frame[0]:g}x{frame[1]:g} px"
         return inside if turned else to_upright(inside, orientation, width, height)
 
 
 def choose_box(boxes: Sequence[GivenBox], several: str) -> GivenBox | None:
-    """Return the box that counts of all in one image; None where several are refused.
+    """Choose one of the boxes of an image.
 
     Args:
-        boxes: At least one, without a problem.
-        several: `largest`, `first` or `refuse`.
+        boxes: At least one, each without a problem.
+        several: Which of several counts: `largest`, `first` or `refuse`.
+
+    Returns:
+        The box; None if there are several and that is refused.
     """
     if len(boxes) == 1 or several == "first":
         return boxes[0]
     if several == "refuse":
         return None
-    return max(boxes, key=lambda box: box_areas(np.array(box.corners)))  # of equals the first
+    return max(boxes, key=lambda box: box_areas(np.array(box.corners)))  # the first of equal ones
 
 
 def check_several(several: str) -> None:
-    """Refuse an unknown choice among several boxes.
+    """Refuse an unknown way to choose among several boxes.
+
+    Args:
+        several: The value of `several_boxes`.
 
     Raises:
-        UsageError: With the nearest known one.
+        UsageError: The value is not known; the message gives the nearest known one.
     """
     check_known("several_boxes", several, SEVERAL)
 

@@ -1,4 +1,4 @@
-"""EXIF orientation: between pixels as a file stores them and the image as it is shown upright."""
+"""EXIF orientation: boxes between the pixels as a file stores them and the upright image."""
 
 import io
 import warnings
@@ -8,8 +8,8 @@ from PIL import Image
 
 _ORIENTATION = 274
 UPRIGHT = 1
-# What makes a stored image upright, by orientation: whether rows and columns are exchanged first, then whether the
-# result is mirrored left to right and top to bottom.
+# How a stored image becomes upright, by orientation: whether rows and columns are swapped first, and whether the
+# result is then mirrored left to right and top to bottom.
 _STEPS = {
     1: (False, False, False),
     2: (False, True, False),
@@ -23,7 +23,7 @@ _STEPS = {
 
 
 def read_orientation(data: bytes) -> int:
-    """Return the EXIF orientation of an encoded image, 1..8; 1 where there is none, or none that the decoder heeds."""
+    """Return the EXIF orientation of an encoded image, 1..8; 1 if it has none, or none that the decoder applies."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -35,7 +35,7 @@ def read_orientation(data: bytes) -> int:
 
 
 def swaps_sides(orientation: int) -> bool:
-    """Tell whether the upright image is as wide as the stored one is high."""
+    """Tell whether the upright image has the width and height of the stored one swapped."""
     return _STEPS[orientation][0]
 
 
@@ -44,16 +44,29 @@ def to_upright(box: np.ndarray, orientation: int, width: int, height: int) -> np
 
     Args:
         box: float (4,), in stored pixels.
-        orientation: 1..8.
-        width: Of the upright image.
-        height: Of the upright image.
+        orientation: EXIF orientation, 1..8.
+        width: Width of the upright image, in pixels.
+        height: Height of the upright image, in pixels.
+
+    Returns:
+        float64 (4,), in pixels of the upright image.
     """
     swap, mirror_x, mirror_y = _STEPS[orientation]
     return _mirrored(_swapped(box) if swap else box, mirror_x, mirror_y, width, height)
 
 
 def to_stored(box: np.ndarray, orientation: int, width: int, height: int) -> np.ndarray:
-    """Move a box from the upright image back to the stored pixels; arguments as in `to_upright`."""
+    """Move a box from the upright image back to the stored pixels.
+
+    Args:
+        box: float (4,), in pixels of the upright image.
+        orientation: EXIF orientation, 1..8.
+        width: Width of the upright image, in pixels.
+        height: Height of the upright image, in pixels.
+
+    Returns:
+        float64 (4,), in stored pixels.
+    """
     swap, mirror_x, mirror_y = _STEPS[orientation]
     moved = _mirrored(box, mirror_x, mirror_y, width, height)
     return _swapped(moved) if swap else moved

@@ -1,4 +1,4 @@
-"""Boxes through the one resize, and back, in TensorFlow operations: the exported model gives them back likewise."""
+"""Boxes through the one resize and back, in TensorFlow operations, since the exported model maps them back too."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 def resize_boxes(boxes: np.ndarray | tf.Tensor, sizes: np.ndarray | tf.Tensor, resize: Resize) -> tf.Tensor:
-    """Move boxes from images of their own size into the resized ones.
+    """Move boxes from the original images to the resized ones.
 
     Args:
-        boxes: float (n, 4), pixels of each image.
-        sizes: int (n, 2), height and width of each image.
+        boxes: float (n, 4), in pixels of each original image.
+        sizes: int (n, 2), height and width of each original image.
         resize: The resize.
 
     Returns:
-        float64 (n, 4), pixels of the resized image; `crop` may leave a box partly or wholly outside.
+        float64 (n, 4), in pixels of the resized image; with `crop` a box may be partly or wholly outside.
     """
     import tensorflow as tf
 
@@ -29,7 +29,16 @@ def resize_boxes(boxes: np.ndarray | tf.Tensor, sizes: np.ndarray | tf.Tensor, r
 
 
 def restore_boxes(boxes: np.ndarray | tf.Tensor, sizes: np.ndarray | tf.Tensor, resize: Resize) -> tf.Tensor:
-    """Move boxes from resized images back into images of their own size; arguments as in `resize_boxes`."""
+    """Move boxes from the resized images back to the original ones.
+
+    Args:
+        boxes: float (n, 4), in pixels of the resized image.
+        sizes: int (n, 2), height and width of each original image.
+        resize: The resize.
+
+    Returns:
+        float64 (n, 4), in pixels of each original image.
+    """
     import tensorflow as tf
 
     scales, offsets = _resize_map(sizes, resize)
@@ -37,15 +46,15 @@ def restore_boxes(boxes: np.ndarray | tf.Tensor, sizes: np.ndarray | tf.Tensor, 
 
 
 def predicted_boxes(shares: np.ndarray | tf.Tensor, sizes: np.ndarray | tf.Tensor, resize: Resize) -> tf.Tensor:
-    """Return what a model says as boxes in images of their own size: in order, and cut at the border.
+    """Turn the output of a model into boxes in the original images, with ordered corners and clipped to the image.
 
     Args:
         shares: float (n, 4), corners as shares of the sides of the resized image.
-        sizes: int (n, 2), height and width of each image.
+        sizes: int (n, 2), height and width of each original image.
         resize: The resize.
 
     Returns:
-        float64 (n, 4), pixels of each image.
+        float64 (n, 4), in pixels of each original image.
     """
     import tensorflow as tf
 
@@ -58,7 +67,7 @@ def predicted_boxes(shares: np.ndarray | tf.Tensor, sizes: np.ndarray | tf.Tenso
 
 
 def _resize_map(sizes: np.ndarray | tf.Tensor, resize: Resize) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return what xmin, ymin, xmax, ymax are multiplied with, and what is added then, each float64 (n, 4)."""
+    """Return the factors of xmin, ymin, xmax, ymax, and what is added after them, each float64 (n, 4)."""
     import tensorflow as tf
 
     height, width = tf.unstack(tf.cast(sizes, tf.int64), axis=1)

@@ -1,1 +1,1 @@
-"""Copies: exact and near ones."""
+"""Copies of images: exact and near duplicates."""

@@ -1,4 +1,4 @@
-"""Connected components: which images belong together, directly or through others."""
+"""Connected components: images that belong together, directly or through others."""
 
 from collections.abc import Hashable, Iterable, Sequence
 
@@ -6,7 +6,15 @@ import numpy as np
 
 
 def components(count: int, links: Sequence[tuple[int, int]]) -> np.ndarray:
-    """Number the sets of indexes that links tie together, int64 (count,); the number is the least index of the set."""
+    """Number the sets of indexes that are linked, directly or through others.
+
+    Args:
+        count: The number of indexes.
+        links: Pairs of indexes below `count`.
+
+    Returns:
+        int64 (count,), the least index of the set that each belongs to.
+    """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -15,7 +23,7 @@ def components(count: int, links: Sequence[tuple[int, int]]) -> np.ndarray:
     first, second = np.array(links, np.int64).T
     graph = coo_array((np.ones(len(links), bool), (first, second)), (count, count))
     found, labels = connected_components(graph, directed=False)
-    # SciPy promises no order of its labels.
+    # SciPy does not promise any order of its labels.
     least = np.full(found, count, np.int64)
     np.minimum.at(least, labels, np.arange(count))
     return least[labels]

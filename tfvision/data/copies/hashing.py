@@ -1,4 +1,4 @@
-"""Perceptual hashes, and pairs of near ones without comparing all with all."""
+"""Perceptual hashes, and a search for pairs of similar ones that does not compare all with all."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -8,23 +8,24 @@ import numpy as np
 from PIL import Image, ImageChops, ImageOps
 
 BITS = 64
-# How one of two images must be turned to lie on the other; each turn is its own inverse.
+# How one of two images must be turned to match the other; each turn is its own inverse.
 ORIENTATIONS = ("", "mirrored", "upside down", "turned by 180 degrees")
 _TURNS = (lambda image: image, ImageOps.mirror, ImageOps.flip, lambda image: ImageOps.mirror(ImageOps.flip(image)))
-# A pixel of a 32 px image is enough to change 20 bits. The opposite shifts are those of the other image of a pair.
+# A shift by one pixel of a 32 px image is enough to change 20 bits. The other image of a pair covers the opposite
+# shifts.
 _SHIFTS = ((1, 0), (0, 1), (1, 1), (1, -1))
 VARIANTS = (*ORIENTATIONS, *[""] * len(_SHIFTS))
 _BANDS = 4
 _BAND_BITS = BITS // _BANDS
 _SIDE = 32  # what pHash shrinks an image to
-_BLOCK = 1 << 22  # pairs looked at together
+_BLOCK = 1 << 22  # pairs compared at a time
 
 
 def perceptual_hashes(pixels: np.ndarray) -> np.ndarray:
-    """Return the pHash of an image in each of the `ORIENTATIONS`, then shifted by a 32nd of its side in four directions.
+    """Return the pHash of an image in each of the `ORIENTATIONS`, then shifted by 1/32 of its side in four directions.
 
     Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010: the signs of the lowest 8x8
-    frequencies. Re-encoding and resizing change a few bits, another picture half of them.
+    frequencies. Re-encoding and resizing change a few bits; a different picture differs in about half of them.
 
     Args:
         pixels: uint8 (height, width, 3).
@@ -41,14 +42,14 @@ def perceptual_hashes(pixels: np.ndarray) -> np.ndarray:
 def near_pairs(hashes: np.ndarray, others: np.ndarray, distance: int) -> np.ndarray:
     """Find the pairs whose hashes differ in few bits.
 
-    Multi-index hashing (Norouzi, Punjani, Fleet, "Fast Search in Hamming Space with Multi-Index Hashing", 2012): of
-    four bands of 16 bits, two hashes at distance d agree in one up to d // 4 bits. So each band is looked up under its
-    own value and those near it, and only what is found there is compared: for 64 random bits and d = 10 one pair in
-    120, none of them twice in a band.
+    Multi-index hashing (Norouzi, Punjani, Fleet, "Fast Search in Hamming Space with Multi-Index Hashing", 2012): if two
+    hashes differ in d bits, they differ in at most d // 4 bits in one of four bands of 16 bits. So each band is looked
+    up by its value and those near it, and only the pairs found there are compared: for 64 random bits and d = 10 one
+    pair in 120, none of them twice in a band.
 
     Args:
         hashes: uint64 (n,).
-        others: uint64 (n,) of the same images, as they are, turned or shifted.
+        others: uint64 (n,), hashes of the same images, unchanged, turned or shifted.
         distance: Bits that may differ, 0..31.
 
     Returns:
@@ -77,7 +78,7 @@ def _masks(flips: int) -> list[int]:
 
 
 def _matches(order: np.ndarray, low: np.ndarray, high: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (i, j) for all i in `order[low[j]:high[j]]`, some million at a time: near-empty images fill one bucket."""
+    """Yield (i, j) for all i in `order[low[j]:high[j]]`, some million at a time: near-empty images share a bucket."""
     counts = high - low
     ends = np.cumsum(counts)
     start = 0

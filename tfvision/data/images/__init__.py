@@ -1,1 +1,1 @@
-"""Images with their labels, read when they are needed, and one look at each of them."""
+"""Sets of labelled images, which are read when they are needed, and the scan that checks each of them."""

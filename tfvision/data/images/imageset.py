@@ -21,21 +21,23 @@ class ImageSet:
     """Images in a folder, a .zip or arrays, with their labels.
 
     Attributes:
-        ids: A unique name for each image, the same wherever the data lies.
+        ids: A unique name for each image, which does not depend on where the data lies.
         names: The name of each image in `storage`.
-        labels: int64 (n,), an index into `class_names`; -1 where there is no label.
+        labels: int64 (n,), indexes into `class_names`; -1 for an image without a label.
         class_names: The classes; of two, the second is the positive one.
         storage: Where the bytes or pixels are.
-        groups: str (n,), images of one group belong into one part; None without groups.
-        parts: str (n,), "train", "validation" or "test" where the data brings a split, else None.
+        groups: str (n,), images of one group belong into the same part; None without groups.
+        parts: str (n,), "train", "validation" or "test" if the data comes with a split, else None.
         source: The path as it was given.
-        columns: The options it was opened with, and the pixel rule that was found, for data that is to be read alike.
-        hashes: Content hash of each image, of its file, or of its pixels where it lies in an array; None before a scan.
-        notes: What a person should know of how the images are read, one line each.
+        columns: The options that the data was opened with, and the pixel rule that was found, so that other data can be
+            read the same way.
+        hashes: Content hash of each image: of its file, or of its pixels if it is in an array; None before a scan.
+        notes: What a user should know about how the images are read, one line each.
         given: The box of each image as the source gives it; None without boxes.
-        boxes: float64 (n, 4), the box of each image in pixels of the upright image, once `scan` has checked them.
-        frames: int64 (n, 3), width and height of the upright image and its EXIF orientation, once `scan` has seen it.
-        bad: Pairs (row, reason) of what the source says and nobody can use, for `scan` to report.
+        boxes: float64 (n, 4), the box of each image in pixels of the upright image; None until `scan` has checked them.
+        frames: int64 (n, 3), width and height of the upright image and its EXIF orientation; None until `scan` has read
+            them.
+        bad: Pairs (row, reason) of entries in the source that cannot be used, for `scan` to report.
     """
 
     ids: tuple[str, ...]
@@ -68,11 +70,17 @@ class ImageSet:
         return self.storage.pixel_rule if isinstance(self.storage, ArrayStorage) else ""
 
     def read_bytes(self, index: int) -> bytes:
-        """Return the encoded bytes of an image, of one in an array as PNG."""
+        """Return the encoded bytes of an image; one in an array is encoded as PNG."""
         return self.storage.read(self.names[index])
 
     def read(self, index: int) -> np.ndarray:
-        """Return an image as uint8 (height, width, 3), RGB.
+        """Read and decode an image.
+
+        Args:
+            index: Which image.
+
+        Returns:
+            uint8 (height, width, 3), RGB.
 
         Raises:
             DataError: The image is unreadable.
@@ -82,7 +90,7 @@ class ImageSet:
         return decode(self.read_bytes(index), self.ids[index])
 
     def select(self, indexes: Sequence[int] | np.ndarray) -> ImageSet:
-        """Return the images at `indexes` (or where a boolean mask is True), in that order."""
+        """Return the images at some indexes, in that order, or those where a boolean mask is True."""
         indexes = np.asarray(indexes)
         indexes = np.flatnonzero(indexes) if indexes.dtype == bool else indexes.astype(np.int64)
         return replace(

@@ -1,4 +1,4 @@
-"""JoinedImages: images of several sets, in one."""
+"""JoinedImages: the images of several sets as one set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from tfvision.data.storage.arrays import ArrayStorage
 
 @dataclass(frozen=True)
 class JoinedImages(ImageSet):
-    """An ImageSet whose names begin with the number of the set an image comes from, and a colon.
+    """An ImageSet in which the name of an image starts with the number of the set it comes from, and a colon.
 
     Attributes:
         members: The sets; `storage` is that of the first.
@@ -22,11 +22,17 @@ class JoinedImages(ImageSet):
 
     @property
     def in_arrays(self) -> bool:
-        """True: what a scan looks at are pixels, wherever they lie."""
+        """True: a scan must look at the pixels, wherever they are stored."""
         return True
 
     def read(self, index: int) -> np.ndarray:
-        """Return an image as uint8 (height, width, 3), RGB.
+        """Read and decode an image.
+
+        Args:
+            index: Which image.
+
+        Returns:
+            uint8 (height, width, 3), RGB.
 
         Raises:
             DataError: The image is unreadable.
@@ -37,13 +43,14 @@ class JoinedImages(ImageSet):
         return decode(storage.read(name), self.ids[index])
 
     def read_bytes(self, index: int) -> bytes:
-        """Return the encoded bytes of an image, of one in an array as PNG."""
+        """Return the encoded bytes of an image; one in an array is encoded as PNG."""
         storage, name = self._place(index)
         return storage.read(name)
 
     def _place(self, index: int) -> tuple[ImageStorage, str]:
-        """Return where an image lies, and its name there; sets may be joined of joined ones."""
-        images, name = self, self.names[index]
+        """Return the storage of an image, and its name there; joined sets may be joined again."""
+        images: ImageSet = self
+        name = self.names[index]
         while isinstance(images, JoinedImages):
             member, _, name = name.partition(":")
             images = images.members[int(member)]
@@ -54,7 +61,10 @@ def join_images(sets: Sequence[ImageSet]) -> ImageSet:
     """Return the images of all sets in order, with the classes of the first.
 
     Args:
-        sets: With distinct ids; their labels count in the classes of the first. Groups and parts are dropped.
+        sets: At least one, with distinct ids; their labels are indexes into the classes of the first.
+
+    Returns:
+        The images, without groups and parts; the set itself if there is only one.
     """
     if len(sets) == 1:
         return sets[0]
@@ -67,6 +77,8 @@ def join_images(sets: Sequence[ImageSet]) -> ImageSet:
         storage=first.storage,
         source=first.source,
         columns=first.columns,
-        hashes=None if any(one.hashes is None for one in sets) else tuple(key for one in sets for key in one.hashes),
+        hashes=None
+        if any(one.hashes is None for one in sets)
+        else tuple(key for one in sets for key in one.hashes or ()),
         members=tuple(sets),
     )

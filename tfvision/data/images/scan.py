@@ -1,4 +1,4 @@
-"""One look at every image: is it readable, how large, gray, and what is its content's hash."""
+"""The scan, which reads every image once: is it readable, how large is it, is it gray, what is its content hash?"""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tfvision.data.pixels.decoding import decode
 from tfvision.errors import DataError, check_known
 
 if TYPE_CHECKING:
+    from tfvision.data.boxes.given import GivenBoxes
     from tfvision.data.images.imageset import ImageSet
 
 
@@ -32,10 +33,9 @@ class Scan:
     """What one pass over all images found.
 
     Attributes:
-        images: The readable images, in their order; where they came with boxes, these are now pixels of the upright
-            images.
-        sizes: int64 (n, 2), height and width after the EXIF orientation.
-        hashes: Content hash of each image: of its file, or of its pixels where it lies in an array.
+        images: The readable images, in their order; their boxes, if any, are now in pixels of the upright images.
+        sizes: int64 (n, 2), height and width after the EXIF orientation is applied.
+        hashes: Content hash of each image: of its file, or of its pixels if it is in an array.
         unreadable: Pairs (id, reason) of the images that were dropped, and (row, reason) of wrong boxes.
         is_gray: Whether the three channels of every image are equal.
     """
@@ -65,31 +65,35 @@ def scan(
     """Read and decode every image once, in threads, keeping only sizes and hashes.
 
     Args:
-        images: The images to look at.
-        on_bad: `fail` refuses unreadable images and wrong boxes, `skip` drops them.
-        progress: Called with (done, total) as the scan goes on.
-        frames: Whether to fill in the images' `frames`; it is done for images with boxes anyway.
+        images: The images to scan.
+        on_bad: `fail` to refuse unreadable images and wrong boxes, `skip` to drop them.
+        progress: Called with (done, total) as images are read.
+        frames: Whether to fill in `frames` of the images; always done for images with boxes.
+
+    Returns:
+        What was found.
 
     Raises:
-        DataError: Unreadable images or wrong boxes with `fail` (all are listed), or nothing that can be used.
+        DataError: There are unreadable images or wrong boxes with `fail` (all are listed), or nothing usable is left.
         UsageError: An unknown `on_bad`.
     """
     check_known("on_bad", on_bad, ON_BAD)
-    oriented = frames or images.given is not None
+    given = images.given
+    oriented = frames or given is not None
     found: list[_Look | str] = list(look_at_all(images, lambda index: _look_at(images, index, oriented), progress))
     unreadable = [(images.ids[i], look) for i, look in enumerate(found) if isinstance(look, str)]
     rows: list[tuple[str, str]] = []
-    if images.given is not None:
-        images, wrong = _place_boxes(images, found)
-        found = [wrong.get(images.given.rows[i], look) for i, look in enumerate(found)]
+    if given is not None:
+        images, wrong = _place_boxes(images, given, found)
+        found = [wrong.get(given.rows[i], look) for i, look in enumerate(found)]
         rows = [*images.bad, *wrong.items()]
     good = [i for i, look in enumerate(found) if not isinstance(look, str)]
     if (unreadable or rows) and (on_bad == "fail" or not good):
         raise DataError(_report(unreadable, rows, len(images), left=bool(good)))
-    looks = [found[i] for i in good]
+    looks = [look for look in found if not isinstance(look, str)]
     sizes = np.array([look.size for look in looks], np.int64).reshape(-1, 2)
     images = images.select(good) if len(good) < len(images) else images
-    if frames or images.given is not None:
+    if oriented:
         images = replace(images, frames=np.c_[sizes[:, ::-1], [look.orientation for look in looks]])
     is_gray = bool(good) and all(look.is_gray for look in looks)
     hashes = tuple(look.hash for look in looks)
@@ -97,10 +101,17 @@ def scan(
 
 
 def content_hash(images: ImageSet, index: int) -> str:
-    """Return the content hash of an image as it lies there now, as `scan` gives it.
+    """Return the content hash of an image in its present state, computed as by `scan`.
+
+    Args:
+        images: The set that it belongs to.
+        index: Which image.
+
+    Returns:
+        32 hexadecimal digits.
 
     Raises:
-        DataError: The image cannot be read any more.
+        DataError: The image can no longer be read.
     """
     return hash_pixels(images.read(index)) if images.in_arrays else hash_file(images.read_bytes(index))
 
@@ -108,12 +119,15 @@ def content_hash(images: ImageSet, index: int) -> str:
 def look_at_all(
     images: ImageSet, look: Callable[[int], Found], progress: Callable[[int, int], None] | None = None
 ) -> Iterator[Found]:
-    """Yield `look(index)` for every image in order, done in threads.
+    """Yield `look(index)` for every image in order, computed in threads.
 
     Args:
         images: The images.
-        look: What is done with each.
-        progress: Called with (done, total) as it goes on.
+        look: Called with the index of each image.
+        progress: Called with (done, total) as images are done.
+
+    Yields:
+        What `look` returns.
     """
     chunks = [range(start, min(start + _SCAN_CHUNK, len(images))) for start in range(0, len(images), _SCAN_CHUNK)]
     pool = ThreadPoolExecutor(os.cpu_count())
@@ -128,23 +142,23 @@ def look_at_all(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _place_boxes(images: ImageSet, looks: list[_Look | str]) -> tuple[ImageSet, dict[str, str]]:
-    """Move the given boxes into the upright images; return also, by row, what is wrong with those that do not fit."""
+def _place_boxes(images: ImageSet, given: GivenBoxes, looks: list[_Look | str]) -> tuple[ImageSet, dict[str, str]]:
+    """Move the given boxes into the upright images; return also, by row, what is wrong with boxes that do not fit."""
     boxes, wrong = np.zeros((len(images), 4)), {}
     for index, look in enumerate(looks):
         if isinstance(look, str):
             continue
         height, width = look.size
-        box = images.given.upright(index, look.orientation, width, height)
+        box = given.upright(index, look.orientation, width, height)
         if isinstance(box, str):
-            wrong[images.given.rows[index]] = box
+            wrong[given.rows[index]] = box
         else:
             boxes[index] = box
     return replace(images, boxes=boxes), wrong
 
 
 def _report(unreadable: list[tuple[str, str]], rows: list[tuple[str, str]], total: int, *, left: bool) -> str:
-    """Say on the first line how many and what to do, then one line for each, so that all can be mended at once."""
+    """Say how many and what to do on the first line, then list each on its own line: all can be fixed at once."""
     way_out = ", or go on without them with --on-bad skip" if left else ""
     lines = [f"{name}: {reason}" for name, reason in (*unreadable, *rows)]
     if len(lines) == 1:
@@ -155,7 +169,7 @@ def _report(unreadable: list[tuple[str, str]], rows: list[tuple[str, str]], tota
 
 
 def _look_at(images: ImageSet, index: int, oriented: bool) -> _Look | str:
-    """Return what a look at an image tells, its orientation only if asked, or the reason why it is unreadable."""
+    """Return what was found about an image, its orientation only if asked, or the reason why it is unreadable."""
     orientation = UPRIGHT
     try:
         if images.in_arrays:
@@ -172,17 +186,19 @@ def _look_at(images: ImageSet, index: int, oriented: bool) -> _Look | str:
 
 
 def hash_file(data: bytes) -> str:
+    """Return the content hash of an encoded image, 32 hexadecimal digits."""
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def hash_pixels(pixels: np.ndarray) -> str:
+    """Return the content hash of a decoded image, 32 hexadecimal digits."""
     content = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
-    content.update(np.ascontiguousarray(pixels))
+    content.update(np.ascontiguousarray(pixels).data)
     return content.hexdigest()
 
 
 def _is_gray(pixels: np.ndarray) -> bool:
-    """Tell if the channels are equal; the first row shows nearly all that are not."""
+    """Tell whether the channels are equal; the first row reveals nearly all images whose channels are not."""
     red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
     if (red[0] != green[0]).any() or (red[0] != blue[0]).any():
         return False

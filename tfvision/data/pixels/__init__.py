@@ -1,1 +1,1 @@
-"""From the bytes of a file to pixels of the size a model wants."""
+"""Pixels: from the bytes of a file to an image of the size that a model takes."""

@@ -1,4 +1,4 @@
-"""The one decoder: bytes to RGB pixels, the size checked first, and a scan of all images of a set."""
+"""The one decoder: bytes to RGB pixels; the size is checked before anything is decoded."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".
 MAX_PIXELS = 100_000_000
 
 
-# Images are decoded side by side in threads of our own; a second level of threads only slows them down.
+# Images are decoded in parallel by our own threads; a second level of threads only slows them down.
 cv2.setNumThreads(1)
-# What OpenCV would print is in the error we raise.
+# The error that we raise says what OpenCV would print.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 class UnreadableImage(DataError):
     """An image that cannot be decoded.
 
+    Args:
+        name: What to call the image.
+        reason: Why it cannot be decoded.
+
     Attributes:
-        reason: Why, without the name of the image.
+        reason: Why it cannot be decoded, without the name of the image.
     """
 
     def __init__(self, name: str, reason: str):
@@ -36,21 +40,22 @@ class UnreadableImage(DataError):
 
 
 def decode(data: bytes, name: str) -> np.ndarray:
-    """Decode an image to RGB, upright by its EXIF orientation.
+    """Decode an image to RGB, turned upright by its EXIF orientation.
 
-    Gray and black-and-white are repeated, palettes looked up, CMYK is converted. Alpha is dropped: colours are what
-    the file holds, also where they are transparent. Of 16 bits the high byte is taken (value // 256).
+    Gray and black-and-white are repeated to three channels, palettes are looked up, CMYK is converted. Alpha is
+    dropped: the colours are those in the file, even where they are transparent. 16-bit values are reduced to their
+    high byte (value // 256).
 
     Args:
-        data: JPEG, PNG, BMP, WebP, TIFF or GIF; of several frames or pages the first.
+        data: JPEG, PNG, BMP, WebP, TIFF or GIF; the first of several frames or pages counts.
         name: What to call the image in an error.
 
     Returns:
         uint8 (height, width, 3).
 
     Raises:
-        UnreadableImage: No image, damaged, truncated, more than 100 million pixels, or pixels that are no RGB: other
-            numbers of bands, floats, signed numbers.
+        UnreadableImage: Not an image, damaged, truncated, more than 100 million pixels, or pixels that cannot be taken
+            as RGB: another number of bands, floats, signed numbers.
     """
     reader = _check_header(data, name).reader
     if reader == "pillow":
@@ -66,7 +71,7 @@ def decode(data: bytes, name: str) -> np.ndarray:
     if not unchanged:
         return pixels
     if pixels.dtype == np.uint16:
-        pixels = (pixels >> 8).astype(np.uint8)
+        pixels = np.right_shift(pixels, 8).astype(np.uint8)
     return cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)
 
 
@@ -80,7 +85,7 @@ def _check_header(data: bytes, name: str) -> Header:
     if header.width * header.height > MAX_PIXELS:
         claimed = f"{header.width:,} x {header.height:,}"
         raise UnreadableImage(name, f"its header claims {claimed} pixels, more than {MAX_PIXELS:,} in all")
-    if not header.is_whole:  # OpenCV may fill what is missing with gray
+    if not header.is_whole:  # OpenCV may fill the missing part with gray
         raise UnreadableImage(name, "it is truncated")
     if header.problem:
         raise UnreadableImage(name, header.problem)

@@ -1,7 +1,7 @@
-"""What an image file claims to be, read before any of its pixels is decoded.
+"""The headers of image files, read before any pixel is decoded.
 
-JPEG and PNG are read here, since their end must be looked for anyway and Pillow takes as long for the
-header of a small JPEG as OpenCV for its pixels; TIFF by its tags, all other formats by Pillow.
+JPEG and PNG are read here: their end must be found anyway, and Pillow takes as long for the header of a small JPEG as
+OpenCV takes for its pixels. TIFF is read by its tags, all other formats by Pillow.
 """
 
 import io
@@ -18,19 +18,19 @@ _OTHERS = ("BMP", "WEBP", "GIF")
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BARE = frozenset((0x01, *range(0xD0, 0xDA)))
 
-# The number of pixels is ours to check; Pillow's warning would reach the user as noise.
+# We check the number of pixels ourselves; Pillow's warning would only be noise to the user.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 @dataclass(frozen=True)
 class Header:
-    """What an image claims.
+    """What the header of an image says.
 
     Attributes:
-        height: Rows before the EXIF orientation.
-        width: Columns before the EXIF orientation.
-        is_whole: Whether the end of the file is there.
-        problem: Why its pixels cannot be taken for RGB; "" if they can.
+        height: Rows before the EXIF orientation is applied.
+        width: Columns before the EXIF orientation is applied.
+        is_whole: Whether the file has its end.
+        problem: Why its pixels cannot be taken as RGB; "" if they can.
         reader: "opencv", "opencv unchanged" or "pillow", see `Tiff`.
     """
 
@@ -48,7 +48,7 @@ def read_header(data: bytes) -> Header | None:
         data: A JPEG, PNG, BMP, WebP, TIFF or GIF file.
 
     Returns:
-        The header, or None if this is no such image or its header is damaged.
+        The header; None if this is not such an image or its header is damaged.
 
     Raises:
         PIL.Image.DecompressionBombError: Pillow refuses the size.
@@ -71,10 +71,10 @@ def read_header(data: bytes) -> Header | None:
 
 
 def _read_jpeg(data: bytes) -> Header | None:
-    """Read the size, and tell if an end marker follows the first scan.
+    """Read the size, and whether an end marker follows the first scan.
 
-    Segments before the scan are skipped by their length, since a thumbnail in them has an end of its
-    own; what a camera appends after the end (a film, a second picture) is not looked at.
+    Segments before the scan are skipped by their length, since a thumbnail in them has its own end marker; what a
+    camera appends after the end (a film, a second picture) is ignored.
     """
     size = None
     position = 2

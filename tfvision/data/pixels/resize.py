@@ -1,4 +1,4 @@
-"""The one resize: the same rounding in training, evaluation, prediction and the exported graph."""
+"""The one resize, with the same rounding in training, evaluation, prediction and the exported graph."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 KERNELS, MODES = (get_args(get_type_hints(ResizeOptions)[name]) for name in ("kernel", "mode"))
 CHANNELS = (1, 3)
 
-_GRAY_WEIGHTS = (9798, 19235, 3735)  # of 2 ** 15, as in OpenCV 5
+_GRAY_WEIGHTS = (9798, 19235, 3735)  # red, green and blue, out of 2 ** 15, as in OpenCV 5
 _GRAY_BITS = 15
 
 
@@ -27,12 +27,13 @@ class Resize:
         height: Rows of the result.
         width: Columns of the result.
         kernel: One of `KERNELS`.
-        antialias: Widen the kernel when shrinking (bilinear, bicubic, lanczos3).
-        mode: `stretch` both sides; `crop` the centre that has the wanted aspect; `pad` with zeros to it.
-        channels: 3, gray repeated; or 1, colours weighted as OpenCV's COLOR_RGB2GRAY does.
+        antialias: Whether to widen the kernel when shrinking (bilinear, bicubic, lanczos3).
+        mode: `stretch` both sides; `crop` the largest centred window of the wanted aspect ratio; or `pad` to it with
+            zeros.
+        channels: 3, where gray is repeated; or 1, where colours are weighted as by OpenCV's COLOR_RGB2GRAY.
 
     Raises:
-        UsageError: A size below 1, an unknown kernel or mode, or other channels.
+        UsageError: A size below 1, an unknown kernel or mode, or another number of channels.
     """
 
     height: int
@@ -42,7 +43,7 @@ class Resize:
     mode: str = "stretch"
     channels: int = 3
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("height", "width"):
             side = getattr(self, name)
             if isinstance(side, bool) or not isinstance(side, int) or side < 1:
@@ -60,10 +61,16 @@ class Resize:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Resize:
-        """Return the Resize that `to_dict` wrote.
+        """Build a Resize from the values that `to_dict` returned.
+
+        Args:
+            values: The fields by name; height and width are required.
+
+        Returns:
+            The Resize.
 
         Raises:
-            UsageError: A key that is unknown or missing.
+            UsageError: A key is unknown or missing, or a value is wrong.
         """
         known = [field.name for field in fields(cls)]
         for key in values:
@@ -74,20 +81,20 @@ class Resize:
 
 
 def resize_images(images: tf.Tensor, resize: Resize) -> tf.Tensor:
-    """Bring one image or a batch to the channels and the size of `resize`, in TensorFlow operations only.
+    """Bring one image or a batch to the channels and the size of `resize`, by TensorFlow operations only.
 
-    The result is rounded half to even and clipped, so it has the same bits eagerly, in a graph with
-    unknown height, width and channels, and for one image or a batch. Images of the right size come back as they are.
+    The result is rounded half to even and clipped, so that it has the same bits eagerly, in a graph with unknown
+    height, width and channels, and for one image or a batch. Images of the right size are returned unchanged.
 
     Args:
         images: uint8 (height, width, 1 | 3) or (batch, height, width, 1 | 3).
         resize: The size and how to reach it.
 
     Returns:
-        uint8 with height, width and channels of `resize`.
+        uint8 with the height, width and channels of `resize`.
 
     Raises:
-        UsageError: Images with neither 1 nor 3 channels.
+        UsageError: The images have neither 1 nor 3 channels.
     """
     import tensorflow as tf
 
@@ -103,13 +110,18 @@ def resize_images(images: tf.Tensor, resize: Resize) -> tf.Tensor:
     return tf.ensure_shape(images, (None, *shape, resize.channels))
 
 
-def crop_window(height: tf.Tensor, width: tf.Tensor, resize: Resize) -> tuple[tf.Tensor, ...]:
-    """Return top, left, height and width of the largest centred window with the aspect of `resize`, to the pixel.
+def crop_window(
+    height: tf.Tensor, width: tf.Tensor, resize: Resize
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Return the largest centred window with the aspect ratio of `resize`, in whole pixels.
 
     Args:
         height: int64 of any shape, rows of the images.
-        width: int64 likewise.
-        resize: With mode `crop`.
+        width: int64 of the same shape, columns of the images.
+        resize: A resize with mode `crop`.
+
+    Returns:
+        Top, left, height and width of the window, int64 of the same shape each.
     """
     import tensorflow as tf
 
@@ -118,13 +130,18 @@ def crop_window(height: tf.Tensor, width: tf.Tensor, resize: Resize) -> tuple[tf
     return (height - inner_height) // 2, (width - inner_width) // 2, inner_height, inner_width
 
 
-def padded_window(height: tf.Tensor, width: tf.Tensor, resize: Resize) -> tuple[tf.Tensor, ...]:
-    """Return top, left, height and width, within `resize`, of the largest picture with the aspect of the images.
+def padded_window(
+    height: tf.Tensor, width: tf.Tensor, resize: Resize
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Return where the images lie in the padded result: the largest centred window with their aspect ratio.
 
     Args:
         height: int64 of any shape, rows of the images.
-        width: int64 likewise.
-        resize: With mode `pad`.
+        width: int64 of the same shape, columns of the images.
+        resize: A resize with mode `pad`.
+
+    Returns:
+        Top, left, height and width of the window, int64 of the same shape each.
     """
     import tensorflow as tf
 
@@ -133,8 +150,8 @@ def padded_window(height: tf.Tensor, width: tf.Tensor, resize: Resize) -> tuple[
     return (resize.height - inner_height) // 2, (resize.width - inner_width) // 2, inner_height, inner_width
 
 
-def _with_channels(images, channels: int):
-    """Repeat gray or weigh colours; equal channels become exactly what they were."""
+def _with_channels(images: tf.Tensor, channels: int) -> tf.Tensor:
+    """Repeat gray, or weight colours; an image with equal channels keeps exactly its values."""
     import tensorflow as tf
 
     known = images.shape[-1]
@@ -151,7 +168,7 @@ def _with_channels(images, channels: int):
     return tf.cast(tf.bitwise.right_shift(weighted + (1 << (_GRAY_BITS - 1)), _GRAY_BITS), tf.uint8)
 
 
-def _rounded(images, size, resize: Resize):
+def _rounded(images: tf.Tensor, size: tuple[int, int] | tf.Tensor, resize: Resize) -> tf.Tensor:
     import tensorflow as tf
 
     antialias = resize.antialias and resize.kernel not in ("area", "nearest")
@@ -161,13 +178,13 @@ def _rounded(images, size, resize: Resize):
     return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
 
 
-def _crop_to_aspect(images, resize: Resize):
+def _crop_to_aspect(images: tf.Tensor, resize: Resize) -> tf.Tensor:
     top, left, height, width = crop_window(*_sides(images), resize)
     return images[:, top : top + height, left : left + width]
 
 
-def _pad(images, resize: Resize):
-    """Resize with the aspect kept, then fill up to the wanted size with zeros."""
+def _pad(images: tf.Tensor, resize: Resize) -> tf.Tensor:
+    """Resize with the aspect ratio kept, then pad to the wanted size with zeros."""
     import tensorflow as tf
 
     top, left, height, width = (tf.cast(side, tf.int32) for side in padded_window(*_sides(images), resize))
@@ -176,13 +193,13 @@ def _pad(images, resize: Resize):
     return tf.pad(images, [[0, 0], [top, below], [left, right], [0, 0]])
 
 
-def _sides(images):
+def _sides(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     import tensorflow as tf
 
     shape = tf.shape(images, out_type=tf.int64)
     return shape[1], shape[2]
 
 
-def _ratio(value, numerator, denominator):
-    """Return value * numerator / denominator, rounded; whole numbers, so the same on every device."""
+def _ratio(value: tf.Tensor, numerator: tf.Tensor | int, denominator: tf.Tensor | int) -> tf.Tensor:
+    """Return value * numerator / denominator, rounded; in integers, so that it is the same on every device."""
     return (value * numerator + denominator // 2) // denominator

@@ -1,12 +1,11 @@
-"""What the tags of a TIFF say of its pixels, read before any is decoded, and which of them can be RGB.
+"""The tags of a TIFF, read before any pixel is decoded, and whether its pixels can be taken as RGB.
 
-Pillow's reader of tags is used, not its image opener, which knows no images of many bands.
+Pillow's tag reader is used rather than `Image.open`, which does not support images with many bands.
 """
 
 import io
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 from PIL import TiffImagePlugin
 
@@ -15,10 +14,10 @@ TIFF_STARTS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR, _EXTRA, _FORMAT = 256, 257, 258, 262, 277, 284, 338, 339
 _PLACES = ((273, 279), (324, 325))  # of strips, of tiles: offsets and lengths
 _GRAY, _RGB, _CMYK = (0, 1), 2, 5
-_ASSOCIATED, _UNASSOCIATED = 1, 2  # alpha: multiplied into the colours or not
+_ASSOCIATED, _UNASSOCIATED = 1, 2  # alpha: whether the colours are multiplied by it
 _FORMATS = {1: "unsigned", 2: "signed", 3: "float", 4: "untyped"}
 
-# A damaged tag is an error of ours; Pillow's warning would reach the user as noise.
+# We raise an error for a damaged tag; Pillow's warning would only be noise to the user.
 warnings.filterwarnings("ignore", module="PIL.TiffImagePlugin")
 
 
@@ -27,12 +26,12 @@ class Tiff:
     """The first image of a TIFF.
 
     Attributes:
-        height: Rows before the orientation.
-        width: Columns before the orientation.
-        is_whole: Whether all of its pixels are there.
-        problem: Why it cannot be taken for RGB; "" if it can.
-        reader: What takes its values as they are stored: "opencv"; "opencv unchanged" for 16 bits, which it would
-            round else instead of taking the high byte; "pillow" for alpha, with which OpenCV multiplies colours.
+        height: Rows before the orientation is applied.
+        width: Columns before the orientation is applied.
+        is_whole: Whether the file has all of its pixels.
+        problem: Why it cannot be taken as RGB; "" if it can.
+        reader: The reader that keeps the stored values: "opencv"; "opencv unchanged" for 16 bits, which OpenCV would
+            otherwise round instead of taking the high byte; "pillow" for alpha, by which OpenCV multiplies colours.
     """
 
     height: int
@@ -43,7 +42,7 @@ class Tiff:
 
 
 def read_tiff(data: bytes) -> Tiff | None:
-    """Read the tags of a TIFF or BigTIFF; None where they are damaged."""
+    """Read the tags of a TIFF or BigTIFF; return None if they are damaged."""
     try:
         tags = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if b"+" in data[:4] else 8])
         stream = io.BytesIO(data)
@@ -58,10 +57,11 @@ def read_tiff(data: bytes) -> Tiff | None:
         return None
 
 
-def _problem(tags: Any) -> str:
+def _problem(tags: TiffImagePlugin.ImageFileDirectory_v2) -> str:
     samples, alpha, photometric = tags.get(_SAMPLES, 1), _has_alpha(tags), tags.get(_PHOTOMETRIC)
     bits, formats = set(tags.get(_BITS, (1,))), set(tags.get(_FORMAT, (1,)))
-    expected = {_RGB: 3, _CMYK: 4}.get(photometric, 1 if photometric in _GRAY else samples)
+    channels: dict[int | None, int] = {_RGB: 3, _CMYK: 4}
+    expected = channels.get(photometric, 1 if photometric in _GRAY else samples)
     if samples - alpha != expected or samples > 4:
         return f"it has {samples} bands; expected 1 or 3, with or without alpha; keep three of them"
     if formats != {1} or not bits <= {1, 2, 4, 8, 16} or len(bits) > 1:
@@ -75,7 +75,7 @@ def _problem(tags: Any) -> str:
     return ""
 
 
-def _reader(tags: Any) -> str:
+def _reader(tags: TiffImagePlugin.ImageFileDirectory_v2) -> str:
     if tags.get(_PHOTOMETRIC) != _RGB:
         return "opencv"
     if 16 in tags.get(_BITS, ()):
@@ -83,8 +83,8 @@ def _reader(tags: Any) -> str:
     return "pillow" if tags.get(_EXTRA) == (_UNASSOCIATED,) else "opencv"
 
 
-def _has_alpha(tags: Any) -> bool:
-    """Tell if the last band is alpha; so is a fourth one beside RGB that is not explained, as OpenCV writes it."""
+def _has_alpha(tags: TiffImagePlugin.ImageFileDirectory_v2) -> bool:
+    """Tell whether the last band is alpha, as is a fourth band beside RGB without a tag, which OpenCV writes."""
     extra = tags.get(_EXTRA, ())
     if not extra:
         return tags.get(_PHOTOMETRIC) == _RGB and tags.get(_SAMPLES) == 4

@@ -1,1 +1,1 @@
-"""Sources: what a user points at, as labelled images."""
+"""Sources: from the path that a user gives to labelled images."""

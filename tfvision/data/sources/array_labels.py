@@ -1,4 +1,4 @@
-"""Labels in arrays as text: numbers, truth values, words or one-hot rows."""
+"""Labels in arrays, as text: numbers, booleans, strings or one-hot rows."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,13 @@ def label_texts(values: np.ndarray, count: int, name: str, class_names: Sequence
         values: (n,) or (n, 1) of integers, integral floats, booleans, text or UTF-8 bytes; or one-hot (n, classes).
         count: n, the number of images.
         name: What to call the labels in an error.
-        class_names: Names of the classes; numbers count into them.
+        class_names: Names of the classes, of which numbers are indexes; None to take numbers as names.
+
+    Returns:
+        n labels.
 
     Raises:
-        DataError: Another shape or dtype, missing labels, or labels outside the class names.
+        DataError: Another shape or dtype, missing labels, or labels that are not among the class names.
     """
     values = _one_for_each(np.asarray(values), count, name)
     if values.dtype.kind in "SU":
@@ -49,6 +52,9 @@ def group_texts(values: np.ndarray, count: int, name: str) -> list[str]:
         count: n, the number of images.
         name: What to call the groups in an error.
 
+    Returns:
+        n groups.
+
     Raises:
         DataError: Another shape.
     """
@@ -61,8 +67,15 @@ def group_texts(values: np.ndarray, count: int, name: str) -> list[str]:
 def class_texts(values: np.ndarray, name: str) -> tuple[str, ...]:
     """Return class names as text.
 
+    Args:
+        values: (n,) of text, UTF-8 bytes or numbers.
+        name: What to call the class names in an error.
+
+    Returns:
+        n names.
+
     Raises:
-        DataError: Not text, or a name twice.
+        DataError: They are not UTF-8, or a name occurs twice.
     """
     values = np.ravel(np.asarray(values))
     names = _decoded(values, name) if values.dtype.kind in "SU" else [str(value) for value in values.tolist()]
@@ -72,7 +85,7 @@ def class_texts(values: np.ndarray, name: str) -> tuple[str, ...]:
 
 
 def _one_for_each(values: np.ndarray, count: int, name: str) -> np.ndarray:
-    """Return (n,): classes of one-hot rows by their place."""
+    """Return labels as (n,); one-hot rows become the indexes of their ones."""
     if values.ndim == 0 or len(values) != count:
         entries = len(values) if values.ndim else 1
         raise DataError(f"{name} has {entries:,} labels for {count:,} images; expected one for each")

@@ -1,4 +1,4 @@
-"""Which array holds the images, the labels and the groups of which part, told by its name."""
+"""Finding the arrays of images, labels and groups of each part by their names."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ LABEL_ARRAYS = (*LABEL_COLUMNS, "targets")
 GROUP_ARRAYS = ("group", "groups", "groupid")
 CLASS_ARRAYS = ("classnames", "classes", "labelnames", "listclasses")
 
-_HELD = {"file": "images", "label": "labels", "group": "groups"}  # what the option --...-column names
+_HELD = {"file": "images", "label": "labels", "group": "groups"}  # what the options --...-column name
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class ArrayNames:
     Attributes:
         part: train, validation or test, or "" for data without parts.
         images: The array of images.
-        labels: The array of labels; None where there is none.
-        groups: The array of groups; None where there is none.
+        labels: The array of labels; None if there is none.
+        groups: The array of groups; None if there is none.
     """
 
     part: str
@@ -49,15 +49,16 @@ def find_arrays(
 
     Args:
         shapes: The shape of each array.
-        asked: Names that were asked for: of one array, or of those of all parts, without the part.
+        asked: The names that were asked for; each is that of one array, or that of an array in each part without the
+            name of the part.
         source: What to call the data in an error.
-        labelled: Whether labels are needed; parts without them are left out.
+        labelled: Whether labels are needed; parts without labels are then left out.
 
     Returns:
         One for each part, train first; a single part counts as data without parts.
 
     Raises:
-        DataError: No images, no labels, a name asked for is missing, or several arrays may be meant.
+        DataError: There are no images or no labels, a name that was asked for is missing, or several arrays fit.
     """
     images = _by_part(shapes, asked.file, IMAGE_ARRAYS, source, "file") or _only_images(shapes, source)
     taken = set(images.values())
@@ -81,9 +82,9 @@ def find_arrays(
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """Return the part that the name of an array tells ("" for none), and what it holds, in plain small letters.
+    """Split the name of an array into the part ("" for none) and what it contains, in lowercase letters and digits.
 
-    `x_train`, `train_x`, `train/x` and `x/train` are all ("train", "x"); folders and groups tell nothing else.
+    `x_train`, `train_x`, `train/x` and `x/train` are all ("train", "x"); other names of folders and groups are ignored.
     """
     words = [re.findall(r"[0-9a-z]+", level.lower()) for level in name.split("/")]
     parts = {PART_NAMES[word] for level in words for word in level if word in PART_NAMES}
@@ -94,8 +95,8 @@ def split_name(name: str) -> tuple[str, str]:
 def _by_part(
     shapes: Mapping[str, tuple[int, ...]], asked: str | None, known: tuple[str, ...], source: str, option: str
 ) -> dict[str, str]:
-    """Return the array of each part that was asked for, else that has a known name."""
-    if asked in shapes:
+    """Return the array of each part: the one that was asked for, else the one that has a known name."""
+    if asked is not None and asked in shapes:
         return {split_name(asked)[0]: asked}
     wanted = (split_name(asked)[1],) if asked else known
     matches: dict[str, list[str]] = {}
@@ -109,7 +110,7 @@ def _by_part(
             f"give one of them as --{option}-column"
         )
     if len(matches) > 1 and "" in matches:
-        # x_train beside x: the names do not tell if x is all of the data or something else.
+        # x_train beside x: the names do not tell whether x is all of the data or something else.
         matches = {"": [name for names in matches.values() for name in names]}
     for names in matches.values():
         if len(names) > 1:
@@ -133,7 +134,7 @@ def _only_images(shapes: Mapping[str, tuple[int, ...]], source: str) -> dict[str
 def _find_labels(
     shapes: Mapping[str, tuple[int, ...]], asked: Columns, source: str, images: tuple[int, ...]
 ) -> dict[str, str]:
-    """Return the labels of each part by name; else the only array left that fits, as the only column of a CSV."""
+    """Return the labels of each part by name; else, as with the columns of a CSV, the only array left that fits."""
     labels = _by_part(shapes, asked.label, LABEL_ARRAYS, source, "label")
     if not labels:
         labels = _by_part(shapes, None, ("classes",), source, "label")
@@ -144,7 +145,7 @@ def _find_labels(
 
 
 def _single(name: str | None, found: dict[str, str]) -> str | None:
-    """Return the array of a single part, which may be named without it: `labels` beside `x_train`."""
+    """Return the array of a single part, whose name may lack the part: `labels` beside `x_train`."""
     return name or (next(iter(found.values())) if len(found) == 1 else None)
 
 

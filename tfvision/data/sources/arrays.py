@@ -1,10 +1,12 @@
 """Images from arrays: NumPy arrays in Python, `.npy`, `.npz` and HDF5 files."""
 
+from __future__ import annotations
+
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -19,15 +21,25 @@ from tfvision.data.storage.npy import NpyFiles
 from tfvision.data.storage.rows import Rows
 from tfvision.errors import DataError, listing
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 HDF5_SUFFIXES = frozenset({".h5", ".hdf5"})
 ARRAY_SUFFIXES = frozenset({".npy", ".npz"}) | HDF5_SUFFIXES
 
 
 class Container(Protocol):
-    """Named arrays: `NpyFiles` or `Hdf5`."""
+    """A file or folder of named arrays: `NpyFiles` or `Hdf5`."""
 
-    path: Path
-    shapes: Mapping[str, tuple[int, ...]]
+    @property
+    def path(self) -> Path:
+        """Where the arrays are."""
+        ...
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The shape of each array."""
+        ...
 
     def rows(self, name: str) -> Rows:
         """Return an array, to be read row by row."""
@@ -38,39 +50,42 @@ class Container(Protocol):
         ...
 
     def class_names(self, labels: str) -> np.ndarray | None:
-        """Return the class names that go with an array of labels, where the file has them as an attribute."""
+        """Return the class names that belong to an array of labels, if the file has them as an attribute."""
         ...
 
 
 def images_from_arrays(
-    images: Any,
-    labels: Any = None,
+    images: ArrayLike,
+    labels: ArrayLike | None = None,
     *,
     class_names: Sequence[str] | None = None,
-    groups: Any = None,
+    groups: ArrayLike | None = None,
     ids: Sequence[str] | None = None,
     pixel_rule: str | None = None,
 ) -> ImageSet:
-    """Return NumPy arrays as images; the array is kept, not copied.
+    """Turn NumPy arrays into an ImageSet; the array of images is kept, not copied.
 
     Args:
         images: (n, height, width), (n, height, width, 1 | 3 | 4) or (n, 1 | 3, height, width). uint8 is taken as it
             is, other values by the rules of `pixel_arrays`: 0..1 or 0..255 as floats, 0..255 as integers, uint16.
-        labels: (n,) or (n, 1) of whole numbers, booleans or text, or one-hot (n, classes); None for images without.
-        class_names: The names that numbers count into; of two, the second is the positive one.
-        groups: (n,), images of one group belong into one part of a split.
+        labels: (n,) or (n, 1) of integers, booleans or text, or one-hot (n, classes); None for images without labels.
+        class_names: The names of which numbers are indexes; of two, the second is the positive one.
+        groups: (n,), images of one group belong into the same part of a split.
         ids: A unique name for each image; `00000`, `00001`, ... by default.
-        pixel_rule: How values that are no uint8 become 0..255, one of `PIXEL_RULES`, such as that of the images that a
-            model was trained on; found from their range when None.
+        pixel_rule: How values of other dtypes than uint8 become 0..255, one of `PIXEL_RULES`, such as the rule of the
+            images that a model was trained on; found from their range if None.
+
+    Returns:
+        The images.
 
     Raises:
-        DataError: Shapes, values or labels that are none of these, or values that do not fit the rule.
+        DataError: Other shapes, values or labels than these, or values that do not fit the rule.
         UsageError: An unknown rule.
     """
     try:
         rows = np.asanyarray(images)
     except ValueError as error:
-        raise DataError(f"the images are no array: {error}; expected images of one size") from None
+        raise DataError(f"the images are not an array: {error}; expected images of one size") from None
     arrays, notes = pixel_arrays({"images": rows}, pixel_rule)
     storage = ArrayStorage(Path("arrays"), {"": arrays["images"]})
     count = len(storage.names)
@@ -92,14 +107,15 @@ def open_arrays(container: Container, asked: Columns, columns: Mapping[str, str 
     Args:
         container: The arrays.
         asked: The names that were asked for.
-        columns: The options that the data was opened with, among them the rule of the pixels.
+        columns: The options that the data was opened with, including the pixel rule.
         labelled: False to take every image, without labels.
 
     Returns:
-        The images; a rule that was found is in their `columns`, so that what is opened with these is read likewise.
+        The images; a pixel rule that was found is added to their `columns`, so that data opened with these is read the
+        same way.
 
     Raises:
-        DataError: What is needed is missing, unclear, damaged or of another form.
+        DataError: An array that is needed is missing, ambiguous or damaged, or has another shape or dtype.
     """
     found = find_arrays(container.shapes, asked, str(container.path), labelled=labelled)
     used = [names for names in found if names.labels or not labelled]
@@ -111,33 +127,38 @@ def open_arrays(container: Container, asked: Columns, columns: Mapping[str, str 
     storage = ArrayStorage(container.path, {names.part: arrays[names.images] for names in used})
     columns = {**columns, "pixel_rule": storage.pixel_rule or columns.get("pixel_rule")}
     class_names = _class_names(container, used) if labelled else None
-    entries = []
+    entries: list[Entry] = []
     for names in used:
         count = len(arrays[names.images])
         own = storage.names[len(entries) : len(entries) + count]
-        labels = [None] * count
-        if labelled:
+        labels: Sequence[str | None] = [None] * count
+        if labelled and names.labels:
             labels = label_texts(container.values(names.labels), count, names.labels, class_names)
-        groups = [None] * count
+        groups: Sequence[str | None] = [None] * count
         if names.groups and all(other.groups for other in used):
             groups = group_texts(container.values(names.groups), count, names.groups)
         part = names.part or None
-        entries += [Entry(name, name, *rest, part) for name, *rest in zip(own, labels, groups, strict=True)]
+        rows_of_part = zip(own, labels, groups, strict=True)
+        entries += [Entry(name, name, label, group, part) for name, label, group in rows_of_part]
     return build_images(entries, storage, columns, labelled=labelled, class_names=class_names, notes=(*notes, *more))
 
 
 def open_container(path: Path, asked: Columns) -> tuple[Container, Columns]:
-    """Open an `.npy`, `.npz` or HDF5 file; the arrays of an `.npy` are it and those beside it.
+    """Open an `.npy`, `.npz` or HDF5 file; an `.npy` is opened together with those beside it.
+
+    Args:
+        path: The file.
+        asked: The names that were asked for.
 
     Returns:
-        The arrays, and the names asked for, with that of the `.npy`.
+        The arrays, and the names that were asked for; for an `.npy`, it is the array of images.
 
     Raises:
-        DataError: It is damaged.
+        DataError: The file is damaged.
     """
     suffix = path.suffix.lower()
     if suffix in HDF5_SUFFIXES:
-        from tfvision.data.storage.hdf5 import Hdf5  # h5py takes a part of a second to import
+        from tfvision.data.storage.hdf5 import Hdf5  # h5py takes a noticeable time to import
 
         return Hdf5(path), asked
     if suffix == ".npz":
@@ -147,10 +168,17 @@ def open_container(path: Path, asked: Columns) -> tuple[Container, Columns]:
 
 
 def find_container(storage: Storage, asked: Columns) -> tuple[Container, Columns] | None:
-    """Open what a folder or .zip without images holds: `.npy` files, or one `.npz` or HDF5 file; None without these.
+    """Open the arrays in a folder or .zip without image files: `.npy` files, or one `.npz` or HDF5 file.
+
+    Args:
+        storage: The folder or .zip.
+        asked: The names that were asked for.
+
+    Returns:
+        As `open_container`; None if there are no such files.
 
     Raises:
-        DataError: Several files that may be meant, or one that must be unpacked first.
+        DataError: Several files could be meant, or the file must be unpacked first.
     """
     files = [name for name in storage.names if posixpath.splitext(name)[1].lower() in ARRAY_SUFFIXES]
     npy = [name for name in files if name.lower().endswith(".npy")]
@@ -166,7 +194,7 @@ def find_container(storage: Storage, asked: Columns) -> tuple[Container, Columns
 
 
 def names_image_arrays(files: Sequence[str]) -> list[str]:
-    """Return the `.npy` files that are named as arrays of images."""
+    """Return the `.npy` files whose names are those of arrays of images."""
     stems = {name: posixpath.splitext(name) for name in files}
     return [
         name for name, (stem, end) in stems.items() if end.lower() == ".npy" and split_name(stem)[1] in IMAGE_ARRAYS
@@ -174,7 +202,8 @@ def names_image_arrays(files: Sequence[str]) -> list[str]:
 
 
 def _class_names(container: Container, used: Sequence[ArrayNames]) -> tuple[str, ...] | None:
-    """Return the class names of an attribute, else of an array that is named so and used for nothing else."""
+    """Return the class names in an attribute, else in an array with such a name that is used for nothing else."""
+    assert used[0].labels is not None, "class names are looked for only beside labels"
     values = container.class_names(used[0].labels)
     if values is not None:
         return class_texts(values, f"the attribute of {container.path}")

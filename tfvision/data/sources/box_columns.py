@@ -1,4 +1,4 @@
-"""Boxes in a CSV: its columns, found by name, and what the numbers in them mean."""
+"""Boxes in a CSV: the columns, found by name, and the meaning of their numbers."""
 
 import re
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ SIZES = tuple(
     for size in (("width", "height"), ("w", "h"))
 )
 _PREFIXES = ("", "bbox", "box", "boundingbox")
-_LARGEST_SHARE = 1.01  # relative coordinates may stand out by what rounding makes of them
+_LARGEST_SHARE = 1.01  # relative coordinates may exceed 1 by rounding
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class BoxColumns:
     Attributes:
         names: xmin, ymin and xmax, ymax; or xmin, ymin and width, height.
         by_size: Whether the last two are width and height.
-        image_size: The columns with width and height of the image, or none.
+        image_size: The columns with width and height of the image; empty if there are none.
     """
 
     names: tuple[str, ...]
@@ -42,18 +42,19 @@ class BoxColumns:
 
 
 def find_box_columns(table: Table, asked: Sequence[str] | None) -> BoxColumns | None:
-    """Find the columns of the box: as asked, else by their names, `bbox_` and the like before them or not.
+    """Find the columns of the box: as asked, else by their names, with or without a prefix such as `bbox_`.
 
     Args:
         table: The CSV.
-        asked: Four column names in order, or None; those called width and height, or w and h, are sizes.
+        asked: Four column names in order, or None; the last two are sizes if they are called width and height, or w
+            and h.
 
     Returns:
-        The columns, or None where there are none that are clear.
+        The columns; None if no names are recognized.
 
     Raises:
-        DataError: A column asked for is missing.
-        UsageError: Other than four were asked for.
+        DataError: A column that was asked for is missing.
+        UsageError: The number of columns asked for is not four.
     """
     plain = {re.sub(r"[^0-9a-z]", "", column.lower()): column for column in table.columns if column}
     if asked is not None:
@@ -76,10 +77,15 @@ def find_box_columns(table: Table, asked: Sequence[str] | None) -> BoxColumns | 
 
 
 def read_boxes(table: Table, columns: BoxColumns) -> list[GivenBox | None]:
-    """Read the box of each row; None where all four cells are empty.
+    """Read the box of each row.
+
+    Args:
+        table: The CSV.
+        columns: The columns of the box.
 
     Returns:
-        One a row of the table; corners that are no numbers are NaN. The label is not filled in.
+        A box for each row; None if all four cells are empty. Corners that are not numbers are NaN, and the label is
+        not filled in.
     """
     cells = np.array([[_number(cell) for cell in table.values(name)] for name in columns.names], np.float64).T
     empty = np.all([[not cell for cell in table.values(name)] for name in columns.names], axis=0)
@@ -95,14 +101,14 @@ def read_boxes(table: Table, columns: BoxColumns) -> list[GivenBox | None]:
 
 
 def find_unit(boxes: Sequence[GivenBox]) -> str:
-    """Return `relative` where all coordinates of a data set lie in 0..1, else `pixels`."""
+    """Return `relative` if all coordinates of a data set are in 0..1, else `pixels`."""
     corners = np.array([box.corners for box in boxes], np.float64)
     corners = corners[np.isfinite(corners)]
     return "relative" if len(corners) and np.abs(corners).max() <= _LARGEST_SHARE else "pixels"
 
 
 def _image_size(plain: dict[str, str], used: Sequence[str]) -> tuple[str, ...]:
-    """Return the columns of the image's size, as tools write them beside corners."""
+    """Return the columns with the size of the image, which some tools write beside the corners."""
     for names in (("imagewidth", "imageheight"), ("imgwidth", "imgheight"), ("width", "height")):
         if all(name in plain and plain[name] not in used for name in names):
             return tuple(plain[name] for name in names)

@@ -1,7 +1,7 @@
-"""Images with a box each, by a CSV or by PASCAL VOC files; what is wrong is collected by row, for the scan to report."""
+"""Images with one box each, from a CSV or PASCAL VOC files; errors are collected by row, for the scan to report."""
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tfvision.data.boxes.given import GivenBox, choose_box
@@ -26,13 +26,13 @@ from tfvision.errors import DataError, listing
 
 @dataclass(frozen=True)
 class Boxed:
-    """What a source says of images and boxes.
+    """The images and boxes of a source.
 
     Attributes:
-        entries: One an image, each with its box.
+        entries: One for each image, with its box.
         unit: `pixels` or `relative`.
         bad: Pairs (row, reason) of what cannot be used.
-        notes: What a person should know of how it was read.
+        notes: What a user should know about how it was read.
     """
 
     entries: tuple[Entry, ...]
@@ -43,7 +43,7 @@ class Boxed:
 
 @dataclass(frozen=True)
 class _Row:
-    """One box of one image, or the want of one."""
+    """One box of one image, or the fact that the image has none."""
 
     file: str
     name: str
@@ -59,15 +59,18 @@ def read_boxed(
     """Read the boxes of images from a CSV, else from VOC files.
 
     Args:
-        storage: Where they lie.
-        table: The CSV to read; else it is looked for.
+        storage: Where the images and their boxes are.
+        table: The CSV to read; it is searched for if None.
         images: Names of all images in the storage.
         asked: The columns that were asked for.
-        several: Which box counts where an image has several: `largest`, `first` or `refuse`.
-        unit: `pixels` or `relative`; found from the numbers when None.
+        several: Which box counts if an image has several: `largest`, `first` or `refuse`.
+        unit: `pixels` or `relative`; found from the numbers if None.
+
+    Returns:
+        The images with usable boxes, and what is wrong with the others.
 
     Raises:
-        DataError: No boxes at all, or columns that are missing or unclear.
+        DataError: There are no usable boxes, or columns are missing or ambiguous.
     """
     name, others = (table, 0) if table else _find_table(storage, images, asked)
     annotations = names_of_annotations(storage.names)
@@ -87,9 +90,9 @@ def read_boxed(
     bad += [(image, "no row or annotation names this image") for image in _unnamed(images, rows, bad)]
     notes = [f"boxes: {how}, {unit}"]
     if name and annotations:
-        notes.append(f"{len(annotations):,} XML files are left aside: {name} names the images")
+        notes.append(f"{len(annotations):,} XML files are ignored: {name} names the images")
     if others:
-        notes.append(f"{others:,} other CSV files are left aside")
+        notes.append(f"{others:,} other CSV files are ignored")
     if crowded:
         notes.append(f"{crowded:,} images have several boxes: the {several} of each counts (source.several_boxes)")
     if not entries:
@@ -100,7 +103,7 @@ def read_boxed(
 
 
 def _find_table(storage: Storage, images: Sequence[str], asked: Columns) -> tuple[str | None, int]:
-    """Return the CSV that names images and has columns for boxes, the highest first; and how many others do."""
+    """Return the CSV that names images and has columns for boxes, nearest to the top; and how many others there are."""
     found, wrong = [], None
     for name in (name for name in storage.names if posixpath.splitext(name)[1].lower() in TABLE_SUFFIXES):
         try:
@@ -126,10 +129,11 @@ def _table_rows(
     columns = find_box_columns(table, asked.boxes)
     if columns is None:
         raise DataError(
-            f"{name} has no columns of boxes; its columns are {listing(table.columns, 20)}; "
+            f"{name} has no columns for boxes; its columns are {listing(table.columns, 20)}; "
             "give four of them as --box-columns, such as xmin,ymin,xmax,ymax or x,y,width,height"
         )
     found = find_columns(table, index, asked, labelled=False)
+    assert found.file is not None, "find_columns names the column of files or raises"
     taken = (*columns.names, *columns.image_size, found.file, found.group)
     label = found.label or next(iter(by_name([c for c in table.columns if c not in taken], LABEL_COLUMNS)), None)
     files, boxes = table.values(found.file), read_boxes(table, columns)
@@ -151,7 +155,7 @@ def _table_rows(
 
 def _voc_rows(
     storage: Storage, annotations: Sequence[str], images: Sequence[str], bad: list[tuple[str, str]]
-) -> Iterator[_Row] | list[_Row]:
+) -> list[_Row]:
     index = FileIndex("", images)
     parts, rows = _parts(images), []
     for name in annotations:
@@ -160,7 +164,7 @@ def _voc_rows(
         except DataError as error:
             bad.append((name, str(error)))
             continue
-        # The name of the file is its own; the one written in it is often that of another computer.
+        # The annotation's own name comes first: the one written in it often comes from another computer.
         stem = posixpath.splitext(name)[0]
         image = index.find(stem) or index.find(voc.filename.replace("\\", "/").rsplit("/", 1)[-1])
         if image is None:
@@ -176,38 +180,38 @@ def _voc_rows(
 
 
 def _one_each(rows: Sequence[_Row], several: str, bad: list[tuple[str, str]]) -> tuple[list[Entry], int]:
-    """Return an entry an image, and how many images had several boxes that could be used."""
+    """Return one entry for each image, and how many images had several usable boxes."""
     by_image: dict[str, list[_Row]] = {}
     for row in rows:
         by_image.setdefault(row.name, []).append(row)
     entries, crowded = [], 0
     for name, group in by_image.items():
         bad += [(row.where, row.box.problem) for row in group if row.box and row.box.problem]
-        good = [row for row in group if row.box and not row.box.problem]
+        good = [(row, row.box) for row in group if row.box and not row.box.problem]
         if not any(row.box for row in group):
             bad.append((group[0].where, "it has no box"))
         if not good:
             continue
-        first, box = good[0], choose_box([row.box for row in good], several)
-        if len(good) > 1 and len({row.box.corners for row in good}) > 1:
+        (first, first_box), box = good[0], choose_box([box for _, box in good], several)
+        if len(good) > 1 and len({box.corners for _, box in good}) > 1:
             crowded += 1
             if box is None:
                 bad.append((first.where, f"it has {len(good)} boxes, and several_boxes is refuse"))
                 continue
-        box = box or first.box  # several that are the same are one
+        box = box or first_box  # several identical boxes count as one
         entries.append(Entry(first.file, name, box.label, first.group, first.part, box))
     return entries, crowded
 
 
 def _unnamed(images: Sequence[str], rows: Sequence[_Row], bad: Sequence[tuple[str, str]]) -> list[str]:
-    """Return the images that nothing names; a damaged annotation of the same name is told already."""
+    """Return the images that nothing names, except those whose damaged annotation is reported already."""
     named = {row.name for row in rows}
     damaged = {posixpath.basename(posixpath.splitext(where)[0]) for where, _ in bad}
     return [name for name in images if name not in named and _stem(name) not in damaged]
 
 
 def _parts(images: Sequence[str]) -> dict[str, str]:
-    """Return the part of each image where all top folders are parts of a split."""
+    """Return the part of each image if all top folders are parts of a split."""
     common = posixpath.commonpath([posixpath.dirname(name) or "." for name in images])
     shorts = {name: name[len(common) + 1 :] if common not in ("", ".") else name for name in images}
     tops = {name: short.split("/")[0].lower() for name, short in shorts.items()}

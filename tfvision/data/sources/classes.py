@@ -10,7 +10,7 @@ _POSITIVE = ("1", "true")
 
 
 def plain_labels(labels: list[str]) -> list[str]:
-    """Write integer-valued floats as integers (`1.0` -> `1`) where all labels are integers."""
+    """Write integral floats as integers (`1.0` -> `1`) if all labels are integral."""
     if all(_INTEGER.fullmatch(label) for label in labels if label):
         return [label.split(".")[0] for label in labels]
     return labels
@@ -21,11 +21,14 @@ def order_classes(names: Iterable[str], positive_class: str | None = None) -> tu
 
     Args:
         names: The distinct class names.
-        positive_class: Of two classes the positive one; by default "1" or "true" in any case, else
-            the second in order.
+        positive_class: The positive one of two classes; by default "1" or "true" in upper or lower case, else the
+            second in order.
+
+    Returns:
+        The names in order.
 
     Raises:
-        UsageError: The positive class is not one of the names, or there are not two.
+        UsageError: The positive class is not one of the names, or there are more than two.
     """
     names = list(names)
     numeric = all(_INTEGER.fullmatch(name) for name in names)
@@ -38,8 +41,8 @@ def order_classes(names: Iterable[str], positive_class: str | None = None) -> tu
                 f"unknown positive class {wanted!r}{nearest(wanted, ordered)}; the classes are {listing(ordered, 20)}"
             )
         if len(ordered) > 2:
-            raise UsageError(f"a positive class needs two classes, here are {len(ordered)}; leave {wanted!r} out")
-        positive = matches[0]
+            raise UsageError(f"a positive class needs two classes, but there are {len(ordered)}; leave {wanted!r} out")
+        positive: str | None = matches[0]
     else:
         positive = next((name for name in ordered if name.lower() in _POSITIVE), None)
     if len(ordered) == 2 and positive == ordered[0]:

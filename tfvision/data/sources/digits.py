@@ -11,13 +11,14 @@ import numpy as np
 from tfvision.errors import DataError
 from tfvision.system.cache import cache_folder
 
-EMBEDDED = "digits"  # the name that stands for them where a path of data is asked for
+EMBEDDED = "digits"  # the name that can be given in place of a path of data
 
 
 def write_digits() -> Path:
-    """Write the 1,797 images of 8 x 8 pixels once, whole or not at all, and return their folder.
+    """Write the 1,797 images of 8 x 8 pixels once, all or none, below `$TFVISION_CACHE` (`~/.cache/tfvision`).
 
-    They lie under `$TFVISION_CACHE`, by default `~/.cache/tfvision`.
+    Returns:
+        Their folder.
 
     Raises:
         DataError: The folder cannot be written.
@@ -46,7 +47,7 @@ def write_digits() -> Path:
 
 
 def _write_tree(folder: Path) -> None:
-    from sklearn.datasets import load_digits  # takes a second to import, needed once a machine
+    from sklearn.datasets import load_digits  # takes a second to import, and is needed once on each machine
 
     data = load_digits()
     for label in range(10):

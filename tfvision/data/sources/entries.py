@@ -1,8 +1,8 @@
-"""From what a source tells of each image to an ImageSet."""
+"""From the entries that a source has for its images to an ImageSet."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -11,12 +11,12 @@ from tfvision.data.images.imageset import ImageSet, ImageStorage
 from tfvision.data.sources.classes import order_classes
 from tfvision.errors import UsageError
 
-THING = "object"  # the class of boxes that have none
+THING = "object"  # the class of boxes without a class
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One image as a tree, a CSV or an array tells of it."""
+    """One image as a folder tree, a CSV or an array describes it."""
 
     id: str
     name: str
@@ -35,28 +35,33 @@ def build_images(
     class_names: Sequence[str] | None = None,
     notes: tuple[str, ...] = (),
 ) -> ImageSet:
-    """Number the labels of entries and lay them out as columns.
+    """Number the labels of entries, and build an ImageSet of them.
 
     Args:
         entries: At least one.
         storage: Where the images are.
         columns: The options that the data was opened with.
-        labelled: Whether the entries have labels; parts count only with labels.
-        class_names: The classes in the order that the data gives them; else they are sorted.
-        notes: What a person should know of how the images are read.
+        labelled: Whether the entries have labels; parts are used only with labels or boxes.
+        class_names: The classes in the order in which the data gives them; sorted if None.
+        notes: What a user should know about how the images are read.
+
+    Returns:
+        The images in the order of the entries.
 
     Raises:
-        UsageError: An unknown positive class, or one without labels.
+        UsageError: The positive class is unknown, or given for images without labels.
     """
     positive_class = columns.get("positive_class")
-    labels, ordered = np.full(len(entries), -1, np.int64), ()
+    labels = np.full(len(entries), -1, np.int64)
+    ordered: tuple[str, ...] = ()
     if labelled:
-        ordered = _ordered({entry.label for entry in entries}, class_names, positive_class)
+        texts = cast(list[str], [entry.label for entry in entries])  # the caller says that each has one
+        ordered = _ordered(set(texts), class_names, positive_class)
         number = {name: i for i, name in enumerate(ordered)}
-        labels = np.array([number[entry.label] for entry in entries], np.int64)
+        labels = np.array([number[text] for text in texts], np.int64)
     elif positive_class is not None:
         raise UsageError("a positive class was given for images without labels; leave it out")
-    elif entries[0].box:  # one class, as far as anyone knows
+    elif entries[0].box:  # boxes without labels are of one class
         labels, ordered = np.zeros(len(entries), np.int64), (THING,)
     has_groups, has_parts = entries[0].group is not None, entries[0].part is not None
     return ImageSet(
@@ -83,7 +88,7 @@ def _given_boxes(entries: Sequence[Entry]) -> GivenBoxes:
 
 
 def _ordered(found: set[str], class_names: Sequence[str] | None, positive_class: str | None) -> tuple[str, ...]:
-    """Return the classes that occur, sorted or as the data orders them; of two, its second is the positive one."""
+    """Return the classes that occur, sorted or in the order of the data; of two, the second is the positive one."""
     if class_names is None:
         return order_classes(found, positive_class)
     kept = tuple(name for name in class_names if name in found)

@@ -1,4 +1,4 @@
-"""Where images come from: a class-per-folder tree, a CSV or arrays, in a directory, a .zip or a file."""
+"""Opening a data set: a class-per-folder tree, a CSV or arrays, in a directory, a .zip or a file."""
 
 import os
 import posixpath
@@ -34,7 +34,7 @@ _BEST_TABLES = ("labels", "train", "annotations")
 
 
 def open_images(
-    data: str | os.PathLike,
+    data: str | os.PathLike[str],
     *,
     file_column: str | None = None,
     label_column: str | None = None,
@@ -50,34 +50,38 @@ def open_images(
     """Find the images of a data set and their labels; no image is read yet, but compressed arrays are unpacked once.
 
     Args:
-        data: A folder or .zip with a folder a class, with a CSV or TSV that names files and labels, or with
-            `images.npy` and `labels.npy`; such a CSV itself; the list `clean.csv` of an audit; an `.npy` file with the labels beside it; an `.npz` or
-            HDF5 file (see `find_arrays` for the names in them, `pixel_arrays` for shapes and values); `digits` for the
-            images that come with scikit-learn; without labels also a folder of images or one image.
+        data: A folder or .zip with one folder for each class, with a CSV or TSV that names files and labels, or with
+            `images.npy` and `labels.npy`; such a CSV itself; the list `clean.csv` of an audit; an `.npy` file with the
+            labels beside it; an `.npz` or HDF5 file (see `find_arrays` for the names in them, `pixel_arrays` for shapes
+            and values); `digits` for the images that come with scikit-learn; without labels also a folder of images or
+            one image.
         file_column: The column of the CSV that names the file, or the array of images; found by name or elimination
-            when None.
-        label_column: The column or array with the label; found likewise.
-        group_column: The column or array whose equal values must stand in one part.
-        positive_class: Of two classes the positive one; by default "1" or "true", else the second.
-        pixel_rule: How values in arrays that are no uint8 become 0..255, one of `PIXEL_RULES`; found from their range
-            when None.
-        box_columns: The four columns of the CSV with the box, corners or corner and size; found by name when None.
-        box_unit: `pixels` or `relative`; found from the numbers when None.
-        several_boxes: Which box counts where an image has several: `largest`, `first` or `refuse`.
+            if None.
+        label_column: The column or array with the label; found in the same way if None.
+        group_column: The column or array whose equal values must stay in one part; found by name if None.
+        positive_class: The positive one of two classes; by default "1" or "true", else the second.
+        pixel_rule: How values in arrays of other dtypes than uint8 become 0..255, one of `PIXEL_RULES`; found from
+            their range if None.
+        box_columns: The four columns of the CSV with the box, corners or corner and size; found by name if None.
+        box_unit: `pixels` or `relative`; found from the numbers if None.
+        several_boxes: Which box counts if an image has several: `largest`, `first` or `refuse`.
         labelled: False to take every image, without labels.
-        boxes: Whether to read a box for each image, from a CSV or PASCAL VOC files. They are in the pixels that the
-            file stores, before any turn by EXIF, unless the source claims a size of the image that only fits after it.
-            Labels are then read where there are some.
+        boxes: Whether to read a box for each image, from a CSV or PASCAL VOC files. Its coordinates refer to the pixels
+            that the file stores, before the EXIF orientation is applied, unless the source gives a size of the image
+            that fits only afterwards. Labels are then optional.
+
+    Returns:
+        The images, in the order of the data.
 
     Raises:
-        DataError: No such data, no images, or labels that are missing, unclear or contradictory, or values that do not
-            fit the rule.
-        UsageError: An unknown positive class or rule.
+        DataError: There is no such data, or it has no images; labels are missing, ambiguous or contradictory; or values
+            do not fit the rule.
+        UsageError: An unknown positive class, rule or way to choose among boxes.
     """
     check_pixel_rule(pixel_rule)
     check_several(several_boxes)
     asked = Columns(file_column, label_column, group_column, None if box_columns is None else tuple(box_columns))
-    columns = {
+    columns: dict[str, Any] = {
         "file_column": file_column,
         "label_column": label_column,
         "group_column": group_column,
@@ -107,7 +111,7 @@ def open_images(
 
 
 def _open_boxed(path: Path, asked: Columns, columns: dict[str, Any]) -> ImageSet:
-    """Open image files with a box each."""
+    """Open image files with one box each."""
     table = path.name if path.suffix.lower() in TABLE_SUFFIXES and path.is_file() else None
     storage = Directory(path.parent) if table else open_storage(path)
     images = [name for name in storage.names if _suffix(name) in IMAGE_SUFFIXES]
@@ -115,12 +119,13 @@ def _open_boxed(path: Path, asked: Columns, columns: dict[str, Any]) -> ImageSet
         raise DataError(f"no image files in {storage.path}; boxes need files and a CSV or PASCAL VOC annotations")
     found = read_boxed(storage, table, images, asked, several=columns["several_boxes"], unit=columns["box_unit"])
     labelled = found.entries[0].label is not None
-    images = build_images(found.entries, storage, columns, labelled=labelled, notes=found.notes)
-    return replace(images, given=replace(images.given, unit=found.unit), bad=found.bad)
+    boxed = build_images(found.entries, storage, columns, labelled=labelled, notes=found.notes)
+    assert boxed.given is not None, "each entry has its box"
+    return replace(boxed, given=replace(boxed.given, unit=found.unit), bad=found.bad)
 
 
 def _open_storage(storage: Storage, asked: Columns, columns: dict[str, Any], *, labelled: bool) -> ImageSet:
-    """Open the image files of a folder or .zip, or its arrays if it has none."""
+    """Open the image files of a folder or .zip; its arrays if it has no image files."""
     files = [name for name in storage.names if _suffix(name) in IMAGE_SUFFIXES]
     if not files and (found := find_container(storage, asked)):
         return open_arrays(*found, columns, labelled=labelled)
@@ -135,7 +140,7 @@ def _open_storage(storage: Storage, asked: Columns, columns: dict[str, Any], *, 
 def _open_files(
     storage: Storage, table: str | None, asked: Columns, columns: dict[str, Any], *, labelled: bool
 ) -> ImageSet:
-    """Open image files, by the CSV that was given, else by one that is found, else by their folders."""
+    """Open image files, labelled by the CSV that was given, else by one that is found, else by their folders."""
     images = [name for name in storage.names if _suffix(name) in IMAGE_SUFFIXES]
     if not images:
         raise DataError(
@@ -156,13 +161,17 @@ def _read_best(
     storage: Storage, tables: list[str], images: list[str], asked: Columns, *, labelled: bool
 ) -> list[Entry]:
     """Read the CSV that names the images, else the class folders."""
-    usable, refused = [], []
+    usable: list[tuple[tuple[int, int], Table]] = []
+    refused: list[tuple[tuple[int, int], Table | DataError]] = []
     for name in tables:
         try:
             table = read_table(storage, name)
             index = FileIndex(name, images)
             find_columns(table, index, asked, labelled=labelled)
-            (usable if names_images(table, index, asked) else refused).append((_rank(name), table))
+            if names_images(table, index, asked):
+                usable.append((_rank(name), table))
+            else:
+                refused.append((_rank(name), table))
         except DataError as error:
             refused.append((_rank(name), error))
     usable.sort(key=lambda pair: pair[0])
@@ -186,18 +195,19 @@ def _read_best(
     try:
         return _read_tree(storage, images)
     except DataError as error:
-        # Images without class folders and a CSV: what is wrong with the CSV is what helps.
+        # With neither class folders nor a usable CSV, what is wrong with the CSV is the more helpful error.
         raise next((found for _, found in refused if isinstance(found, DataError)), error) from error
 
 
 def _read_rows(table: Table, images: list[str], asked: Columns, *, labelled: bool) -> list[Entry]:
-    """Read the entries of a CSV; rows that say the same twice count once."""
+    """Read the entries of a CSV; rows that repeat the same entry count once."""
     index = FileIndex(table.name, images)
     columns = find_columns(table, index, asked, labelled=labelled)
+    assert columns.file is not None, "find_columns names the column of files or raises"
     files = table.values(columns.file)
     index.check_inside(files)
-    names = [index.find(file) for file in files]
-    if missing := [file for file, name in zip(files, names, strict=True) if name is None]:
+    names = {file: name for file in files if (name := index.find(file)) is not None}
+    if missing := [file for file in files if file not in names]:
         raise DataError(
             f"{len(missing):,} of {len(files):,} rows of {table.name} name no image, or more than one: "
             f"{listing(missing, 20)}; correct column {columns.file!r} or add the files"
@@ -206,8 +216,8 @@ def _read_rows(table: Table, images: list[str], asked: Columns, *, labelled: boo
     groups = table.values(columns.group) if columns.group else [None] * len(files)
     entries: dict[str, Entry] = {}
     twice = []
-    for file, name, label, group in zip(files, names, labels, groups, strict=True):
-        known = entries.setdefault(name, Entry(file, name, label, group))
+    for file, label, group in zip(files, labels, groups, strict=True):
+        known = entries.setdefault(names[file], Entry(file, names[file], label, group))
         if (known.label, known.group) != (label, group):
             twice.append(
                 f"{file} ({known.label}, {label})" if known.label != label else f"{file} ({known.group}, {group})"
@@ -222,10 +232,10 @@ def _read_rows(table: Table, images: list[str], asked: Columns, *, labelled: boo
 
 
 def _read_tree(storage: Storage, images: list[str]) -> list[Entry]:
-    """Read a folder a class, or train/, validation/, test/ with a folder a class in each."""
+    """Read one folder for each class, or train/, validation/, test/ with such folders in each."""
     shorts = _without_top(images)
     if not any("/" in short for short in shorts):
-        # One folder alone is a class, not a top folder: other data may hold images of a single class.
+        # A single folder is a class, not a top folder: data to evaluate on may have only one class.
         shorts = [posixpath.join(*name.split("/")[-2:]) for name in images]
     split = _has_parts(shorts, storage.path)
     entries, outside = [], []
@@ -239,13 +249,13 @@ def _read_tree(storage: Storage, images: list[str]) -> list[Entry]:
     if outside:
         raise DataError(
             f"{len(outside):,} of {len(images):,} images in {storage.path} stand in no class folder: "
-            f"{listing(outside)}; expected two or more folders, one a class, or a CSV that names the files"
+            f"{listing(outside)}; expected two or more folders, one for each class, or a CSV that names the files"
         )
     return entries
 
 
 def _has_parts(shorts: list[str], path: Path) -> bool:
-    """Tell whether the top folders are the parts of a split, not classes; refuse those that look like some of both."""
+    """Tell whether the top folders are the parts of a split rather than classes; refuse a mixture of both."""
     tops = {short.split("/")[0].lower() for short in shorts}
     parts = {PART_NAMES[top] for top in tops & PART_NAMES.keys()}
     other = sorted(tops - PART_NAMES.keys())
@@ -256,11 +266,11 @@ def _has_parts(shorts: list[str], path: Path) -> bool:
     inner: dict[str, set[str]] = {top: set() for top in tops}
     for top, *folders, _ in (short.lower().split("/") for short in shorts if "/" in short):
         inner[top].update(folders[:1])
-    # Classes may have folders too, but hardly the same ones each, beside a name such as train.
+    # Classes may have subfolders, but hardly the same ones in each, next to a folder called train.
     if parts and len(tops) > 1 and len(shared := set.intersection(*inner.values())) > 1:
         raise DataError(
             f"{path} has the folders {listing(sorted(shared))} in each of {listing(sorted(tops))}, which look like "
-            "parts of a split; expected train/, validation/ and test/, or a folder a class; rename or move them"
+            "parts of a split; expected train/, validation/ and test/, or one folder per class; rename or move them"
         )
     return False
 
@@ -276,7 +286,7 @@ def _is_flat(names: list[str]) -> bool:
 
 
 def _rank(name: str) -> tuple[int, int]:
-    """Order CSV files: those higher up first, then the usual names."""
+    """Return a sort key for CSV files: those nearest to the top first, then the usual names."""
     return name.count("/"), posixpath.splitext(posixpath.basename(name))[0].lower() not in _BEST_TABLES
 
 

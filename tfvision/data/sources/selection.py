@@ -1,7 +1,7 @@
-"""A list of some images of a data set, with their labels: what `audit` leaves and `train --data` takes.
+"""A list of some images of a data set, with their labels, as `audit` writes it and `train --data` takes it.
 
-The list is a plain CSV of id, label and dataset. The ids are those of the data set whatever it is: a folder, a zip, a
-CSV or arrays. The data set itself stays as it is; its path is kept relative to the list.
+The list is a plain CSV with the columns id, label and dataset. The ids are those of the data set, which may be a
+folder, a .zip, a CSV or arrays. The data set itself is not changed; its path is stored relative to the list.
 """
 
 import csv
@@ -25,8 +25,11 @@ def describe_selection(images: ImageSet, path: Path | str) -> str:
     """Return the text of a list of images.
 
     Args:
-        images: What the list names.
+        images: The images to list.
         path: Where the list will be written.
+
+    Returns:
+        The text of the CSV.
     """
     source = Path(images.source)
     dataset = images.source
@@ -41,7 +44,7 @@ def describe_selection(images: ImageSet, path: Path | str) -> str:
 
 
 def is_selection(path: Path) -> bool:
-    """Tell whether a CSV is such a list, by its first line."""
+    """Tell whether a file is such a list, by its first line."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             return tuple(next(csv.reader([file.readline(256)]), ())) == SELECTION_COLUMNS
@@ -50,16 +53,19 @@ def is_selection(path: Path) -> bool:
 
 
 def open_selection(path: Path, open_dataset: Callable[[str], ImageSet], *, labelled: bool) -> ImageSet:
-    """Open the images that a list names, with the labels that it gives them: a label corrected there is the label.
+    """Open the images in a list, with the labels in the list, so that a label corrected there takes effect.
 
     Args:
         path: The list.
-        open_dataset: Opens the data set from its path.
+        open_dataset: Opens the data set, given its path.
         labelled: Whether labels are needed.
 
+    Returns:
+        The images in the order of the list.
+
     Raises:
-        DataError: No rows, several data sets, a data set that is missing or is a list itself, ids that it does not
-            have or that stand there twice, missing labels.
+        DataError: The list has no rows, names several data sets, a missing one or another list; it has ids that the
+            data set does not have, or an id twice; or labels are missing.
     """
     rows = _read(path)
     datasets = {row["dataset"] for row in rows}
@@ -96,7 +102,7 @@ def _read(path: Path) -> list[dict[str, str]]:
 
 
 def _labelled(images: ImageSet, labels: list[str], path: Path) -> ImageSet:
-    """Give images the labels of the list, in the order of classes that the data has."""
+    """Give images the labels in the list; the classes keep the order that they have in the data."""
     if empty := [image_id for image_id, label in zip(images.ids, labels, strict=True) if not label]:
         raise DataError(f"{len(empty):,} rows of {path} have no label: {listing(empty)}; fill or remove them")
     if unknown := sorted(set(labels) - set(images.class_names)):

@@ -1,4 +1,4 @@
-"""CSV files that name images: reading one, finding its columns and the images its rows mean."""
+"""CSV files that name images: reading one, finding its columns and the images that its rows name."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ _ENOUGH_HITS = 0.5
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns that hold the file, the label, the group and the box; None where not asked or absent."""
+    """Names of the columns with the file, the label, the group and the box; None for those not asked for or absent."""
 
     file: str | None = None
     label: str | None = None
@@ -34,7 +34,7 @@ class Columns:
     boxes: tuple[str, ...] | None = None
 
     def any(self) -> bool:
-        """Tell if at least one column is named."""
+        """Tell whether at least one column is named."""
         return (self.file, self.label, self.group, self.boxes) != (None, None, None, None)
 
 
@@ -53,10 +53,17 @@ class Table:
 
 
 def read_table(storage: Storage, name: str) -> Table:
-    """Read a CSV: UTF-8 with or without BOM; comma, semicolon or tab, whichever the header has most.
+    """Read a CSV in UTF-8, with or without BOM, delimited by comma, semicolon or tab: the most frequent in the header.
+
+    Args:
+        storage: Where the CSV is.
+        name: Its name in the storage.
+
+    Returns:
+        The table, without empty rows.
 
     Raises:
-        DataError: Not UTF-8, empty, a header with a repeated name, or a row that is too long or short.
+        DataError: The CSV is not UTF-8, is empty, repeats a name in its header, or has a row that is too long or short.
     """
     try:
         text = storage.read(name).decode("utf-8-sig")
@@ -68,10 +75,10 @@ def read_table(storage: Storage, name: str) -> Table:
     except UnicodeDecodeError as error:
         raise DataError(f"{name} is not UTF-8 text (byte {error.start}); save it as CSV UTF-8") from error
     except csv.Error as error:
-        raise DataError(f"{name} is no CSV: {error}; expected a header line and one row an image") from error
+        raise DataError(f"{name} is not a CSV: {error}; expected a header line and one row for each image") from error
     lines = [line for line in lines if any(line)]
     if len(lines) < 2:
-        raise DataError(f"{name} has no rows; expected a header line and one row an image")
+        raise DataError(f"{name} has no rows; expected a header line and one row for each image")
     columns, rows = lines[0], lines[1:]
     repeated = sorted({column for column in columns if column and columns.count(column) > 1})
     if repeated:
@@ -86,10 +93,10 @@ def read_table(storage: Storage, name: str) -> Table:
 
 
 class FileIndex:
-    """Which image a CSV cell means.
+    """Finds the image that a CSV cell names.
 
-    Looked up in this order: below the folder of the CSV, below the folder named like the CSV, below
-    `images/`, else by a base name that occurs once; each first as written, then without extension.
+    It is looked up in this order: below the folder of the CSV, below the folder named like the CSV, below `images/`,
+    else by a base name that occurs once; each first as written, then without extension.
 
     Args:
         table_name: The name of the CSV in the storage.
@@ -106,7 +113,7 @@ class FileIndex:
         self._bases = _with_stems([(posixpath.basename(path), name) for path, name in below.items()])
 
     def find(self, cell: str) -> str | None:
-        """Return the name of the image in the storage; None if there is none, or more than one."""
+        """Return the name in the storage of the image that a cell names; None if there is none, or more than one."""
         path = posixpath.normpath(cell.replace("\\", "/")) if cell else ""
         for prefix in self._prefixes:
             if found := self._paths.get(prefix + path):
@@ -114,15 +121,18 @@ class FileIndex:
         return self._bases.get(posixpath.basename(path))
 
     def share_found(self, cells: list[str]) -> float:
-        """Return which share of the cells (of the first 1,000) means an image."""
+        """Return the share of the cells (of the first 1,000) that name an image, 0..1."""
         cells = cells[:_SAMPLE]
         return sum(self.find(cell) is not None for cell in cells) / max(1, len(cells))
 
     def check_inside(self, cells: Iterable[str]) -> None:
-        """Refuse cells that point out of the folder of the CSV.
+        """Refuse cells that point outside the folder of the CSV.
+
+        Args:
+            cells: Paths as written in the CSV.
 
         Raises:
-            DataError: An absolute path, or one with `..` that leaves the folder.
+            DataError: A path is absolute, or leaves the folder by `..`.
         """
         for cell in cells:
             path = posixpath.normpath(cell.replace("\\", "/"))
@@ -134,16 +144,19 @@ class FileIndex:
 
 
 def find_columns(table: Table, index: FileIndex, asked: Columns, *, labelled: bool) -> Columns:
-    """Find the columns: as asked, else by name, else by elimination where only one is left.
+    """Find the columns: as asked, else by name, else by elimination if only one is left.
 
     Args:
         table: The CSV.
-        index: Tells which cells mean an image.
+        index: Finds the images that cells name.
         asked: The columns that were asked for.
         labelled: Whether a label column is needed.
 
+    Returns:
+        The columns, without those of boxes.
+
     Raises:
-        DataError: A column asked for is missing, or the right one is not clear.
+        DataError: A column that was asked for is missing, or it is not clear which column is meant.
     """
     for option, column in (("file", asked.file), ("label", asked.label), ("group", asked.group)):
         if column is not None and column not in table.columns:
@@ -168,7 +181,16 @@ def find_columns(table: Table, index: FileIndex, asked: Columns, *, labelled: bo
 
 
 def find_file_column(table: Table, index: FileIndex, free: list[str]) -> str | None:
-    """Return the column that names images: by its name, else the only one most of whose cells do."""
+    """Find the column that names images: by its name, else the only one most of whose cells name an image.
+
+    Args:
+        table: The CSV.
+        index: Finds the images that cells name.
+        free: The columns to choose from.
+
+    Returns:
+        The column; None if it is not clear which one.
+    """
     named = by_name(free, FILE_COLUMNS)
     hits = {column: index.share_found(table.values(column)) for column in free}
     if found := [column for column in named if hits[column] > 0]:
@@ -180,7 +202,16 @@ def find_file_column(table: Table, index: FileIndex, free: list[str]) -> str | N
 
 
 def names_images(table: Table, index: FileIndex, asked: Columns) -> bool:
-    """Tell if a CSV names at least one image."""
+    """Tell whether a CSV names at least one image.
+
+    Args:
+        table: The CSV.
+        index: Finds the images that cells name.
+        asked: The columns that were asked for.
+
+    Returns:
+        Whether a cell of its file column names an image.
+    """
     file = (
         asked.file if asked.file in table.columns else find_file_column(table, index, [c for c in table.columns if c])
     )
@@ -188,7 +219,15 @@ def names_images(table: Table, index: FileIndex, asked: Columns) -> bool:
 
 
 def by_name(columns: list[str], known: tuple[str, ...]) -> list[str]:
-    """Return the columns whose name is a known one, in the order of these; case and punctuation do not count."""
+    """Return the columns that have a known name; case and punctuation are ignored.
+
+    Args:
+        columns: The columns.
+        known: Names in lowercase letters and digits, the preferred ones first.
+
+    Returns:
+        The columns that were recognized, in the order of `known`.
+    """
     plain = {column: re.sub(r"[^0-9a-z]", "", column.lower()) for column in columns}
     return sorted(
         (column for column in columns if plain[column] in known), key=lambda column: known.index(plain[column])
@@ -196,7 +235,7 @@ def by_name(columns: list[str], known: tuple[str, ...]) -> list[str]:
 
 
 def _with_stems(pairs: list[tuple[str, str]]) -> dict[str, str | None]:
-    """Map each key to its name, and each key without extension; None where two names share one."""
+    """Map each key, and each key without extension, to its name; to None if two names share it."""
     index: dict[str, str | None] = {}
     for key, name in pairs:
         index[key] = None if key in index else name

@@ -1,4 +1,4 @@
-"""PASCAL VOC annotations: one XML file an image, any number of objects in each.
+"""PASCAL VOC annotations: one XML file for each image, with any number of objects.
 
 Everingham et al., "The PASCAL Visual Object Classes (VOC) Challenge", 2010.
 """
@@ -26,12 +26,12 @@ _MAX_BYTES = 16 << 20
 
 @dataclass(frozen=True)
 class VocFile:
-    """What one XML file says.
+    """The content of one annotation.
 
     Attributes:
         name: Its name in the storage.
-        filename: The image it names, "" where it names none.
-        boxes: In order; corners that are missing or no numbers are NaN.
+        filename: The image that it names; "" if it names none.
+        boxes: The boxes, in order; corners that are missing or not numbers are NaN.
     """
 
     name: str
@@ -40,31 +40,39 @@ class VocFile:
 
 
 def read_voc(storage: Storage, name: str) -> VocFile:
-    """Read an annotation; numbers are taken as they stand, as edges in pixels.
+    """Read an annotation; its numbers are taken as they are, as edges in pixels.
+
+    Args:
+        storage: Where the annotation is.
+        name: Its name in the storage.
+
+    Returns:
+        Its content.
 
     Raises:
-        DataError: It is damaged, no annotation, larger than 16 MiB, or declares a document type or entities.
+        DataError: It is damaged, not an annotation, larger than 16 MiB, or declares a document type or entities.
     """
     root = _parse(storage.read(name))
     if root.tag != "annotation":
         raise DataError(f"it is no VOC annotation: its root is <{root.tag[:40]}>, expected <annotation>")
-    size = tuple(_whole(root.findtext(f"size/{side}")) for side in ("width", "height"))
+    width, height = (_whole(root.findtext(f"size/{side}")) for side in ("width", "height"))
+    size = (width, height) if width and height else (0, 0)
     base = posixpath.basename(name)
     boxes = []
     for number, found in enumerate(root.findall("object"), start=1):
-        corners = tuple(_number(found.findtext(f"bndbox/{side}")) for side in _SIDES)
+        xmin, ymin, xmax, ymax = (_number(found.findtext(f"bndbox/{side}")) for side in _SIDES)
         label = (found.findtext("name") or "").strip()
-        boxes.append(GivenBox(f"{base} object {number}", corners, label, size if all(size) else (0, 0)))
+        boxes.append(GivenBox(f"{base} object {number}", (xmin, ymin, xmax, ymax), label, size))
     return VocFile(name, (root.findtext("filename") or "").strip(), tuple(boxes))
 
 
 def names_of_annotations(names: Sequence[str]) -> list[str]:
-    """Return the XML files among names."""
+    """Return those names that are XML files."""
     return [name for name in names if name.lower().endswith(VOC_SUFFIX)]
 
 
 def _parse(data: bytes) -> "Element":
-    """Build the elements of an XML file that declares nothing: entities could grow without end or read other files."""
+    """Parse an XML file, refusing declarations: entities could expand without end or read other files."""
     if len(data) > _MAX_BYTES:
         raise DataError(f"it has {len(data):,} bytes, more than {_MAX_BYTES:,}")
     try:
@@ -76,9 +84,9 @@ def _parse(data: bytes) -> "Element":
     except ParseError as error:
         raise DataError(f"it is damaged XML: {error}") from None
     except (LookupError, ValueError, AssertionError, RecursionError) as error:  # an unknown encoding, no element
-        raise DataError(f"it is no XML: {error}") from None
+        raise DataError(f"it is not XML: {error}") from None
     for element in root.iter():
-        element.tag = element.tag.rpartition("}")[2]  # some tools put all elements into a namespace
+        element.tag = element.tag.rpartition("}")[2]  # some tools put all elements in a namespace
     return root
 
 

@@ -1,1 +1,1 @@
-"""Train, validation and test, and folds."""
+"""Splits: training, validation and test parts, and folds."""

@@ -1,4 +1,4 @@
-"""Folds for cross-validation: stratified, copies and groups never torn apart."""
+"""Folds for cross-validation: stratified, with copies and groups kept together."""
 
 import numpy as np
 
@@ -8,19 +8,20 @@ from tfvision.errors import DataError
 
 
 def draw_folds(images: ImageSet, hashes: tuple[str, ...], folds: int, seed: int) -> np.ndarray:
-    """Draw a fold for each image, every class spread over all as evenly as what is tied together allows.
+    """Draw a fold for each image; every class is spread as evenly as copies and groups allow.
 
     Args:
         images: Labelled images; those of one group stay together.
-        hashes: Content hash of each image; images with equal ones stay together.
-        folds: How many, 2 or more.
+        hashes: Content hash of each image; images with equal hashes stay together.
+        folds: The number of folds, 2 or more.
         seed: Seed of the draw. The order of the images does not matter.
 
     Returns:
         int64 (n,), 0 to `folds - 1`.
 
     Raises:
-        DataError: Fewer images of a class, or fewer groups, than folds; or a class that stands in one fold only.
+        DataError: A class has fewer images than there are folds, there are fewer groups than folds, or all images of a
+            class are in one fold.
     """
     order = np.array(sorted(range(len(images)), key=images.ids.__getitem__), np.int64)
     labels = images.labels[order]
@@ -35,12 +36,12 @@ def draw_folds(images: ImageSet, hashes: tuple[str, ...], folds: int, seed: int)
         raise DataError(f"{units.max() + 1} groups cannot make {folds} folds; use at most {units.max() + 1}")
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    # StratifiedKFold divides singles exactly, and takes no groups.
+    # StratifiedKFold divides single images exactly, but does not support groups.
     divide = (StratifiedGroupKFold if tied else StratifiedKFold)(folds, shuffle=True, random_state=seed)
     fold = np.empty(len(images), np.int64)
     for number, (_, held_out) in enumerate(divide.split(np.zeros(len(labels)), labels, units if tied else None)):
         fold[order[held_out]] = number
     for k, name in enumerate(images.class_names):
         if len(set(fold[images.labels == k].tolist())) < 2:
-            raise DataError(f"all images of {name} are of one group: no fold could learn and test it; leave it out")
+            raise DataError(f"all images of {name} are in one group: no fold could learn and test it; leave it out")
     return fold

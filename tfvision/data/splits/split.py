@@ -1,4 +1,4 @@
-"""Train, validation and test: stratified, from the seed, exact copies and groups never torn apart."""
+"""Training, validation and test parts: stratified, drawn from the seed, with exact copies and groups kept together."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from tfvision.data.splits.stratify import PARTS, draw_parts
 from tfvision.errors import DataError, UsageError, check_known, listing
 
 LEFT_OUT = ""
-HELD_OUT = "held_out"  # of all folds
+HELD_OUT = "held_out"  # in no fold
 SCORED = (*PARTS[1:], HELD_OUT)  # the parts that a model is scored on
 MIN_IMAGES = 3
 GIVEN = get_args(get_type_hints(SplitOptions)["given"])
@@ -22,11 +22,11 @@ GIVEN = get_args(get_type_hints(SplitOptions)["given"])
 
 @dataclass(frozen=True)
 class Split:
-    """Which part each image stands in.
+    """The part of each image.
 
     Attributes:
-        parts: str (n,), one of `PARTS`, "held_out" for one that stands in no fold, or "" for an image left out.
-        notes: What a person should know of how it came about, one line each.
+        parts: str (n,), one of `PARTS`, "held_out" for an image that is in no fold, or "" for an image left out.
+        notes: What a user should know about how the split was made, one line each.
     """
 
     parts: np.ndarray
@@ -43,21 +43,25 @@ def split_images(
     group_validation: bool = True,
     seed: int,
 ) -> Split:
-    """Split images by class, or complete the split that the data brings.
+    """Split images by class, or complete the split that comes with the data.
 
     Args:
         images: Labelled images; their `groups` stay together.
-        hashes: Content hash of each image; images with equal ones stay together.
-        validation: Share of each class for validation.
-        test: Share of each class for the test.
-        given: `keep` the parts that the images bring, where a validation part without a test part becomes the test;
-            or `ignore` them and draw from all.
-        group_validation: Whether groups are kept apart between training and validation too, not only from the test.
+        hashes: Content hash of each image; images with equal hashes stay together.
+        validation: Share of each class for validation, 0..1.
+        test: Share of each class for the test, 0..1.
+        given: `keep` to keep the parts that come with the images, where a validation part without a test part becomes
+            the test; or `ignore` to draw from all images.
+        group_validation: Whether a group may not be divided between training and validation either; it is never divided
+            between these and the test.
         seed: Seed of the draw. The order of the images does not matter.
 
+    Returns:
+        The split.
+
     Raises:
-        DataError: A class with fewer than 3 images, or too few to stand in every part.
-        UsageError: Shares that leave nothing for training, or an unknown `given`.
+        DataError: A class has fewer than 3 images, or too few to be in every part.
+        UsageError: The shares leave nothing for training, or `given` is unknown.
     """
     if not (validation >= 0 and test >= 0 and validation + test < 1):  # so that NaN is refused
         raise UsageError(
@@ -66,7 +70,7 @@ def split_images(
     check_known("split given", given, GIVEN)
     if images.parts is not None and given == "keep":
         return _complete(images, hashes, validation, group_validation, seed)
-    notes = () if images.parts is None else ("the parts that the data brings are ignored: the split is drawn from all",)
+    notes = () if images.parts is None else ("the data comes with a split, which is ignored: a new one is drawn",)
     kept = _one_group_each(images, hashes)
     counts = np.bincount(images.labels[kept], minlength=len(images.class_names))
     if small := [f"{images.class_names[k]} ({counts[k]})" for k in np.flatnonzero(counts < MIN_IMAGES)]:
@@ -96,23 +100,27 @@ def split_by_fold(
     """Take one of several folds as the test, and draw validation from the others.
 
     Args:
-        images: Labelled images; parts that they bring are ignored.
-        hashes: Content hash of each image; images with equal ones stay together, as groups do.
-        folds: How many; each image is the test in one of them.
-        fold: Which, from 1 on.
-        validation: Share of the images in folds for validation.
-        held_out: Share of all images that stands in no fold, the same ones for each `fold`.
+        images: Labelled images; parts that come with them are ignored.
+        hashes: Content hash of each image; images with equal hashes stay together, as do groups.
+        folds: The number of folds; each image is in the test of one of them.
+        fold: Which fold is the test, from 1 on.
+        validation: Share of the images in folds that is used for validation, 0..1.
+        held_out: Share of all images that is in no fold, 0..1; the same images for each `fold`.
         group_validation: As in `split_images`.
         seed: Seed of the draw.
 
+    Returns:
+        The split.
+
     Raises:
-        DataError: A class with fewer images than folds, or fewer groups than folds.
-        UsageError: Validation that leaves nothing for training.
+        DataError: A class has fewer images than there are folds, or there are fewer groups than folds.
+        UsageError: Validation leaves nothing for training.
     """
     share = validation / (1 - 1 / folds)
     if not 0 <= share < 1:
         raise UsageError(f"validation {validation} of the images leaves none for training beside {folds} folds")
-    notes = () if images.parts is None else ("the parts that the data brings are ignored: folds are drawn from all",)
+    ignored = "the data comes with a split, which is ignored: folds are drawn"
+    notes: tuple[str, ...] = () if images.parts is None else (ignored,)
     kept = _one_group_each(images, hashes)
     parts = np.full(len(images), LEFT_OUT, "U10")
     if held_out:
@@ -132,14 +140,15 @@ def split_by_fold(
 
 
 def _complete(images: ImageSet, hashes: tuple[str, ...], validation: float, group_validation: bool, seed: int) -> Split:
-    """Keep the given parts; cut what is missing from the training part; drop copies from what is learned of."""
+    """Keep the given parts; take a missing part from training; drop copies of later images from earlier parts."""
+    assert images.parts is not None, "there is no split to complete"
     parts, notes = images.parts.astype("U10"), []
     given = set(parts)
     if "test" not in given and "validation" in given:
         parts[parts == "validation"] = "test"
-        notes.append("the data brings no test part: its validation part is the test, validation is cut from training")
+        notes.append("the data has no test part: its validation part is the test, validation is cut from training")
     elif "validation" not in given:
-        notes.append("the data brings no validation part: it is cut from training")
+        notes.append("the data has no validation part: it is cut from training")
     dropped = 0
     for later, earlier in ((("test",), "validation"), (("test", "validation"), "train")):
         held = {hashes[i] for i in np.flatnonzero(np.isin(parts, later))}
@@ -174,9 +183,9 @@ def _draw(
 ) -> np.ndarray:
     """Draw the parts of the images where a mask is True, as if there were no others.
 
-    Without `group_validation` the test is drawn first, of whole groups; then validation, of single images.
+    Without `group_validation` the test is drawn first, by whole groups; then validation, by single images.
     """
-    drawn, keys = images.select(chosen), [hashes[i] for i in np.flatnonzero(chosen)]
+    drawn, keys = images.select(chosen), [hashes[i] for i in np.flatnonzero(chosen).tolist()]
     if group_validation or images.groups is None:
         return draw_parts(drawn, tuple(keys), shares, seed)
     learned, validation, test = shares
@@ -194,7 +203,7 @@ def _note_copies(kept: np.ndarray) -> tuple[str, ...]:
 
 
 def _one_group_each(images: ImageSet, hashes: Sequence[str]) -> np.ndarray:
-    """Tell which images to keep so that exact copies stand in one group: else they would tie whole groups together."""
+    """Tell which images to keep so that exact copies are in one group: otherwise they would link whole groups."""
     if images.groups is None:
         return np.ones(len(images), bool)
     home: dict[str, str] = {}

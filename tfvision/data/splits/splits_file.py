@@ -1,4 +1,4 @@
-"""splits.csv: written, read and checked."""
+"""splits.csv: writing, reading and checking it."""
 
 import csv
 import io
@@ -15,15 +15,22 @@ from tfvision.errors import DataError, listing
 
 
 def describe_splits(images: ImageSet, parts: np.ndarray, hashes: Sequence[str]) -> str:
-    """Return the text of `splits.csv` (id, part, label, hash, and box if there are boxes) in the order of the images.
+    """Return the text of `splits.csv`: id, part, label, hash, and box if there are boxes.
 
-    A box is four numbers in pixels of the upright image.
+    Args:
+        images: The images; each is a row. A box is four numbers in pixels of the upright image.
+        parts: str (n,), the part of each.
+        hashes: Content hash of each.
+
+    Returns:
+        The text of the CSV.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    boxed = images.boxes is not None
-    boxes = [[" ".join(f"{side:.7g}" for side in box)] for box in images.boxes] if boxed else [[]] * len(images)
-    writer.writerow(("id", "part", "label", "hash", *(["box"] * boxed)))
+    boxes: list[list[str]] = [[]] * len(images)
+    if images.boxes is not None:
+        boxes = [[" ".join(f"{side:.7g}" for side in box)] for box in images.boxes]
+    writer.writerow(("id", "part", "label", "hash", *(["box"] if images.boxes is not None else [])))
     for image_id, part, label, key, box in zip(images.ids, parts, images.labels, hashes, boxes, strict=True):
         writer.writerow((image_id, part, images.class_names[label] if label >= 0 else "", key, *box))
     return text.getvalue()
@@ -32,8 +39,14 @@ def describe_splits(images: ImageSet, parts: np.ndarray, hashes: Sequence[str]) 
 def read_parts(path: Path | str) -> dict[str, str]:
     """Read the part of each id from a `splits.csv`.
 
+    Args:
+        path: The file.
+
+    Returns:
+        The part of each id; "" for an image left out.
+
     Raises:
-        DataError: No such file, no columns id and part, an id twice, or an unknown part.
+        DataError: There is no such file, it lacks the columns id and part, or it has an id twice or an unknown part.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
@@ -41,7 +54,7 @@ def read_parts(path: Path | str) -> dict[str, str]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"cannot read the split {path}: {error}; give the splits.csv of a run") from error
     if not rows or not {"id", "part"} <= rows[0].keys():
-        raise DataError(f"{path} is no split; expected a CSV with the columns id and part")
+        raise DataError(f"{path} is not a split; expected a CSV with the columns id and part")
     found = {row["id"]: row["part"] for row in rows}
     if twice := [image_id for image_id, count in Counter(row["id"] for row in rows).items() if count > 1]:
         raise DataError(f"{path} names {len(twice):,} ids more than once: {listing(twice)}; keep one row each")
@@ -57,16 +70,16 @@ def read_splits(
 
     Args:
         path: The file.
-        images: The images it must name, all and no others.
+        images: The images; the file must name all of them and no others.
         hashes: Content hash of each image.
-        group_validation: Whether a group may not stand in training and in validation either.
+        group_validation: Whether a group may not be divided between training and validation either.
 
     Returns:
         str (n,), the part of each image.
 
     Raises:
-        DataError: No such file, its ids are not those of the images, exact copies or a group stand in two parts, or a
-            class has no training images.
+        DataError: There is no such file, its ids are not those of the images, exact copies or a group are in two parts,
+            or a class has no training images.
     """
     found = read_parts(path)
     known = set(images.ids)
@@ -90,11 +103,11 @@ def read_splits(
         raise DataError(
             f"{path} has {len(torn):,} exact copies in two parts: {listing(torn)}; leave the part of one of them empty"
         )
-    # Groups that the parts of the data tear are torn in every run that keeps these parts, which says so.
+    # Groups divided by the parts of the data are divided in every run that keeps these parts, and that run says so.
     held = parts if group_validation else np.where(parts == "validation", "train", parts)
     if groups := sorted(set(_torn_groups(images, held)) - set(_torn_groups(images, images.parts))):
         raise DataError(
             f"{path} has {len(groups):,} groups in two parts: {listing(groups)}; "
-            "leave all but one of the parts of each empty, or split anew without split.file"
+            "leave all but one of the parts of each empty, or draw a new split without split.file"
         )
     return parts

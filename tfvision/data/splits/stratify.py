@@ -1,4 +1,4 @@
-"""The draw of a stratified split whose units (copies, groups) are never torn apart."""
+"""The draw of a stratified split whose units (copies, groups) are never divided."""
 
 import numpy as np
 
@@ -10,19 +10,19 @@ PARTS = ("train", "validation", "test")
 
 
 def draw_parts(images: ImageSet, hashes: tuple[str, ...], shares: tuple[float, float, float], seed: int) -> np.ndarray:
-    """Draw the part of each image, close to the shares of each class; exact where nothing is tied together.
+    """Draw the part of each image, close to the shares in each class; exact if there are no copies and groups.
 
     Args:
         images: Labelled images; those of one group stay together.
-        hashes: Content hash of each image; images with equal ones stay together.
-        shares: Of training, validation and test; they add up to 1.
+        hashes: Content hash of each image; images with equal hashes stay together.
+        shares: The shares of training, validation and test; they add up to 1.
         seed: Seed of the draw. The order of the images does not matter.
 
     Returns:
         str (n,), one of `PARTS` each.
 
     Raises:
-        DataError: A class with enough images cannot stand in every part.
+        DataError: A class that has enough images cannot be in every part.
     """
     order = np.array(sorted(range(len(images)), key=images.ids.__getitem__), np.int64)
     groups = None if images.groups is None else images.groups[order]
@@ -40,15 +40,15 @@ def draw_parts(images: ImageSet, hashes: tuple[str, ...], shares: tuple[float, f
 
 
 def draw_some(images: ImageSet, count: int, seed: int) -> np.ndarray:
-    """Draw `count` images, of every class (and given part) the same share, in the order they stand in.
+    """Draw about `count` images, the same share of every class and given part.
 
     Args:
         images: Labelled images.
-        count: How many; classes that would lose all but two keep three, as far as they have them.
+        count: How many to draw; at least three of every class and part are kept, or all if there are fewer.
         seed: Seed of the draw.
 
     Returns:
-        int64, their sorted indexes; a few more than `count` where classes are rare.
+        int64 (m,), their sorted indexes; a few more than `count` if there are rare classes.
     """
     parts = np.zeros(len(images)) if images.parts is None else np.unique(images.parts, return_inverse=True)[1]
     generator = np.random.default_rng(seed)
@@ -60,21 +60,21 @@ def draw_some(images: ImageSet, count: int, seed: int) -> np.ndarray:
 
 
 def tied_units(hashes: list[str], groups: np.ndarray | None) -> np.ndarray:
-    """Number what must stay together: images that share a hash or a group, directly or through others.
+    """Number the units that must stay together: images that share a hash or a group, directly or through others.
 
     Args:
         hashes: Content hash of each of n images.
-        groups: str (n,), or None without groups.
+        groups: str (n,); None without groups.
 
     Returns:
-        int64 (n,), from 0 on.
+        int64 (n,), the unit of each image, from 0 on.
     """
     links = [*links_of_equal(hashes), *links_of_equal([] if groups is None else groups)]
     return np.unique(components(len(hashes), links), return_inverse=True)[1]
 
 
 def _target(count: int, shares: tuple[float, float, float]) -> tuple[int, int, int]:
-    """Return how many images of a class each part gets: at least one where the class has enough."""
+    """Return how many images of a class each part gets: at least one if the class has enough."""
     enough = count >= sum(share > 0 for share in shares)
     validation, test = (max(int(share > 0 and enough), int(count * share + 0.5)) for share in shares[1:])
     # A large share of a small class must leave one image to learn from.
@@ -84,7 +84,7 @@ def _target(count: int, shares: tuple[float, float, float]) -> tuple[int, int, i
 
 
 def _assign(members: np.ndarray, wanted: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Place the largest units first, each where it overflows least; single images then fill up exactly."""
+    """Assign the largest units first, each to the part that it overfills least; single images then fill the gaps."""
     part = np.full(len(members), -1, np.int64)
     left = wanted.astype(np.int64)
     sizes = members.sum(axis=1)
@@ -107,7 +107,7 @@ def _assign(members: np.ndarray, wanted: np.ndarray, generator: np.random.Genera
 
 
 def _repair(members: np.ndarray, part: np.ndarray, wanted: np.ndarray, class_names: tuple[str, ...]) -> None:
-    """Give every class an image in every part that wants one, by moving the smallest unit that is not missed."""
+    """Give every class an image in every part that should have one, by moving the smallest unit that can be spared."""
     held = np.stack([members[part == p].sum(axis=0) for p in range(len(PARTS))])
     for p, k in np.argwhere((held == 0) & (wanted > 0)):
         if held[p, k]:
@@ -115,8 +115,8 @@ def _repair(members: np.ndarray, part: np.ndarray, wanted: np.ndarray, class_nam
         able = [u for u in np.flatnonzero(members[:, k]) if _is_spare(members[u], held[part[u]])]
         if not able:
             raise DataError(
-                f"class {class_names[k]} cannot stand in {PARTS[p]}: its images are copies of one another or of too "
-                "few groups; add images or groups, or leave the class out"
+                f"class {class_names[k]} cannot stand in {PARTS[p]}: its images are copies of one another or in too few "
+                "groups; add images or groups, or leave the class out"
             )
         u = min(able, key=lambda u: (part[u], members[u].sum(), u))
         held[part[u]] -= members[u]
@@ -125,5 +125,5 @@ def _repair(members: np.ndarray, part: np.ndarray, wanted: np.ndarray, class_nam
 
 
 def _is_spare(unit: np.ndarray, held: np.ndarray) -> bool:
-    """Tell if a part keeps an image of each class of the unit without it."""
+    """Tell whether a part still has an image of each class of the unit without it."""
     return bool(np.all(held[unit > 0] > unit[unit > 0]))

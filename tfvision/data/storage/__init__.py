@@ -1,1 +1,1 @@
-"""Storage: folders, archives and arrays, read in place."""
+"""Storage: folders, .zip files and arrays, read in place."""

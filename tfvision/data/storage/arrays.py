@@ -1,4 +1,4 @@
-"""Images in arrays: their layouts and value ranges brought to uint8 RGB by stated rules, image by image."""
+"""Images in arrays: their layouts and value ranges are converted to uint8 RGB by stated rules, image by image."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from tfvision.errors import DataError, check_known
 
 @dataclass(frozen=True)
 class PixelRule:
-    """How values that are no uint8 become 0..255.
+    """How values of other dtypes than uint8 become 0..255.
 
     Attributes:
-        dtype: The NumPy type, abstract or not, that it takes.
+        dtype: The NumPy scalar type that it takes, abstract or not.
         high: The greatest value that it takes; the least is 0.
-        words: What it does.
-        convert: Returns an image as uint8.
+        words: What it does, for messages.
+        convert: Converts an image to uint8.
     """
 
     dtype: type
@@ -29,11 +29,20 @@ class PixelRule:
     convert: Callable[[np.ndarray], np.ndarray]
 
     def takes(self, dtype: np.dtype, low: float, high: float) -> bool:
-        """Tell whether values of a dtype and a range are its own; never with NaN among them."""
+        """Tell whether the rule applies to values of a dtype and range.
+
+        Args:
+            dtype: The dtype of the values.
+            low: The least value.
+            high: The greatest value; the rule never applies if one of the two is NaN.
+
+        Returns:
+            Whether it applies.
+        """
         return np.issubdtype(dtype, self.dtype) and low >= 0 and high <= self.high
 
 
-# Of those that take an array the first is its rule.
+# The first rule that applies to an array is used.
 PIXEL_RULES = {
     "float 0..1": PixelRule(
         np.floating, 1, "multiplied by 255 and rounded", lambda x: np.rint(x.astype(np.float32) * 255).astype(np.uint8)
@@ -78,15 +87,15 @@ class PixelArray:
 
 
 class ArrayStorage:
-    """Images in arrays behind the interface of a storage: the name of an image is `00012`, in a part `train/00012`.
+    """Images in arrays, with the interface of a storage: images are named `00012`, those of a part `train/00012`.
 
     Args:
         path: Where the arrays come from.
-        arrays: The arrays by part; the part "" for data without parts.
+        arrays: The arrays by part; the part is "" for data without parts.
 
     Attributes:
         path: Where the arrays come from.
-        names: One for each image, in order.
+        names: The name of each image, in order.
         pixel_rule: How their values become uint8, a key of `PIXEL_RULES`; "" for uint8 and booleans.
     """
 
@@ -102,40 +111,44 @@ class ArrayStorage:
         return self._arrays[part].read(int(row))
 
     def size(self, name: str) -> int:
-        """Return the size of the pixels in bytes."""
+        """Return the size of the pixels of an image in bytes."""
         return self.pixels(name).nbytes
 
     def read(self, name: str) -> bytes:
-        """Return an image as PNG."""
+        """Return an image, encoded as PNG."""
         return cv2.imencode(".png", cv2.cvtColor(self.pixels(name), cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
 def check_pixel_rule(rule: str | None) -> None:
-    """Refuse a rule that is none.
+    """Refuse an unknown pixel rule.
+
+    Args:
+        rule: A key of `PIXEL_RULES`, or None.
 
     Raises:
-        UsageError: It is unknown.
+        UsageError: The rule is unknown.
     """
     if rule is not None:
         check_known("pixel rule", rule, PIXEL_RULES)
 
 
 def pixel_arrays(arrays: Mapping[str, Rows], rule: str | None = None) -> tuple[dict[str, PixelArray], tuple[str, ...]]:
-    """Decide how arrays of images are read; the same rule for all, so that the parts of a split agree.
+    """Decide how arrays of images are read; the same rule is used for all, so that the parts of a split agree.
 
-    uint8 is taken as it is. Of all others the range is found in one pass: other integers within 0..255 are taken as
-    they are, uint16 above that by its high byte (value // 256); floats within 0..1 are multiplied by 255 and rounded,
-    within 0..255 rounded. All else is refused. Booleans become 0 and 255. A fourth channel is alpha and dropped.
+    uint8 is taken as it is. For all other dtypes the range is found in one pass: other integers within 0..255 are taken
+    as they are, uint16 above that by its high byte (value // 256); floats within 0..1 are multiplied by 255 and
+    rounded, within 0..255 rounded. Everything else is refused. Booleans become 0 and 255. A fourth channel is alpha
+    and dropped.
 
-    A range does not tell all: floats that are 0 and 1 may be a very dark part of 0..255. What a model was trained on is
-    read by one rule, and so must be what it is asked about: give that rule then.
+    A range is not conclusive: floats that are 0 and 1 may be a very dark part of 0..255. The images that a model
+    predicts must be read by the rule of the images it was trained on, so give that rule for them.
 
     Args:
-        arrays: By their name: (n, height, width), (n, height, width, 1 | 3 | 4), or (n, 1 | 3, height, width).
-        rule: One of `PIXEL_RULES`, which all but uint8 and booleans must fit; found from their range when None.
+        arrays: The arrays by name: (n, height, width), (n, height, width, 1 | 3 | 4), or (n, 1 | 3, height, width).
+        rule: One of `PIXEL_RULES`, which all values but uint8 and booleans must fit; found from their range if None.
 
     Returns:
-        The same names with what reads them, and a note for each thing done to the pixels.
+        The readers of the arrays, by the same names, and a note for each conversion of the pixels.
 
     Raises:
         DataError: Another shape, dtype or range, or arrays of different dtypes.
@@ -151,18 +164,18 @@ def pixel_arrays(arrays: Mapping[str, Rows], rule: str | None = None) -> tuple[d
     rule, note = _rule_of(list(arrays.values()), dtypes.pop(), names, rule)
     notes = [note] if note else []
     if any(layouts.values()):
-        notes.append(f"{names}: channels come first, they were moved last")
+        notes.append(f"{names}: channels come first, they are moved last")
     if any(len(rows.shape) == 4 and rows.shape[-1] == 4 and not layouts[name] for name, rows in arrays.items()):
-        notes.append(f"{names}: the fourth channel is taken for alpha and dropped")
+        notes.append(f"{names}: the fourth channel is taken as alpha and dropped")
     return {name: PixelArray(rows, layouts[name], rule) for name, rows in arrays.items()}, tuple(notes)
 
 
 def _is_channels_first(shape: tuple[int, ...], name: str) -> bool:
-    """Tell the layout by the shape; channels last where both would fit."""
+    """Tell whether channels come first, by the shape; they come last if both layouts fit."""
     text = f"{name} has the shape {tuple(shape)}"
     layouts = "expected (n, height, width) or (n, height, width, 1 | 3 | 4)"
     if len(shape) not in (3, 4):
-        raise DataError(f"{text}; {layouts}; reshape it so")
+        raise DataError(f"{text}; {layouts}; reshape it to one of these")
     if len(shape) == 3 and shape[-1] in (1, 3, 4):
         raise DataError(f"{text}, which looks like one image; {layouts}; add the first axis with array[None]")
     if not all(shape):
@@ -193,11 +206,11 @@ def _rule_of(arrays: list[Rows], dtype: np.dtype, names: str, asked: str | None)
     if asked and asked not in fitting:
         raise DataError(
             f"{text} do not fit the pixel rule {asked!r}; expected uint8, or {asked}, which are "
-            f"{PIXEL_RULES[asked].words}; convert them so, or give the pixel rule that they need"
+            f"{PIXEL_RULES[asked].words}; convert them to that, or give the pixel rule that they need"
         )
     if not fitting:
         raise DataError(
-            f"{text}; expected 0..255, or 0..1 as floats, or uint16; undo their normalization or scale them so"
+            f"{text}; expected 0..255, or 0..1 as floats, or uint16; undo their normalization or scale them"
         )
     rule = asked or fitting[0]
     return rule, f"{text} are {PIXEL_RULES[rule].words}"

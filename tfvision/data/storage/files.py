@@ -1,4 +1,4 @@
-"""A directory or a .zip, read in place behind one small interface: `names`, `read`, `head`, `span`, `size`."""
+"""Directories and .zip files, read in place through one small interface: `names`, `read`, `head`, `span`, `size`."""
 
 import lzma
 import os
@@ -19,7 +19,8 @@ MAX_FILE_BYTES = 1 << 30
 _LOCAL_HEADER = 30
 _READ_AHEAD = 256
 _BLOCK_BYTES = 1 << 20
-# What zipfile and the unpackers raise on damaged archives, names that are no UTF-8 and lies in local headers included.
+# What zipfile and the decompressors raise for damaged archives, including names that are not UTF-8 and wrong local
+# headers.
 _DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
     *(OSError, EOFError, RuntimeError, ValueError),
@@ -31,7 +32,7 @@ class Directory:
 
     Args:
         path: The folder. Links to folders are followed, each folder once.
-        only: Relative names to keep; all when None.
+        only: Relative names to keep; all if None.
 
     Attributes:
         path: The folder.
@@ -49,10 +50,16 @@ class Directory:
     def read(self, name: str) -> bytes:
         """Return the content of a file.
 
+        Args:
+            name: Its name in the storage.
+
+        Returns:
+            All of its bytes.
+
         Raises:
-            DataError: The file is gone, larger than 1 GiB, or may not be read.
+            DataError: The file is gone, larger than 1 GiB, or cannot be read.
         """
-        path = os.path.join(self.path, name)  # Path objects take longer than the file
+        path = os.path.join(self.path, name)  # a Path object would take longer than reading the file
         try:
             with open(path, "rb", buffering=0) as file:
                 _check_size(path, os.fstat(file.fileno()).st_size)
@@ -61,19 +68,32 @@ class Directory:
             raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
     def head(self, name: str, size: int) -> bytes:
-        """Return up to `size` bytes from the beginning of a file.
+        """Return the beginning of a file.
+
+        Args:
+            name: Its name in the storage.
+            size: How many bytes to return.
+
+        Returns:
+            Up to `size` bytes; fewer if the file is shorter.
 
         Raises:
-            DataError: It may not be read.
+            DataError: The file cannot be read.
         """
         span = self.span(name)
         return span.read(min(size, span.size), 0)
 
     def span(self, name: str) -> Span:
-        """Open a file of any size, to be read at any place.
+        """Open a file of any size for random access.
+
+        Args:
+            name: Its name in the storage.
+
+        Returns:
+            The whole file.
 
         Raises:
-            DataError: It may not be read.
+            DataError: The file cannot be opened.
         """
         return open_span(self.path / name)
 
@@ -81,8 +101,8 @@ class Directory:
 class Zip:
     """The members of a .zip, read in place from any number of threads.
 
-    Stored and deflated members are read at their offset without a lock: `zipfile` takes one for
-    each read, and its count of open members is not safe between threads.
+    Stored and deflated members are read at their offset without a lock: `zipfile` takes a lock for each read, and its
+    count of open members is not thread-safe.
 
     Args:
         path: The .zip file.
@@ -92,7 +112,7 @@ class Zip:
         names: Sorted names with forward slashes; folders and hidden files are left out.
 
     Raises:
-        DataError: The file is no zip, is damaged or is encrypted.
+        DataError: The file is not a .zip, is damaged or is encrypted.
     """
 
     def __init__(self, path: Path):
@@ -123,6 +143,12 @@ class Zip:
     def read(self, name: str) -> bytes:
         """Return the content of a member.
 
+        Args:
+            name: Its name in the storage.
+
+        Returns:
+            All of its bytes, unpacked.
+
         Raises:
             DataError: The member is damaged or larger than 1 GiB.
         """
@@ -137,10 +163,17 @@ class Zip:
             raise self._damaged(name, error) from error
 
     def head(self, name: str, size: int) -> bytes:
-        """Return up to `size` bytes from the beginning of a member.
+        """Return the beginning of a member.
+
+        Args:
+            name: Its name in the storage.
+            size: How many bytes to return.
+
+        Returns:
+            Up to `size` bytes, unpacked; fewer if the member is shorter.
 
         Raises:
-            DataError: It is damaged there.
+            DataError: The beginning is damaged.
         """
         try:
             with self._zip.open(self._members[name]) as member:
@@ -149,7 +182,13 @@ class Zip:
             raise self._damaged(name, error) from error
 
     def span(self, name: str) -> Span:
-        """Open a member of any size, to be read at any place; a compressed one is unpacked to a temporary file.
+        """Open a member of any size for random access; a compressed one is unpacked to a temporary file.
+
+        Args:
+            name: Its name in the storage.
+
+        Returns:
+            The unpacked bytes of the member.
 
         Raises:
             DataError: The member is damaged, or there is no space to unpack it.
@@ -161,9 +200,9 @@ class Zip:
                 blocks = iter(lambda: member.read(_BLOCK_BYTES), b"")
                 if info.compress_type != zipfile.ZIP_STORED:
                     return Span(write_temporary(blocks, info.file_size, title), 0, info.file_size, title)
-                for _ in blocks:  # the checksum is compared at the end
+                for _ in blocks:  # zipfile compares the checksum at the end
                     pass
-            # A file of its own: the other one is closed with the ZipFile, which may go before the span.
+            # The span opens the file itself: that of the ZipFile is closed with it, possibly before the span.
             whole = open_span(self.path)
             start = info.header_offset + _data_start(whole.read(_LOCAL_HEADER, info.header_offset))
             return replace(whole, start=start, size=info.file_size, name=title)
@@ -174,6 +213,7 @@ class Zip:
         return DataError(f"{self.path} is damaged at {name}: {error}; copy or download it again")
 
     def _read_at_offset(self, info: zipfile.ZipInfo) -> bytes:
+        assert self._zip.fp is not None, "the .zip stays open as long as this object"
         descriptor = self._zip.fp.fileno()
         guess = _LOCAL_HEADER + len(info.filename) + _READ_AHEAD + info.compress_size
         block = os.pread(descriptor, guess, info.header_offset)
@@ -184,7 +224,7 @@ class Zip:
         if len(data) < info.compress_size:
             data = os.pread(descriptor, info.compress_size, info.header_offset + start)
         if info.compress_type == zipfile.ZIP_DEFLATED:
-            # One byte above what is declared is enough to notice a member that unpacks to more.
+            # One byte more than declared is enough to notice a member that unpacks to more.
             data = zlib.decompressobj(-15).decompress(data, info.file_size + 1)
         if len(data) != info.file_size or zlib.crc32(data) != info.CRC:
             raise zipfile.BadZipFile("wrong length or checksum")
@@ -197,8 +237,14 @@ Storage = Directory | Zip
 def open_storage(path: Path | str) -> Storage:
     """Open a folder or a .zip.
 
+    Args:
+        path: The folder or file; `~` is the home folder.
+
+    Returns:
+        Its files.
+
     Raises:
-        DataError: There is no such path, or it is neither.
+        DataError: There is no such path, or it is neither a folder nor a .zip.
     """
     path = Path(path).expanduser()
     if path.is_dir():
@@ -206,24 +252,28 @@ def open_storage(path: Path | str) -> Storage:
     refuse_missing(path)
     if path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
         return Zip(path)
-    raise DataError(f"{path} is no folder, .zip, CSV, .npy, .npz or HDF5 file; give one of these, or digits")
+    raise DataError(f"{path} is not a folder, .zip, CSV, .npy, .npz or HDF5 file; give one of these, or digits")
 
 
 def refuse_missing(path: Path) -> None:
     """Refuse a path of data that does not exist.
 
+    Args:
+        path: The path.
+
     Raises:
-        DataError: With the nearest name beside it.
+        DataError: There is no such path; the message gives the most similar name in the same folder.
     """
     if not path.exists():
         siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise DataError(
-            f"no such data: {path}{nearest(path.name, siblings)}; give a folder, a .zip, a CSV, .npy, .npz or HDF5 file, or digits"
+            f"no such data: {path}{nearest(path.name, siblings)}; "
+            "give a folder, a .zip, a CSV, .npy, .npz or HDF5 file, or digits"
         )
 
 
 def _data_start(header: bytes) -> int:
-    """Return where a member's data begin: its local name and extra field may be longer than those of the directory."""
+    """Return where the data of a member starts: its local name and extra field may differ from the directory's."""
     return _LOCAL_HEADER + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
 
 

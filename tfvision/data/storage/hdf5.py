@@ -1,4 +1,4 @@
-"""HDF5 files: where their datasets lie, so that images are read without the HDF5 library and its lock."""
+"""HDF5 files: the location of their datasets, so that images are read without the HDF5 library and its lock."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +14,11 @@ from tfvision.errors import DataError, TfvisionError
 from tfvision.system.cache import write_temporary
 
 _CLASS_NAMES = ("class_names", "classes")
-_ATTRIBUTE_BYTES = 1 << 20  # HDF5 keeps attributes of up to 64 KiB beside the data
+_ATTRIBUTE_BYTES = 1 << 20  # HDF5 stores attributes of up to 64 KiB in the object header
 
 
 class Hdf5:
-    """The datasets of an HDF5 file as arrays by name, `train/images` in a group; the file is opened for each call.
+    """The datasets of an HDF5 file as named arrays, `train/images` in a group; the file is opened for each call.
 
     Args:
         path: The file.
@@ -28,7 +28,7 @@ class Hdf5:
         shapes: The shape of each dataset.
 
     Raises:
-        DataError: The file is damaged, or a link in it leads to another file.
+        DataError: The file is damaged, or has a link to another file.
     """
 
     def __init__(self, path: Path):
@@ -41,10 +41,16 @@ class Hdf5:
             file.visititems(self._note)
 
     def rows(self, name: str) -> FileRows:
-        """Return a dataset, to be read row by row; one that is compressed or chunked across images is unpacked once.
+        """Open a dataset to read it row by row; one that is compressed or chunked across images is unpacked once.
+
+        Args:
+            name: The name of the dataset.
+
+        Returns:
+            Its rows.
 
         Raises:
-            DataError: It is no array of numbers, lies in another file, or was not written to its end.
+            DataError: It is not an array of numbers, is in another file, or was not written completely.
         """
         with self._open() as file:
             dataset = file[name]
@@ -56,15 +62,21 @@ class Hdf5:
                 if _agree(rows, dataset):
                     return rows
             multiple = dataset.chunks[0] if dataset.chunks else 1
-            blocks = (memoryview(block.reshape(-1).view(np.uint8)) for block in row_blocks(dataset, multiple))
+            blocks = (block.reshape(-1).view(np.uint8).data for block in row_blocks(dataset, multiple))
             span = Span(write_temporary(blocks, size, f"{self.path}/{name}"), 0, size, f"{self.path}/{name}")
             return FileRows(span, dataset.shape, dataset.dtype, np.array([0]), max(1, dataset.shape[0]))
 
     def values(self, name: str) -> np.ndarray:
         """Return a small dataset as a whole; text as str.
 
+        Args:
+            name: The name of the dataset.
+
+        Returns:
+            Its values.
+
         Raises:
-            DataError: It is larger than 1 GiB, or lies in another file.
+            DataError: It is larger than 1 GiB, or in another file.
         """
         with self._open() as file:
             dataset = file[name]
@@ -74,7 +86,13 @@ class Hdf5:
             return _as_array(dataset.asstr()[()] if h5py.check_string_dtype(dataset.dtype) else dataset[()])
 
     def class_names(self, labels: str) -> np.ndarray | None:
-        """Return the attribute `class_names` (or `classes`) of the file or of the label dataset, else None.
+        """Return the attribute `class_names` (or `classes`) of the label dataset or of the file.
+
+        Args:
+            labels: The name of the label dataset.
+
+        Returns:
+            (classes,); None if there is no such attribute.
 
         Raises:
             DataError: The attribute is damaged.
@@ -120,7 +138,7 @@ class Hdf5:
 
 
 def _places(dataset: h5py.Dataset) -> tuple[np.ndarray | None, int]:
-    """Return where each block of whole images starts in the file and how many are in one; None if there are none."""
+    """Return where each block of whole images starts in the file, and its number of images; None without blocks."""
     offset = dataset.id.get_offset()
     if offset is not None:
         return np.array([offset]), max(1, dataset.shape[0])
@@ -137,7 +155,7 @@ def _places(dataset: h5py.Dataset) -> tuple[np.ndarray | None, int]:
 
 
 def _agree(rows: FileRows, dataset: h5py.Dataset) -> bool:
-    """Tell if the library reads the same first and last image: a file may begin with a block of another's."""
+    """Tell whether the library reads the same first and last image: offsets are wrong if a file has a user block."""
     ends = (0, dataset.shape[0] - 1) if dataset.shape[0] else ()
     try:
         return all(rows[i].tobytes() == dataset[i].tobytes() for i in ends)
@@ -146,7 +164,7 @@ def _agree(rows: FileRows, dataset: h5py.Dataset) -> bool:
 
 
 def _as_array(values: object) -> np.ndarray:
-    """Return values of an HDF5 file, whose text comes as objects, as an array of plain dtype."""
+    """Return values of an HDF5 file as an array of plain dtype; h5py returns text as objects."""
     values = np.asarray(values)
     if values.dtype.kind != "O":
         return values

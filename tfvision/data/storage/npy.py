@@ -1,4 +1,4 @@
-"""`.npy` files in a folder, a .zip or an .npz (which is a .zip of them)."""
+"""`.npy` files in a folder, a .zip or an .npz (which is a .zip of such files)."""
 
 import io
 import math
@@ -18,15 +18,15 @@ _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 
 
 class NpyFiles:
-    """The `.npy` files of a storage as arrays by name; nothing but their headers is read at first.
+    """The `.npy` files of a storage as named arrays; only their headers are read at first.
 
     Args:
         storage: A folder, .zip or .npz.
 
     Attributes:
         path: The path of the storage.
-        shapes: The shape of each array by its name, `train/images` for `train/images.npy`; () for a damaged one,
-            which is refused when it is needed.
+        shapes: The shape of each array by its name, `train/images` for `train/images.npy`; () for a damaged one, which
+            is refused only when it is needed.
     """
 
     def __init__(self, storage: Storage):
@@ -36,10 +36,16 @@ class NpyFiles:
         self.shapes = {name: self._shape(name) for name in self._files}
 
     def rows(self, name: str) -> FileRows:
-        """Return an array, to be read row by row.
+        """Open an array to read it row by row; one in Fortran order is rewritten to a temporary file once.
+
+        Args:
+            name: The name of the array.
+
+        Returns:
+            Its rows.
 
         Raises:
-            DataError: It is damaged, truncated, or holds pickled objects.
+            DataError: It is damaged, truncated, or contains pickled objects.
         """
         span = self._storage.span(self._files[name])
         start, shape, fortran, dtype = self._header(name)
@@ -53,8 +59,14 @@ class NpyFiles:
     def values(self, name: str) -> np.ndarray:
         """Return a small array as a whole.
 
+        Args:
+            name: The name of the array.
+
+        Returns:
+            Its values.
+
         Raises:
-            DataError: It is larger than 1 GiB, damaged, truncated, or holds pickled objects.
+            DataError: It is larger than 1 GiB, damaged, truncated, or contains pickled objects.
         """
         start, shape, fortran, dtype = self._header(name)
         size = math.prod(shape) * dtype.itemsize
@@ -79,7 +91,7 @@ class NpyFiles:
 
 
 def _read_header(head: bytes, size: int, name: str) -> tuple[int, tuple[int, ...], bool, np.dtype]:
-    """Return where the values start, shape, whether they stand in Fortran order, and dtype."""
+    """Return where the values start, the shape, whether they are in Fortran order, and the dtype."""
     stream = io.BytesIO(head)
     try:
         shape, fortran, dtype = _READERS[np.lib.format.read_magic(stream)](stream)
@@ -98,7 +110,7 @@ def _read_header(head: bytes, size: int, name: str) -> tuple[int, tuple[int, ...
 
 
 def _transposed(span: Span, start: int, shape: tuple[int, ...], dtype: np.dtype) -> Iterator[memoryview]:
-    """Yield an array in C order that is stored in Fortran order, where the first axis runs fastest."""
+    """Yield in C order an array that is stored in Fortran order, in which the first axis varies fastest."""
     count, inner, item = shape[0], math.prod(shape[1:]), dtype.itemsize
     step = max(1, _BLOCK_BYTES // max(1, inner * item))
     for first in range(0, count, step):
@@ -107,4 +119,4 @@ def _transposed(span: Span, start: int, shape: tuple[int, ...], dtype: np.dtype)
         for k in range(inner):
             block[k] = np.frombuffer(span.read(width * item, start + (k * count + first) * item), dtype)
         rows = np.ascontiguousarray(block.reshape(*shape[:0:-1], width).T)
-        yield memoryview(rows.view(np.uint8).reshape(-1))
+        yield rows.view(np.uint8).reshape(-1).data

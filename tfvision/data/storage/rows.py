@@ -1,7 +1,7 @@
-"""The rows of an array in a file, each read when it is asked for."""
+"""The rows of an array in a file, each read when it is needed."""
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -13,21 +13,27 @@ _BLOCK_BYTES = 16 << 20
 class Rows(Protocol):
     """What NumPy arrays, HDF5 datasets and `FileRows` have in common."""
 
-    shape: tuple[int, ...]
-    dtype: np.dtype
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, ...)."""
 
-    def __getitem__(self, key: Any) -> np.ndarray: ...
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype of the values."""
+
+    def __getitem__(self, key: int | slice) -> np.ndarray:
+        """Return one row, or a stack of them."""
 
 
 class FileRows:
-    """An array that lies uncompressed in a file, in blocks of whole rows.
+    """An array that is stored uncompressed in a file, in blocks of whole rows.
 
     Args:
-        span: Where it lies.
-        shape: (n, ...).
-        dtype: Of the values; any byte order.
-        starts: int64 (blocks,), the place of each block in the span.
-        rows_per_block: Rows in a block; the last block may hold fewer.
+        span: The stretch of the file that contains it.
+        shape: The shape of the array, (n, ...).
+        dtype: The dtype of the values, of any byte order.
+        starts: int64 (blocks,), the offset of each block in the span.
+        rows_per_block: Rows in a block; the last block may have fewer.
     """
 
     def __init__(self, span: Span, shape: tuple[int, ...], dtype: np.dtype, starts: np.ndarray, rows_per_block: int):
@@ -36,10 +42,17 @@ class FileRows:
         self._row_bytes = row_bytes(shape, dtype)
 
     def __getitem__(self, key: int | slice) -> np.ndarray:
-        """Return one row, read-only, or a stack of them.
+        """Read one row, or several.
+
+        Args:
+            key: Which row, or a slice of rows.
+
+        Returns:
+            One row, read-only; or the rows, stacked.
 
         Raises:
             DataError: The file cannot be read.
+            IndexError: There is no such row.
         """
         if isinstance(key, slice):
             return np.stack([self[i] for i in range(*key.indices(self.shape[0]))])
@@ -51,7 +64,15 @@ class FileRows:
 
 
 def row_bytes(shape: tuple[int, ...], dtype: np.dtype) -> int:
-    """Return the size of one row in bytes, without overflow whatever a header claims."""
+    """Return the size of one row in bytes, without overflow whatever a header says.
+
+    Args:
+        shape: The shape of the array, (n, ...).
+        dtype: The dtype of the values.
+
+    Returns:
+        Bytes.
+    """
     size = dtype.itemsize
     for side in shape[1:]:
         size *= int(side)
@@ -62,9 +83,12 @@ def row_blocks(rows: Rows, multiple: int = 1) -> Iterator[np.ndarray]:
     """Yield all rows in blocks of about 16 MiB.
 
     Args:
-        rows: (n, ...).
-        multiple: Take a multiple of so many rows, so that no chunk of a file is unpacked twice, as long as that
-            many rows are not too large for the memory.
+        rows: The array, (n, ...).
+        multiple: Rows in a chunk of the file. A block is a multiple of that, so that no chunk is unpacked twice, unless
+            a chunk is much larger than a block.
+
+    Yields:
+        Blocks of rows.
     """
     step = max(1, _BLOCK_BYTES // max(1, row_bytes(rows.shape, rows.dtype)))
     if multiple <= 4 * step:

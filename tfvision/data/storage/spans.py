@@ -1,4 +1,4 @@
-"""A stretch of an open file, read at any place from any number of threads."""
+"""A stretch of an open file that any number of threads can read at any offset."""
 
 import os
 import threading
@@ -13,10 +13,10 @@ from tfvision.errors import DataError
 class Span:
     """Bytes `start` to `start + size` of a file that is kept open.
 
-    It is read, not mapped: mapped pages would count as memory of this process.
+    It is read rather than mapped: mapped pages would count as memory of this process.
 
     Attributes:
-        file: The open file; its position is of no use to others.
+        file: The open file; do not rely on its position.
         start: Where the stretch begins.
         size: Its length in bytes.
         name: What to call it in an error.
@@ -29,10 +29,17 @@ class Span:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def read(self, size: int, offset: int) -> bytes:
-        """Return `size` bytes from `offset` on.
+        """Read some bytes.
+
+        Args:
+            size: How many bytes.
+            offset: Where they start in the span.
+
+        Returns:
+            Exactly `size` bytes.
 
         Raises:
-            DataError: They are not there, or cannot be read.
+            DataError: The span ends before them, or they cannot be read.
         """
         if offset < 0 or offset + size > self.size:
             raise DataError(f"{self.name} ends before byte {offset + size:,}; copy or download it again")
@@ -56,10 +63,16 @@ class Span:
 
 
 def open_span(path: Path) -> Span:
-    """Open a whole file; it is closed when the span is gone.
+    """Open a whole file; it is closed when the span is no longer used.
+
+    Args:
+        path: The file.
+
+    Returns:
+        All of its bytes.
 
     Raises:
-        DataError: It may not be read.
+        DataError: The file cannot be opened.
     """
     try:
         return Span(open(path, "rb", buffering=0), 0, path.stat().st_size, str(path))
