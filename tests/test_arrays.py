@@ -19,10 +19,11 @@ from tfvision.data.sources.open import open_images
 from tfvision.data.sources.tables import Columns
 from tfvision.data.splits.split import split_images
 from tfvision.data.storage.arrays import pixel_arrays
-from tfvision.data.storage.files import Directory, Zip
+from tfvision.data.storage.directory import Directory
 from tfvision.data.storage.hdf5 import Hdf5
 from tfvision.data.storage.npy import NpyFiles
 from tfvision.data.storage.rows import row_blocks
+from tfvision.data.storage.zip_file import Zip
 from tfvision.errors import DataError, UsageError
 from tfvision.system import cache
 
@@ -508,7 +509,7 @@ def test_only_what_is_needed_is_unpacked(tmp_path, monkeypatch):
     write_compressed(tmp_path / "packed.npz", PAIR | {"unlabelled": IMAGES})
     sizes = []
     real = cache.write_temporary
-    for module in ("files", "hdf5", "npy"):
+    for module in ("zip_file", "hdf5", "npy"):
         monkeypatch.setattr(
             f"tfvision.data.storage.{module}.write_temporary", lambda b, size, n: sizes.append(size) or real(b, size, n)
         )

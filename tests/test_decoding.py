@@ -12,7 +12,7 @@ from PIL import Image
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.images.scan import scan
 from tfvision.data.pixels.decoding import MAX_PIXELS, UnreadableImage, decode
-from tfvision.data.storage.files import Directory
+from tfvision.data.storage.directory import Directory
 from tfvision.errors import DataError, UsageError
 
 CORNERS = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [250, 250, 250]]], np.uint8)

@@ -15,7 +15,7 @@ from tfvision.data.pixels.decoding import decode
 from tfvision.data.pixels.headers import read_header
 from tfvision.data.sources.open import open_images
 from tfvision.data.sources.tables import read_table
-from tfvision.data.storage.files import Directory
+from tfvision.data.storage.directory import Directory
 from tfvision.errors import TfvisionError
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")

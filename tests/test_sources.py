@@ -11,7 +11,8 @@ import pytest
 
 from tfvision.data.sources.classes import order_classes
 from tfvision.data.sources.open import open_images
-from tfvision.data.storage.files import Directory, open_storage
+from tfvision.data.storage.directory import Directory
+from tfvision.data.storage.files import open_storage
 from tfvision.errors import DataError, UsageError
 
 PNG = cv2.imencode(".png", np.full((4, 5, 3), 7, np.uint8))[1].tobytes()

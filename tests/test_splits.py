@@ -6,7 +6,7 @@ import pytest
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.splits.split import split_images
 from tfvision.data.splits.splits_file import describe_splits, read_splits
-from tfvision.data.storage.files import Directory
+from tfvision.data.storage.directory import Directory
 from tfvision.errors import DataError, UsageError
 
 

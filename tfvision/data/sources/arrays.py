@@ -16,9 +16,11 @@ from tfvision.data.sources.array_names import CLASS_ARRAYS, IMAGE_ARRAYS, ArrayN
 from tfvision.data.sources.entries import Entry, build_images
 from tfvision.data.sources.tables import Columns
 from tfvision.data.storage.arrays import ArrayStorage, pixel_arrays
-from tfvision.data.storage.files import Directory, Storage, Zip
+from tfvision.data.storage.directory import Directory
+from tfvision.data.storage.files import Storage
 from tfvision.data.storage.npy import NpyFiles
 from tfvision.data.storage.rows import Rows
+from tfvision.data.storage.zip_file import Zip
 from tfvision.errors import DataError, listing
 
 if TYPE_CHECKING:

@@ -27,7 +27,8 @@ from tfvision.data.sources.tables import (
     read_table,
 )
 from tfvision.data.storage.arrays import check_pixel_rule
-from tfvision.data.storage.files import Directory, Storage, open_storage
+from tfvision.data.storage.directory import Directory
+from tfvision.data.storage.files import Storage, open_storage
 from tfvision.errors import DataError, listing
 
 _BEST_TABLES = ("labels", "train", "annotations")

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from tfvision.data.storage.files import MAX_FILE_BYTES
+from tfvision.data.storage.limits import MAX_FILE_BYTES
 from tfvision.data.storage.rows import FileRows, row_blocks, row_bytes
 from tfvision.data.storage.spans import Span, open_span
 from tfvision.errors import DataError, TfvisionError

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tfvision.data.storage.files import MAX_FILE_BYTES, Storage
+from tfvision.data.storage.files import Storage
+from tfvision.data.storage.limits import MAX_FILE_BYTES
 from tfvision.data.storage.rows import FileRows, row_bytes
 from tfvision.data.storage.spans import Span
 from tfvision.errors import DataError

@@ -1,0 +1,104 @@
+"""A directory, read in place."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from tfvision.data.storage.limits import check_size, is_visible
+from tfvision.data.storage.spans import Span, open_span
+from tfvision.errors import DataError
+
+
+class Directory:
+    """The files below a folder.
+
+    Args:
+        path: The folder. Links to folders are followed, each folder once.
+        only: Relative names to keep; all if None.
+
+    Attributes:
+        path: The folder.
+        names: Sorted relative names with forward slashes; hidden files are left out.
+    """
+
+    def __init__(self, path: Path, only: Iterable[str] | None = None):
+        self.path = path
+        self.names = tuple(sorted(_walk(path) if only is None else only))
+
+    def size(self, name: str) -> int:
+        """Return the size of a file in bytes."""
+        return (self.path / name).stat().st_size
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a file.
+
+        Args:
+            name: Its name in the storage.
+
+        Returns:
+            All of its bytes.
+
+        Raises:
+            DataError: The file is gone, larger than 1 GiB, or cannot be read.
+        """
+        path = os.path.join(self.path, name)  # a Path object would take longer than reading the file
+        try:
+            with open(path, "rb", buffering=0) as file:
+                check_size(path, os.fstat(file.fileno()).st_size)
+                return file.read()
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+
+    def head(self, name: str, size: int) -> bytes:
+        """Return the beginning of a file.
+
+        Args:
+            name: Its name in the storage.
+            size: How many bytes to return.
+
+        Returns:
+            Up to `size` bytes; fewer if the file is shorter.
+
+        Raises:
+            DataError: The file cannot be read.
+        """
+        span = self.span(name)
+        return span.read(min(size, span.size), 0)
+
+    def span(self, name: str) -> Span:
+        """Open a file of any size for random access.
+
+        Args:
+            name: Its name in the storage.
+
+        Returns:
+            The whole file.
+
+        Raises:
+            DataError: The file cannot be opened.
+        """
+        return open_span(self.path / name)
+
+
+def _walk(root: Path) -> list[str]:
+    names, seen, pending = [], set(), [(root, "")]
+    while pending:
+        folder, prefix = pending.pop()
+        real = os.path.realpath(folder)
+        if real in seen:
+            continue
+        seen.add(real)
+        try:
+            entries = list(os.scandir(folder))
+        except OSError as error:
+            raise DataError(
+                f"cannot read the folder {folder}: {error.strerror or error}; check its permissions"
+            ) from error
+        for entry in entries:
+            if not is_visible(entry.name):
+                continue
+            if entry.is_dir():
+                pending.append((Path(entry.path), f"{prefix}{entry.name}/"))
+            elif entry.is_file():
+                names.append(f"{prefix}{entry.name}")
+    return names
