@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from numbers import Real
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Bounds:
     open_high: bool = False
 
     def __contains__(self, value: object) -> bool:
-        if not isinstance(value, Real) or value in (-math.inf, math.inf):
+        if not isinstance(value, (int, float)) or value in (-math.inf, math.inf):
             return False
         high_enough = value > self.low if self.open_low else value >= self.low
         return high_enough and (value < self.high if self.open_high else value <= self.high)

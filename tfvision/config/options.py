@@ -5,12 +5,15 @@ import math
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from tfvision.config.bounds import Bounds
 from tfvision.errors import UsageError, nearest
 
-Config = TypeVar("Config")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Config = TypeVar("Config", bound="DataclassInstance")
 
 _WORDS = {
     int: "an integer",
@@ -46,6 +49,9 @@ def option(
         at_most: The highest number, beside `above`.
         below: The end that every number lies below, beside `at_least` or `above`.
         nonempty: Whether an empty list is refused.
+
+    Returns:
+        A dataclass field.
     """
     low, high = between or (at_least if above is None else above, at_most if below is None else below)
     bounds = None
@@ -58,7 +64,7 @@ def option(
     return field(default=default, metadata=metadata)
 
 
-def help_line(item: dataclasses.Field) -> str:
+def help_line(item: dataclasses.Field[Any]) -> str:
     """Return the help of an option with its bounds."""
     bounds = item.metadata["bounds"]
     return item.metadata["help"] if bounds is None else f"{item.metadata['help']}; {bounds}"
@@ -86,6 +92,9 @@ def from_dict(kind: type[Config], values: dict[str, Any], where: str = "") -> Co
         values: Keys as in YAML (underscores); keys left out keep their default.
         where: Path of `values` in the file, for messages.
 
+    Returns:
+        The options, each as its type.
+
     Raises:
         UsageError: An unknown key (the nearest known one is named), a value of another type or outside its bounds.
     """
@@ -101,11 +110,20 @@ def from_dict(kind: type[Config], values: dict[str, Any], where: str = "") -> Co
     return kind(**{key: check_option(items[key], hints[key], values[key], _join(where, key)) for key in values})
 
 
-def check_option(item: dataclasses.Field, kind: Any, value: Any, where: str) -> Any:
+def check_option(item: dataclasses.Field[Any], kind: Any, value: Any, where: str) -> Any:
     """Return `value` as the type `kind` and within the bounds of the option `item`.
 
+    Args:
+        item: The option's field.
+        kind: Its type.
+        value: What was given.
+        where: Path of the value in the file, or the flag, for messages.
+
+    Returns:
+        The value, as its type.
+
     Raises:
-        UsageError: With `where` it stands, what was expected and what was given.
+        UsageError: With `where`, what was expected and what was given.
     """
     value = check(kind, value, where)
     _check_item(item, value, where)
@@ -113,7 +131,19 @@ def check_option(item: dataclasses.Field, kind: Any, value: Any, where: str) -> 
 
 
 def check(kind: Any, value: Any, where: str) -> Any:
-    """Return `value` as the type `kind`, or raise a UsageError that names `where` it stands."""
+    """Return `value` as the type `kind`.
+
+    Args:
+        kind: A type as it stands in an annotation: a union, a Literal, a list, a dataclass or a plain type.
+        value: What was given.
+        where: Path of the value in the file, or the flag, for messages.
+
+    Returns:
+        The value, as its type.
+
+    Raises:
+        UsageError: With `where`, what was expected and what was given.
+    """
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
         return _check_union(get_args(kind), value, where)
@@ -127,13 +157,21 @@ def check(kind: Any, value: Any, where: str) -> Any:
         if not isinstance(value, (list, tuple)):
             raise UsageError(f"{where}: expected a list, got {value!r}")
         return [check(get_args(kind)[0], item, f"{where}[{i}]") for i, item in enumerate(value)]
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return value if isinstance(value, kind) else from_dict(kind, value, where)
     return _check_scalar(kind, value, where)
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Return `base` with the values of `over` laid over it, section by section."""
+    """Return nested options with others laid over them, section by section.
+
+    Args:
+        base: Nested options; not changed.
+        over: What replaces them; a section replaces only the keys that it has.
+
+    Returns:
+        New nested options.
+    """
     merged = dict(base)
     for key, value in over.items():
         merged[key] = (
@@ -168,8 +206,16 @@ def flatten_mapping(options: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def leaves(kind: type, prefix: str = "") -> Iterator[tuple[str, Any, dataclasses.Field]]:
-    """Yield (dotted key, type, field) of every option of `kind` that is no section."""
+def leaves(kind: type, prefix: str = "") -> Iterator[tuple[str, Any, dataclasses.Field[Any]]]:
+    """Yield the options of a dataclass that are not sections, and those in its sections.
+
+    Args:
+        kind: A dataclass of options.
+        prefix: What stands before each key.
+
+    Yields:
+        Dotted key, type and field.
+    """
     hints = get_type_hints(kind)
     for item in dataclasses.fields(kind):
         if dataclasses.is_dataclass(hints[item.name]):
@@ -210,7 +256,7 @@ def _check_scalar(kind: type, value: Any, where: str) -> Any:
     raise UsageError(f"{where}: expected {_WORDS[kind]}, got {value!r}")
 
 
-def _check_item(item: dataclasses.Field, value: Any, where: str) -> None:
+def _check_item(item: dataclasses.Field[Any], value: Any, where: str) -> None:
     bounds = item.metadata["bounds"]
     if isinstance(value, (list, tuple)):
         if item.metadata["nonempty"] and not value:

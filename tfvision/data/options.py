@@ -72,7 +72,7 @@ class SplitOptions:
         check_bounds(self, "split")
         if (self.folds is None) != (self.fold is None):
             raise UsageError("split.folds and split.fold belong together: how many, and which one is the test")
-        if self.folds is not None and self.fold > self.folds:
+        if self.folds is not None and self.fold is not None and self.fold > self.folds:
             raise UsageError(f"split.fold: expected 1 to split.folds, got fold {self.fold} of {self.folds}")
         if self.folds is not None and self.file:
             raise UsageError("split.folds draws a split, and split.file gives one; keep one of them")

@@ -46,7 +46,7 @@ class Range:
             return self.choices
         if self.step is None:
             return ()
-        low, high = self.bounds
+        low, high = self._ends()
         if self.log:
             count = math.floor(math.log(high / low, self.step) + 1e-8) + 1
             return tuple(self.clean(low * self.step**number) for number in range(count))
@@ -56,13 +56,17 @@ class Range:
     @property
     def extremes(self) -> tuple[Any, ...]:
         """The values that have to be valid for all of them to be."""
-        return self.choices or tuple(self.clean(bound) for bound in self.bounds)
+        return self.choices or tuple(self.clean(end) for end in self._ends())
 
     def clean(self, value: float) -> Any:
         """Return a number as it is written into a configuration: of few digits, within the bounds."""
-        low, high = self.bounds
+        low, high = self._ends()
         value = min(max(float(f"{value:.{_DIGITS}g}"), low), high)
         return round(value) if self.kind == "int" else float(value)
+
+    def _ends(self) -> tuple[float, float]:
+        assert self.bounds is not None, f"{self.key} is a choice"
+        return self.bounds
 
 
 def is_range(value: Any) -> bool:

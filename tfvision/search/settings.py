@@ -1,7 +1,7 @@
 """Settings of a search: the `search` section of its file."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from tfvision.config.options import check_bounds, option
 
@@ -17,7 +17,9 @@ class Stage:
     name: str | None = option(None, "its name in tables and plots")
     algorithm: Algorithm | None = option(None, "as in the search, which is the default")
     trials: int | None = option(None, "as in the search, which is the default", at_least=1)
-    ranges: dict = option({}, "options by their dotted name, such as head.dropout, each with a range or a value")
+    ranges: dict[str, Any] = option(
+        {}, "options by their dotted name, such as head.dropout, each with a range or a value"
+    )
 
     def __post_init__(self) -> None:
         check_bounds(self, "stage")

@@ -14,7 +14,7 @@ from tfvision.training.config import TrainConfig
 
 # Sections whose lists hold a value for each layer: how many there are may be searched as `layers`.
 LAYERS = "layers"
-_LAYERED = {"head": ("units", "dropout"), "small_cnn": ("filters", "pools")}
+_LAYERED: dict[str | int, tuple[str, str]] = {"head": ("units", "dropout"), "small_cnn": ("filters", "pools")}
 # What all trials share: images are read and split once, and a search has one seed and one folder.
 _SHARED = ("data", "limit", "seed", "output", "tensorboard", "source", "split", "task", "pseudo")
 
@@ -116,7 +116,7 @@ class _Finder:
         self.ranges: list[Range] = []
         self.lists: dict[tuple[str | int, ...], str] = {}
 
-    def section(self, kind: type, values: Any, path: tuple[str | int, ...]) -> dict[str, Any]:
+    def section(self, kind: Any, values: Any, path: tuple[str | int, ...]) -> dict[str, Any]:
         if not isinstance(values, dict):
             raise UsageError(f"{_key(path)}: expected keys and values, got {values!r}")
         hints = get_type_hints(kind)

@@ -82,7 +82,15 @@ class Phase:
 
 
 def check_views(views: str | None, where: str) -> None:
-    """Refuse what is neither `fresh`, `exact` nor a number of views."""
+    """Refuse what is neither `fresh`, `exact` nor a number of views.
+
+    Args:
+        views: What was given; None leaves the choice to a rule.
+        where: The option, for the message.
+
+    Raises:
+        UsageError: With what was expected.
+    """
     if views not in (None, "fresh", "exact") and not (views.isdecimal() and int(views) >= 1):
         raise UsageError(f"{where}: expected fresh, exact or a number of views, 1 or more, got {views!r}")
 

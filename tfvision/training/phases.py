@@ -16,6 +16,13 @@ def default_phases(*, pretrained: bool, linear_head: bool) -> list[Phase]:
     opened with a lower rate and a cosine schedule (Howard and Ruder, "Universal Language Model Fine-tuning", 2018;
     Kumar et al., "Fine-Tuning can Distort Pretrained Features", 2022). A linear head needs no epochs for that: it is
     the logistic regression on the frozen features. A model from scratch has one phase.
+
+    Args:
+        pretrained: Whether the backbone has pretrained weights.
+        linear_head: Whether the head is one dense layer on few enough features to be fitted in one pass.
+
+    Returns:
+        The head and the fine-tuning, or one phase for all layers.
     """
     if not pretrained:
         return [Phase(name="train", epochs=30, learning_rate=1e-3, schedule="cosine", unfreeze="all", patience=10)]
@@ -38,6 +45,9 @@ def resolve_phases(config: TrainConfig, *, pretrained: bool, linear_head: bool) 
         config: The options.
         pretrained: Whether the backbone has pretrained weights.
         linear_head: Whether the head has no hidden layers.
+
+    Returns:
+        One phase or more, in order.
 
     Raises:
         UsageError: Options of a phase that do not go together.
@@ -71,6 +81,9 @@ def pseudo_label_phases(phases: Sequence[Phase], rounds: int, *, restart: bool) 
         phases: Of the run; those with pseudo-labels of its own are left out.
         rounds: How often the unlabelled images are labelled anew.
         restart: Whether each round begins from the initial weights; else only the last phase is trained again.
+
+    Returns:
+        The phases of all rounds, in order.
     """
     plain = [phase for phase in phases if not phase.pseudo_labels]
     plain = plain if restart else plain[-1:]

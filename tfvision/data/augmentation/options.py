@@ -105,7 +105,11 @@ _AUGMENTATION_SWITCHES = {
 
 
 def check_boxes_stay_whole(augmentation: Augmentation, task: str) -> None:
-    """Refuse AugMix, MixUp and CutMix for boxes: they lay images over one another that show the object elsewhere.
+    """Refuse AugMix, MixUp and CutMix for boxes: they overlay images that show the object in different places.
+
+    Args:
+        augmentation: The options.
+        task: What the model is asked for.
 
     Raises:
         UsageError: With what to do instead.
