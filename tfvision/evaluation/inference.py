@@ -11,9 +11,10 @@ from tfvision.system.terminal import ProgressLine
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 
-def run_model(model: "keras.Model", batches: Any, *, what: str, total: int) -> Any:
+def run_model(model: "keras.Model", batches: "tf.data.Dataset", *, what: str, total: int) -> Any:
     """Return the output of a model for all batches, in order.
 
     Args:
@@ -31,7 +32,9 @@ def run_model(model: "keras.Model", batches: Any, *, what: str, total: int) -> A
     return dict(zip(sorted(model.output), outputs, strict=True)) if isinstance(model.output, dict) else outputs[0]
 
 
-def run_batches(model: "keras.Model", batches: Any, *, what: str, total: int) -> Iterator[list[np.ndarray]]:
+def run_batches(
+    model: "keras.Model", batches: "tf.data.Dataset", *, what: str, total: int
+) -> Iterator[list[np.ndarray]]:
     """Yield the outputs of a model for each batch, named ones in the order of their names.
 
     They need not all be kept in memory so.

@@ -39,9 +39,9 @@ def describe_scores(metrics: Mapping[str, Mapping[str, Any]]) -> str:
     for part, scores in metrics.items():
         if "mean_iou" in scores:
             lines.append(describe_box_scores(part, scores))
-            scores = scores.get("classes")
-            if scores is None:
+            if (classes := scores.get("classes")) is None:
                 continue
+            scores = classes
         shown = _with_intervals(scores, ("accuracy", "f1" if "f1" in scores else "f1_macro"))
         loss = f"{SCORES['log_loss'].label()} {scores['log_loss']:.4f}"
         lines.append(f"{part:<10} {shown}  {loss}  n={scores['n']:,}")

@@ -38,7 +38,7 @@ class Predictions:
     class_names: tuple[str, ...]
     decided: np.ndarray | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "ids", tuple(self.ids))
         object.__setattr__(self, "class_names", tuple(self.class_names))
         object.__setattr__(self, "parts", np.asarray(self.parts, dtype=str))
@@ -78,11 +78,13 @@ class Predictions:
 
     def joined(self, other: "Predictions") -> "Predictions":
         """Return these images and then those of another part."""
-        both = {
-            key: np.concatenate([getattr(self, key), getattr(other, key)])
-            for key in ("parts", "labels", "probabilities")
-        }
-        return replace(self, ids=self.ids + other.ids, **both)
+        return replace(
+            self,
+            ids=self.ids + other.ids,
+            parts=np.concatenate([self.parts, other.parts]),
+            labels=np.concatenate([self.labels, other.labels]),
+            probabilities=np.concatenate([self.probabilities, other.probabilities]),
+        )
 
     def called(self, part: str) -> "Predictions":
         """Return the same images as those of one part."""
@@ -216,7 +218,7 @@ def _label_indices(texts: Iterable[str], names: tuple[str, ...], path: Path) -> 
     return np.array([index[text] for text in texts], dtype=np.int64)
 
 
-def _numbers(columns: list[tuple[str, ...]], path: Path) -> np.ndarray:
+def _numbers(columns: list[Sequence[str]], path: Path) -> np.ndarray:
     try:
         return np.array(columns, dtype=np.float64).T
     except ValueError as error:

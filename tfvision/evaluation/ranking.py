@@ -23,7 +23,8 @@ def ranking_areas(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray)
     np.cumsum(weights[order], axis=0, out=total[1:])
     starts, ends, first_rows, rows = _positive_groups(positive[order], scores[order])
     if not len(rows):
-        return np.full((2, weights.shape[1]), np.nan)
+        undefined = np.full(weights.shape[1], np.nan)
+        return undefined, undefined
     hits = np.add.reduceat(weights[order[rows]], first_rows, axis=0)  # (groups, R)
     hits_so_far = np.cumsum(hits, axis=0)
     positives = hits_so_far[-1]

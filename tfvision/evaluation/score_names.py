@@ -154,7 +154,8 @@ def brief_scores() -> list[Score]:
 
 def compared_scores() -> list[Score]:
     """Return the scores that are compared between two answers to the same images, in the order of their files."""
-    return sorted((score for score in SCORES.values() if score.compared is not None), key=lambda score: score.compared)
+    compared = [score for score in SCORES.values() if score.compared is not None]
+    return sorted(compared, key=lambda score: score.compared or 0)
 
 
 def column_of(monitor: str) -> Column:
