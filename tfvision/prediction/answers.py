@@ -9,11 +9,12 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import DataError
 from tfvision.evaluation.box_predictions import BoxPredictions
 from tfvision.evaluation.predictions import Predictions
-from tfvision.prediction.predictors import Predictor
+from tfvision.models.model_file import ModelFacts
+from tfvision.prediction.predictors import ClassPredictor, Predictor
 from tfvision.tasks import BOX, PROBABILITIES, has_boxes, has_classes
 
 
-def predict_images(predictor: Predictor, images: ImageSet) -> Predictions:
+def predict_images(predictor: ClassPredictor, images: ImageSet) -> Predictions:
     """Predict images, labelled or not; the labels of `images` must count in the predictor's classes."""
     parts = np.full(len(images), "")
     probabilities, facts = predictor.probabilities(images), predictor.facts
@@ -30,11 +31,30 @@ def predict_labelled(predictor: Predictor, images: ImageSet) -> tuple[Prediction
     Raises:
         DataError: A class the model does not know, or unreadable images.
     """
-    facts, missing = predictor.facts, []
+    facts = predictor.facts
+    if not has_boxes(facts.task):
+        return predict_classes(predictor, images)
+    missing: list[str] = []
     if has_classes(facts.task):
-        labels, missing = map_labels(images, facts.class_names)
-        images = replace(images, labels=labels, class_names=facts.class_names)
-    return (predict_boxes if has_boxes(facts.task) else predict_images)(predictor, images), missing
+        images, missing = _in_classes_of(facts, images)
+    return predict_boxes(predictor, images), missing
+
+
+def predict_classes(predictor: ClassPredictor, images: ImageSet) -> tuple[Predictions, list[str]]:
+    """Predict labelled images whose classes are matched with the model's by name.
+
+    Args:
+        predictor: A classifier.
+        images: Labelled images.
+
+    Returns:
+        Predictions with labels in the model's classes, and the classes of the model that the data lacks.
+
+    Raises:
+        DataError: A class the model does not know, or unreadable images.
+    """
+    images, missing = _in_classes_of(predictor.facts, images)
+    return predict_images(predictor, images), missing
 
 
 def predict_boxes(
@@ -57,15 +77,16 @@ def predict_boxes(
     classes = None
     if PROBABILITIES in found:
         classes = Predictions(images.ids, parts, images.labels, found[PROBABILITIES], predictor.facts.class_names)
-    known = images.boxes is not None
-    swapped = [swaps_sides(int(turn)) for turn in images.frames[:, 2]]
+    frames, known = images.frames, images.boxes is not None
+    assert frames is not None, "boxes are predicted in images scanned with frames=True"
+    swapped = [swaps_sides(int(turn)) for turn in frames[:, 2]]
     named = [images.class_names[label] if label >= 0 and images.class_names else "" for label in images.labels]
     return BoxPredictions(
         images.ids,
         parts,
-        np.where(np.array(swapped)[:, None], images.frames[:, 1::-1], images.frames[:, :2]),
-        _stored(found[BOX], images.frames),
-        _stored(images.boxes, images.frames) if known else np.full((len(images), 4), np.nan),
+        np.where(np.array(swapped)[:, None], frames[:, 1::-1], frames[:, :2]),
+        _stored(found[BOX], frames),
+        np.full((len(images), 4), np.nan) if images.boxes is None else _stored(images.boxes, frames),
         np.array(named if known else [""] * len(images)),
         classes,
     )
@@ -95,3 +116,8 @@ def map_labels(images: ImageSet, class_names: tuple[str, ...]) -> tuple[np.ndarr
         )
     table = np.array([places[name] for name in images.class_names], np.int64)
     return table[images.labels], [name for name in class_names if name not in images.class_names]
+
+
+def _in_classes_of(facts: ModelFacts, images: ImageSet) -> tuple[ImageSet, list[str]]:
+    labels, missing = map_labels(images, facts.class_names)
+    return replace(images, labels=labels, class_names=facts.class_names), missing

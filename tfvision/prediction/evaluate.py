@@ -12,7 +12,7 @@ from tfvision.evaluation.parts import compute_part, describe_scores
 from tfvision.evaluation.predictions import Predictions, write_predictions
 from tfvision.prediction.answers import predict_labelled
 from tfvision.prediction.images import images_to_score
-from tfvision.prediction.predictors import StoredModel, find_model
+from tfvision.prediction.predictors import KerasPredictor, StoredModel, find_model
 from tfvision.prediction.tta import TtaPredictor, compare_tta, describe_gain, stored_views
 from tfvision.runs.folder import open_run
 from tfvision.system.files import write_json
@@ -76,8 +76,10 @@ def evaluate(
     if output is not None:
         write_json(output, found.scores)
     if predictions is not None:
-        write = write_box_predictions if isinstance(found.predictions, BoxPredictions) else write_predictions
-        write(predictions, found.predictions)
+        if isinstance(found.predictions, BoxPredictions):
+            write_box_predictions(predictions, found.predictions)
+        else:
+            write_predictions(predictions, found.predictions)
     return found
 
 
@@ -93,7 +95,10 @@ def _new_scores(stored: StoredModel, data: str | None, tta: str | int | None, so
     """Ask the model."""
     views = stored_views(stored, str(tta)) if tta is not None else None
     name, images = images_to_score(stored, data, source)
-    predictor, gain, missing = stored.load(), None, []
+    predictor = stored.load()
+    gain: str | None = None
+    missing: list[str] = []
+    found: Predictions | BoxPredictions
     if views is None:
         found, missing = predict_labelled(predictor, images)
         if missing:
@@ -101,6 +106,7 @@ def _new_scores(stored: StoredModel, data: str | None, tta: str | int | None, so
                 f"no images of {', '.join(missing)}; in macro scores such a class counts 0 where it is predicted"
             )
     else:
-        plain, found, ratio = compare_tta(TtaPredictor(predictor, views), images)
-        gain = describe_gain(plain, found, ratio, len(views))
+        assert isinstance(predictor, KerasPredictor)  # `stored_views` refuses all but runs
+        plain, augmented, ratio = compare_tta(TtaPredictor(predictor, views), images)
+        found, gain = augmented, describe_gain(plain, augmented, ratio, len(views))
     return Evaluation(name, found, {**compute_part(found, stored.facts), "missing_classes": missing}, gain)

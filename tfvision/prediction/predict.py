@@ -10,7 +10,7 @@ from tfvision.evaluation.box_predictions import BoxPredictions, write_box_predic
 from tfvision.evaluation.predictions import Predictions, write_unlabelled
 from tfvision.prediction.answers import predict_boxes, predict_images
 from tfvision.prediction.images import read_given_images
-from tfvision.prediction.predictors import find_model
+from tfvision.prediction.predictors import ClassPredictor, KerasPredictor, find_model
 from tfvision.prediction.tta import TtaPredictor, stored_views
 from tfvision.system.terminal import console
 from tfvision.tasks import has_boxes
@@ -51,10 +51,12 @@ def predict(
     views = None if tta is None else stored_views(stored, str(tta))
     opened = read_given_images(str(images), stored.facts, options, labelled=False)
     predictor = stored.load()
+    classifier: ClassPredictor = predictor
     if views is not None:
-        predictor = TtaPredictor(predictor, views)
+        assert isinstance(predictor, KerasPredictor)  # `stored_views` refuses all but runs
+        classifier = TtaPredictor(predictor, views)
         console.print(f"mean of {len(views)} views of each image")
-    found = predict_boxes(predictor, opened) if boxed else predict_images(predictor, opened)
+    found = predict_boxes(predictor, opened) if boxed else predict_images(classifier, opened)
     if isinstance(found, BoxPredictions) and draw is not None:
         from tfvision.plots.box_drawing import draw_predictions  # with matplotlib
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -19,19 +19,30 @@ from tfvision.system.device import load_tensorflow
 from tfvision.system.terminal import ProgressLine
 from tfvision.tasks import BOX, PROBABILITIES, outputs_of
 
+if TYPE_CHECKING:
+    import keras
+
 FACTS_FILE = Path("assets.extra") / "tfvision.json"  # TF Serving leaves this folder of a SavedModel alone
+_Outputs = np.ndarray | dict[str, np.ndarray]
 
 
-class Predictor(Protocol):
-    """What `predict` and `evaluate` need of a model."""
+class ClassPredictor(Protocol):
+    """What predicting classes takes."""
 
-    facts: ModelFacts
+    @property
+    def facts(self) -> ModelFacts:
+        """What is stored with the model."""
+        ...
 
     def probabilities(self, images: ImageSet) -> np.ndarray:
         """Return float64 (n, classes), for a model that tells classes, by the temperature of the facts."""
         ...
 
-    def outputs(self, images: ImageSet) -> dict[str, np.ndarray]:
+
+class Predictor(ClassPredictor, Protocol):
+    """What `predict` and `evaluate` need of a model."""
+
+    def outputs(self, images: ImageSet, what: str = "predicting") -> dict[str, np.ndarray]:
         """Return `probabilities`, float64 (n, classes), where the model tells classes.
 
         Where it finds boxes also `box`, float64 (n, 4), in pixels of the upright images, which `scan` has measured.
@@ -50,10 +61,10 @@ class KerasPredictor:
         run: Called with images and a name of the work in place of running the model, for the same outputs.
     """
 
-    model: Any
+    model: "keras.Model"
     facts: ModelFacts
     batch_size: int = 64
-    run: Callable[[ImageSet, str], Any] | None = None
+    run: Callable[[ImageSet, str], _Outputs] | None = None
 
     def probabilities(self, images: ImageSet) -> np.ndarray:
         """Return float64 (n, classes)."""
@@ -71,7 +82,7 @@ class KerasPredictor:
             found[BOX] = predicted_boxes(found[BOX], _sizes(images), self.facts.resize).numpy()
         return found
 
-    def _run_model(self, images: ImageSet, what: str) -> Any:
+    def _run_model(self, images: ImageSet, what: str) -> _Outputs:
         from tfvision.data.batches.pipeline import evaluation_batches
 
         batches = evaluation_batches(images, resize=self.facts.resize, batch_size=self.batch_size, labelled=False)
@@ -82,20 +93,20 @@ class KerasPredictor:
 class SavedModelPredictor:
     """Predicts with a SavedModel: decoded images of their own size go in, resize and temperature are inside."""
 
-    loaded: Any
+    loaded: Any  # what `tf.saved_model.load` returns has no public class
     facts: ModelFacts
 
     def probabilities(self, images: ImageSet) -> np.ndarray:
         """Return float64 (n, classes)."""
         return self.outputs(images)[PROBABILITIES]
 
-    def outputs(self, images: ImageSet) -> dict[str, np.ndarray]:
+    def outputs(self, images: ImageSet, what: str = "predicting") -> dict[str, np.ndarray]:
         """Return probabilities, boxes or both."""
         import tensorflow as tf
 
         serve = self.loaded.signatures["serving_default"]
         found: dict[str, list[np.ndarray]] = {name: [] for name in outputs_of(self.facts.task)}
-        with ProgressLine("predicting", len(images)) as line:
+        with ProgressLine(what, len(images)) as line:
             for index in range(len(images)):
                 answer = serve(images=tf.constant(images.read(index)[None]))
                 for name, rows in found.items():
@@ -176,7 +187,7 @@ def _exported_facts(path: Path) -> ModelFacts:
         raise DataError(f"{path} does not say the class names ({error}); export the run again") from None
 
 
-def _fitting(model: Any, facts: ModelFacts, path: Path) -> Any:
+def _fitting(model: "keras.Model", facts: ModelFacts, path: Path) -> "keras.Model":
     """Return a model whose outputs are as many as its class names, and four for a box."""
     names = len(facts.class_names)
     given = model.output if isinstance(model.output, dict) else {outputs_of(facts.task)[0]: model.output}

@@ -17,7 +17,7 @@ from tfvision.errors import UsageError
 from tfvision.evaluation.paired import brief_lines, paired_differences
 from tfvision.evaluation.predictions import Predictions
 from tfvision.models.model_file import ModelFacts
-from tfvision.prediction.answers import predict_labelled
+from tfvision.prediction.answers import predict_classes
 from tfvision.prediction.predictors import KerasPredictor, Predictor, StoredModel
 from tfvision.runs.folder import Run, open_run
 from tfvision.runs.names import MODEL
@@ -145,11 +145,11 @@ def compare_tta(predictor: TtaPredictor, images: ImageSet) -> tuple[Predictions,
     Returns:
         Plain predictions, those with augmentation, and how many times as long the second took.
     """
-    predict_labelled(predictor.predictor, images.select(np.arange(min(len(images), predictor.predictor.batch_size))))
+    predict_classes(predictor.predictor, images.select(np.arange(min(len(images), predictor.predictor.batch_size))))
     start = time.monotonic()
-    plain, _ = predict_labelled(predictor.predictor, images)
+    plain, _ = predict_classes(predictor.predictor, images)
     middle = time.monotonic()
-    found, _ = predict_labelled(predictor, images)
+    found, _ = predict_classes(predictor, images)
     return plain, found, (time.monotonic() - middle) / (middle - start)
 
 

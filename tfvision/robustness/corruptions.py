@@ -76,6 +76,7 @@ def compress(image: np.ndarray, severity: int, generator: np.random.Generator) -
         ".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY[severity - 1]]
     )
     decoded = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR_RGB)
+    assert decoded is not None  # these bytes were encoded just now
     return decoded.reshape(image.shape)
 
 
@@ -109,7 +110,8 @@ def occlude(image: np.ndarray, severity: int, generator: np.random.Generator) ->
 def tilt(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
     """Turn to the left or to the right, as is drawn; the border is mirrored."""
     degrees = _DEGREES[severity - 1] * (1 if generator.random() < 0.5 else -1)
-    return warp_image(image, rotation_matrix(*image.shape[:2], degrees), "reflect").reshape(image.shape)
+    height, width = image.shape[:2]
+    return warp_image(image, rotation_matrix(height, width, degrees), "reflect").reshape(image.shape)
 
 
 def blend(image: np.ndarray, severity: int, other: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +15,8 @@ from tfvision.evaluation.metrics import draw_weights
 from tfvision.evaluation.predictions import Predictions
 from tfvision.evaluation.score_names import brief_scores
 from tfvision.evaluation.scores import weighted_scores
-from tfvision.prediction.answers import predict_labelled
-from tfvision.prediction.predictors import Predictor
+from tfvision.prediction.answers import predict_classes
+from tfvision.prediction.predictors import ClassPredictor
 from tfvision.robustness.corruptions import CORRUPTIONS, SEVERITIES, blend
 from tfvision.system.files import to_csv, write_text
 from tfvision.system.terminal import console
@@ -37,7 +38,7 @@ class CorruptedScores:
     """
 
     clean: float
-    rows: list[dict[str, object]]
+    rows: list[dict[str, str | float]]
     mean: float
     interval: tuple[float, float]
     count: int
@@ -47,7 +48,7 @@ class CorruptedScores:
         """The accuracy at each severity of a corruption."""
         return [float(row["accuracy"]) for row in self.rows if row["corruption"] == name]
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, Any]:
         """Return it as JSON takes it."""
         return {
             "n": self.count,
@@ -72,7 +73,7 @@ class CorruptedScores:
         return "\n".join(lines)
 
 
-def score_corrupted(predictor: Predictor, images: ImageSet, names: Sequence[str], *, seed: int) -> CorruptedScores:
+def score_corrupted(predictor: ClassPredictor, images: ImageSet, names: Sequence[str], *, seed: int) -> CorruptedScores:
     """Score a model on images under each corruption and severity.
 
     Args:
@@ -84,12 +85,13 @@ def score_corrupted(predictor: Predictor, images: ImageSet, names: Sequence[str]
     Raises:
         DataError: A class the model does not know, or one class only where images are to be blended.
     """
-    clean, _ = predict_labelled(predictor, images)
-    rows, right = [], []
+    clean, _ = predict_classes(predictor, images)
+    rows: list[dict[str, str | float]] = []
+    right: list[np.ndarray] = []
     for name in names:
         for severity in range(1, SEVERITIES + 1):
             console.print(f"{name} {severity}/{SEVERITIES}")
-            found, _ = predict_labelled(predictor, corrupt_images(images, name, severity, seed=seed))
+            found, _ = predict_classes(predictor, corrupt_images(images, name, severity, seed=seed))
             rows.append({"corruption": name, "severity": severity, **_scores(found)})
             right.append(found.predicted == found.labels)
     each = np.mean(right, axis=0)
