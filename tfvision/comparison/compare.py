@@ -98,13 +98,15 @@ def read_answers(path: str) -> Answers:
         DataError: It is neither, or no image has a label.
     """
     if Path(path).is_file():
-        found, hashes = read_predictions(path), {}
+        found, hashes = read_predictions(path), dict[str, str]()
         found = found.part("test") if (found.parts == "test").any() else found
     else:
         run = open_run(path)
         if has_boxes(run.facts.task):
             raise UsageError(f"{path} finds boxes; compare is of runs that tell classes alone")
-        found, hashes = run.predictions.part("test"), {row["id"]: row.get("hash", "") for row in run.splits}
+        answers = run.predictions
+        assert isinstance(answers, Predictions)  # only runs that find boxes have others
+        found, hashes = answers.part("test"), {row["id"]: row.get("hash", "") for row in run.splits}
     found = found.select(np.flatnonzero(found.labels >= 0))
     if not len(found):
         raise DataError(f"{path} has no predictions of labelled test images; expected a run with a test part")

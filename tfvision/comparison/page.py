@@ -45,7 +45,9 @@ def _row(run: Run, best: str) -> dict[str, Any]:
     row: dict[str, Any] = {"run": run.folder.name, "best": int(run.folder.name == best)}
     for part in _PARTS:
         scores = run.metrics.get(part)
-        for name in _brief_names() if scores else ():
+        if not scores:
+            continue
+        for name in _brief_names():
             low, high = scores["ci95"][name] or ("", "")
             row |= {f"{part}_{name}": scores[name], f"{part}_{name}_low": low, f"{part}_{name}_high": high}
     return row

@@ -110,8 +110,10 @@ def _store(run: Run, decision: Decision) -> Run:
         replace_facts(run.folder / MODEL, replace(run.facts, decision=None if decision.is_neutral else decision))
         decided = open_run(run.folder)
         write_json(run.folder / DECISION, _scores(decided, decision))
-        after = decided.predictions.part("test")
-        after = after if len(after) else decided.predictions.part("validation")
+        answers = decided.predictions
+        assert isinstance(answers, Predictions)  # `_opened` refuses runs that find boxes
+        after = answers.part("test")
+        after = after if len(after) else answers.part("validation")
         title = f"Calibration at temperature {decision.temperature:.3g}"
         path = run.folder / PLOTS / CALIBRATION
         plot_calibration(after.labels, after.probabilities, after.class_names, path, title=title)

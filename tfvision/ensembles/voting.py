@@ -17,7 +17,7 @@ def vote_mean(probabilities: np.ndarray) -> np.ndarray:
     Returns:
         float64 (n, K); each row sums to 1 if those of the models do.
     """
-    return np.mean(probabilities, axis=0, dtype=np.float64)
+    return probabilities.mean(axis=0, dtype=np.float64)
 
 
 def vote_majority(probabilities: np.ndarray) -> np.ndarray:
