@@ -7,6 +7,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -89,11 +90,13 @@ def check_saved_model(
             f"the SavedModel differs from model.keras by {difference:.2e}, more than {LARGEST_DIFFERENCE:.0e}; it was not kept"
         )
     same = None if predicted is None else np.array(answers["pixels"]["class"]) == predicted
-    if same is not None and (wrong := np.sum(~same & (decision.margins(known) > LARGEST_TIE))) > jumping:
-        raise RunError(
-            f"the SavedModel gives {wrong:,} of {len(images):,} images another class than model.keras, "
-            "although its probabilities agree; it was not kept"
-        )
+    if known is not None and same is not None:
+        wrong = np.sum(~same & (decision.margins(known) > LARGEST_TIE))
+        if wrong > jumping:
+            raise RunError(
+                f"the SavedModel gives {wrong:,} of {len(images):,} images another class than model.keras, "
+                "although its probabilities agree; it was not kept"
+            )
     if agreement is not None and agreement < LEAST_AGREEMENT:
         raise RunError(
             f"serve_bytes gives the same answer for {agreement:.1%} of images, less than {LEAST_AGREEMENT:.1%}; it was not kept"
@@ -156,7 +159,7 @@ def _names(expected: dict[str, np.ndarray]) -> list[str]:
     return [*expected, *(["class"] if PROBABILITIES in expected else [])]
 
 
-def _ask(saved_model: Path, folder: Path, count: int, names: list[str]) -> dict:
+def _ask(saved_model: Path, folder: Path, count: int, names: list[str]) -> dict[str, Any]:
     command = [sys.executable, "-c", _SCRIPT, str(folder), str(count), str(saved_model), *names]
     # On the CPU: a GPU is this process's, and rounds otherwise.
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}

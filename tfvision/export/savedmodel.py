@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -56,7 +57,7 @@ def publish(temporary: Path, folder: Path) -> Path:
     return version
 
 
-def _endpoints(model: keras.Model, facts: ModelFacts) -> tuple[tf.Module, dict[str, Callable]]:
+def _endpoints(model: keras.Model, facts: ModelFacts) -> tuple[tf.Module, dict[str, Callable[..., Any]]]:
     """Return what holds the model's variables, and the functions that are served."""
     module = tf.Module()
     # What the graph reads. Keras' own archive searches the whole model for it, which takes twice as long.
