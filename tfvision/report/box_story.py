@@ -1,5 +1,6 @@
 """Story and tables of boxes: their scores in sentences, beside what is answered without looking."""
 
+from collections.abc import Callable
 from typing import Any
 
 from tfvision.evaluation.score_names import box_scores
@@ -88,7 +89,7 @@ def _by_size(scores: dict[str, Any]) -> str:
     return f"The {worst['name']} boxes are the hardest: {worst['mean_iou']:.3f} on {worst['n']:,} images."
 
 
-def _interval(scores: dict[str, Any], key: str, write: Any) -> str:
+def _interval(scores: dict[str, Any], key: str, write: Callable[[float], str]) -> str:
     found = (scores.get("ci95") or {}).get(key)
     return f" (95 % interval {write(found[0])} to {write(found[1])})" if found else ""
 

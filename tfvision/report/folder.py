@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tfvision.config.yaml import parse_yaml
 from tfvision.errors import UsageError
@@ -45,6 +45,9 @@ _BOX_PLOTS = (IOU_HISTOGRAM, BOX_SAMPLES, WORST_BOXES)
 _LATER_PLOTS = (CALIBRATION_AFTER, CORRUPTION_CURVES, CORRUPTION_SAMPLES)  # of what may be asked after training
 
 
+_Content = TypeVar("_Content")
+
+
 @dataclass(frozen=True)
 class RunFiles:
     """The content of a run folder; what is missing is empty.
@@ -66,7 +69,7 @@ class RunFiles:
     environment: dict[str, Any]
     metrics: dict[str, Any]
     history: list[dict[str, str]]
-    counts: Counter
+    counts: Counter[tuple[str, str]]
     config_text: str
     summary: str
     plots: dict[str, str]
@@ -77,9 +80,10 @@ class RunFiles:
 
 def read_run_files(folder: Path | str) -> RunFiles:
     """Read the files of a run folder that the report tells of."""
-    folder, missing = Path(folder), []
+    folder = Path(folder)
+    missing: list[str] = []
 
-    def read(name: str, parse: Callable[[str], Any], empty: Any) -> Any:
+    def read(name: str, parse: Callable[[str], Any], empty: _Content) -> _Content:
         try:
             content = parse((folder / name).read_text(encoding="utf-8"))
         except (OSError, ValueError, UsageError, csv.Error):
@@ -89,7 +93,7 @@ def read_run_files(folder: Path | str) -> RunFiles:
             return empty
         return content
 
-    config = read(CONFIG, lambda text: parse_yaml(text, CONFIG), {})
+    config: dict[str, Any] = read(CONFIG, lambda text: parse_yaml(text, CONFIG), {})
     epochs = not config.get("classifier")  # a shallow classifier has no history
     return RunFiles(
         folder=folder,
@@ -115,7 +119,7 @@ def _rows(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines()))
 
 
-def _counts(text: str) -> Counter:
+def _counts(text: str) -> Counter[tuple[str, str]]:
     return Counter((row.get("part") or "", row.get("label") or "") for row in _rows(text))
 
 

@@ -44,7 +44,7 @@ def render(files: RunFiles) -> str:
     return template.render(
         title=_title(config) or files.folder.name,
         run=files.folder.as_posix(),
-        story=tell_boxes(files.metrics, part) if boxes else tell(files.metrics),
+        story=tell_boxes(files.metrics, part) if boxes and part else tell(files.metrics),
         boxes=boxes,
         has_classes=not boxes or class_part is not None,
         tiles=tiles(files),

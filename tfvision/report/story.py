@@ -1,6 +1,6 @@
 """Story of a run: its scores in sentences."""
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from tfvision.evaluation.score_names import SCORES
 from tfvision.report.words import percent
@@ -36,7 +36,7 @@ def _has_score(scores: Any) -> bool:
     return _has_accuracy(scores) or (isinstance(scores, dict) and scores.get("mean_iou") is not None)
 
 
-def _has_accuracy(scores: Any) -> bool:
+def _has_accuracy(scores: Any) -> TypeGuard[dict[str, Any]]:
     return isinstance(scores, dict) and scores.get("accuracy") is not None
 
 
@@ -51,8 +51,8 @@ def _headline(part: str, scores: dict[str, Any]) -> str:
         text += f" (95 % interval {percent(interval[0])} to {percent(interval[1])})"
     if scores.get("positive_class") is not None and scores.get("f1") is not None:
         text += f", and the {SCORES['f1'].label(scores['positive_class'])} is {scores['f1']:.4f}"
-        if _interval(scores, "f1"):
-            text += " ({:.4f} to {:.4f})".format(*_interval(scores, "f1"))
+        if bounds := _interval(scores, "f1"):
+            text += " ({:.4f} to {:.4f})".format(*bounds)
     return text + "."
 
 

@@ -73,7 +73,7 @@ def _shown(phase: dict[str, Any]) -> dict[str, Any]:
     return {**phase, "epochs": "one pass", "learning_rate": None, "schedule": None}
 
 
-def image_table(counts: Counter) -> dict[str, Any]:
+def image_table(counts: Counter[tuple[str, str]]) -> dict[str, Any]:
     """Return `parts`, `rows` of `(class, counts)` and `total`: the images of each part and class."""
     parts = sorted({part for part, _ in counts}, key=lambda part: (_PARTS.get(part, len(_PARTS)), part))
     labels = sorted({label for _, label in counts if label})

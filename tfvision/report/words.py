@@ -1,16 +1,14 @@
 """Numbers and settings as a person writes them."""
 
-from typing import Any
 
-
-def describe_section(section: Any) -> str:
+def describe_section(section: object) -> str:
     """Return a section as one line: `flip, shift 0.1`; what is off, unset or zero is left out."""
     if not isinstance(section, dict):
         return plain(section)
     return ", ".join(_item(str(key).replace("_", " "), value) for key, value in section.items() if value)
 
 
-def plain(value: Any) -> str:
+def plain(value: object) -> str:
     """Return a value as a person writes it: thousands with commas, lists with `, `, None as `–`."""
     if value is None:
         return "–"
@@ -34,7 +32,7 @@ def long_duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _item(name: str, value: Any) -> str:
+def _item(name: str, value: object) -> str:
     if value is True:
         return name
     return f"{name} ({describe_section(value)})" if isinstance(value, dict) else f"{name} {plain(value)}"
