@@ -1,4 +1,4 @@
-"""Answers: what a model says of images without labels, of labelled images, and the boxes it finds in them."""
+"""Predict the classes of images, labelled or not, and the boxes in them."""
 
 from dataclasses import replace
 
@@ -15,7 +15,18 @@ from tfvision.tasks import BOX, PROBABILITIES, has_boxes, has_classes
 
 
 def predict_images(predictor: ClassPredictor, images: ImageSet) -> Predictions:
-    """Predict images, labelled or not; the labels of `images` must count in the predictor's classes."""
+    """Predict the class of images, labelled or not.
+
+    Args:
+        predictor: A model that predicts classes.
+        images: The images; labels, if any, must be indexes into the predictor's classes.
+
+    Returns:
+        The predictions, with the decision stored with the model applied.
+
+    Raises:
+        DataError: An image is unreadable.
+    """
     parts = np.full(len(images), "")
     probabilities, facts = predictor.probabilities(images), predictor.facts
     decided = facts.decision.decide(probabilities) if facts.decision else None
@@ -23,13 +34,18 @@ def predict_images(predictor: ClassPredictor, images: ImageSet) -> Predictions:
 
 
 def predict_labelled(predictor: Predictor, images: ImageSet) -> tuple[Predictions | BoxPredictions, list[str]]:
-    """Predict labelled images whose classes are matched with the model's by name; with boxes for a model of boxes.
+    """Predict labelled images, matching their classes to the model's by name.
+
+    Args:
+        predictor: A model that predicts classes, boxes or both.
+        images: Labelled images; for a model that predicts boxes, scanned with `frames=True`.
 
     Returns:
-        Predictions with labels in the model's classes, and the classes of the model that the data lacks.
+        Box predictions if the model predicts boxes, else class predictions; and the names of the model's classes that
+        the data lacks.
 
     Raises:
-        DataError: A class the model does not know, or unreadable images.
+        DataError: The data has a class the model does not know, or an image is unreadable.
     """
     facts = predictor.facts
     if not has_boxes(facts.task):
@@ -41,17 +57,18 @@ def predict_labelled(predictor: Predictor, images: ImageSet) -> tuple[Prediction
 
 
 def predict_classes(predictor: ClassPredictor, images: ImageSet) -> tuple[Predictions, list[str]]:
-    """Predict labelled images whose classes are matched with the model's by name.
+    """Predict the class of labelled images, matching their classes to the model's by name.
 
     Args:
-        predictor: A classifier.
+        predictor: A model that predicts classes.
         images: Labelled images.
 
     Returns:
-        Predictions with labels in the model's classes, and the classes of the model that the data lacks.
+        The predictions, labels being indexes into the model's classes; and the names of the model's classes that the
+        data lacks.
 
     Raises:
-        DataError: A class the model does not know, or unreadable images.
+        DataError: The data has a class the model does not know, or an image is unreadable.
     """
     images, missing = _in_classes_of(predictor.facts, images)
     return predict_images(predictor, images), missing
@@ -60,17 +77,20 @@ def predict_classes(predictor: ClassPredictor, images: ImageSet) -> tuple[Predic
 def predict_boxes(
     predictor: Predictor, images: ImageSet, *, parts: np.ndarray | None = None, what: str | None = None
 ) -> BoxPredictions:
-    """Predict the box in each image, and its class where the model tells it.
+    """Predict the box in each image, and its class if the model predicts classes too.
 
     Args:
-        predictor: Of a model that finds boxes.
-        images: Scanned with `frames=True`, or with boxes. Where their labels count in the predictor's classes, they
-            are compared.
-        parts: str (n,), the part of the split of each image.
-        what: Name of the work for the progress line.
+        predictor: A model that predicts boxes.
+        images: Images scanned with `frames=True` or with boxes. If the model predicts classes too, labels must be
+            indexes into its classes.
+        parts: `(n,)` str, the part of the split each image belongs to; default none.
+        what: Name of the work for the progress line; default that of the predictor.
 
     Returns:
-        Boxes in the pixels that the files store.
+        Boxes in pixels of the images as stored in their files.
+
+    Raises:
+        DataError: An image is unreadable, or its size is not known.
     """
     found = predictor.outputs(images, what) if what else predictor.outputs(images)
     parts = np.full(len(images), "") if parts is None else parts
@@ -93,16 +113,20 @@ def predict_boxes(
 
 
 def _stored(boxes: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Move boxes from upright images into the pixels that their files store."""
+    """Convert boxes from pixels of the upright images to pixels of the images as stored."""
     pairs = zip(boxes, frames.tolist(), strict=True)
     return np.array([to_stored(box, turn, width, height) for box, (width, height, turn) in pairs]).reshape(-1, 4)
 
 
 def map_labels(images: ImageSet, class_names: tuple[str, ...]) -> tuple[np.ndarray, list[str]]:
-    """Translate labels of other data into a model's classes, by name.
+    """Translate the labels of images into indexes of a model's classes, matching class names.
+
+    Args:
+        images: Labelled images.
+        class_names: The model's classes.
 
     Returns:
-        int64 (n,) labels, and the classes of the model that the data lacks.
+        `(n,)` int64 labels, and the names of the model's classes that the data lacks.
 
     Raises:
         DataError: The data has a class the model does not know.
