@@ -1,4 +1,4 @@
-"""Run folder: what the report reads, each file as far as it is there."""
+"""Read from a run folder what the report shows, whichever files are there."""
 
 import csv
 import json
@@ -42,7 +42,11 @@ CLASS_PLOTS = (
     CLASS_SAMPLES, AUGMENTED_SAMPLES, WORST_MISTAKES,
 )  # fmt: skip
 _BOX_PLOTS = (IOU_HISTOGRAM, BOX_SAMPLES, WORST_BOXES)
-_LATER_PLOTS = (CALIBRATION_AFTER, CORRUPTION_CURVES, CORRUPTION_SAMPLES)  # of what may be asked after training
+_LATER_PLOTS = (
+    CALIBRATION_AFTER,
+    CORRUPTION_CURVES,
+    CORRUPTION_SAMPLES,
+)  # made by verbs that may be run after training
 
 
 _Content = TypeVar("_Content")
@@ -50,18 +54,18 @@ _Content = TypeVar("_Content")
 
 @dataclass(frozen=True)
 class RunFiles:
-    """The content of a run folder; what is missing is empty.
+    """The content of a run folder; whatever is missing is empty.
 
     Args:
         folder: The run folder as the user wrote it.
         config, environment, metrics: Parsed `config.yaml`, `environment.json`, `metrics.json`.
         history: Rows of `history.csv`, as text.
-        counts: Images of each `(part, label)` in `splits.csv`; the label is `""` where the file has none.
-        config_text, summary: `config.yaml` and `summary.txt` as they are.
+        counts: Number of images for each `(part, label)` in `splits.csv`; the label is `""` if the file has none.
+        config_text, summary: Text of `config.yaml` and `summary.txt`.
         plots: Name of a plot, without `.png`, to its PNG as a data URI.
         missing: Names of the files that are not there or cannot be read.
         decision: Parsed `decision.json`, which a run has after `tfvision threshold` or `calibrate`.
-        pseudo_labels: Parsed `pseudo_labels.json` of a run that labelled images itself.
+        pseudo_labels: Parsed `pseudo_labels.json` of a run that was trained with pseudo-labels.
     """
 
     folder: Path
@@ -79,7 +83,7 @@ class RunFiles:
 
 
 def read_run_files(folder: Path | str) -> RunFiles:
-    """Read the files of a run folder that the report tells of."""
+    """Read the files of a run folder that the report is made from."""
     folder = Path(folder)
     missing: list[str] = []
 
