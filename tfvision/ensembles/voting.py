@@ -40,7 +40,7 @@ VOTING_RULES: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {"majority": vo
 
 
 def vote(predictions: Sequence[Predictions]) -> dict[str, Predictions]:
-    """Let models vote on images that none of them was trained on.
+    """Let models vote on images that they were not trained on.
 
     Args:
         predictions: The predictions of each model, for the same images and classes in the same order.

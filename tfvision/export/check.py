@@ -68,7 +68,7 @@ def check_saved_model(
         How closely they agree.
 
     Raises:
-        RunError: They differ by more than `LARGEST_DIFFERENCE`, or in a class that is no tie; encoded images agree in
+        RunError: They differ by more than `LARGEST_DIFFERENCE`, or in a class that is not a tie; encoded images agree in
             fewer than `LEAST_AGREEMENT`; the SavedModel does not load; or the images cannot be written for the fresh
             process.
     """

@@ -236,7 +236,7 @@ def _exported_facts(path: Path) -> ModelFacts:
             raise ValueError(f"it has {size:,} bytes, more than {LARGEST_FACTS:,}")
         return ModelFacts.from_json(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} does not say the class names ({error}); export the run again") from None
+        raise DataError(f"{path} does not give the class names ({error}); export the run again") from None
 
 
 def _fitting(model: "keras.Model", facts: ModelFacts, path: Path) -> "keras.Model":

@@ -113,7 +113,7 @@ def views_of(run: Run, kind: str) -> list[Change]:
 
 
 def _no_run() -> UsageError:
-    return UsageError("--tta needs a run folder, which says what augmentation leaves the class unchanged")
+    return UsageError("--tta needs a run folder: how the run was trained says which changes keep the class")
 
 
 def flip_views(options: Augmentation) -> list[Change]:
