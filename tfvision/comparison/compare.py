@@ -1,4 +1,4 @@
-"""Comparing runs on the same test images: who is better, and is that more than the luck of the draw?"""
+"""Compare runs on the same test images: which is better, and is the difference more than chance?"""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -19,12 +19,12 @@ from tfvision.tasks import has_boxes
 
 @dataclass(frozen=True)
 class Answers:
-    """What one run, or one file of predictions, says of its test images.
+    """The predictions of one run, or from one file, for its test images.
 
     Attributes:
-        name: As the user gave it.
-        predictions: Labelled images, by the run's decision.
-        hashes: Content hash by id, where a run has them.
+        name: The run or file, as the user wrote it.
+        predictions: Predictions for labelled images, with the run's decision applied.
+        hashes: Image id to content hash; empty if unknown.
     """
 
     name: str
@@ -37,9 +37,10 @@ class Comparison:
     """Runs compared with the first of them on the same test images.
 
     Attributes:
-        baseline: The name of the first.
-        differences: By the name of each other run: score to difference, the first run's score being `first`.
-        written: Files that hold them.
+        baseline: The name of the first run.
+        differences: Name of each other run to its differences: score name to difference, where `first` is the score
+            of the first run.
+        written: The files written.
     """
 
     baseline: str
@@ -47,7 +48,7 @@ class Comparison:
     written: tuple[Path, ...] = ()
 
     def describe(self) -> str:
-        """Return a line a run for each score, with the difference and whether it is clear."""
+        """Return the comparison as text, see `describe_comparison`."""
         return describe_comparison(self.baseline, self.differences)
 
 
@@ -56,12 +57,15 @@ def compare(*runs: str | Path, common: bool = False, output: str | Path | None =
 
     Args:
         *runs: Run folders, or CSV files of predictions with labels; two or more.
-        common: Compare on the images that all of them tested, where the tests differ.
-        output: A folder for comparison.csv and comparison.png.
+        common: If the test images differ, compare on those that all runs share.
+        output: A folder to write comparison.csv and comparison.png to.
+
+    Returns:
+        The differences to the first run, with their intervals.
 
     Raises:
-        UsageError: Fewer than two, or one twice.
-        DataError: The tests differ in images, labels or classes.
+        UsageError: Fewer than two runs, one given twice, or a run that predicts boxes.
+        DataError: The runs differ in test images, labels or classes.
         RunError: The files cannot be written.
     """
     names = [str(run) for run in runs]
@@ -75,14 +79,15 @@ def compare_runs(paths: Sequence[str], *, common: bool = False) -> dict[str, Map
 
     Args:
         paths: Run folders, or CSV files of predictions with labels; at least two.
-        common: Compare on the images that all of them tested, where the tests differ.
+        common: If the test images differ, compare on those that all runs share.
 
     Returns:
-        By the name of each run but the first: score to difference, the first run's score being `first`.
+        Name of each run but the first to its differences: score name to difference, where `first` is the score of the
+        first run.
 
     Raises:
-        UsageError: Fewer than two, or one twice.
-        DataError: The tests differ in images, labels or classes.
+        UsageError: Fewer than two runs, one given twice, or a run that predicts boxes.
+        DataError: The runs differ in test images, labels or classes.
     """
     if len(set(paths)) < 2 or len(set(paths)) < len(paths):
         raise UsageError(f"compare needs two different runs or more, got {listing(list(paths)) or 'none'}")
@@ -94,17 +99,26 @@ def compare_runs(paths: Sequence[str], *, common: bool = False) -> dict[str, Map
 def read_answers(path: str) -> Answers:
     """Read the test predictions of a run folder or of a CSV file.
 
+    Args:
+        path: The folder or file.
+
+    Returns:
+        The predictions for its labelled test images; for a CSV file without test images, for all labelled ones.
+
     Raises:
-        DataError: It is neither, or no image has a label.
+        UsageError: The run predicts boxes.
+        DataError: The path is neither, or no test image has a label.
     """
     if Path(path).is_file():
-        found, hashes = read_predictions(path), {}
+        found, hashes = read_predictions(path), dict[str, str]()
         found = found.part("test") if (found.parts == "test").any() else found
     else:
         run = open_run(path)
         if has_boxes(run.facts.task):
-            raise UsageError(f"{path} finds boxes; compare is of runs that tell classes alone")
-        found, hashes = run.predictions.part("test"), {row["id"]: row.get("hash", "") for row in run.splits}
+            raise UsageError(f"{path} finds boxes; compare works only for runs that predict classes alone")
+        answers = run.predictions
+        assert isinstance(answers, Predictions)  # only runs that find boxes have others
+        found, hashes = answers.part("test"), {row["id"]: row.get("hash", "") for row in run.splits}
     found = found.select(np.flatnonzero(found.labels >= 0))
     if not len(found):
         raise DataError(f"{path} has no predictions of labelled test images; expected a run with a test part")
@@ -112,7 +126,15 @@ def read_answers(path: str) -> Answers:
 
 
 def describe_comparison(baseline: str, found: Mapping[str, Mapping[str, Difference]]) -> str:
-    """Return a line a run for each score, with the difference to the baseline and whether it is clear."""
+    """Describe for each score every run's difference to the baseline, its interval, and whether it is clear.
+
+    Args:
+        baseline: Name of the first run.
+        found: Differences by run and score, see `compare_runs`.
+
+    Returns:
+        Lines of text.
+    """
     width = max(map(len, [baseline, *found]))
     first = next(iter(found.values()))
     lines = []
@@ -125,15 +147,23 @@ def describe_comparison(baseline: str, found: Mapping[str, Mapping[str, Differen
             lines.append(f"  {run:<{width}}  {one.second:.4f}  {interval}  {one.verdict(score.name)}")
     lines.append("difference to the first run with its 95 % interval, from resampling the same test images for both")
     if len(found) > 2:
-        lines.append("each interval is of its pair alone: of twenty, one misses by luck")
+        lines.append("each interval is for its pair alone: of twenty, one misses by chance")
     return "\n".join(lines)
 
 
 def write_comparison(folder: Path | str, baseline: str, found: Mapping[str, Mapping[str, Difference]]) -> list[Path]:
-    """Write `comparison.csv` with every score of every run, and `comparison.png`; return their paths.
+    """Write `comparison.csv` with every score of every run, and `comparison.png`.
+
+    Args:
+        folder: The folder to write to; made if missing.
+        baseline: Name of the first run.
+        found: Differences by run and score, see `compare_runs`.
+
+    Returns:
+        The paths of the two files.
 
     Raises:
-        RunError: They cannot be written.
+        WriteError: They cannot be written.
     """
     from tfvision.comparison.plot import plot_differences  # with matplotlib
 
@@ -150,7 +180,7 @@ def write_comparison(folder: Path | str, baseline: str, found: Mapping[str, Mapp
 
 
 def _on_same_images(answers: Sequence[Answers], *, common: bool) -> list[Answers]:
-    """Bring all answers to the images, order and classes of the first."""
+    """Reduce and reorder all predictions to the images and classes of the first, in its order."""
     first = answers[0]
     shared = set(first.predictions.ids).intersection(*(one.predictions.ids for one in answers[1:]))
     for one in answers[1:]:
@@ -175,7 +205,7 @@ def _reorder(answers: Answers, ids: Sequence[str], class_names: tuple[str, ...])
     places = {image_id: row for row, image_id in enumerate(found.ids)}
     chosen = found.select(np.array([places[image_id] for image_id in ids]))
     columns = [found.class_names.index(name) for name in class_names]
-    number = np.argsort(columns)  # of each of its own classes among `class_names`
+    number = np.argsort(columns)  # from its own class indexes to those in `class_names`
     chosen = Predictions(
         chosen.ids,
         chosen.parts,
@@ -191,7 +221,7 @@ def _check_classes(first: Answers, other: Answers) -> None:
     ours, theirs = set(first.predictions.class_names), set(other.predictions.class_names)
     if ours != theirs:
         raise DataError(
-            f"{first.name} and {other.name} have other classes ({listing(sorted(ours ^ theirs))} in one of them only); "
+            f"{first.name} and {other.name} have other classes ({listing(sorted(ours ^ theirs))} in only one of them); "
             "only runs on the same classes can be compared"
         )
 

@@ -1,4 +1,4 @@
-"""Comparison of several runs on the same split: a table, and a page with the confusion map of each."""
+"""Compare several runs on the same split: a table, and a page with the confusion matrix of each."""
 
 import shlex
 from collections.abc import Sequence
@@ -21,12 +21,15 @@ def write_comparison_page(folder: Path, runs: Sequence[Run], monitor: str) -> st
     """Write `comparison.csv` and `report.html` into the folder that holds the runs.
 
     Args:
-        folder: Where they lie.
-        runs: Finished runs of one split, in order.
+        folder: The folder that holds the runs.
+        runs: Finished runs on the same split, in the order to show them.
         monitor: The validation score that decides which is best: `val_loss`, `val_accuracy` or `val_f1`.
 
     Returns:
         The name of the best run.
+
+    Raises:
+        WriteError: The files cannot be written.
     """
     best = max(runs, key=lambda run: _goodness(run, monitor)).folder.name
     write_text(folder / COMPARISON, to_csv([_row(run, best) for run in runs]))
@@ -41,11 +44,13 @@ def _goodness(run: Run, monitor: str) -> float:
 
 
 def _row(run: Run, best: str) -> dict[str, Any]:
-    """Return a row of comparison.csv: scores with their intervals, `validation_accuracy_low` and so on."""
+    """Return a row of comparison.csv: scores with their intervals as `validation_accuracy_low` and so on."""
     row: dict[str, Any] = {"run": run.folder.name, "best": int(run.folder.name == best)}
     for part in _PARTS:
         scores = run.metrics.get(part)
-        for name in _brief_names() if scores else ():
+        if not scores:
+            continue
+        for name in _brief_names():
             low, high = scores["ci95"][name] or ("", "")
             row |= {f"{part}_{name}": scores[name], f"{part}_{name}_low": low, f"{part}_{name}_high": high}
     return row
@@ -70,7 +75,7 @@ def _render(folder: Path, runs: Sequence[Run], best: str, monitor: str) -> str:
 
 
 def _shown(files: RunFiles, parts: Sequence[str], best: str) -> dict[str, Any]:
-    """Return what the page shows of a run."""
+    """Return what the page shows about a run."""
     scores = files.metrics[parts[-1]]
     low, high = scores["ci95"]["accuracy"] or (None, None)
     return {

@@ -1,4 +1,4 @@
-"""Differences between runs: a panel a score, a row a run, the interval against zero."""
+"""Plot differences between runs: a panel per score, a row per run, the interval against zero."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,12 +13,15 @@ _WORSE = "#D55E00"
 
 
 def plot_differences(rows: Mapping[str, Mapping[str, Difference]], path: Path | str, *, title: str) -> None:
-    """Draw differences with their intervals: green is better, red worse, blue could be either.
+    """Draw differences with their intervals: green means better, red worse, blue unclear.
 
     Args:
-        rows: Differences by name of the score, by the name of a row; the few scores that stand for all are drawn.
+        rows: Name of each row to its differences by score name; the brief scores are drawn, see `brief_scores`.
         path: The PNG file to write.
-        title: Of the figure.
+        title: Title of the figure.
+
+    Raises:
+        WriteError: The file cannot be written.
     """
     scores = brief_scores()
     height = 0.8 + 0.34 * len(rows)

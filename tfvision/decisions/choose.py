@@ -1,4 +1,4 @@
-"""Choosing on the validation images of a finished run how its probabilities become classes, and storing it in the run."""
+"""Choose on the validation images of a finished run how its probabilities become classes, and store that in the run."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,19 +20,19 @@ from tfvision.tasks import has_boxes
 
 
 def threshold(run: Run | str | Path, objective: str = "f1") -> Run:
-    """Choose a threshold of two classes, or offsets of several, on validation, and store it in the run's folder.
+    """Choose a threshold for two classes, or offsets for more, on validation, and store it in the run's folder.
 
     Args:
         run: A finished run, or the path of its folder.
-        objective: See `parse_objective`; `none` takes a choice back.
+        objective: See `parse_objective`; `none` undoes an earlier choice.
 
     Returns:
-        The run opened anew: its facts have the decision, its predictions follow it. The temperature is as it was.
+        The run, opened again: its facts hold the decision, and its predictions follow it. The temperature is unchanged.
 
     Raises:
-        UsageError: An unknown objective, or a run that finds boxes.
-        DataError: There is no such run, or it has no predictions of labelled validation images.
-        RunError: No threshold reaches the precision.
+        UsageError: An unknown objective, or a run that predicts boxes.
+        DataError: There is no such run, or it has no predictions for labelled validation images.
+        RunError: No threshold reaches the precision asked for.
     """
     run = _opened(run)
     was = run.facts.decision or Decision()
@@ -46,18 +46,18 @@ def threshold(run: Run | str | Path, objective: str = "f1") -> Run:
 
 
 def calibrate(run: Run | str | Path, *, off: bool = False) -> Run:
-    """Fit the temperature on validation, and store it in the run's folder; classes stay what they were.
+    """Fit the temperature on validation, and store it in the run's folder; predicted classes do not change.
 
     Args:
         run: A finished run, or the path of its folder.
-        off: Take it back instead.
+        off: Remove the temperature instead.
 
     Returns:
-        The run opened anew: its facts have the decision, its predictions follow it.
+        The run, opened again: its facts hold the decision, and its predictions follow it.
 
     Raises:
-        UsageError: The run finds boxes.
-        DataError: There is no such run, or it has no predictions of labelled validation images.
+        UsageError: The run predicts boxes.
+        DataError: There is no such run, or it has no predictions for labelled validation images.
     """
     run = _opened(run)
     was = run.facts.decision or Decision()
@@ -68,10 +68,10 @@ def calibrate(run: Run | str | Path, *, off: bool = False) -> Run:
 
 
 def describe_decision(run: Run) -> str:
-    """Return what was chosen for a run on what, and the scores before and after, a line each."""
+    """Say in lines what was chosen for a run, on how many images, and each score before and after."""
     decision = run.facts.decision
     if decision is None:
-        return "as trained: nothing is chosen"
+        return "as trained: nothing has been chosen"
     stored = read_json(run.folder / DECISION)
     chosen = decision.describe(run.facts.class_names)
     lines = [f"{chosen}; chosen on {stored['validation_images']:,} validation images"]
@@ -84,24 +84,26 @@ def describe_decision(run: Run) -> str:
 
 
 def _opened(run: Run | str | Path) -> Run:
-    """Open a finished run that tells classes alone."""
+    """Open a finished run that predicts only classes."""
     run = open_run(run)
-    _ = run.metrics  # says how to finish a run that is not
+    _ = run.metrics  # raises for an unfinished run
     if has_boxes(run.facts.task):
-        raise UsageError(f"{run.folder} finds boxes; thresholds and temperatures are of runs that tell classes alone")
+        raise UsageError(
+            f"{run.folder} finds boxes; thresholds and temperatures are for runs that predict only classes"
+        )
     return run
 
 
 def _validation(run: Run) -> Predictions:
-    """Return what the model itself says of the labelled validation images."""
+    """Return the model's own predictions for the labelled validation images, without a decision."""
     found = read_predictions(run.folder / PREDICTIONS).part("validation")
     if not len(found) or (found.labels < 0).any():
-        raise DataError(f"{run.folder / PREDICTIONS} has no labelled validation images, which a choice is made on")
+        raise DataError(f"{run.folder / PREDICTIONS} has no labelled validation images to choose on")
     return found
 
 
 def _store(run: Run, decision: Decision) -> Run:
-    """Write a decision into the model file, its scores beside it, both into the report; return the run of the files."""
+    """Write a decision into the model file, its scores beside it and both into the report; return the run reopened."""
     from tfvision.plots.classes import plot_calibration  # with matplotlib
     from tfvision.report.page import write_report
 
@@ -109,8 +111,10 @@ def _store(run: Run, decision: Decision) -> Run:
         replace_facts(run.folder / MODEL, replace(run.facts, decision=None if decision.is_neutral else decision))
         decided = open_run(run.folder)
         write_json(run.folder / DECISION, _scores(decided, decision))
-        after = decided.predictions.part("test")
-        after = after if len(after) else decided.predictions.part("validation")
+        answers = decided.predictions
+        assert isinstance(answers, Predictions)  # `_opened` refuses runs that find boxes
+        after = answers.part("test")
+        after = after if len(after) else answers.part("validation")
         title = f"Calibration at temperature {decision.temperature:.3g}"
         path = run.folder / PLOTS / CALIBRATION_AFTER
         plot_calibration(after.labels, after.probabilities, after.class_names, path, title=title)
@@ -119,7 +123,7 @@ def _store(run: Run, decision: Decision) -> Run:
 
 
 def _scores(run: Run, decision: Decision) -> dict[str, Any]:
-    """Return what decision.json holds: what was chosen, and each score of the model as trained and as it answers now."""
+    """Return the content of decision.json: what was chosen, and each score as trained and with the decision."""
     plain = read_predictions(run.folder / PREDICTIONS)
     path = run.folder / DECISION
     times = read_json(path).get("times_scored_on_test", 0) if path.is_file() else 0
@@ -139,7 +143,7 @@ def _scores(run: Run, decision: Decision) -> dict[str, Any]:
 
 
 def _score_lines(part: str, stored: dict[str, Any], class_names: tuple[str, ...]) -> list[str]:
-    """Return a line for each score that changed, and one for those that did not."""
+    """Return a line for each score that changed, and one for all that did not."""
     lines = [f"{part}, {stored['n']:,} images, as trained -> now (difference with its 95 % interval)"]
     unchanged = []
     for score in compared_scores():

@@ -1,4 +1,4 @@
-"""Objectives: what a threshold or offsets are chosen for, as the user writes it."""
+"""Objectives: what a threshold or offsets are chosen to maximize, as the user writes it."""
 
 import math
 import re
@@ -14,13 +14,13 @@ _KINDS = ("f1", "f1_macro", "precision=0.9", "cost=FP:1,FN:5")
 
 @dataclass(frozen=True)
 class Objective:
-    """What is made as high as possible on validation.
+    """What is maximized on validation.
 
     Attributes:
         text: As the user wrote it.
-        kind: `f1` (of the positive class), `f1_macro`, `precision` (the highest recall at it) or `cost`.
-        precision: The precision that is wanted, over 0 to 1.
-        false_positive, false_negative: What one costs.
+        kind: `f1` (of the positive class), `f1_macro`, `precision` (the highest recall at that precision) or `cost`.
+        precision: The precision asked for, above 0 and at most 1.
+        false_positive, false_negative: The cost of one.
     """
 
     text: str
@@ -30,12 +30,15 @@ class Objective:
     false_negative: float = 1.0
 
     def score(self, labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> float:
-        """Return how good classes are, higher being better.
+        """Score predicted classes by the objective.
 
         Args:
-            labels: int (n,).
-            predicted: int (n,).
+            labels: int (n,) in 0..K-1.
+            predicted: int (n,) in 0..K-1.
             num_classes: K.
+
+        Returns:
+            The score; higher is better, so a cost is negated.
         """
         if self.kind == "cost":
             false_positives = np.sum((labels == 0) & (predicted == 1))
@@ -47,29 +50,37 @@ class Objective:
 
     @property
     def costs(self) -> tuple[float, float] | None:
-        """What a false positive and a false negative cost, where that is the objective."""
+        """The cost of a false positive and of a false negative; None for other objectives."""
         return (self.false_positive, self.false_negative) if self.kind == "cost" else None
 
     @property
     def prior(self) -> float:
-        """The offset of the second of two classes that is right where the probabilities are true.
+        """The best offset of the second of two classes if the probabilities are perfectly calibrated.
 
-        A cost asks for p(positive) >= FP / (FP + FN) (Elkan, "The Foundations of Cost-Sensitive Learning", IJCAI 2001).
+        Minimizing a cost asks for p(positive) >= FP / (FP + FN) (Elkan, "The Foundations of Cost-Sensitive Learning",
+        IJCAI 2001).
         """
         return math.log(self.false_negative / self.false_positive) if self.kind == "cost" else 0.0
 
 
 def parse_objective(text: str, num_classes: int) -> Objective:
-    """Read an objective: `f1`, `f1_macro`, `precision=0.9` or `cost=FP:1,FN:5`; `f1` of several classes is macro-F1.
+    """Parse an objective.
+
+    Args:
+        text: `f1`, `f1_macro`, `precision=0.9` or `cost=FP:1,FN:5`; with more than two classes `f1` means macro-F1.
+        num_classes: Number of classes, at least 2.
+
+    Returns:
+        The objective.
 
     Raises:
-        UsageError: It is none of them, a number is out of range, or it needs two classes and there are more.
+        UsageError: It is none of these, a number is out of range, or it needs two classes and there are more.
     """
     name, _, value = text.partition("=")
     if name not in ("f1", "f1_macro", "precision", "cost") or bool(value) != (name in ("precision", "cost")):
         raise UsageError(f"objective {text!r}{nearest(text, _KINDS)}; expected one such as {', '.join(_KINDS)}")
     if name in ("precision", "cost") and num_classes != 2:
-        raise UsageError(f"objective {text!r} is of two classes, this run has {num_classes}; use f1")
+        raise UsageError(f"objective {text!r} is for runs of two classes, this run has {num_classes}; use f1")
     if name == "precision":
         return Objective(text, name, precision=_precision(value, text))
     if name == "cost":

@@ -1,6 +1,6 @@
-"""Thresholds: offsets of log-probabilities that serve an objective on validation, without learning it by heart.
+"""Thresholds: offsets of log-probabilities that maximize an objective on validation, without overfitting it.
 
-A threshold on p(positive) of two classes is an offset of its log-odds, so two classes and more are one search.
+For two classes, a threshold on p(positive) is an offset of its log-odds, so one search serves any number of classes.
 """
 
 import numpy as np
@@ -9,29 +9,35 @@ from tfvision.decisions.objectives import Objective
 from tfvision.errors import RunError
 from tfvision.models.decision import log_probabilities
 
-_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the way from the offsets that need no data to those that data asks for
+_SHARES = (
+    0.0,
+    0.25,
+    0.5,
+    0.75,
+    1.0,
+)  # of the way from the offsets that need no data to the best ones found on the data
 _FOLDS, _REPEATS, _SWEEPS = 5, 4, 4
-_EDGE = 1.0  # how far beyond the outermost image an offset may stand
+_EDGE = 1.0  # how far beyond the outermost image an offset may lie
 
 
 def choose_offsets(probabilities: np.ndarray, labels: np.ndarray, objective: Objective, seed: int) -> tuple[float, ...]:
-    """Return the offset of each class that serves an objective best on validation.
+    """Return the offset of each class that is best for an objective on validation.
 
-    A coordinate search finds the best offsets, and cross-validation within the validation images says which share of
-    the way there is worth going: on few images the best is mostly luck, and none of the way is an answer too. For
-    `precision`, of all thresholds that reach it the one with the highest recall is taken as it is.
+    A coordinate search finds the best offsets, and cross-validation within the validation images decides how much of
+    the way there to go, possibly none: on few images the best offsets are mostly luck. For `precision`, the threshold
+    with the highest recall among those that reach it is taken as is.
 
     Args:
-        probabilities: float (n, K), calibrated or not, of the validation images.
+        probabilities: float (n, K), probabilities of the validation images, calibrated or not.
         labels: int (n,) in 0..K-1.
-        objective: What to serve; see `parse_objective`.
-        seed: Of the order of the search and of the folds.
+        objective: What to maximize; see `parse_objective`.
+        seed: Seed of the order of the search and of the folds.
 
     Returns:
-        K numbers, the first of two 0.
+        K numbers; for two classes, the first is 0.
 
     Raises:
-        RunError: No threshold reaches the precision.
+        RunError: No threshold reaches the precision asked for.
     """
     scores = log_probabilities(probabilities)
     if objective.kind == "precision":
@@ -47,7 +53,7 @@ def choose_offsets(probabilities: np.ndarray, labels: np.ndarray, objective: Obj
 def _worthwhile_share(
     scores: np.ndarray, labels: np.ndarray, objective: Objective, start: np.ndarray, seed: int
 ) -> float:
-    """Return the share of the way that did best on images that the offsets were not searched on; the least of equals."""
+    """Return the share of the way that did best on held-out images; the smallest if several are equal."""
     gained = np.zeros(len(_SHARES))
     for repeat in range(_REPEATS):
         folds = _folds(labels, np.random.default_rng((seed, repeat)))
@@ -62,7 +68,7 @@ def _worthwhile_share(
 
 
 def _folds(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Return a fold for each image, int (n,), every class spread evenly."""
+    """Return the fold of each image, int (n,), with every class spread evenly over the folds."""
     order = generator.permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]
     folds = np.empty(len(labels), np.int64)
@@ -71,7 +77,7 @@ def _folds(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def _search(scores: np.ndarray, labels: np.ndarray, objective: Objective, start: np.ndarray, seed: int) -> np.ndarray:
-    """Move one offset after the other to where the objective is highest, until none moves."""
+    """Move one offset after another to where the objective is highest, until none moves."""
     offsets = start.copy()
     classes = [1] if len(start) == 2 else np.arange(len(start))
     generator = np.random.default_rng(seed)
@@ -90,21 +96,21 @@ def _search(scores: np.ndarray, labels: np.ndarray, objective: Objective, start:
 def _best_offset(
     scores: np.ndarray, labels: np.ndarray, offsets: np.ndarray, k: int, objective: Objective
 ) -> tuple[float, float]:
-    """Return the best value for the offset of class k, between two images, and the objective there.
+    """Return the best value for the offset of class k, midway between two images, and the objective there.
 
-    Lowering the bar for k takes images over one by one, those first that lack least; between two of them nothing
+    As the offset grows, class k takes over one image after another, the closest first; between two of them nothing
     changes.
     """
     others = scores + offsets
     others[:, k] = -np.inf
     rival = others.argmax(axis=1)
-    needed = others.max(axis=1) - scores[:, k]  # the offset from which on an image is of k
+    needed = others.max(axis=1) - scores[:, k]  # the offset at which class k takes over the image
     order = np.argsort(needed, kind="stable")
     reached = _objective_along(labels[order], rival[order], k, scores.shape[1], objective)
     sorted_needed = needed[order]
     edges = np.concatenate([[sorted_needed[0] - 2 * _EDGE], sorted_needed, [sorted_needed[-1] + 2 * _EDGE]])
     values = (edges[:-1] + edges[1:]) / 2
-    reached = np.where(np.diff(edges) > 0, reached, -np.inf)  # no offset stands between two equal ones
+    reached = np.where(np.diff(edges) > 0, reached, -np.inf)  # no offset lies between two equal ones
     best = np.flatnonzero(reached >= reached.max() - 1e-12)
     nearest = best[np.argmin(np.abs(values[best] - offsets[k]))]
     return float(values[nearest]), float(reached[nearest])
@@ -116,13 +122,13 @@ def _objective_along(
     """Return the objective, float (n + 1,), with the first 0, 1, ... n images taken over by class k.
 
     Args:
-        labels: int (n,), in the order of taking over.
-        rival: int (n,), the class each is taken from.
-        k: The class that takes.
+        labels: int (n,), in the order in which images are taken over.
+        rival: int (n,), the class each image is taken from.
+        k: The class that takes over.
         num_classes: K.
-        objective: Of `f1`, `f1_macro` or `cost`.
+        objective: `f1`, `f1_macro` or `cost`.
     """
-    taken = np.concatenate([[0], np.cumsum(labels == k)])  # of k, rightly taken
+    taken = np.concatenate([[0], np.cumsum(labels == k)])  # images of class k among those taken over
     sizes = np.arange(len(labels) + 1)
     if objective.kind == "cost":
         missed = taken[-1] - taken
@@ -132,7 +138,7 @@ def _objective_along(
     if objective.kind == "f1":
         return of_k
     right = labels == rival
-    lost = _of_its_kind(rival, np.ones(len(rival)))  # images the rival has lost up to and with this one
+    lost = _of_its_kind(rival, np.ones(len(rival)))  # images the rival has lost, this one included
     lost_right = _of_its_kind(rival, right.astype(np.float64))
     all_of, all_right = np.bincount(rival, minlength=num_classes), np.bincount(rival, right, num_classes)
     left = all_of[rival] - lost + true[rival]
@@ -140,7 +146,7 @@ def _objective_along(
     f1_before = 2 * (all_right[rival] - lost_right + right) / np.maximum(left + 1, 1)
     others = 2 * all_right / np.maximum(all_of + true, 1)
     total = np.delete(others, k).sum() + np.concatenate([[0], np.cumsum(f1 - f1_before)])
-    # As in every score here, a class counts while it occurs among labels or predictions.
+    # As in all macro scores here, a class counts if it occurs among labels or predictions.
     emptied = np.concatenate([[0], np.cumsum(left == 0)])
     present = np.delete(all_of + true > 0, k).sum() - emptied + (sizes + true[k] > 0)
     return (total + of_k) / present
@@ -159,12 +165,12 @@ def _of_its_kind(kind: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _offset_for_precision(log_odds: np.ndarray, positive: np.ndarray, wanted: float) -> float:
-    """Return the offset of the highest recall among those whose precision is the wanted one or more."""
+    """Return the offset with the highest recall among those that reach the wanted precision."""
     order = np.argsort(-log_odds, kind="stable")
     values = log_odds[order]
     hits = np.cumsum(positive[order])
     precision = hits / np.arange(1, len(order) + 1)
-    last = np.append(np.diff(values) != 0, True)  # a threshold stands after all images of one value
+    last = np.append(np.diff(values) != 0, True)  # a threshold lies after all images of equal value
     able = np.flatnonzero(last & (precision >= wanted) & (hits > 0))
     if not len(able):
         best = precision[last].max()

@@ -1,1 +1,1 @@
-"""Ensembles: several models asked the same question."""
+"""Ensembles: combine the predictions of several models."""

@@ -17,13 +17,13 @@ def vote_mean(probabilities: np.ndarray) -> np.ndarray:
     Returns:
         float64 (n, K); each row sums to 1 if those of the models do.
     """
-    return np.mean(probabilities, axis=0, dtype=np.float64)
+    return probabilities.mean(axis=0, dtype=np.float64)
 
 
 def vote_majority(probabilities: np.ndarray) -> np.ndarray:
-    """Return the share of the models whose most probable class it is, for each class.
+    """Return for each class the share of the models that find it the most probable.
 
-    Between classes with as many votes the mean probability decides: it adds less than half a vote to each.
+    The mean probability breaks ties: it adds at most half a vote to each class.
 
     Args:
         probabilities: float (models, n, K) in 0..1.
@@ -40,13 +40,13 @@ VOTING_RULES: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {"majority": vo
 
 
 def vote(predictions: Sequence[Predictions]) -> dict[str, Predictions]:
-    """Let models vote on images that none of them learned from.
+    """Let models vote on images that they were not trained on.
 
     Args:
-        predictions: One for each model, of the same images and classes in the same order.
+        predictions: The predictions of each model, for the same images and classes in the same order.
 
     Returns:
-        By the kind of vote, `majority` or `mean`, which is also the part that the images are said to be of.
+        Voting rule, `majority` or `mean`, to its predictions, whose part is the name of the rule.
 
     Raises:
         ValueError: The images or classes differ.

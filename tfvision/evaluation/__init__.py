@@ -1,1 +1,1 @@
-"""From predictions to metrics and pictures."""
+"""Evaluation: predictions, and the scores computed from them."""

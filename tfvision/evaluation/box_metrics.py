@@ -1,4 +1,4 @@
-"""Metrics of boxes in one part of the data, with bootstrap intervals, and the baselines they must beat."""
+"""Metrics for predicted boxes in one part of the data, with bootstrap intervals and the baselines to beat."""
 
 from typing import Any
 
@@ -10,9 +10,13 @@ from tfvision.evaluation.box_predictions import BoxPredictions
 from tfvision.evaluation.score_names import box_scores
 
 CUTS = (0.5, 0.75, 0.9)
-BY_SIZE = (("small", 0.0, 0.1), ("medium", 0.1, 0.3), ("large", 0.3, 1.01))  # share of the image, from and below
+BY_SIZE = (
+    ("small", 0.0, 0.1),
+    ("medium", 0.1, 0.3),
+    ("large", 0.3, 1.01),
+)  # share of the image: lower bound included, upper excluded
 
-_CHUNK = 1_000_000  # drawn values held at a time
+_CHUNK = 1_000_000  # drawn values held in memory at a time
 
 
 def compute_box_metrics(
@@ -21,19 +25,19 @@ def compute_box_metrics(
     """Score predicted boxes against the true ones.
 
     Args:
-        predictions: Images whose boxes are known.
-        training_boxes: `(m, 4)`, boxes of the training part as shares of their images, for the baselines.
+        predictions: Predicted boxes of images whose true boxes are known.
+        training_boxes: `(m, 4)` float in 0..1, the training boxes as shares of their images, for the baselines.
         resamples: Number of bootstrap resamples of the images; 0 leaves all intervals undefined.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Returns:
-        `n`; `mean_iou`, `median_iou` and `share_50`, `share_75`, `share_90`, the shares of images with an IoU above
-        these (Everingham et al., PASCAL VOC, 2010); `ci95`, the percentile bootstrap interval (Efron, Annals of
-        Statistics 1979) of each; `by_size` and, where there are several classes, `per_class`; `baselines`: the same
-        scores of what knows no image, see `baseline_ious`.
+        `n`; `mean_iou`, `median_iou` and `share_50`, `share_75`, `share_90`, the shares of images whose IoU exceeds
+        0.5, 0.75 and 0.9 (Everingham et al., PASCAL VOC, 2010); `ci95`, the percentile bootstrap interval (Efron,
+        Annals of Statistics 1979) of each; `by_size` and, if there are several classes, `per_class`; `baselines`, the
+        same scores for boxes chosen without looking at the image, see `baseline_ious`.
 
     Raises:
-        DataError: No image has a box.
+        DataError: There are no images, or some have no true box.
     """
     ious = predictions.ious
     if not len(ious) or np.isnan(predictions.truth).any():
@@ -56,15 +60,16 @@ def compute_box_metrics(
 
 
 def baseline_ious(truth: np.ndarray, training_boxes: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the IoU with each true box of what is answered without looking.
+    """Return the IoU between each true box and boxes chosen without looking at the image.
 
     Args:
-        truth: `(n, 4)`, as shares of the images.
-        training_boxes: `(m, 4)`, likewise.
+        truth: `(n, 4)` float in 0..1, the true boxes as shares of their images.
+        training_boxes: `(m, 4)` float in 0..1, the training boxes as shares of their images.
 
     Returns:
-        `mean_box`, the mean corners of training; `centred_box`, of mean width and height in the middle of the image;
-        `whole_image`; each `(n,)`. `random_box`, `(n, m)`: any training box, so that its mean is what is expected.
+        Baseline to IoU: `mean_box`, the mean corners of the training boxes; `centred_box`, their mean width and height
+        centred in the image; `whole_image`; each `(n,)`. `random_box`, `(n, m)`: every training box, so that the mean
+        is the expected IoU of one drawn at random.
     """
     half = (training_boxes[:, 2:] - training_boxes[:, :2]).mean(axis=0) / 2
     return {
@@ -76,12 +81,20 @@ def baseline_ious(truth: np.ndarray, training_boxes: np.ndarray) -> dict[str, np
 
 
 def worst_boxes(predictions: BoxPredictions, k: int = 16) -> list[int]:
-    """Return the rows of the `k` images with the least overlap, the least first."""
+    """Return the rows of the `k` images with the lowest overlap, lowest first.
+
+    Args:
+        predictions: Predicted boxes of images whose true boxes are known.
+        k: The most rows to return.
+
+    Returns:
+        Row numbers, at most `k`.
+    """
     return np.argsort(predictions.ious, kind="stable")[:k].tolist()
 
 
 def score_overlaps(ious: np.ndarray) -> dict[str, np.ndarray]:
-    """Return every score of boxes: one set of formulas for the estimate and for each bootstrap resample.
+    """Return every box score: one set of formulas for the estimate and for each bootstrap resample.
 
     Args:
         ious: `(..., n)` float in 0..1, the overlaps of n boxes.

@@ -1,4 +1,4 @@
-"""Predicted boxes beside the true ones, and the CSV file that every figure of a localization comes from."""
+"""Predicted boxes beside the true ones, and the CSV file from which every localization score is computed."""
 
 import csv
 from dataclasses import dataclass, replace
@@ -19,16 +19,16 @@ _DIGITS = 7  # significant digits: a thousandth of a pixel in the largest images
 
 @dataclass(frozen=True, eq=False)
 class BoxPredictions:
-    """One predicted box for each of `n` images, in the pixels that their files store.
+    """One predicted box for each of `n` images, in pixels of the image as stored in its file.
 
     Args:
         ids: The images' ids, in order.
-        parts: `(n,)` str, the part of the split each image stands in; `""` where there is none.
+        parts: `(n,)` str, the part of the split each image belongs to; `""` if none.
         sizes: `(n, 2)` int64, width and height of the stored image.
         predicted: `(n, 4)` float64, xmin, ymin, xmax, ymax.
-        truth: `(n, 4)` float64; NaN where it is not known.
-        labels: `(n,)` str, the class of each image; `""` where there is none.
-        classes: What a model that tells classes too said of these images, or None.
+        truth: `(n, 4)` float64, the true box; NaN if unknown.
+        labels: `(n,)` str, the class of each image; `""` if unknown.
+        classes: Class predictions for the same images; None if the model predicts boxes only.
     """
 
     ids: tuple[str, ...]
@@ -49,11 +49,11 @@ class BoxPredictions:
 
     @property
     def shares(self) -> np.ndarray:
-        """`(n,)` float64, which share of its image each true box covers."""
+        """`(n,)` float64, the share of its image that each true box covers."""
         return box_areas(self.truth) / self.sizes.prod(axis=1)
 
     def lines(self) -> list[str]:
-        """Return id, predicted box and, where there is one, predicted class of each image."""
+        """Return a line for each image: its id, predicted box and, if there is one, predicted class."""
         names = self.classes.predicted_names if self.classes else [""] * len(self)
         return [
             f"{image_id}  {' '.join(f'{side:.1f}' for side in box)}  {name}".rstrip()
@@ -61,13 +61,13 @@ class BoxPredictions:
         ]
 
     def joined(self, other: "BoxPredictions") -> "BoxPredictions":
-        """Return these images and then those of another part."""
+        """Return these images followed by those of `other`."""
         both = {key: np.concatenate([getattr(self, key), getattr(other, key)]) for key in _COLUMNS}
         classes = self.classes.joined(other.classes) if self.classes and other.classes else None
         return replace(self, ids=self.ids + other.ids, classes=classes, **both)
 
     def called(self, part: str) -> "BoxPredictions":
-        """Return the same images as those of one part."""
+        """Return the same images, all assigned to `part`."""
         classes = self.classes.called(part) if self.classes else None
         return replace(self, parts=np.full(len(self), part), classes=classes)
 
@@ -80,8 +80,18 @@ class BoxPredictions:
 
 
 def write_box_predictions(path: Path | str, predictions: BoxPredictions) -> None:
-    """Write a row an image: `id`, and where known `part` and `label`; `width, height`; the box `xmin, ymin, xmax, ymax`;
-    the true one likewise after `true_`; and with classes `predicted, p_<class>...`.
+    """Write one row per image to a CSV file.
+
+    The columns are `id`; `part` and `label` if known; `width, height`; the predicted box as `xmin, ymin, xmax, ymax`;
+    the true box, if known, as `true_xmin` and so on; and for a model that predicts classes too `predicted,
+    p_<class>...`.
+
+    Args:
+        path: The file to write.
+        predictions: The predictions, at least one.
+
+    Raises:
+        WriteError: The file cannot be written.
     """
     columns: dict[str, list[str]] = {"id": list(predictions.ids)}
     if predictions.parts.any():
@@ -101,10 +111,16 @@ def write_box_predictions(path: Path | str, predictions: BoxPredictions) -> None
 
 
 def read_box_predictions(path: Path | str) -> BoxPredictions:
-    """Read what `write_box_predictions` wrote.
+    """Read a file written by `write_box_predictions`.
+
+    Args:
+        path: The CSV file.
+
+    Returns:
+        The predictions, in the order of the file.
 
     Raises:
-        DataError: The file is missing, lacks columns, or holds a value that is no number.
+        DataError: The file is missing, lacks columns, or holds a value that is not a number.
     """
     try:
         with Path(path).open(encoding="utf-8", newline="") as file:
@@ -124,7 +140,7 @@ def read_box_predictions(path: Path | str) -> BoxPredictions:
             classes=parse_predictions(columns, Path(path)) if "predicted" in columns else None,
         )
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise DataError(f"cannot read boxes from {path}: {error}; expected a CSV file tfvision wrote") from error
+        raise DataError(f"cannot read boxes from {path}: {error}; expected a CSV file written by tfvision") from error
 
 
 def _text(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Running a model over batches, with progress."""
+"""Run a model over batches, with a progress line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +11,10 @@ from tfvision.system.terminal import ProgressLine
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 
-def run_model(model: "keras.Model", batches: Any, *, what: str, total: int) -> Any:
+def run_model(model: "keras.Model", batches: "tf.data.Dataset", *, what: str, total: int) -> Any:
     """Return the output of a model for all batches, in order.
 
     Args:
@@ -23,7 +24,11 @@ def run_model(model: "keras.Model", batches: Any, *, what: str, total: int) -> A
         total: Number of images.
 
     Returns:
-        float32 `(total, ...)`; of a model with named outputs a dictionary of these.
+        float32 `(total, ...)`, or for a model with named outputs a dictionary of such arrays.
+
+    Raises:
+        DataError: An image can no longer be read.
+        RunError: TensorFlow failed, for example out of memory.
     """
     with one_line_errors():
         found = list(zip(*run_batches(model, batches, what=what, total=total), strict=True))
@@ -31,16 +36,19 @@ def run_model(model: "keras.Model", batches: Any, *, what: str, total: int) -> A
     return dict(zip(sorted(model.output), outputs, strict=True)) if isinstance(model.output, dict) else outputs[0]
 
 
-def run_batches(model: "keras.Model", batches: Any, *, what: str, total: int) -> Iterator[list[np.ndarray]]:
-    """Yield the outputs of a model for each batch, named ones in the order of their names.
-
-    They need not all be kept in memory so.
+def run_batches(
+    model: "keras.Model", batches: "tf.data.Dataset", *, what: str, total: int
+) -> Iterator[list[np.ndarray]]:
+    """Yield the outputs of a model batch by batch, so that they need not all be in memory at once.
 
     Args:
         model: A Keras model; it need not be compiled. It runs in inference mode.
         batches: A `tf.data.Dataset` of image batches.
         what: Name of the work for the progress line.
         total: Number of images.
+
+    Yields:
+        The model's outputs for one batch, named ones sorted by name; each `(batch, ...)`.
     """
     import keras
 
@@ -60,14 +68,17 @@ def run_batches(model: "keras.Model", batches: Any, *, what: str, total: int) ->
 
 @contextmanager
 def one_line_errors(batch_size: int | None = None) -> Iterator[None]:
-    """Turn what TensorFlow raises while it trains or predicts into one line.
+    """Turn what TensorFlow raises during training or prediction into a one-line error.
 
     Args:
-        batch_size: Images a step, to say which size to try when memory runs out.
+        batch_size: Images per step, for the advice when memory runs out; None if unknown.
+
+    Yields:
+        Nothing; the work goes inside the `with` block.
 
     Raises:
-        DataError: An image could not be read any more.
-        RunError: Out of memory, or anything else TensorFlow says.
+        DataError: An image can no longer be read.
+        RunError: Out of memory, or any other TensorFlow error.
     """
     try:
         yield

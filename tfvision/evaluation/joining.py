@@ -1,4 +1,4 @@
-"""Several predictions, one after the other."""
+"""Concatenate predictions."""
 
 import functools
 from collections.abc import Iterable
@@ -11,5 +11,5 @@ _Joinable = TypeVar("_Joinable", Predictions, BoxPredictions)
 
 
 def join_parts(parts: Iterable[_Joinable]) -> _Joinable:
-    """Return the images of several predictions, classes or boxes, one after the other; of one at least."""
+    """Concatenate one or more predictions of the same kind, classes or boxes."""
     return functools.reduce(lambda first, second: first.joined(second), parts)

@@ -1,4 +1,4 @@
-"""Metrics of one part of the data: every score with a bootstrap interval, ready for JSON."""
+"""Metrics for one part of the data: every score with a bootstrap interval, ready for JSON."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 from tfvision.errors import DataError
 from tfvision.evaluation.scores import class_areas, count_classes, weighted_scores
 
-_CHUNK = 1_000_000  # weights held at a time: 8 MB, which stays in the cache
+_CHUNK = 1_000_000  # weights held at a time: 8 MB, which fits in the cache
 
 
 def compute_metrics(
@@ -24,11 +24,11 @@ def compute_metrics(
 
     Args:
         labels: `(n,)` int, index of the true class; images labelled -1 are left out.
-        probabilities: `(n, K)` float in 0..1, one column a class.
-        class_names: The `K` names; of two classes the positive stands second.
-        predicted: `(n,)` int, the class that was decided for each image; default the most probable one.
+        probabilities: `(n, K)` float in 0..1, one column per class.
+        class_names: The `K` names; with two classes, the second is the positive class.
+        predicted: `(n,)` int, the class decided for each image; default the most probable one.
         resamples: Number of bootstrap resamples of the images; 0 leaves all intervals undefined.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Returns:
         `n`; the scores; for two classes also `positive_class` and its `precision, recall, f1`; `ci95`, the
@@ -37,7 +37,7 @@ def compute_metrics(
 
     Raises:
         DataError: No image is labelled.
-        ValueError: The shapes do not fit, or a probability is NaN or infinite.
+        ValueError: The shapes do not match, or a probability is NaN or infinite.
     """
     labelled = np.asarray(labels) >= 0
     labels, probabilities = _checked(labels, probabilities, class_names)
@@ -58,17 +58,17 @@ def compute_metrics(
 def bootstrap_scores(
     labels: np.ndarray, probabilities: np.ndarray, resamples: int, seed: int, predicted: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
-    """Return each score on `resamples` resamples of the images, drawn with replacement.
+    """Return each score on resamples of the images, drawn with replacement.
 
     Args:
         labels: `(n,)` int in 0..K-1.
-        probabilities: `(n, K)` float.
+        probabilities: `(n, K)` float in 0..1.
         resamples: Number of resamples.
-        seed: Of the draws.
+        seed: Seed of the draws.
         predicted: `(n,)` int, decided classes; default the most probable ones.
 
     Returns:
-        Score name to `(resamples,)`, NaN where undefined; empty without resamples.
+        Score name to `(resamples,)`, NaN where undefined; empty if `resamples` is 0.
     """
     draws = draw_weights(len(labels), resamples, seed)
     chunks = [weighted_scores(labels, probabilities, weights, predicted) for weights in draws]
@@ -76,13 +76,31 @@ def bootstrap_scores(
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
-    """Return `(K, K)` int64: images of each true class (row) predicted as each class (column)."""
+    """Count the images of each true class by predicted class.
+
+    Args:
+        labels: `(n,)` int in 0..K-1.
+        predicted: `(n,)` int in 0..K-1.
+        num_classes: `K`.
+
+    Returns:
+        `(K, K)` int64; a row for each true class, a column for each predicted class.
+    """
     cells = np.asarray(labels) * num_classes + np.asarray(predicted)
     return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 def draw_weights(count: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield `(count, R)` float64 weights, how often each resample drew each image, in chunks that fit in memory."""
+    """Draw bootstrap resamples, in chunks that fit in memory.
+
+    Args:
+        count: Number of images, at least 1.
+        resamples: Number of resamples in all.
+        seed: Seed of the draws.
+
+    Yields:
+        `(count, R)` float64: how often each of the next R resamples drew each image.
+    """
     rng = np.random.default_rng(seed)
     size = max(1, _CHUNK // count)
     for start in range(0, resamples, size):

@@ -6,7 +6,15 @@ from tfvision.evaluation.predictions import Predictions
 
 
 def worst_mistakes(predictions: Predictions, k: int = 16) -> list[int]:
-    """Return the rows of at most `k` wrong predictions, the most confident first; unlabelled images never count."""
+    """Return the rows of the wrong predictions the model was most confident of.
+
+    Args:
+        predictions: Class predictions; unlabelled images are ignored.
+        k: The most rows to return.
+
+    Returns:
+        Row numbers, at most `k`, the most confident mistake first.
+    """
     predicted = predictions.predicted
     wrong = np.flatnonzero((predictions.labels >= 0) & (predictions.labels != predicted))
     confidence = predictions.probabilities[wrong, predicted[wrong]]

@@ -1,4 +1,4 @@
-"""Paired differences: two answers to the same images, resampled together."""
+"""Paired differences: two sets of predictions for the same images, resampled together."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from tfvision.evaluation.scores import mean_cost, weighted_scores
 
 @dataclass(frozen=True)
 class Difference:
-    """A score of two answers on the same images.
+    """One score of two sets of predictions for the same images.
 
     Attributes:
-        first, second: The score of each.
+        first, second: The score of each set.
         low, high: Bounds of the 95 % interval of second - first.
     """
 
@@ -33,16 +33,16 @@ class Difference:
 
     @property
     def is_none(self) -> bool:
-        """Whether nothing differs on any resample."""
+        """Whether the two scores are equal and their interval is exactly 0."""
         return self.value == self.low == self.high == 0
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval leaves 0 out."""
+        """Whether the interval excludes 0."""
         return self.low > 0 or self.high < 0
 
     def verdict(self, score: str) -> str:
-        """Return in words whether the second answer is better by a score: the same, not clear, better or worse."""
+        """Return in words how the second set compares by a score: the same, not clear, better or worse."""
         if not self.is_clear:
             return "the same" if self.is_none else "not clear"
         return "better" if (self.value < 0) == lower_is_better(score) else "worse"
@@ -58,7 +58,7 @@ class Difference:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Difference":
-        """Return what `to_dict` wrote."""
+        """Read what `to_dict` returned."""
         return cls(values["first"], values["second"], *values["ci95"])
 
     def __str__(self) -> str:
@@ -73,20 +73,20 @@ def paired_differences(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Mapping[str, Difference]:
-    """Compare two answers to the same labelled images by a paired bootstrap.
+    """Compare two sets of predictions for the same labelled images by a paired bootstrap.
 
-    Both are scored on the same resamples of the images, so that what makes an image hard for both of them cancels
+    Both are scored on the same resamples of the images, so that what makes an image hard for both cancels out
     (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993; Koehn, EMNLP 2004, for the paired use).
 
     Args:
         first: Labelled predictions.
-        second: Of the same images in the same order.
-        costs: Of a false positive and of a false negative of two classes, to compare `mean_cost` too.
-        resamples: Of the images, drawn with replacement.
-        seed: Of the draws.
+        second: Predictions for the same images in the same order.
+        costs: For two classes, the cost of a false positive and of a false negative, to compare `mean_cost` too.
+        resamples: Number of resamples of the images, drawn with replacement.
+        seed: Seed of the draws.
 
     Returns:
-        Score name to difference, of all `compared_scores` that these classes have.
+        Score name to difference, for each of `compared_scores` that applies to these classes.
 
     Raises:
         ValueError: The images, labels or classes differ.
@@ -109,11 +109,14 @@ def paired_differences(
 
 
 def brief_lines(found: Mapping[str, Difference], *more: tuple[str, str]) -> list[str]:
-    """Return an indented line for each of the few scores that stand for all.
+    """Return an indented line for each of the brief scores, see `brief_scores`.
 
     Args:
-        found: See `paired_differences`.
-        more: Names and texts of lines below them.
+        found: Score name to difference, see `paired_differences`.
+        *more: Name and text of each further line.
+
+    Returns:
+        The lines, their texts aligned.
     """
     rows = [*((score.label(), str(found[score.name])) for score in brief_scores()), *more]
     width = 1 + max(len(name) for name, _ in rows)

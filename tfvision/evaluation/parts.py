@@ -1,4 +1,4 @@
-"""The scores of one part of the data, and a line of them."""
+"""Scores of one part of the data, and a line of text that sums them up."""
 
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
@@ -16,17 +16,28 @@ from tfvision.models.model_file import ModelFacts
 
 
 def scored_parts(given: Mapping[str, ImageSet]) -> dict[str, ImageSet]:
-    """Return the parts with images that a model is scored on, in order."""
+    """Return the parts that a model is scored on and that have images, in order."""
     return {part: given[part] for part in SCORED if part in given and len(given[part])}
 
 
 def judged_part(parts: Container[str]) -> str:
-    """Return the part that a model is judged by: the test, or validation where there is none."""
+    """Return the part that a model is judged by: test, or validation if there is no test part."""
     return "test" if "test" in parts else "validation"
 
 
 def compute_part(predictions: Predictions | BoxPredictions, facts: ModelFacts) -> dict[str, Any]:
-    """Return the metrics of one part, as they stand in metrics.json."""
+    """Compute the metrics of one part in the form they have in metrics.json.
+
+    Args:
+        predictions: Labelled predictions, of classes or of boxes.
+        facts: Facts stored with the model; the training boxes in it serve as baselines for boxes.
+
+    Returns:
+        See `compute_metrics` for classes, `compute_box_part` for boxes.
+
+    Raises:
+        DataError: The predictions have no labels or no true boxes to score against.
+    """
     if isinstance(predictions, BoxPredictions):
         return compute_box_part(predictions, facts)
     names, decided = predictions.class_names, predictions.decided
@@ -34,14 +45,14 @@ def compute_part(predictions: Predictions | BoxPredictions, facts: ModelFacts) -
 
 
 def describe_scores(metrics: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return a line for each part: accuracy and F1 with their intervals; for boxes IoU, beside the baselines."""
+    """Return a line for each part: accuracy and F1 with their intervals, or for boxes the IoU and its baselines."""
     lines = []
     for part, scores in metrics.items():
         if "mean_iou" in scores:
             lines.append(describe_box_scores(part, scores))
-            scores = scores.get("classes")
-            if scores is None:
+            if (classes := scores.get("classes")) is None:
                 continue
+            scores = classes
         shown = _with_intervals(scores, ("accuracy", "f1" if "f1" in scores else "f1_macro"))
         loss = f"{SCORES['log_loss'].label()} {scores['log_loss']:.4f}"
         lines.append(f"{part:<10} {shown}  {loss}  n={scores['n']:,}")
@@ -49,7 +60,18 @@ def describe_scores(metrics: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def compute_box_part(predictions: BoxPredictions, facts: ModelFacts) -> dict[str, Any]:
-    """Return the metrics of one part, as they stand in metrics.json; with classes also theirs, as `classes`."""
+    """Compute the box metrics of one part in the form they have in metrics.json.
+
+    Args:
+        predictions: Predicted boxes of images whose true boxes are known.
+        facts: Facts stored with the model, including the training boxes for the baselines.
+
+    Returns:
+        See `compute_box_metrics`; with class predictions also `classes`, see `compute_metrics`.
+
+    Raises:
+        DataError: Some images have no true box.
+    """
     scores = compute_box_metrics(predictions, np.array(facts.training_boxes))
     if predictions.classes is None:
         return scores
@@ -58,7 +80,15 @@ def compute_box_part(predictions: BoxPredictions, facts: ModelFacts) -> dict[str
 
 
 def describe_box_scores(part: str, scores: Mapping[str, Any]) -> str:
-    """Return a line of the scores of boxes, and one of the baselines."""
+    """Return a line with the box scores of one part and a line with the baselines.
+
+    Args:
+        part: Name of the part.
+        scores: Its metrics, see `compute_box_metrics`.
+
+    Returns:
+        Two lines of text.
+    """
     shown = _with_intervals(scores, ("mean_iou", "share_50"))
     baselines = ", ".join(
         f"{name.replace('_', ' ')} {found['mean_iou']:.3f}/{found['share_50']:.3f}"

@@ -1,4 +1,4 @@
-"""Predictions: what a model said of each image, and the CSV file that every figure comes from."""
+"""Predictions: class probabilities of each image, and the CSV file from which every score is computed."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from tfvision.errors import DataError
 from tfvision.models.decision import Decision
 from tfvision.system.files import replacing
 
-DIGITS = 9  # significant digits in the file: any float32 survives them unchanged
+DIGITS = 9  # significant digits in the file: enough to restore any float32 exactly
 _PREFIX = "p_"
 
 
@@ -21,14 +21,14 @@ class Predictions:
 
     Args:
         ids: The images' ids, in order.
-        parts: `(n,)` str, the part of the split each image stands in; `""` where there is none.
+        parts: `(n,)` str, the part of the split each image belongs to; `""` if none.
         labels: `(n,)` int64, index of the true class; -1 means unlabelled.
         probabilities: `(n, K)` float64 in 0..1.
-        class_names: The `K` names in the order of the columns; of two classes the positive stands second.
-        decided: `(n,)` int64, the class a stored decision gives each image; None where it is the most probable one.
+        class_names: The `K` names in the order of the columns; with two classes, the second is the positive class.
+        decided: `(n,)` int64, the class that a stored decision assigns to each image; None for the most probable one.
 
     Raises:
-        ValueError: The shapes do not fit together.
+        ValueError: The shapes do not match.
     """
 
     ids: tuple[str, ...]
@@ -38,7 +38,7 @@ class Predictions:
     class_names: tuple[str, ...]
     decided: np.ndarray | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "ids", tuple(self.ids))
         object.__setattr__(self, "class_names", tuple(self.class_names))
         object.__setattr__(self, "parts", np.asarray(self.parts, dtype=str))
@@ -59,7 +59,7 @@ class Predictions:
 
     @property
     def predicted(self) -> np.ndarray:
-        """`(n,)` int64, the decided class, else that of the largest probability; the first of equals."""
+        """`(n,)` int64, the decided class, else the most probable one; the first if several are equal."""
         if self.decided is not None:
             return self.decided
         return self.probabilities.argmax(axis=1).astype(np.int64)
@@ -70,22 +70,24 @@ class Predictions:
         return [self.class_names[index] for index in self.predicted]
 
     def lines(self) -> list[str]:
-        """Return id, predicted class and its probability of each image."""
+        """Return a line for each image: its id, predicted class and the probability of that class."""
         return [
             f"{image_id}  {self.class_names[label]}  {row[label]:.4f}"
             for image_id, label, row in zip(self.ids, self.predicted, self.probabilities, strict=True)
         ]
 
     def joined(self, other: "Predictions") -> "Predictions":
-        """Return these images and then those of another part."""
-        both = {
-            key: np.concatenate([getattr(self, key), getattr(other, key)])
-            for key in ("parts", "labels", "probabilities")
-        }
-        return replace(self, ids=self.ids + other.ids, **both)
+        """Return these images followed by those of `other`, which has the same classes."""
+        return replace(
+            self,
+            ids=self.ids + other.ids,
+            parts=np.concatenate([self.parts, other.parts]),
+            labels=np.concatenate([self.labels, other.labels]),
+            probabilities=np.concatenate([self.probabilities, other.probabilities]),
+        )
 
     def called(self, part: str) -> "Predictions":
-        """Return the same images as those of one part."""
+        """Return the same images, all assigned to `part`."""
         return replace(self, parts=np.full(len(self), part))
 
     def part(self, name: str) -> "Predictions":
@@ -93,7 +95,7 @@ class Predictions:
         return self.select(np.flatnonzero(self.parts == name))
 
     def select(self, rows: np.ndarray) -> "Predictions":
-        """Return the images at `rows`, int, in that order."""
+        """Return the images at `rows`, an int array, in that order."""
         decided = None if self.decided is None else self.decided[rows]
         ids = tuple(self.ids[row] for row in rows)
         return Predictions(
@@ -101,7 +103,7 @@ class Predictions:
         )
 
     def decide(self, decision: Decision | None) -> "Predictions":
-        """Return the predictions with a decision applied to their probabilities; these where there is none."""
+        """Return the predictions with a decision applied to their probabilities; unchanged if it is None."""
         if decision is None:
             return self
         calibrated = decision.calibrate(self.probabilities)
@@ -109,10 +111,10 @@ class Predictions:
 
 
 def class_probabilities(outputs: np.ndarray, num_classes: int) -> np.ndarray:
-    """Return one column a class for what a model gave.
+    """Turn the outputs of a model into one column per class.
 
     Args:
-        outputs: `(n, K)` probabilities, or `(n, 1)` of a two-class model with one sigmoid unit, which
+        outputs: `(n, K)` probabilities, or `(n, 1)` from a two-class model with one sigmoid unit, which
             gives the probability of the second class.
         num_classes: `K`, at least 2.
 
@@ -120,7 +122,7 @@ def class_probabilities(outputs: np.ndarray, num_classes: int) -> np.ndarray:
         `(n, K)` float64.
 
     Raises:
-        ValueError: The outputs have another number of columns.
+        ValueError: The outputs have a different number of columns.
     """
     outputs = np.asarray(outputs, dtype=np.float64)
     if num_classes == 2 and outputs.shape[1:] == (1,):
@@ -131,23 +133,42 @@ def class_probabilities(outputs: np.ndarray, num_classes: int) -> np.ndarray:
 
 
 def write_predictions(path: Path | str, predictions: Predictions) -> None:
-    """Write `id, part, label, predicted, p_<class>...`, a row an image; an unlabelled image has an empty label."""
+    """Write one row per image to a CSV file: `id, part, label, predicted, p_<class>...`.
+
+    Args:
+        path: The file to write.
+        predictions: The predictions; an unlabelled image gets an empty label.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
     names = predictions.class_names
     labels = [names[label] if label >= 0 else "" for label in predictions.labels]
     _write(path, ["id", "part", "label"], zip(predictions.ids, predictions.parts, labels, strict=True), predictions)
 
 
 def write_unlabelled(path: Path | str, predictions: Predictions) -> None:
-    """Write `id, predicted, p_<class>...`, a row an image, for images whose class nobody knows."""
+    """Write one row per unlabelled image to a CSV file: `id, predicted, p_<class>...`.
+
+    Args:
+        path: The file to write.
+        predictions: The predictions.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
     _write(path, ["id"], ([name] for name in predictions.ids), predictions)
 
 
 def read_predictions(path: Path | str) -> Predictions:
-    """Read what `write_predictions` or `write_unlabelled` wrote.
+    """Read a file written by `write_predictions` or `write_unlabelled`.
 
     Args:
-        path: A CSV file with a column `id` and one `p_<class>` a class, whose order is the order of the
-            classes. Without the columns `part` and `label` parts are empty and labels -1.
+        path: A CSV file with a column `id` and one column `p_<class>` per class, in the order of the classes.
+
+    Returns:
+        The predictions, in the order of the file. Without a column `part`, parts are empty; without `label`, labels
+        are -1.
 
     Raises:
         DataError: The file is missing, lacks columns, or holds a value that is not a class or a number.
@@ -158,7 +179,9 @@ def read_predictions(path: Path | str) -> Predictions:
             header, *rows = csv.reader(file)
     except (OSError, ValueError, csv.Error) as error:
         why = getattr(error, "strerror", None) or error
-        raise DataError(f"cannot read predictions from {path}: {why}; expected a CSV file tfvision wrote") from error
+        raise DataError(
+            f"cannot read predictions from {path}: {why}; expected a CSV file written by tfvision"
+        ) from error
     bad = next((number for number, row in enumerate(rows, start=2) if len(row) != len(header)), None)
     if bad:
         raise DataError(f"{path} has {len(rows[bad - 2])} fields in row {bad}; expected {len(header)}")
@@ -168,7 +191,14 @@ def read_predictions(path: Path | str) -> Predictions:
 
 
 def parse_predictions(columns: Mapping[str, Sequence[str]], path: Path) -> Predictions:
-    """Return the predictions in the columns of a file, whatever other columns it has.
+    """Build predictions from the columns of a file.
+
+    Args:
+        columns: Column name to cells, as text; columns with other names are ignored.
+        path: The file they come from, for error messages.
+
+    Returns:
+        The predictions, see `read_predictions`.
 
     Raises:
         DataError: Columns are missing, or hold a value that is not a class or a number.
@@ -187,9 +217,9 @@ def parse_predictions(columns: Mapping[str, Sequence[str]], path: Path) -> Predi
 
 
 def class_cells(predictions: Predictions) -> dict[str, list[str]]:
-    """Return the columns `predicted, p_<class>...` as text, a cell an image."""
+    """Return the columns `predicted, p_<class>...` as text, one cell per image."""
     texts = [[f"{value:.{DIGITS}g}" for value in row] for row in predictions.probabilities.tolist()]
-    # The class is that of the written digits, so that a reader of the file finds the same.
+    # The class follows from the digits written, so that whoever reads the file finds the same one.
     rounded = np.array(texts, dtype=np.float64).reshape(predictions.probabilities.shape)
     indexes = rounded.argmax(axis=1) if predictions.decided is None else predictions.decided
     predicted = [predictions.class_names[index] for index in indexes]
@@ -216,7 +246,7 @@ def _label_indices(texts: Iterable[str], names: tuple[str, ...], path: Path) -> 
     return np.array([index[text] for text in texts], dtype=np.int64)
 
 
-def _numbers(columns: list[tuple[str, ...]], path: Path) -> np.ndarray:
+def _numbers(columns: list[Sequence[str]], path: Path) -> np.ndarray:
     try:
         return np.array(columns, dtype=np.float64).T
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Scores of a ranking: areas under the ROC and the precision-recall curve, and the curves themselves."""
+"""Ranking scores: areas under the ROC and the precision-recall curve, and the curves themselves."""
 
 import numpy as np
 
@@ -11,19 +11,20 @@ def ranking_areas(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray)
     of the precision at each positive, without interpolation (Davis and Goadrich, ICML 2006, on why not).
 
     Args:
-        positive: `(n,)` bool, which images are of the class.
-        scores: `(n,)` float, higher means more likely of the class.
+        positive: `(n,)` bool, which images belong to the class.
+        scores: `(n,)` float, higher means more likely to belong to the class.
         weights: `(n, R)` float >= 0, how often each image counts.
 
     Returns:
         Two arrays `(R,)`; NaN where the weights leave no positive or no negative image.
     """
     order = np.argsort(-scores, kind="stable")
-    total = np.zeros((len(order) + 1, weights.shape[1]))  # row i: weight of the i best ranked images
+    total = np.zeros((len(order) + 1, weights.shape[1]))  # row i: weight of the i top-ranked images
     np.cumsum(weights[order], axis=0, out=total[1:])
     starts, ends, first_rows, rows = _positive_groups(positive[order], scores[order])
     if not len(rows):
-        return np.full((2, weights.shape[1]), np.nan)
+        undefined = np.full(weights.shape[1], np.nan)
+        return undefined, undefined
     hits = np.add.reduceat(weights[order[rows]], first_rows, axis=0)  # (groups, R)
     hits_so_far = np.cumsum(hits, axis=0)
     positives = hits_so_far[-1]
@@ -37,11 +38,11 @@ def ranking_areas(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray)
 
 
 def ranking_counts(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Count what stands at or above each distinct score, from the highest to the lowest.
+    """Count the images at or above each distinct score, from the highest score to the lowest.
 
     Args:
-        positive: `(n,)` bool.
-        scores: `(n,)` float.
+        positive: `(n,)` bool, which images belong to the class.
+        scores: `(n,)` float, higher means more likely to belong to the class.
 
     Returns:
         True positives and false positives, each `(thresholds,)` int64.
@@ -53,7 +54,7 @@ def ranking_counts(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray
 
 
 def _positive_groups(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Find the runs of equal scores that hold a positive image, in ranked order.
+    """Find the runs of equal scores that contain a positive image, in ranked order.
 
     Returns:
         `starts`, `ends`: how many images rank before each run, and up to its end; `first_rows`: where each

@@ -1,11 +1,12 @@
-"""The scores by name: what each is called, what it is, which way is better, and where it is shown.
+"""The scores by name: what each is called, what it measures, which way is better, and where it is shown.
 
-To add a score, write one row into `SCORES` and one formula: of classes into `evaluation/scores.py`, of boxes into
-`score_overlaps` of `evaluation/box_metrics.py`. It then stands in metrics.json with its interval and in the report;
-with `folds` also in cross-validations, with `compared` wherever two answers to the same images are compared, and with
-`brief` in every short list of scores. Nothing else names scores one by one.
+To add a score, add one row to `SCORES` and one formula: for classes in `evaluation/scores.py`, for boxes in
+`score_overlaps` of `evaluation/box_metrics.py`. It then appears in metrics.json with its interval and in the report;
+with `folds` also in cross-validations, with `compared` wherever two sets of predictions for the same images are
+compared, and with `brief` in every short list of scores. No other place lists scores one by one.
 
-`COLUMNS` lists what training measures after each epoch: other names, since Keras computes them batch by batch.
+`COLUMNS` lists what training measures after each epoch, under names of their own, since Keras computes these batch by
+batch.
 """
 
 from dataclasses import dataclass
@@ -21,15 +22,16 @@ class Score:
     Attributes:
         name: Its key in metrics.json and decision.json, and its column in CSV files.
         words: What it is called in running text; `{positive}` stands for the name of the positive class.
-        hint: What it is, in one line.
-        of: What it is computed from: the decided `classes`; those of two classes, of which one is `positive`; the
-            `costs` of its two kinds of mistakes, where they are given; `probabilities`; `rankings`, which take the
-            longest to resample; or `boxes`.
-        lower_is_better: Whether less is better.
-        brief: Whether it is one of the few that stand for all: in comparisons of runs and of shallow classifiers, for
-            test-time augmentation, pseudo-labels and corruptions. It is compared too, and any number of classes has it.
+        hint: What it measures, in one line.
+        of: What it is computed from: the decided `classes`; those of two classes, one of which is `positive`; the
+            `costs` of the two kinds of mistake, if they are given; `probabilities`; `rankings`, which take the longest
+            to resample; or `boxes`.
+        lower_is_better: Whether lower values are better.
+        brief: Whether it is one of the few scores shown where space is short: in comparisons of runs and of shallow
+            classifiers, for test-time augmentation, pseudo-labels and corruptions. Such a score must also be
+            `compared` and must exist for any number of classes.
         folds: Whether cross-validations show it.
-        compared: Its place among the scores that are compared between two answers; None where it is not.
+        compared: Its place among the scores compared between two sets of predictions; None if it is not compared.
     """
 
     name: str
@@ -45,12 +47,15 @@ class Score:
         """Return what it is called in running text.
 
         Args:
-            positive: Name of the positive class; without it a score of that class is named alone.
+            positive: Name of the positive class; if empty, the class is not mentioned.
+
+        Returns:
+            Such as `F1 of crater`, or `F1` without a class.
         """
         return self.words.format(positive=positive) if positive else self.words.removesuffix(_POSITIVE)
 
     def title(self, positive: str = "") -> str:
-        """Return `label` as the head of a row or column, with a capital letter."""
+        """Return `label` as a row or column heading, with a capital letter."""
         label = self.label(positive)
         return label[0].upper() + label[1:]
 
@@ -58,25 +63,29 @@ class Score:
 # In the order in which tables show them.
 _ROWS = (
     Score(
-        "mean_cost", "cost of an image", "its mistakes at the given costs", "costs", lower_is_better=True, compared=9
+        "mean_cost", "mean cost per image", "its mistakes at the given costs", "costs", lower_is_better=True, compared=9
     ),
     Score(
-        "accuracy", "accuracy", "share of images whose class is right", "classes", brief=True, folds=True, compared=1
+        "accuracy", "accuracy", "share of images classified correctly", "classes", brief=True, folds=True, compared=1
     ),
-    Score("balanced_accuracy", "balanced accuracy", "mean recall: every class counts the same", "classes"),
+    Score("balanced_accuracy", "balanced accuracy", "mean recall: every class counts equally", "classes"),
     Score(
-        "precision", "precision of {positive}", "of the images called so, the share that are", "positive", compared=4
+        "precision",
+        "precision of {positive}",
+        "share of the images given this class that belong to it",
+        "positive",
+        compared=4,
     ),
-    Score("recall", "recall of {positive}", "of the images that are, the share found", "positive", compared=5),
-    Score("f1", "F1 of {positive}", "harmonic mean of the two", "positive", compared=3),
-    Score("precision_macro", "macro-precision", "every class counts the same", "classes", folds=True),
-    Score("recall_macro", "macro-recall", "every class counts the same", "classes", folds=True),
-    Score("f1_macro", "macro-F1", "every class counts the same", "classes", brief=True, folds=True, compared=2),
-    Score("precision_weighted", "precision, weighted", "each class counts by its images", "classes"),
-    Score("recall_weighted", "recall, weighted", "each class counts by its images", "classes"),
-    Score("f1_weighted", "F1, weighted", "each class counts by its images", "classes"),
-    Score("roc_auc", "ROC AUC", "chance that an image of the class ranks above another", "rankings"),
-    Score("average_precision", "average precision", "area under precision and recall", "rankings"),
+    Score("recall", "recall of {positive}", "share of the images of this class that are found", "positive", compared=5),
+    Score("f1", "F1 of {positive}", "harmonic mean of precision and recall", "positive", compared=3),
+    Score("precision_macro", "macro-precision", "every class counts equally", "classes", folds=True),
+    Score("recall_macro", "macro-recall", "every class counts equally", "classes", folds=True),
+    Score("f1_macro", "macro-F1", "every class counts equally", "classes", brief=True, folds=True, compared=2),
+    Score("precision_weighted", "precision, weighted", "each class counts by its number of images", "classes"),
+    Score("recall_weighted", "recall, weighted", "each class counts by its number of images", "classes"),
+    Score("f1_weighted", "F1, weighted", "each class counts by its number of images", "classes"),
+    Score("roc_auc", "ROC AUC", "chance that an image of the class ranks above one of another class", "rankings"),
+    Score("average_precision", "average precision", "area under the precision-recall curve", "rankings"),
     Score(
         "log_loss",
         "log loss",
@@ -91,16 +100,18 @@ _ROWS = (
     Score(
         "expected_calibration_error",
         "calibration error",
-        "lower is better; its interval lies a little high",
+        "lower is better; its interval is slightly too high",
         "probabilities",
         lower_is_better=True,
         compared=8,
     ),
-    Score("mean_iou", "mean IoU", "area that both boxes share, of the area that either covers", "boxes", folds=True),
-    Score("median_iou", "median IoU", "half of the images lie above", "boxes", folds=True),
-    Score("share_50", "IoU > 0.5", "found, as PASCAL VOC counts", "boxes", folds=True),
-    Score("share_75", "IoU > 0.75", "found closely", "boxes", folds=True),
-    Score("share_90", "IoU > 0.9", "found nearly exactly", "boxes"),
+    Score(
+        "mean_iou", "mean IoU", "area shared by both boxes, divided by the area covered by either", "boxes", folds=True
+    ),
+    Score("median_iou", "median IoU", "half of the images are above it", "boxes", folds=True),
+    Score("share_50", "IoU > 0.5", "share of boxes found, by the PASCAL VOC criterion", "boxes", folds=True),
+    Score("share_75", "IoU > 0.75", "share of boxes found closely", "boxes", folds=True),
+    Score("share_90", "IoU > 0.9", "share of boxes found almost exactly", "boxes"),
 )
 SCORES = {score.name: score for score in _ROWS}
 
@@ -110,8 +121,8 @@ class Column:
     """What training measures after each epoch: a column of history.csv, and `val_<name>` on the validation images.
 
     Attributes:
-        name: Of the column.
-        scores: Names of the same score of a finished model; of several the first that metrics.json has.
+        name: Name of the column.
+        scores: Names of the same score of a finished model; if several, the first that metrics.json has.
         of: The tasks that have it: those with `boxes`, those with `classes`, or `all`.
         monitored: Whether it may choose the best epoch, as `monitor`, and the best trial of a search.
     """
@@ -122,8 +133,8 @@ class Column:
     monitored: bool = True
 
 
-# In the order in which epochs and curves show them. The loss that is minimized is the log loss only of classifiers
-# that are fitted without smoothing, focus or boxes, so that a history calls it loss.
+# In the order in which epochs and curves show them. The loss that is minimized equals the log loss only for
+# classifiers trained without label smoothing, focal loss or boxes, so a history calls it loss.
 COLUMNS = {
     column.name: column
     for column in (
@@ -138,27 +149,28 @@ MONITORS = tuple(f"val_{column.name}" for column in COLUMNS.values() if column.m
 
 
 def class_scores() -> list[Score]:
-    """Return the scores of classes, in the order of tables."""
+    """Return the class scores, in the order of tables."""
     return [score for score in SCORES.values() if score.of != "boxes"]
 
 
 def box_scores() -> list[Score]:
-    """Return the scores of boxes, in the order of tables."""
+    """Return the box scores, in the order of tables."""
     return [score for score in SCORES.values() if score.of == "boxes"]
 
 
 def brief_scores() -> list[Score]:
-    """Return the few scores of classes that stand for all."""
+    """Return the few class scores that are shown where space is short."""
     return [score for score in SCORES.values() if score.brief]
 
 
 def compared_scores() -> list[Score]:
-    """Return the scores that are compared between two answers to the same images, in the order of their files."""
-    return sorted((score for score in SCORES.values() if score.compared is not None), key=lambda score: score.compared)
+    """Return the scores compared between two sets of predictions for the same images, in the order of their files."""
+    compared = [score for score in SCORES.values() if score.compared is not None]
+    return sorted(compared, key=lambda score: score.compared or 0)
 
 
 def column_of(monitor: str) -> Column:
-    """Return the column of history.csv that a monitored score, such as `val_f1`, stands in."""
+    """Return the column of history.csv that holds a monitored score such as `val_f1`."""
     return COLUMNS[monitor.removeprefix("val_")]
 
 
@@ -171,11 +183,13 @@ def column_words(name: str) -> str:
 
 
 def lower_is_better(name: str) -> bool:
-    """Tell whether less of a score is better.
+    """Tell whether lower values of a score are better.
 
     Args:
-        name: A key of `SCORES`, or a column of history.csv with or without `val_`. Whatever ends in `loss` is a loss;
-            more is better of what is in neither table.
+        name: A key of `SCORES`, or a column of history.csv with or without `val_`.
+
+    Returns:
+        True for scores declared so and for every name that ends in `loss`; False for unknown names.
     """
     bare = name.removeprefix("val_")
     known = COLUMNS[bare].scores[0] if bare in COLUMNS else bare
@@ -188,7 +202,15 @@ def direction(name: str) -> str:
 
 
 def goodness(name: str, value: float) -> float:
-    """Return a value of a score so that higher is better; see `lower_is_better`."""
+    """Turn the value of a score into one for which higher is better.
+
+    Args:
+        name: The score, see `lower_is_better`.
+        value: Its value.
+
+    Returns:
+        The value, negated if lower is better.
+    """
     return -value if lower_is_better(name) else value
 
 

@@ -1,4 +1,4 @@
-"""Scores of weighted images: one set of formulas for the estimate and for each bootstrap resample.
+"""Scores of weighted images: one set of formulas for the estimate and for every bootstrap resample.
 
 Weights are `(n, R)`: column r says how often each image counts in resample r, and each score comes back as
 `(R,)`. A column of ones gives the plain score.
@@ -17,7 +17,7 @@ CALIBRATION_BINS = 15
 
 @dataclass(frozen=True, eq=False)
 class ClassCounts:
-    """Weight of the images of each class, each `(R, K)`: truly of it, predicted as it, and both."""
+    """Total weight per class, each `(R, K)`: of images truly in the class, of those predicted as it, and of both."""
 
     true: np.ndarray
     predicted: np.ndarray
@@ -30,7 +30,7 @@ class ClassCounts:
 
     @property
     def recall(self) -> np.ndarray:
-        """`(R, K)`, 0 where no image is of the class."""
+        """`(R, K)`, 0 where the class has no images."""
         return _ratio(self.both, self.true)
 
     @property
@@ -40,13 +40,16 @@ class ClassCounts:
 
 
 def count_classes(labels: np.ndarray, predicted: np.ndarray, num_classes: int, weights: np.ndarray) -> ClassCounts:
-    """Add up the weights of each class.
+    """Add up the weights of the images of each class.
 
     Args:
         labels: `(n,)` int in 0..K-1.
         predicted: `(n,)` int in 0..K-1.
         num_classes: `K`.
-        weights: `(n, R)` float.
+        weights: `(n, R)` float >= 0.
+
+    Returns:
+        The totals for each column of weights.
     """
     one_hot = np.eye(num_classes)
     both = one_hot[labels] * (labels == predicted)[:, None]
@@ -54,7 +57,7 @@ def count_classes(labels: np.ndarray, predicted: np.ndarray, num_classes: int, w
 
 
 def count_scores(counts: ClassCounts) -> dict[str, np.ndarray]:
-    """Return the scores that need nothing but the predicted class, each `(R,)`.
+    """Return the scores that need only the predicted classes, each `(R,)`.
 
     Macro means are taken over the classes present among labels or predictions, the balanced accuracy
     (Brodersen et al., ICPR 2010) over the classes present among labels, as scikit-learn does.
@@ -75,13 +78,21 @@ def positive_scores(counts: ClassCounts) -> dict[str, np.ndarray]:
 
 
 def probability_scores(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the scores of the probabilities as such, each `(R,)`.
+    """Return the scores of the probabilities themselves.
 
-    Log loss is the mean of -ln p(true class) (Good, J. R. Stat. Soc. B 1952), p kept above 2.2e-16. The
-    Brier score (Brier, Monthly Weather Review 1950) is the mean of (p - y)^2 of the positive class for two
-    classes, and of the sum over classes for more. The expected calibration error (Guo et al., ICML 2017)
-    compares confidence and accuracy in 15 bins of equal width; resampling adds noise to each bin, so that
-    its bootstrap interval lies a little high.
+    Log loss is the mean of -ln p(true class) (Good, J. R. Stat. Soc. B 1952), with p clipped at 2.2e-16. The
+    Brier score (Brier, Monthly Weather Review 1950) is the mean of (p - y)^2, of the positive class for two
+    classes and summed over the classes for more. The expected calibration error (Guo et al., ICML 2017)
+    compares confidence and accuracy in 15 bins of equal width; resampling adds noise to each bin, so its
+    bootstrap interval is slightly too high.
+
+    Args:
+        labels: `(n,)` int in 0..K-1.
+        probabilities: `(n, K)` float in 0..1.
+        weights: `(n, R)` float >= 0.
+
+    Returns:
+        `log_loss`, `brier` and `expected_calibration_error`, each `(R,)`.
     """
     total = weights.sum(axis=0)
     truth = probabilities[np.arange(len(labels)), labels]
@@ -99,19 +110,36 @@ def probability_scores(labels: np.ndarray, probabilities: np.ndarray, weights: n
 
 
 def calibration_bins(confidence: np.ndarray) -> np.ndarray:
-    """Return the index of the bin, open below and closed above, of each confidence in 0..1."""
+    """Return the bin of each confidence in 0..1, int64 from 0; a bin includes its upper bound."""
     return np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1)
 
 
 def class_areas(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return one-against-rest ROC AUC and average precision of each class, each `(R, K)`, NaN if undefined."""
+    """Return ROC AUC and average precision of each class against the rest.
+
+    Args:
+        labels: `(n,)` int in 0..K-1.
+        probabilities: `(n, K)` float in 0..1.
+        weights: `(n, R)` float >= 0.
+
+    Returns:
+        Two arrays `(R, K)`; NaN where undefined.
+    """
     classes = range(probabilities.shape[1])
     areas = [ranking_areas(labels == index, probabilities[:, index], weights) for index in classes]
     return np.stack([auc for auc, _ in areas], axis=1), np.stack([precision for _, precision in areas], axis=1)
 
 
 def area_scores(roc_auc: np.ndarray, average_precision: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the positive class' areas for two classes, else their means over the classes that have them."""
+    """Return the areas of the positive class for two classes, else their means over the classes.
+
+    Args:
+        roc_auc: `(R, K)`, see `class_areas`.
+        average_precision: `(R, K)`, see `class_areas`.
+
+    Returns:
+        `roc_auc` and `average_precision`, each `(R,)`; means leave out undefined values, and are NaN if all are.
+    """
     areas = {"roc_auc": roc_auc, "average_precision": average_precision}
     if roc_auc.shape[1] == 2:
         return {name: values[:, 1] for name, values in areas.items()}
@@ -119,13 +147,16 @@ def area_scores(roc_auc: np.ndarray, average_precision: np.ndarray) -> dict[str,
 
 
 def mean_cost(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray, costs: tuple[float, float]) -> np.ndarray:
-    """Return what the mistakes of an image cost on average, `(R,)`.
+    """Return the mean cost of mistakes per image.
 
     Args:
         labels: `(n,)` int, 0 or 1.
         predicted: `(n,)` int, 0 or 1.
-        weights: `(n, R)` float.
-        costs: Of a false positive and of a false negative.
+        weights: `(n, R)` float >= 0.
+        costs: Cost of a false positive and of a false negative.
+
+    Returns:
+        `(R,)` float.
     """
     counts = count_classes(labels, predicted, 2, weights)
     wrong_as_positive, missed = counts.predicted[:, 1] - counts.both[:, 1], counts.true[:, 1] - counts.both[:, 1]
@@ -140,18 +171,18 @@ def weighted_scores(
     *,
     only: Sequence[Score] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Return every score once a column of weights.
+    """Return every score for each column of weights.
 
     Args:
         labels: `(n,)` int in 0..K-1.
-        probabilities: `(n, K)` float.
-        weights: `(n, R)` float >= 0, none of the columns all zero.
-        predicted: `(n,)` int, the classes that were decided; default the most probable ones. Scores of probabilities
-            and rankings do not depend on it.
-        only: The scores that are wanted, in order; default all. Of rankings none is computed that is not wanted.
+        probabilities: `(n, K)` float in 0..1.
+        weights: `(n, R)` float >= 0, no column all zero.
+        predicted: `(n,)` int, the decided classes; default the most probable ones. Scores of probabilities and
+            rankings do not depend on it.
+        only: The scores wanted, in order; default all. Without one of rankings, no rankings are computed.
 
     Returns:
-        Score name to `(R,)`, NaN where undefined; those of a positive class for two classes only.
+        Score name to `(R,)`, NaN where undefined; scores of the positive class only for two classes.
     """
     num_classes = probabilities.shape[1]
     predicted = probabilities.argmax(axis=1) if predicted is None else predicted
@@ -169,7 +200,7 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
 
 
 def _mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean over the classes with the given weights; NaN where all are zero."""
+    """Return the mean over the classes with the given weights; NaN where all weights are zero."""
     total = weights.sum(axis=1)
     mean = _ratio((values * weights).sum(axis=1), total.astype(np.float64))
     return np.where(total > 0, mean, np.nan)

@@ -10,17 +10,17 @@ _HIGHEST = 20.0
 def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Return the temperature of least log loss (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017).
 
-    Logits are recovered from the probabilities: softmax forgets nothing but a constant, which changes nothing. The
-    logarithm of the temperature is drawn towards 0 as by one image's worth of a normal prior of deviation 1: of some
-    hundred images it changes nothing to speak of, and where all of a few images are right, which would ask for
-    the temperature 0, it keeps the answer finite.
+    Logits are recovered from the probabilities: softmax only loses a constant, which does not matter here. A standard
+    normal prior on the logarithm of the temperature, weighted like one image, keeps the result finite if the model is
+    right on all of a few images, where the best temperature would be 0; with hundreds of images its effect is
+    negligible.
 
     Args:
-        probabilities: float (n, K), what the model gives on validation.
+        probabilities: float (n, K), the model's probabilities on the validation images.
         labels: int (n,) in 0..K-1.
 
     Returns:
-        A number from 0.05 to 20; above 1 where the model is too sure of itself.
+        A number from 0.05 to 20; above 1 if the model is overconfident.
     """
     from scipy.optimize import minimize_scalar
 

@@ -1,4 +1,4 @@
-"""Does the SavedModel say what model.keras says? Asked in a fresh process, on real images at their own sizes."""
+"""Check in a fresh process that a SavedModel agrees with model.keras, on real images at their original sizes."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,25 +18,26 @@ from tfvision.errors import RunError
 from tfvision.models.decision import Decision
 from tfvision.tasks import BOX, PROBABILITIES
 
-LARGEST_DIFFERENCE = 1e-5  # of any probability, and of a corner as a share of the image's side, decoded images in
-LEAST_AGREEMENT = 0.995  # of predicted classes and boxes, encoded images in (another JPEG decoder, no EXIF)
-LARGEST_TIE = 1e-3  # lead of a class over the next, in log-probability, that rounding may turn round
-# Share of images that may differ by more where probabilities jump: a feature that lies within a rounding error of a
-# threshold of a tree falls to either side.
+LARGEST_DIFFERENCE = 1e-5  # of any probability, and of a box corner as a share of the image's side; for decoded images
+LEAST_AGREEMENT = 0.995  # of predicted classes and boxes; for encoded images (another JPEG decoder, no EXIF)
+LARGEST_TIE = 1e-3  # lead of a class over the next, in log-probability, that rounding may reverse
+# Share of images that may differ by more if probabilities jump: a feature within a rounding error of a tree's
+# threshold may fall on either side of it.
 STEPPED = 0.02
-SAME_BOX = 0.9  # least overlap of two boxes that agree
+SAME_BOX = 0.9  # lowest overlap at which two boxes agree
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far a SavedModel is from the model it was made of.
+    """How closely a SavedModel agrees with the model it was made from.
 
     Attributes:
         images: Number of images compared.
-        difference: Largest difference of any probability through `serving_default`, or of a corner as a share of the
-            image's side, leaving out the images that jump.
-        classes: Number of images of the same class through `serving_default`; None where there are no classes.
-        bytes_agreement: Share of images with the same class and box through `serve_bytes`; None without JPEG or PNG.
+        difference: Largest difference through `serving_default` of any probability, or of a box corner as a share of
+            the image's side, leaving out the images that may jump.
+        classes: Number of images given the same class through `serving_default`; None if the model has no classes.
+        bytes_agreement: Share of images given the same class and box through `serve_bytes`; None if no image is JPEG
+            or PNG.
     """
 
     images: int
@@ -52,18 +54,23 @@ def check_saved_model(
     *,
     stepped: bool = False,
 ) -> Agreement:
-    """Compare a SavedModel, loaded in a fresh process without Keras or tfvision's models, with what is known.
+    """Compare a SavedModel, loaded in a fresh process without Keras or tfvision's models, with expected outputs.
 
     Args:
-        saved_model: Its folder.
+        saved_model: Folder of the SavedModel.
         images: Real images at their original sizes.
-        expected: What model.keras says of them: `probabilities`, float (n, classes); `box`, float (n, 4).
-        decision: By which classes follow from the probabilities.
-        stepped: Whether its probabilities jump, see `is_stepped`: then `STEPPED` of the images may differ by more.
+        expected: The outputs of model.keras for them: `probabilities`, float (n, classes); `box`, float (n, 4).
+        decision: The decision by which classes follow from the probabilities.
+        stepped: Whether the probabilities jump, see `is_stepped`: then a share `STEPPED` of the images may differ by
+            more.
+
+    Returns:
+        How closely they agree.
 
     Raises:
-        RunError: They differ by more than `LARGEST_DIFFERENCE` or in a class that is no tie, answers agree in fewer than `LEAST_AGREEMENT`, the
-            SavedModel does not load, or the images cannot be written for the fresh process.
+        RunError: They differ by more than `LARGEST_DIFFERENCE`, or in a class that is not a tie; encoded images agree in
+            fewer than `LEAST_AGREEMENT`; the SavedModel does not load; or the images cannot be written for the fresh
+            process.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         _write(images, Path(folder))
@@ -76,7 +83,7 @@ def check_saved_model(
         _difference(np.array(answers["pixels"][name]), values, name, images, jumping)
         for name, values in expected.items()
     )
-    # Boxes of the bytes are in stored pixels: they can be compared where nothing is turned.
+    # Boxes for encoded images are in stored pixels, so only images that EXIF does not turn can be compared.
     by_bytes = [k for k, answer in enumerate(answers["encoded"]) if answer is not None and not _is_turned(images, k)]
     agreed = [
         (BOX not in expected or _same_box(answers["encoded"][k][BOX], expected[BOX][k]))
@@ -86,23 +93,27 @@ def check_saved_model(
     agreement = float(np.mean(agreed)) if agreed else None
     if not difference <= LARGEST_DIFFERENCE:
         raise RunError(
-            f"the SavedModel differs from model.keras by {difference:.2e}, more than {LARGEST_DIFFERENCE:.0e}; it was not kept"
+            f"the SavedModel differs from model.keras by {difference:.2e}, more than {LARGEST_DIFFERENCE:.0e}; "
+            "it was not kept"
         )
     same = None if predicted is None else np.array(answers["pixels"]["class"]) == predicted
-    if same is not None and (wrong := np.sum(~same & (decision.margins(known) > LARGEST_TIE))) > jumping:
-        raise RunError(
-            f"the SavedModel gives {wrong:,} of {len(images):,} images another class than model.keras, "
-            "although its probabilities agree; it was not kept"
-        )
+    if known is not None and same is not None:
+        wrong = np.sum(~same & (decision.margins(known) > LARGEST_TIE))
+        if wrong > jumping:
+            raise RunError(
+                f"the SavedModel gives {wrong:,} of {len(images):,} images another class than model.keras, "
+                "although its probabilities agree; it was not kept"
+            )
     if agreement is not None and agreement < LEAST_AGREEMENT:
         raise RunError(
-            f"serve_bytes gives the same answer for {agreement:.1%} of images, less than {LEAST_AGREEMENT:.1%}; it was not kept"
+            f"serve_bytes gives the same answer for {agreement:.1%} of images, less than {LEAST_AGREEMENT:.1%}; "
+            "it was not kept"
         )
     return Agreement(len(images), difference, None if same is None else int(same.sum()), agreement)
 
 
 def _difference(found: np.ndarray, expected: np.ndarray, name: str, images: ImageSet, jumping: int) -> float:
-    """Return the largest difference of an image, but for so many images that may jump; NaN is never passed over."""
+    """Return the largest difference of any image, ignoring the `jumping` largest unless some are NaN or infinite."""
     scale = np.tile(images.frames[:, :2], 2) if name == BOX and images.frames is not None else 1.0
     of_images = np.sort(np.abs((found - expected) / scale).max(axis=1))
     return float(of_images[-1 - (jumping if np.isfinite(of_images).all() else 0)])
@@ -117,7 +128,7 @@ def _is_turned(images: ImageSet, index: int) -> bool:
 
 
 def _write(images: ImageSet, folder: Path) -> None:
-    """Write images decoded and encoded: the fresh process then needs nothing but TensorFlow and NumPy."""
+    """Write the images decoded and encoded, so that the fresh process needs only TensorFlow and NumPy."""
     try:
         for index in range(len(images)):
             np.save(folder / f"{index}.npy", images.read(index))
@@ -152,13 +163,13 @@ print("ANSWERS" + json.dumps(answers))
 
 
 def _names(expected: dict[str, np.ndarray]) -> list[str]:
-    """Return the answers to ask for."""
+    """Return the names of the outputs to ask for."""
     return [*expected, *(["class"] if PROBABILITIES in expected else [])]
 
 
-def _ask(saved_model: Path, folder: Path, count: int, names: list[str]) -> dict:
+def _ask(saved_model: Path, folder: Path, count: int, names: list[str]) -> dict[str, Any]:
     command = [sys.executable, "-c", _SCRIPT, str(folder), str(count), str(saved_model), *names]
-    # On the CPU: a GPU is this process's, and rounds otherwise.
+    # On the CPU: a GPU belongs to this process, and rounds differently.
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     answers = [line for line in done.stdout.splitlines() if line.startswith("ANSWERS")]

@@ -1,4 +1,4 @@
-"""A SavedModel written, checked against its model, and only then published."""
+"""Write a SavedModel, check it against its model, and only then publish it."""
 
 import shutil
 from pathlib import Path
@@ -18,8 +18,8 @@ from tfvision.prediction.predictors import KerasPredictor
 from tfvision.runs.folder import Run
 from tfvision.tasks import has_boxes
 
-_COMPARED = 400  # images: enough that one disagreement of serve_bytes is no failure
-_DECODED = 512 * 2**20  # bytes of their pixels, which travel through the temporary folder
+_COMPARED = 400  # images: enough that one disagreement through serve_bytes is not a failure
+_DECODED = 512 * 2**20  # bytes of pixels, which are written to the temporary folder
 
 
 def export_run(run: Run, output: Path, *, data: str | None = None) -> tuple[Path, Agreement]:
@@ -27,11 +27,11 @@ def export_run(run: Run, output: Path, *, data: str | None = None) -> tuple[Path
 
     Args:
         run: A run with a model.
-        output: `saved_models/<name>`.
+        output: The folder of the SavedModel's versions, such as `saved_models/<name>`.
         data: Images to compare on; default the test images of the run.
 
     Returns:
-        The folder of the new version, and how well it agrees.
+        The folder of the new version, and how closely it agrees with the model.
 
     Raises:
         DataError: There are no images to compare on.
@@ -52,7 +52,7 @@ def export_run(run: Run, output: Path, *, data: str | None = None) -> tuple[Path
 
 
 def _images(run: Run, data: str | None) -> ImageSet:
-    """Return some images spread over the given data, or over the run's own: of the test part as long as there are any."""
+    """Return images spread over the given data, or else over the run's own, from its test part first."""
     if data:
         images = open_images(data, labelled=False)
         return images.select(_spread(np.arange(len(images)), _COMPARED))
@@ -68,7 +68,7 @@ def _images(run: Run, data: str | None) -> ImageSet:
 
 
 def _fitting(sizes: np.ndarray) -> np.ndarray:
-    """Return the indexes of as many images, spread over all, as decode to `_DECODED` bytes; at least one."""
+    """Return the indexes of as many images, spread over all, as fit into `_DECODED` bytes decoded; at least one."""
     pixels, every = 3 * sizes.prod(axis=1), np.arange(len(sizes))
     chosen = (_spread(every, count) for count in range(len(sizes), 1, -1))
     return next((indexes for indexes in chosen if pixels[indexes].sum() <= _DECODED), every[[pixels.argmin()]])

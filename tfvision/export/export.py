@@ -1,4 +1,4 @@
-"""What `tfvision export` does: a run in, a SavedModel that takes raw images out."""
+"""What `tfvision export` does: turn a run into a SavedModel that takes raw images."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +12,18 @@ from tfvision.system.device import load_tensorflow
 
 @dataclass(frozen=True)
 class Exported:
-    """A SavedModel that agrees with the model it came from.
+    """A SavedModel that agrees with the model it was made from.
 
     Attributes:
-        folder: Of its version.
-        agreement: How well.
+        folder: Folder of its version.
+        agreement: How closely it agrees.
     """
 
     folder: Path
     agreement: Agreement
 
     def describe(self) -> str:
-        """Return what was compared, and how well it agrees, in lines."""
+        """Say in lines what was compared, and how closely it agrees."""
         found = self.agreement
         same = "" if found.classes is None else f", same class for {found.classes}"
         lines = [
@@ -40,11 +40,11 @@ def export(run: Run | str | Path, output: str | Path | None = None, *, data: str
 
     Args:
         run: A run with a model, or its folder.
-        output: The folder of its versions; default `saved_models/<run>`. Each export is a new version in it.
+        output: The folder of the SavedModel's versions; default `saved_models/<run>`. Each export adds a version.
         data: Images to compare on; default the test images of the run.
 
     Returns:
-        The folder of the new version, and how well it agrees.
+        The folder of the new version, and how closely it agrees with the model.
 
     Raises:
         DataError: There are no images to compare on.

@@ -1,9 +1,10 @@
-"""From a run to a SavedModel that takes raw images, in the layout TF Serving reads."""
+"""Write a SavedModel that takes raw images, in the layout that TF Serving reads."""
 
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -17,22 +18,22 @@ from tfvision.prediction.predictors import FACTS_FILE, newest_version
 from tfvision.system.files import remove_abandoned
 from tfvision.tasks import BOX, PROBABILITIES, outputs_of
 
-_UNFINISHED = ".unfinished-"  # and the number of the process that writes it
+_UNFINISHED = ".unfinished-"  # followed by the id of the process that writes it
 
 
 def write_saved_model(model: keras.Model, facts: ModelFacts, folder: Path) -> Path:
-    """Write a model with its resize and class names into an unfinished folder beside the versions.
+    """Write a model with its resize and class names to a temporary folder beside the published versions.
 
     Args:
-        model: Raw pixels of the model's size in; probabilities, boxes or both out.
-        facts: Task, class names and resize.
-        folder: `saved_models/<name>`; made if missing.
+        model: Takes raw pixels at the model's size; returns probabilities, boxes or both.
+        facts: Facts stored with the model: task, class names, resize, decision.
+        folder: The folder of the versions, such as `saved_models/<name>`; made if missing.
 
     Returns:
-        The temporary folder, for `publish` to rename once it was checked.
+        The temporary folder, for `publish` to rename once it has been checked.
 
     Raises:
-        RunError: The disk is full or the folder cannot be written.
+        RunError: The disk is full, or the folder cannot be written to.
     """
     temporary = folder / f"{_UNFINISHED}{os.getpid()}"
     try:
@@ -49,20 +50,28 @@ def write_saved_model(model: keras.Model, facts: ModelFacts, folder: Path) -> Pa
 
 
 def publish(temporary: Path, folder: Path) -> Path:
-    """Rename a finished SavedModel to the next version number and return its folder."""
+    """Publish a checked SavedModel by renaming it to the next version number.
+
+    Args:
+        temporary: Folder of the SavedModel, from `write_saved_model`.
+        folder: The folder of the versions.
+
+    Returns:
+        The folder of the new version.
+    """
     newest = newest_version(folder)
     version = folder / str(int(newest.name) + 1 if newest else 1)
     os.rename(temporary, version)
     return version
 
 
-def _endpoints(model: keras.Model, facts: ModelFacts) -> tuple[tf.Module, dict[str, Callable]]:
-    """Return what holds the model's variables, and the functions that are served."""
+def _endpoints(model: keras.Model, facts: ModelFacts) -> tuple[tf.Module, dict[str, Callable[..., Any]]]:
+    """Return a module that holds the model's variables, and the functions to serve."""
     module = tf.Module()
-    # What the graph reads. Keras' own archive searches the whole model for it, which takes twice as long.
+    # The variables that the graph reads. Keras' own export searches the whole model for them and takes twice as long.
     module.model_variables = [variable.value for variable in model.variables]
     answer = _answering(model, facts)
-    # A model of gray images takes RGB too, and weighs the colours as its training did.
+    # A model for gray images takes RGB too, and converts it to gray as in training.
     channels = 3 if facts.resize.channels == 3 else None
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, channels), tf.uint8, name="images")])
@@ -78,9 +87,9 @@ def _endpoints(model: keras.Model, facts: ModelFacts) -> tuple[tf.Module, dict[s
 
 
 def _answering(model: keras.Model, facts: ModelFacts) -> Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]:
-    """Return the model from pixels of its own size to what an endpoint answers, traced once for both of them.
+    """Return a function from pixels at the model's size to the outputs of an endpoint, traced once for both endpoints.
 
-    Beside the pixels it takes height and width of each image as it came, int32 (b, 2), which boxes are told in.
+    Besides the pixels it takes the original height and width of each image, int32 (b, 2), to scale boxes to.
     """
     resize = facts.resize
     pixels_spec = tf.TensorSpec((None, resize.height, resize.width, resize.channels), tf.uint8)
@@ -100,7 +109,7 @@ def _answering(model: keras.Model, facts: ModelFacts) -> Callable[[tf.Tensor, tf
 
 
 def _decide(outputs: tf.Tensor, decision: Decision | None) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return probabilities and classes by a decision, in the numbers of `Decision`: float64."""
+    """Return probabilities and classes by a decision, computed in float64 as in `Decision`."""
     if decision is None:
         return outputs, tf.argmax(outputs, axis=-1)
     least = tf.constant(least_probability(outputs.shape[-1]), tf.float64)
@@ -111,7 +120,7 @@ def _decide(outputs: tf.Tensor, decision: Decision | None) -> tuple[tf.Tensor, t
 
 
 def _classes(outputs: tf.Tensor, facts: ModelFacts) -> dict[str, tf.Tensor]:
-    """Return probabilities, the class and its name."""
+    """Return the probabilities, the class and its name."""
     if len(facts.class_names) == 2 and outputs.shape[-1] == 1:
         outputs = tf.concat([1.0 - outputs, outputs], axis=-1)
     outputs, predicted = _decide(outputs, facts.decision)
@@ -120,10 +129,10 @@ def _classes(outputs: tf.Tensor, facts: ModelFacts) -> dict[str, tf.Tensor]:
 
 
 def _decode(encoded: tf.Tensor, facts: ModelFacts) -> tuple[tf.Tensor, tf.Tensor]:
-    """Decode JPEG or PNG strings and resize each, since their sizes may differ; return these sizes too, int32 (b, 2)."""
+    """Decode JPEG or PNG strings and resize each on its own; return their original sizes too, int32 (b, 2)."""
 
     def decode_one(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        # This kernel reads PNG too; the accurate transform is what the training's decoder uses.
+        # This op reads PNG too; the accurate transform is the one that the decoder in training uses.
         image = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
         return resize_images(image, facts.resize), tf.shape(image)[:2]
 

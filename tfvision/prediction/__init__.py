@@ -1,1 +1,1 @@
-"""Prediction: a finished model asked, wherever it comes from."""
+"""Prediction with a finished model: a run, a model file or a SavedModel."""

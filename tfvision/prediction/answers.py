@@ -1,4 +1,4 @@
-"""Answers: what a model says of images without labels, of labelled images, and the boxes it finds in them."""
+"""Predict the classes of images, labelled or not, and the boxes in them."""
 
 from dataclasses import replace
 
@@ -9,12 +9,24 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import DataError
 from tfvision.evaluation.box_predictions import BoxPredictions
 from tfvision.evaluation.predictions import Predictions
-from tfvision.prediction.predictors import Predictor
+from tfvision.models.model_file import ModelFacts
+from tfvision.prediction.predictors import ClassPredictor, Predictor
 from tfvision.tasks import BOX, PROBABILITIES, has_boxes, has_classes
 
 
-def predict_images(predictor: Predictor, images: ImageSet) -> Predictions:
-    """Predict images, labelled or not; the labels of `images` must count in the predictor's classes."""
+def predict_images(predictor: ClassPredictor, images: ImageSet) -> Predictions:
+    """Predict the class of images, labelled or not.
+
+    Args:
+        predictor: A model that predicts classes.
+        images: The images; labels, if any, must be indexes into the predictor's classes.
+
+    Returns:
+        The predictions, with the decision stored with the model applied.
+
+    Raises:
+        DataError: An image is unreadable.
+    """
     parts = np.full(len(images), "")
     probabilities, facts = predictor.probabilities(images), predictor.facts
     decided = facts.decision.decide(probabilities) if facts.decision else None
@@ -22,66 +34,99 @@ def predict_images(predictor: Predictor, images: ImageSet) -> Predictions:
 
 
 def predict_labelled(predictor: Predictor, images: ImageSet) -> tuple[Predictions | BoxPredictions, list[str]]:
-    """Predict labelled images whose classes are matched with the model's by name; with boxes for a model of boxes.
+    """Predict labelled images, matching their classes to the model's by name.
+
+    Args:
+        predictor: A model that predicts classes, boxes or both.
+        images: Labelled images; for a model that predicts boxes, scanned with `frames=True`.
 
     Returns:
-        Predictions with labels in the model's classes, and the classes of the model that the data lacks.
+        Box predictions if the model predicts boxes, else class predictions; and the names of the model's classes that
+        the data lacks.
 
     Raises:
-        DataError: A class the model does not know, or unreadable images.
+        DataError: The data has a class the model does not know, or an image is unreadable.
     """
-    facts, missing = predictor.facts, []
+    facts = predictor.facts
+    if not has_boxes(facts.task):
+        return predict_classes(predictor, images)
+    missing: list[str] = []
     if has_classes(facts.task):
-        labels, missing = map_labels(images, facts.class_names)
-        images = replace(images, labels=labels, class_names=facts.class_names)
-    return (predict_boxes if has_boxes(facts.task) else predict_images)(predictor, images), missing
+        images, missing = _in_classes_of(facts, images)
+    return predict_boxes(predictor, images), missing
+
+
+def predict_classes(predictor: ClassPredictor, images: ImageSet) -> tuple[Predictions, list[str]]:
+    """Predict the class of labelled images, matching their classes to the model's by name.
+
+    Args:
+        predictor: A model that predicts classes.
+        images: Labelled images.
+
+    Returns:
+        The predictions, labels being indexes into the model's classes; and the names of the model's classes that the
+        data lacks.
+
+    Raises:
+        DataError: The data has a class the model does not know, or an image is unreadable.
+    """
+    images, missing = _in_classes_of(predictor.facts, images)
+    return predict_images(predictor, images), missing
 
 
 def predict_boxes(
     predictor: Predictor, images: ImageSet, *, parts: np.ndarray | None = None, what: str | None = None
 ) -> BoxPredictions:
-    """Predict the box in each image, and its class where the model tells it.
+    """Predict the box in each image, and its class if the model predicts classes too.
 
     Args:
-        predictor: Of a model that finds boxes.
-        images: Scanned with `frames=True`, or with boxes. Where their labels count in the predictor's classes, they
-            are compared.
-        parts: str (n,), the part of the split of each image.
-        what: Name of the work for the progress line.
+        predictor: A model that predicts boxes.
+        images: Images scanned with `frames=True` or with boxes. If the model predicts classes too, labels must be
+            indexes into its classes.
+        parts: `(n,)` str, the part of the split each image belongs to; default none.
+        what: Name of the work for the progress line; default that of the predictor.
 
     Returns:
-        Boxes in the pixels that the files store.
+        Boxes in pixels of the images as stored in their files.
+
+    Raises:
+        DataError: An image is unreadable, or its size is not known.
     """
     found = predictor.outputs(images, what) if what else predictor.outputs(images)
     parts = np.full(len(images), "") if parts is None else parts
     classes = None
     if PROBABILITIES in found:
         classes = Predictions(images.ids, parts, images.labels, found[PROBABILITIES], predictor.facts.class_names)
-    known = images.boxes is not None
-    swapped = [swaps_sides(int(turn)) for turn in images.frames[:, 2]]
+    frames, known = images.frames, images.boxes is not None
+    assert frames is not None, "boxes are predicted in images scanned with frames=True"
+    swapped = [swaps_sides(int(turn)) for turn in frames[:, 2]]
     named = [images.class_names[label] if label >= 0 and images.class_names else "" for label in images.labels]
     return BoxPredictions(
         images.ids,
         parts,
-        np.where(np.array(swapped)[:, None], images.frames[:, 1::-1], images.frames[:, :2]),
-        _stored(found[BOX], images.frames),
-        _stored(images.boxes, images.frames) if known else np.full((len(images), 4), np.nan),
+        np.where(np.array(swapped)[:, None], frames[:, 1::-1], frames[:, :2]),
+        _stored(found[BOX], frames),
+        np.full((len(images), 4), np.nan) if images.boxes is None else _stored(images.boxes, frames),
         np.array(named if known else [""] * len(images)),
         classes,
     )
 
 
 def _stored(boxes: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Move boxes from upright images into the pixels that their files store."""
+    """Convert boxes from pixels of the upright images to pixels of the images as stored."""
     pairs = zip(boxes, frames.tolist(), strict=True)
     return np.array([to_stored(box, turn, width, height) for box, (width, height, turn) in pairs]).reshape(-1, 4)
 
 
 def map_labels(images: ImageSet, class_names: tuple[str, ...]) -> tuple[np.ndarray, list[str]]:
-    """Translate labels of other data into a model's classes, by name.
+    """Translate the labels of images into indexes of a model's classes, matching class names.
+
+    Args:
+        images: Labelled images.
+        class_names: The model's classes.
 
     Returns:
-        int64 (n,) labels, and the classes of the model that the data lacks.
+        `(n,)` int64 labels, and the names of the model's classes that the data lacks.
 
     Raises:
         DataError: The data has a class the model does not know.
@@ -95,3 +140,8 @@ def map_labels(images: ImageSet, class_names: tuple[str, ...]) -> tuple[np.ndarr
         )
     table = np.array([places[name] for name in images.class_names], np.int64)
     return table[images.labels], [name for name in class_names if name not in images.class_names]
+
+
+def _in_classes_of(facts: ModelFacts, images: ImageSet) -> tuple[ImageSet, list[str]]:
+    labels, missing = map_labels(images, facts.class_names)
+    return replace(images, labels=labels, class_names=facts.class_names), missing

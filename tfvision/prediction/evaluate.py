@@ -1,4 +1,4 @@
-"""What `tfvision evaluate` does: a model scored on labelled images."""
+"""What `tfvision evaluate` does: score a model on labelled images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from tfvision.evaluation.parts import compute_part, describe_scores
 from tfvision.evaluation.predictions import Predictions, write_predictions
 from tfvision.prediction.answers import predict_labelled
 from tfvision.prediction.images import images_to_score
-from tfvision.prediction.predictors import StoredModel, find_model
+from tfvision.prediction.predictors import KerasPredictor, StoredModel, find_model
 from tfvision.prediction.tta import TtaPredictor, compare_tta, describe_gain, stored_views
 from tfvision.runs.folder import open_run
 from tfvision.system.files import write_json
@@ -24,10 +24,10 @@ class Evaluation:
     """Scores of a model on labelled images.
 
     Attributes:
-        name: Of the images: `test`, `validation`, or what the data is called.
-        predictions: What the model said of each.
-        scores: As in metrics.json; of other data also `missing_classes`, those of the model that it lacks.
-        gain: What test-time augmentation brought, in lines; None without it.
+        name: Name of the images: `test`, `validation`, or the name of the data.
+        predictions: The model's predictions for them.
+        scores: As in metrics.json; for other data also `missing_classes`, the model's classes that the data lacks.
+        gain: What test-time augmentation gained, in lines; None without it.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Evaluation:
     gain: str | None = None
 
     def describe(self) -> str:
-        """Return a line of the scores with their intervals."""
+        """Return a line with the main scores and their intervals."""
         return describe_scores({self.name: self.scores})
 
 
@@ -54,17 +54,19 @@ def evaluate(
     Args:
         model: A run folder, a `.keras` file of a run, or a SavedModel.
         data: Labelled images, see `open_images`; None for the run's own test part.
-        tta: Test-time augmentation: `flips` that training used, or so many draws of its augmentation.
-        output: A JSON file for the scores.
-        predictions: A CSV file for the class and `p_<class>` of each image, or its box.
-        **source: How the data is read: `label_column="species"`, `on_bad="skip"`, as the flags of the command line.
+        tta: Test-time augmentation: `flips` for the flips used in training, or a number of draws of the augmentation
+            used in training.
+        output: A JSON file to write the scores to.
+        predictions: A CSV file to write the class and `p_<class>` of each image to, or its box.
+        **source: How the data is read, as with the flags of the command line: `label_column="species"`,
+            `on_bad="skip"`.
 
     Returns:
-        The scores, and the predictions that they come from.
+        The scores, and the predictions they are computed from.
 
     Raises:
         UsageError: An unknown option, or test-time augmentation that the run does not allow.
-        DataError: No such model or data, or classes that the model does not know.
+        DataError: No such model or data, or the data has classes that the model does not know.
         RunError: A file cannot be written.
     """
     options = from_dict(Source, source)
@@ -76,13 +78,15 @@ def evaluate(
     if output is not None:
         write_json(output, found.scores)
     if predictions is not None:
-        write = write_box_predictions if isinstance(found.predictions, BoxPredictions) else write_predictions
-        write(predictions, found.predictions)
+        if isinstance(found.predictions, BoxPredictions):
+            write_box_predictions(predictions, found.predictions)
+        else:
+            write_predictions(predictions, found.predictions)
     return found
 
 
 def _own_scores(stored: StoredModel) -> Evaluation:
-    """Return the scores of a run on its own test part; predictions.csv has the answers."""
+    """Return the scores of a run on its own test part, from its predictions.csv."""
     run = open_run(stored.path)
     predictions = run.predictions.part(run.scored_part)
     scores = compute_part(predictions, run.facts) if run.facts.decision else run.metrics[run.scored_part]
@@ -90,17 +94,21 @@ def _own_scores(stored: StoredModel) -> Evaluation:
 
 
 def _new_scores(stored: StoredModel, data: str | None, tta: str | int | None, source: Source) -> Evaluation:
-    """Ask the model."""
+    """Return the scores of a model on images that it predicts now."""
     views = stored_views(stored, str(tta)) if tta is not None else None
     name, images = images_to_score(stored, data, source)
-    predictor, gain, missing = stored.load(), None, []
+    predictor = stored.load()
+    gain: str | None = None
+    missing: list[str] = []
+    found: Predictions | BoxPredictions
     if views is None:
         found, missing = predict_labelled(predictor, images)
         if missing:
             console.print(
-                f"no images of {', '.join(missing)}; in macro scores such a class counts 0 where it is predicted"
+                f"no images of {', '.join(missing)}; if such a class is predicted, it counts as 0 in macro scores"
             )
     else:
-        plain, found, ratio = compare_tta(TtaPredictor(predictor, views), images)
-        gain = describe_gain(plain, found, ratio, len(views))
+        assert isinstance(predictor, KerasPredictor)  # `stored_views` refuses all but runs
+        plain, augmented, ratio = compare_tta(TtaPredictor(predictor, views), images)
+        found, gain = augmented, describe_gain(plain, augmented, ratio, len(views))
     return Evaluation(name, found, {**compute_part(found, stored.facts), "missing_classes": missing}, gain)

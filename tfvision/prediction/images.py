@@ -1,4 +1,4 @@
-"""Images that a model is asked about: opened by the rule its own images were read by, and what is left out said."""
+"""Open images for a model by the rule its training images were read by, and report what is left out."""
 
 from pathlib import Path
 
@@ -16,15 +16,19 @@ from tfvision.tasks import has_boxes, has_classes
 
 
 def images_to_score(model: StoredModel, data: str | None, source: Source) -> tuple[str, ImageSet]:
-    """Return the images that a model is to be scored on, with a name for them.
+    """Open the images that a model is to be scored on.
 
     Args:
-        model: A run, where no data is given.
-        data: Labelled images; None for the test part of the run, or its validation part where it has no test.
-        source: How they are read.
+        model: The model; it must be a run if `data` is None.
+        data: Labelled images; None for the test part of the run, or its validation part if it has no test part.
+        source: How the data is read.
+
+    Returns:
+        A name for the images, and the images.
 
     Raises:
-        DataError: No such data, unreadable images, classes that the model does not know, or no run where no data is given.
+        DataError: No such data, unreadable images, classes that the model does not know, or no data for a model that
+            is not a run.
     """
     if data is not None:
         images = read_given_images(data, model.facts, source, labelled=True)
@@ -36,13 +40,17 @@ def images_to_score(model: StoredModel, data: str | None, source: Source) -> tup
 
 
 def read_given_images(data: str, facts: ModelFacts, source: Source, *, labelled: bool) -> ImageSet:
-    """Open images for a model and look at each once.
+    """Open images for a model and check that each can be read.
 
     Args:
-        data: See `open_images`.
-        facts: Of the model; its pixel rule is taken where `source` gives none, and boxes are read for a model of boxes.
-        source: How they are read, and what is done about unreadable ones.
-        labelled: Whether labels are read.
+        data: The images, see `open_images`.
+        facts: Facts stored with the model: its pixel rule is used if `source` gives none, and boxes are read if the
+            model predicts boxes.
+        source: How the images are read, and what to do about unreadable ones.
+        labelled: Whether to read labels.
+
+    Returns:
+        The readable images.
 
     Raises:
         DataError: No such data, or unreadable images, unless they are to be skipped.

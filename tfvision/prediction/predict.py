@@ -1,4 +1,4 @@
-"""What `tfvision predict` does: images in, what a model says of each out."""
+"""What `tfvision predict` does: predict the class of images, or the box in them."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from tfvision.evaluation.box_predictions import BoxPredictions, write_box_predic
 from tfvision.evaluation.predictions import Predictions, write_unlabelled
 from tfvision.prediction.answers import predict_boxes, predict_images
 from tfvision.prediction.images import read_given_images
-from tfvision.prediction.predictors import find_model
+from tfvision.prediction.predictors import ClassPredictor, KerasPredictor, find_model
 from tfvision.prediction.tta import TtaPredictor, stored_views
 from tfvision.system.terminal import console
 from tfvision.tasks import has_boxes
@@ -29,17 +29,20 @@ def predict(
 
     Args:
         model: A run folder, a `.keras` file of a run, or a SavedModel.
-        images: An image, a folder or .zip of images, a CSV that names them, or arrays; labels are not looked at.
-        output: A CSV file for id, predicted and `p_<class>`, or the box.
-        draw: A folder for the images with their boxes.
-        tta: Test-time augmentation: `flips` that training used, or so many draws of its augmentation.
-        **source: How the images are read: `file_column`, `pixel_rule`, `on_bad`, as the flags of the command line.
+        images: An image, a folder or .zip of images, a CSV that lists them, or arrays; labels are ignored.
+        output: A CSV file to write id, predicted class and `p_<class>` to, or the box.
+        draw: A folder to write the images to, with the predicted boxes drawn in.
+        tta: Test-time augmentation: `flips` for the flips used in training, or a number of draws of the augmentation
+            used in training.
+        **source: How the images are read, as with the flags of the command line: `file_column`, `pixel_rule`,
+            `on_bad`.
 
     Returns:
-        What the model said of each image.
+        The prediction for each image.
 
     Raises:
-        UsageError: An unknown option; boxes to draw of a model that finds none; see `views_of`.
+        UsageError: An unknown option, `draw` for a model that predicts no boxes, or `tta` that the run does not allow,
+            see `views_of`.
         DataError: No such model or images.
         RunError: A file cannot be written.
     """
@@ -51,12 +54,14 @@ def predict(
     views = None if tta is None else stored_views(stored, str(tta))
     opened = read_given_images(str(images), stored.facts, options, labelled=False)
     predictor = stored.load()
+    classifier: ClassPredictor = predictor
     if views is not None:
-        predictor = TtaPredictor(predictor, views)
+        assert isinstance(predictor, KerasPredictor)  # `stored_views` refuses all but runs
+        classifier = TtaPredictor(predictor, views)
         console.print(f"mean of {len(views)} views of each image")
-    found = predict_boxes(predictor, opened) if boxed else predict_images(predictor, opened)
+    found = predict_boxes(predictor, opened) if boxed else predict_images(classifier, opened)
     if isinstance(found, BoxPredictions) and draw is not None:
-        from tfvision.plots.box_drawing import draw_predictions  # with matplotlib
+        from tfvision.plots.box_drawing import draw_predictions  # imports matplotlib
 
         draw_predictions(found, opened, Path(draw))
         console.print(f"{len(found):,} images with their boxes: {draw}")

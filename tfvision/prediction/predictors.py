@@ -1,9 +1,9 @@
-"""One way to predict, whether with a run, a model file or a SavedModel."""
+"""One interface for prediction with a run, a model file or a SavedModel."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -19,48 +19,79 @@ from tfvision.system.device import load_tensorflow
 from tfvision.system.terminal import ProgressLine
 from tfvision.tasks import BOX, PROBABILITIES, outputs_of
 
-FACTS_FILE = Path("assets.extra") / "tfvision.json"  # TF Serving leaves this folder of a SavedModel alone
+if TYPE_CHECKING:
+    import keras
+
+FACTS_FILE = Path("assets.extra") / "tfvision.json"  # TF Serving ignores this folder of a SavedModel
+_Outputs = np.ndarray | dict[str, np.ndarray]
 
 
-class Predictor(Protocol):
-    """What `predict` and `evaluate` need of a model."""
+class ClassPredictor(Protocol):
+    """What is needed of a model to predict classes."""
 
-    facts: ModelFacts
-
-    def probabilities(self, images: ImageSet) -> np.ndarray:
-        """Return float64 (n, classes), for a model that tells classes, by the temperature of the facts."""
+    @property
+    def facts(self) -> ModelFacts:
+        """What is stored with the model."""
         ...
 
-    def outputs(self, images: ImageSet) -> dict[str, np.ndarray]:
-        """Return `probabilities`, float64 (n, classes), where the model tells classes.
+    def probabilities(self, images: ImageSet) -> np.ndarray:
+        """Return float64 (n, classes), calibrated by the temperature stored with the model."""
+        ...
 
-        Where it finds boxes also `box`, float64 (n, 4), in pixels of the upright images, which `scan` has measured.
+
+class Predictor(ClassPredictor, Protocol):
+    """What `predict` and `evaluate` need of a model, whatever it predicts."""
+
+    def outputs(self, images: ImageSet, what: str = "predicting") -> dict[str, np.ndarray]:
+        """Return everything the model predicts.
+
+        Args:
+            images: The images; for a model that predicts boxes, scanned with `frames=True`.
+            what: Name of the work for the progress line.
+
+        Returns:
+            `probabilities`, float64 (n, classes), if the model predicts classes; `box`, float64 (n, 4), in pixels of
+            the upright images, if it predicts boxes.
+
+        Raises:
+            DataError: An image is unreadable, or its size is not known.
         """
         ...
 
 
 @dataclass(frozen=True)
 class KerasPredictor:
-    """Predicts with a `.keras` model: decode, the one resize, batches.
+    """Predicts with a `.keras` model: decodes the images, resizes them as in training, and runs them in batches.
 
     Attributes:
         model: The model.
         facts: What is stored with it.
-        batch_size: Images a step.
-        run: Called with images and a name of the work in place of running the model, for the same outputs.
+        batch_size: Images per step.
+        run: Called instead of the model, with the images and the name of the work; returns the same outputs.
     """
 
-    model: Any
+    model: "keras.Model"
     facts: ModelFacts
     batch_size: int = 64
-    run: Callable[[ImageSet, str], Any] | None = None
+    run: Callable[[ImageSet, str], _Outputs] | None = None
 
     def probabilities(self, images: ImageSet) -> np.ndarray:
-        """Return float64 (n, classes)."""
+        """Return float64 (n, classes), see `ClassPredictor`."""
         return self.outputs(images)[PROBABILITIES]
 
     def outputs(self, images: ImageSet, what: str = "predicting") -> dict[str, np.ndarray]:
-        """Return probabilities, boxes or both."""
+        """Return probabilities, boxes or both, see `Predictor`.
+
+        Args:
+            images: The images; for a model that predicts boxes, scanned with `frames=True`.
+            what: Name of the work for the progress line.
+
+        Returns:
+            `probabilities`, float64 (n, classes), `box`, float64 (n, 4), or both.
+
+        Raises:
+            DataError: An image is unreadable, or its size is not known.
+        """
         given = self.run(images, what) if self.run else self._run_model(images, what)
         found = given if isinstance(given, dict) else {outputs_of(self.facts.task)[0]: given}
         if PROBABILITIES in found:
@@ -71,7 +102,7 @@ class KerasPredictor:
             found[BOX] = predicted_boxes(found[BOX], _sizes(images), self.facts.resize).numpy()
         return found
 
-    def _run_model(self, images: ImageSet, what: str) -> Any:
+    def _run_model(self, images: ImageSet, what: str) -> _Outputs:
         from tfvision.data.batches.pipeline import evaluation_batches
 
         batches = evaluation_batches(images, resize=self.facts.resize, batch_size=self.batch_size, labelled=False)
@@ -80,22 +111,38 @@ class KerasPredictor:
 
 @dataclass(frozen=True)
 class SavedModelPredictor:
-    """Predicts with a SavedModel: decoded images of their own size go in, resize and temperature are inside."""
+    """Predicts with a SavedModel, which takes decoded images of any size and has resize and temperature built in.
 
-    loaded: Any
+    Attributes:
+        loaded: The SavedModel.
+        facts: What is stored with it.
+    """
+
+    loaded: Any  # what `tf.saved_model.load` returns has no public class
     facts: ModelFacts
 
     def probabilities(self, images: ImageSet) -> np.ndarray:
-        """Return float64 (n, classes)."""
+        """Return float64 (n, classes), see `ClassPredictor`."""
         return self.outputs(images)[PROBABILITIES]
 
-    def outputs(self, images: ImageSet) -> dict[str, np.ndarray]:
-        """Return probabilities, boxes or both."""
+    def outputs(self, images: ImageSet, what: str = "predicting") -> dict[str, np.ndarray]:
+        """Return probabilities, boxes or both, see `Predictor`.
+
+        Args:
+            images: The images.
+            what: Name of the work for the progress line.
+
+        Returns:
+            `probabilities`, float64 (n, classes), `box`, float64 (n, 4), or both.
+
+        Raises:
+            DataError: An image is unreadable.
+        """
         import tensorflow as tf
 
         serve = self.loaded.signatures["serving_default"]
         found: dict[str, list[np.ndarray]] = {name: [] for name in outputs_of(self.facts.task)}
-        with ProgressLine("predicting", len(images)) as line:
+        with ProgressLine(what, len(images)) as line:
             for index in range(len(images)):
                 answer = serve(images=tf.constant(images.read(index)[None]))
                 for name, rows in found.items():
@@ -106,13 +153,13 @@ class SavedModelPredictor:
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A model that was found on the disk; loading it takes TensorFlow, what is known of it does not.
+    """A model found on disk. Loading it takes TensorFlow; reading its facts does not.
 
     Attributes:
-        path: As it was given.
-        facts: What is stored with it.
-        file: The `.keras` file, or the folder of a SavedModel's version.
-        batch_size: Images a step; of a SavedModel they go one by one.
+        path: The path as given.
+        facts: What is stored with the model.
+        file: The `.keras` file, or the folder of one version of a SavedModel.
+        batch_size: Images per step; a SavedModel takes them one at a time.
     """
 
     path: Path
@@ -123,8 +170,11 @@ class StoredModel:
     def load(self) -> Predictor:
         """Load the model.
 
+        Returns:
+            A predictor for it.
+
         Raises:
-            DataError: It is damaged, or its outputs are not those of its facts.
+            DataError: It is damaged, or its outputs do not match its facts.
         """
         load_tensorflow()
         if self.file.suffix == ".keras":
@@ -136,19 +186,32 @@ class StoredModel:
 
 
 def load_predictor(path: Path | str) -> Predictor:
-    """Open a run folder, a `.keras` file of a run, or a SavedModel (or the folder of its versions: the newest).
+    """Load the model of a run, a `.keras` file or a SavedModel.
+
+    Args:
+        path: A run folder, a `.keras` file of a run, a SavedModel, or a folder of its versions, of which the newest is
+            loaded.
+
+    Returns:
+        A predictor for the model.
 
     Raises:
-        DataError: Nothing of the kind is there, or it is damaged.
+        DataError: There is no such model, or it is damaged.
     """
     return find_model(path).load()
 
 
 def find_model(path: Path | str) -> StoredModel:
-    """Find what `load_predictor` loads, and read what is known of it.
+    """Find a model without loading it, and read the facts stored with it.
+
+    Args:
+        path: See `load_predictor`.
+
+    Returns:
+        The model found.
 
     Raises:
-        DataError: Nothing of the kind is there, or it is damaged.
+        DataError: There is no such model, or its facts are damaged.
     """
     path = Path(path)
     if path.is_file() and path.suffix == ".keras":
@@ -167,17 +230,17 @@ def find_model(path: Path | str) -> StoredModel:
 
 
 def _exported_facts(path: Path) -> ModelFacts:
-    """Read class names and resize beside a SavedModel."""
+    """Read the class names and the resize stored with a SavedModel."""
     try:
         if (size := path.stat().st_size) > LARGEST_FACTS:
             raise ValueError(f"it has {size:,} bytes, more than {LARGEST_FACTS:,}")
         return ModelFacts.from_json(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} does not say the class names ({error}); export the run again") from None
+        raise DataError(f"{path} does not give the class names ({error}); export the run again") from None
 
 
-def _fitting(model: Any, facts: ModelFacts, path: Path) -> Any:
-    """Return a model whose outputs are as many as its class names, and four for a box."""
+def _fitting(model: "keras.Model", facts: ModelFacts, path: Path) -> "keras.Model":
+    """Return the model if it has one output per class and four for a box; else raise a DataError."""
     names = len(facts.class_names)
     given = model.output if isinstance(model.output, dict) else {outputs_of(facts.task)[0]: model.output}
     shapes = {name: tuple(output.shape) for name, output in given.items()}
@@ -186,19 +249,19 @@ def _fitting(model: Any, facts: ModelFacts, path: Path) -> Any:
     if not fits or shapes.get(BOX, (None, 4)) != (None, 4) or set(shapes) != set(outputs_of(facts.task)):
         raise DataError(
             f"{path} gives outputs of shape {listing(list(shapes.values()))} and names {names} classes; "
-            "expected one output a class, and four for a box; train the run again"
+            "expected one output per class, and four for a box; train the run again"
         )
     return model
 
 
 def newest_version(folder: Path) -> Path | None:
-    """Return the highest integer folder in `folder`, as TF Serving would choose it."""
+    """Return the subfolder of `folder` with the highest number, the version that TF Serving would choose, or None."""
     versions = [child for child in folder.iterdir() if child.name.isdigit()] if folder.is_dir() else []
     return max(versions, key=lambda child: int(child.name), default=None)
 
 
 def _sizes(images: ImageSet) -> np.ndarray:
-    """Return height and width of the upright images."""
+    """Return height and width of the upright images, int64 (n, 2)."""
     if images.frames is None:
-        raise DataError("the sizes of the images are not known; scan them with frames=True before boxes are predicted")
+        raise DataError("the sizes of the images are not known; scan them with frames=True before predicting boxes")
     return images.frames[:, 1::-1]

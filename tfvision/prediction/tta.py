@@ -1,4 +1,4 @@
-"""Test-time augmentation: the mean of what a model says of several views of each image."""
+"""Test-time augmentation: the mean of a model's probabilities over several views of each image."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -17,14 +17,14 @@ from tfvision.errors import UsageError
 from tfvision.evaluation.paired import brief_lines, paired_differences
 from tfvision.evaluation.predictions import Predictions
 from tfvision.models.model_file import ModelFacts
-from tfvision.prediction.answers import predict_labelled
+from tfvision.prediction.answers import predict_classes
 from tfvision.prediction.predictors import KerasPredictor, Predictor, StoredModel
 from tfvision.runs.folder import Run, open_run
 from tfvision.runs.names import MODEL
 from tfvision.tasks import has_boxes
 
 _MOST_DRAWS = 1000
-_FLIPS = {"horizontal_flip": 1, "vertical_flip": 0}  # OpenCV's numbers
+_FLIPS = {"horizontal_flip": 1, "vertical_flip": 0}  # OpenCV's codes
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class TtaPredictor:
     """Predicts with the mean of the probabilities over views (Krizhevsky et al., NeurIPS 2012).
 
     Attributes:
-        predictor: What predicts each view.
-        views: Functions of the pixels at the model's size, uint8, and the id of an image.
+        predictor: Predicts each view.
+        views: Functions of an image, uint8 at the model's size, and its id; each returns one view of it.
     """
 
     predictor: KerasPredictor
@@ -41,16 +41,16 @@ class TtaPredictor:
 
     @property
     def facts(self) -> ModelFacts:
-        """Those of the model."""
+        """What is stored with the model."""
         return self.predictor.facts
 
     def probabilities(self, images: ImageSet) -> np.ndarray:
-        """Return float64 (n, classes)."""
+        """Return float64 (n, classes), the mean over the views."""
         found = [self.predictor.probabilities(self._seen(images, view)) for view in self.views]
         return np.mean(found, axis=0)
 
     def _seen(self, images: ImageSet, view: Change) -> ImageSet:
-        """Return a view of the images at the size at which training augments them."""
+        """Return a view of the images, at the size at which training augments them."""
         resize = partial(_resized, resize=self.facts.resize)
         return change_images(images, lambda pixels, image_id: view(resize(pixels), image_id))
 
@@ -59,12 +59,15 @@ def with_tta(predictor: Predictor, run: Run, kind: str) -> TtaPredictor:
     """Return a predictor that looks at several views of each image.
 
     Args:
-        predictor: Of the run.
-        run: See `views_of`.
-        kind: See `views_of`.
+        predictor: The predictor of the run.
+        run: The run, see `views_of`.
+        kind: Which views, see `views_of`.
+
+    Returns:
+        A predictor of the mean over the views.
 
     Raises:
-        UsageError: See `views_of`; or a predictor that is no run's.
+        UsageError: The predictor is not that of a run, or see `views_of`.
     """
     if not isinstance(predictor, KerasPredictor):
         raise _no_run()
@@ -72,10 +75,17 @@ def with_tta(predictor: Predictor, run: Run, kind: str) -> TtaPredictor:
 
 
 def stored_views(stored: StoredModel, kind: str) -> list[Change]:
-    """Return the views of `views_of` for a model that is not loaded yet.
+    """Return the views of an image for a model that is not loaded yet.
+
+    Args:
+        stored: The model, which must be a run.
+        kind: Which views, see `views_of`.
+
+    Returns:
+        Functions of an image and its id; each returns one view.
 
     Raises:
-        UsageError: See `views_of`; or a model that is no run.
+        UsageError: The model is not a run, or see `views_of`.
     """
     if not (stored.path / MODEL).is_file():
         raise _no_run()
@@ -83,42 +93,60 @@ def stored_views(stored: StoredModel, kind: str) -> list[Change]:
 
 
 def views_of(run: Run, kind: str) -> list[Change]:
-    """Return the views of an image that test-time augmentation looks at.
+    """Return the views of an image for test-time augmentation.
 
     Args:
-        run: Its training says which flips leave the class alone, and what its augmentation is.
-        kind: `flips`, for the image and each flip that training used; or a number of seeded draws of the augmentation.
+        run: The run; how it was trained says which changes leave the class unchanged.
+        kind: `flips` for the image and each flip used in training, or a number of seeded draws of the augmentation
+            used in training.
+
+    Returns:
+        Functions of an image and its id; each returns one view.
 
     Raises:
-        UsageError: Neither, or the run was trained without what it asks for, or finds boxes.
+        UsageError: `kind` is neither, the run was trained without such augmentation, or the run predicts boxes.
     """
     if has_boxes(run.facts.task):
-        raise UsageError("--tta is the mean of probabilities, and this run finds boxes; leave it out")
+        raise UsageError("--tta averages class probabilities, and this run finds boxes; leave it out")
     options = run.config.augment
     return flip_views(options) if kind == "flips" else draw_views(options, kind, run.config.seed)
 
 
 def _no_run() -> UsageError:
-    return UsageError("--tta needs a run folder, whose training says which changes leave the class alone")
+    return UsageError("--tta needs a run folder: how the run was trained says which changes keep the class")
 
 
 def flip_views(options: Augmentation) -> list[Change]:
-    """Return the image itself and each flip that training used, and both flips together.
+    """Return the views for `flips`: the image itself, each flip used in training, and both together if both were.
+
+    Args:
+        options: The augmentation used in training.
+
+    Returns:
+        Two or four views.
 
     Raises:
-        UsageError: Training flipped nothing.
+        UsageError: Training used no flips.
     """
     axes = [axis for name, axis in _FLIPS.items() if getattr(options, name)]
     if not axes:
-        raise UsageError("--tta flips: the run was trained without flips, they may change the class; try --tta 8")
+        raise UsageError("--tta flips: the run was trained without flips, which may change the class; try --tta 8")
     return [_unchanged, *(_flip(axis) for axis in [*axes, *([-1] if len(axes) == 2 else [])])]
 
 
 def draw_views(options: Augmentation, text: str, seed: int) -> list[Change]:
-    """Return so many draws of the augmentation of a training.
+    """Return seeded draws of the augmentation used in training.
+
+    Args:
+        options: The augmentation used in training.
+        text: The number of draws, as the user wrote it.
+        seed: Seed of the run; training never uses the same draws.
+
+    Returns:
+        One view per draw.
 
     Raises:
-        UsageError: `text` is no number from 1 to 1000, or training augmented nothing, or by a library's layer.
+        UsageError: `text` is not a number from 1 to 1000, or training used no augmentation or a library's layer.
     """
     count = int(text) if text.isdecimal() else 0
     if not 1 <= count <= _MOST_DRAWS:
@@ -129,7 +157,7 @@ def draw_views(options: Augmentation, text: str, seed: int) -> list[Change]:
         raise UsageError(f"--tta {text}: RandAugment of the engine {options.engine} works in training only")
 
     def draw(number: int) -> Change:
-        # Epoch 2 ** 32 and on: no training sees the same draws.
+        # From epoch 2 ** 32 on: training never reaches these draws.
         return lambda pixels, image_id: augment_image(pixels, options, image_generator(seed, 2**32 + number, image_id))
 
     return [draw(number) for number in range(count)]
@@ -143,18 +171,28 @@ def compare_tta(predictor: TtaPredictor, images: ImageSet) -> tuple[Predictions,
         images: Labelled images whose classes the model knows.
 
     Returns:
-        Plain predictions, those with augmentation, and how many times as long the second took.
+        The predictions without and with augmentation, and how many times as long the latter took.
     """
-    predict_labelled(predictor.predictor, images.select(np.arange(min(len(images), predictor.predictor.batch_size))))
+    predict_classes(predictor.predictor, images.select(np.arange(min(len(images), predictor.predictor.batch_size))))
     start = time.monotonic()
-    plain, _ = predict_labelled(predictor.predictor, images)
+    plain, _ = predict_classes(predictor.predictor, images)
     middle = time.monotonic()
-    found, _ = predict_labelled(predictor, images)
+    found, _ = predict_classes(predictor, images)
     return plain, found, (time.monotonic() - middle) / (middle - start)
 
 
 def describe_gain(plain: Predictions, found: Predictions, ratio: float, views: int) -> str:
-    """Return what test-time augmentation gained, with paired intervals, and what it cost."""
+    """Say what test-time augmentation gained, with paired intervals, and what it cost.
+
+    Args:
+        plain: Labelled predictions without it.
+        found: Predictions with it, for the same images.
+        ratio: How many times as long it took.
+        views: Number of views of each image.
+
+    Returns:
+        Lines of text.
+    """
     head = f"{views} views of each image, without -> with (difference with its 95 % interval)"
     gains = brief_lines(paired_differences(plain, found), ("cost", f"{ratio:.1f} times the time"))
     return "\n".join([head, *gains])

@@ -1,1 +1,1 @@
-"""The page that tells what a run did."""
+"""The report: a page that says what a run did and how well."""

@@ -1,5 +1,6 @@
-"""Story and tables of boxes: their scores in sentences, beside what is answered without looking."""
+"""Sentences and tables for box scores, compared with boxes chosen without looking at the image."""
 
+from collections.abc import Callable
 from typing import Any
 
 from tfvision.evaluation.score_names import box_scores
@@ -14,7 +15,15 @@ _BASELINES = {
 
 
 def tell_boxes(metrics: dict[str, Any], part: str) -> dict[str, Any]:
-    """Return `figure`, `headline` and `remarks` of the boxes of one part, as `tell` does of classes."""
+    """Return the sentences that open the report of a run that predicts boxes.
+
+    Args:
+        metrics: `{"validation": {...}, "test": {...}}` as in `metrics.json`.
+        part: The part to tell about; it has box scores.
+
+    Returns:
+        `figure`, the mean IoU as large text; `headline`, one sentence; `remarks`, a list of sentences.
+    """
     scores = metrics[part]
     remarks = [_baseline(scores), _comparison(metrics, part), _by_size(scores)]
     return {
@@ -27,7 +36,16 @@ def tell_boxes(metrics: dict[str, Any], part: str) -> dict[str, Any]:
 
 
 def box_tables(metrics: dict[str, Any], part: str | None) -> dict[str, Any]:
-    """Return `heads`, `rows`, `baselines` and `groups` of the boxes, each cell as text; {} where there are none."""
+    """Return the tables of box scores, each cell as text.
+
+    Args:
+        metrics: `{"validation": {...}, "test": {...}}` as in `metrics.json`.
+        part: The part whose baselines and groups are shown.
+
+    Returns:
+        `part`; `names` of the scores; `heads` and `rows`, scores by part; `baselines` and `groups`, scores of `part` by
+        baseline and by size or class. Empty if the part is None or has no box scores.
+    """
     if part is None or metrics[part].get("mean_iou") is None:
         return {}
     parts = [name for name in ("validation", "test") if (metrics.get(name) or {}).get("mean_iou") is not None]
@@ -50,7 +68,7 @@ def box_tables(metrics: dict[str, Any], part: str | None) -> dict[str, Any]:
 
 
 def class_metrics(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Return the metrics of classes: those within the metrics of boxes, or all where there are no boxes."""
+    """Return the class metrics of each part: those within its box metrics, or all if it has no box metrics."""
     found = {}
     for part, scores in metrics.items():
         if not isinstance(scores, dict) or scores.get("mean_iou") is None:
@@ -66,7 +84,7 @@ def _baseline(scores: dict[str, Any]) -> str:
         return ""
     name = max(found, key=lambda each: found[each]["mean_iou"])
     return (
-        f"Without looking at any image, the best of {len(found)} answers ({_BASELINES.get(name, name)}) reaches "
+        f"Without looking at any image, the best of {len(found)} baselines ({_BASELINES.get(name, name)}) reaches "
         f"{found[name]['mean_iou']:.3f}, and {percent(found[name]['share_50'])} above one half."
     )
 
@@ -88,7 +106,7 @@ def _by_size(scores: dict[str, Any]) -> str:
     return f"The {worst['name']} boxes are the hardest: {worst['mean_iou']:.3f} on {worst['n']:,} images."
 
 
-def _interval(scores: dict[str, Any], key: str, write: Any) -> str:
+def _interval(scores: dict[str, Any], key: str, write: Callable[[float], str]) -> str:
     found = (scores.get("ci95") or {}).get(key)
     return f" (95 % interval {write(found[0])} to {write(found[1])})" if found else ""
 

@@ -1,4 +1,4 @@
-"""Decision of a run, for the report: what was chosen on validation, and what it changed on test."""
+"""The decision of a run, for the report: what was chosen on validation, and what it changed on test."""
 
 from typing import Any
 
@@ -7,13 +7,14 @@ from tfvision.report.differences import difference_table
 
 
 def decision_section(stored: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the section of a stored decision; None where there is none.
+    """Return the report's section on a stored decision.
 
     Args:
-        stored: `decision.json`.
+        stored: Content of `decision.json`.
 
     Returns:
-        `sentences`, and `tables` of each part: `part`, `n` and rows `(name, before, after, difference, verdict)`.
+        `sentences`, and a table for each part, see `difference_table`; None if there is no decision or it changes
+        nothing.
     """
     try:
         decision = Decision.from_dict(stored)
@@ -30,29 +31,29 @@ def _sentences(decision: Decision, stored: dict[str, Any], names: list[str]) -> 
     count = stored.get("validation_images", 0)
     sentences = []
     if decision.temperature != 1:
-        how = "less sure" if decision.temperature > 1 else "surer"
+        how = "less confident" if decision.temperature > 1 else "more confident"
         sentences.append(
             f"Temperature {decision.temperature:.3g}, fitted on the {count:,} validation images, makes the "
-            f"probabilities {how}; it changes no class."
+            f"probabilities {how}; it changes no predicted class."
         )
     if decision.threshold is not None:
         sentences.append(
-            f"An image is {names[1]} from a probability of {decision.threshold:.4g} on, chosen for "
-            f"{decision.objective} on the {count:,} validation images."
+            f"An image is classified as {names[1]} if its probability is at least {decision.threshold:.4g}, which was "
+            f"chosen for {decision.objective} on the {count:,} validation images."
         )
     elif decision.offsets:
         listed = sorted(zip(decision.offsets, names, strict=True), key=lambda pair: -abs(pair[0]))[:8]
         shown = ", ".join(f"{name} {offset:+.2f}" for offset, name in listed)
         sentences.append(
-            f"Before the largest probability is taken, its logarithm is moved for each class, by what was chosen for "
-            f"{decision.objective} on the {count:,} validation images: {shown}."
+            "Before the most probable class is taken, the log-probability of each class is shifted by an offset, chosen "
+            f"for {decision.objective} on the {count:,} validation images: {shown}."
         )
     if not any(decision.offsets) and decision.offsets:
-        sentences.append("That is what it was without a choice: nothing better held up within the validation images.")
+        sentences.append("This is the same as without a choice: nothing better held up within the validation images.")
     times = stored.get("times_scored_on_test", 1)
     if times > 1:
         sentences.append(
-            f"The test images have by now been scored for {times} choices. None was made by their score; whoever keeps "
-            "the choice that scored best makes that score too good."
+            f"The test images have now been scored for {times} choices. None was made on the test scores, but keeping "
+            "the choice that scores best on test would make that score too optimistic."
         )
     return sentences

@@ -1,4 +1,4 @@
-"""Differences between two answers to the same images, as rows of the report."""
+"""Differences between two sets of predictions for the same images, as rows of the report."""
 
 from typing import Any
 
@@ -7,12 +7,15 @@ from tfvision.evaluation.score_names import SCORES
 
 
 def difference_table(part: str, stored: dict[str, Any], names: list[str]) -> dict[str, Any]:
-    """Return `part`, `n` and rows `(name, before, after, difference, verdict)` as text.
+    """Return a table of the differences in one part.
 
     Args:
-        part: Of the split.
+        part: Part of the split.
         stored: `n` and `scores`, each with `first, second, difference, ci95`.
-        names: The classes.
+        names: Names of the classes.
+
+    Returns:
+        `part`, `n` and `rows` of `(name, before, after, difference, verdict)` as text.
     """
     positive = names[-1] if names else ""
     rows = [

@@ -1,4 +1,4 @@
-"""Run folder: what the report reads, each file as far as it is there."""
+"""Read from a run folder what the report shows, whichever files are there."""
 
 import csv
 import json
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tfvision.config.yaml import parse_yaml
 from tfvision.errors import UsageError
@@ -42,23 +42,30 @@ CLASS_PLOTS = (
     CLASS_SAMPLES, AUGMENTED_SAMPLES, WORST_MISTAKES,
 )  # fmt: skip
 _BOX_PLOTS = (IOU_HISTOGRAM, BOX_SAMPLES, WORST_BOXES)
-_LATER_PLOTS = (CALIBRATION_AFTER, CORRUPTION_CURVES, CORRUPTION_SAMPLES)  # of what may be asked after training
+_LATER_PLOTS = (
+    CALIBRATION_AFTER,
+    CORRUPTION_CURVES,
+    CORRUPTION_SAMPLES,
+)  # made by verbs that may be run after training
+
+
+_Content = TypeVar("_Content")
 
 
 @dataclass(frozen=True)
 class RunFiles:
-    """The content of a run folder; what is missing is empty.
+    """The content of a run folder; whatever is missing is empty.
 
     Args:
         folder: The run folder as the user wrote it.
         config, environment, metrics: Parsed `config.yaml`, `environment.json`, `metrics.json`.
         history: Rows of `history.csv`, as text.
-        counts: Images of each `(part, label)` in `splits.csv`; the label is `""` where the file has none.
-        config_text, summary: `config.yaml` and `summary.txt` as they are.
+        counts: Number of images for each `(part, label)` in `splits.csv`; the label is `""` if the file has none.
+        config_text, summary: Text of `config.yaml` and `summary.txt`.
         plots: Name of a plot, without `.png`, to its PNG as a data URI.
         missing: Names of the files that are not there or cannot be read.
         decision: Parsed `decision.json`, which a run has after `tfvision threshold` or `calibrate`.
-        pseudo_labels: Parsed `pseudo_labels.json` of a run that labelled images itself.
+        pseudo_labels: Parsed `pseudo_labels.json` of a run that was trained with pseudo-labels.
     """
 
     folder: Path
@@ -66,7 +73,7 @@ class RunFiles:
     environment: dict[str, Any]
     metrics: dict[str, Any]
     history: list[dict[str, str]]
-    counts: Counter
+    counts: Counter[tuple[str, str]]
     config_text: str
     summary: str
     plots: dict[str, str]
@@ -76,10 +83,11 @@ class RunFiles:
 
 
 def read_run_files(folder: Path | str) -> RunFiles:
-    """Read the files of a run folder that the report tells of."""
-    folder, missing = Path(folder), []
+    """Read the files of a run folder that the report is made from."""
+    folder = Path(folder)
+    missing: list[str] = []
 
-    def read(name: str, parse: Callable[[str], Any], empty: Any) -> Any:
+    def read(name: str, parse: Callable[[str], Any], empty: _Content) -> _Content:
         try:
             content = parse((folder / name).read_text(encoding="utf-8"))
         except (OSError, ValueError, UsageError, csv.Error):
@@ -89,7 +97,7 @@ def read_run_files(folder: Path | str) -> RunFiles:
             return empty
         return content
 
-    config = read(CONFIG, lambda text: parse_yaml(text, CONFIG), {})
+    config: dict[str, Any] = read(CONFIG, lambda text: parse_yaml(text, CONFIG), {})
     epochs = not config.get("classifier")  # a shallow classifier has no history
     return RunFiles(
         folder=folder,
@@ -115,7 +123,7 @@ def _rows(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines()))
 
 
-def _counts(text: str) -> Counter:
+def _counts(text: str) -> Counter[tuple[str, str]]:
     return Counter((row.get("part") or "", row.get("label") or "") for row in _rows(text))
 
 

@@ -1,4 +1,4 @@
-"""The report: one self-contained page that tells what a run did, how well, and how to use it."""
+"""The report: one self-contained page that says what a run did, how well, and how to use its model."""
 
 import shlex
 from pathlib import Path
@@ -18,16 +18,16 @@ from tfvision.version import __version__
 
 
 def write_report(folder: Path | str) -> Path:
-    """Write `report.html` into a run folder, from whatever of the run's files are there.
+    """Write `report.html` into a run folder, from whichever of the run's files are there.
 
     Args:
-        folder: The run folder. Command lines on the page name it as given here.
+        folder: The run folder. Commands on the page name it as given here.
 
     Returns:
-        The path of the page. It needs no other file and no network.
+        The path of the page, which needs no other file and no network.
 
     Raises:
-        RunError: The page could not be written.
+        WriteError: The page cannot be written.
     """
     path = Path(folder) / REPORT
     write_text(path, render(read_run_files(folder)))
@@ -35,7 +35,7 @@ def write_report(folder: Path | str) -> Path:
 
 
 def render(files: RunFiles) -> str:
-    """Return the page as HTML; every text of the run is escaped."""
+    """Return the page as HTML; all text from the run is escaped."""
     template = page_template("page.html")
     config = files.config
     part = headline_part(files.metrics)
@@ -44,7 +44,7 @@ def render(files: RunFiles) -> str:
     return template.render(
         title=_title(config) or files.folder.name,
         run=files.folder.as_posix(),
-        story=tell_boxes(files.metrics, part) if boxes else tell(files.metrics),
+        story=tell_boxes(files.metrics, part) if boxes and part else tell(files.metrics),
         boxes=boxes,
         has_classes=not boxes or class_part is not None,
         tiles=tiles(files),

@@ -1,4 +1,4 @@
-"""Pseudo-labels of a run, for the report: how many of which class, how many of them right, and what they brought."""
+"""Pseudo-labels of a run, for the report: how many per class, how many were right, and what they gained."""
 
 from typing import Any
 
@@ -6,11 +6,14 @@ from tfvision.report.differences import difference_table
 
 
 def pseudo_label_section(stored: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the section of `pseudo_labels.json`; None where there is none.
+    """Return the report's section on pseudo-labels.
+
+    Args:
+        stored: Content of `pseudo_labels.json`; empty if there is none.
 
     Returns:
-        `rows` of `(phase, class, added, threshold, expected, true)` as text, and `tables` of each part, see
-        `difference_table`.
+        `rows` of `(phase, class, added, threshold, expected, true)` as text, and `tables`, one for each part, see
+        `difference_table`; None if the run has no pseudo-labels.
     """
     added = stored.get("added")
     if not isinstance(added, list):

@@ -1,6 +1,6 @@
-"""Story of a run: its scores in sentences."""
+"""The story of a run: its class scores in sentences."""
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from tfvision.evaluation.score_names import SCORES
 from tfvision.report.words import percent
@@ -36,7 +36,7 @@ def _has_score(scores: Any) -> bool:
     return _has_accuracy(scores) or (isinstance(scores, dict) and scores.get("mean_iou") is not None)
 
 
-def _has_accuracy(scores: Any) -> bool:
+def _has_accuracy(scores: Any) -> TypeGuard[dict[str, Any]]:
     return isinstance(scores, dict) and scores.get("accuracy") is not None
 
 
@@ -51,8 +51,8 @@ def _headline(part: str, scores: dict[str, Any]) -> str:
         text += f" (95 % interval {percent(interval[0])} to {percent(interval[1])})"
     if scores.get("positive_class") is not None and scores.get("f1") is not None:
         text += f", and the {SCORES['f1'].label(scores['positive_class'])} is {scores['f1']:.4f}"
-        if _interval(scores, "f1"):
-            text += " ({:.4f} to {:.4f})".format(*_interval(scores, "f1"))
+        if bounds := _interval(scores, "f1"):
+            text += " ({:.4f} to {:.4f})".format(*bounds)
     return text + "."
 
 
@@ -67,14 +67,14 @@ def _comparison(metrics: dict[str, Any]) -> str:
         return f"{text}: the same within the interval."
     points = f"{text}: {100 * abs(difference):.1f} points {'higher' if difference > 0 else 'lower'} than on test"
     if difference > 0:
-        return f"{points}. Validation also chose what was kept, so trust the test figure."
+        return f"{points}. Validation also chose the model that was kept, so trust the test score."
     return f"{points}, so the two parts are not equally hard."
 
 
 def _no_test() -> str:
     return (
-        "There is no test part, so this is the score of the validation images, which also chose what was kept: "
-        "expect a little less on new images."
+        "There is no test part, so this is the score of the validation images, which also chose the model that was "
+        "kept: expect slightly less on new images."
     )
 
 
@@ -96,6 +96,6 @@ def _confusion(scores: dict[str, Any]) -> str:
         if row != column and count and max(row, column) < len(names)
     ]
     if not cells:
-        return "Not one image was taken for another class." if matrix else ""
+        return "No image was taken for another class." if matrix else ""
     count, true, predicted = max(cells, key=lambda cell: cell[0])
     return f"The most frequent mistake: {true} taken for {predicted}, {count:,} {'time' if count == 1 else 'times'}."

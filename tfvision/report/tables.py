@@ -1,4 +1,4 @@
-"""Tables of the report: facts, scores, classes, phases, images, each as text ready to show."""
+"""Tables of the report: facts, scores, classes, phases and images, as text ready to show."""
 
 from collections import Counter
 from typing import Any
@@ -16,7 +16,7 @@ _PARTS = {"train": 0, "validation": 1, "test": 2}
 
 
 def score_table(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Return `parts` and `rows` of `{name, hint, cells}`, a cell `(value, interval)` as text a part."""
+    """Return `parts`, and `rows` of `{name, hint, cells}` with a cell `(value, interval)` as text for each part."""
     parts = [part for part in ("validation", "test") if isinstance(metrics.get(part), dict)]
     rows = []
     for score in class_scores():
@@ -29,14 +29,14 @@ def score_table(metrics: dict[str, Any]) -> dict[str, Any]:
 
 
 def class_table(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Return `part` and `rows` of `per_class`, the lowest F1 first, classes without images last."""
+    """Return `part`, and the `rows` of its `per_class`: the lowest F1 first, classes without images last."""
     part = headline_part(metrics)
     rows = (metrics[part].get("per_class") or []) if part else []
     return {"part": part, "rows": sorted(rows, key=lambda row: (not row.get("support"), row.get("f1") or 0))}
 
 
 def fact_rows(files: RunFiles) -> list[tuple[str, str]]:
-    """Return name and text of what was trained on what."""
+    """Return `(name, text)` rows that say what was trained, on what and how."""
     config, environment = files.config, files.environment
     shallow = bool(config.get("classifier"))
     shown = [name for name in _FACTS if config.get(name) is not None and not (shallow and name == "optimizer")]
@@ -67,14 +67,14 @@ def phase_table(files: RunFiles) -> dict[str, Any]:
 
 
 def _shown(phase: dict[str, Any]) -> dict[str, Any]:
-    """Return a phase without what its solver does not use."""
+    """Return a phase without the options that its solver does not use."""
     if phase.get("solver") != "logistic_regression":
         return phase
     return {**phase, "epochs": "one pass", "learning_rate": None, "schedule": None}
 
 
-def image_table(counts: Counter) -> dict[str, Any]:
-    """Return `parts`, `rows` of `(class, counts)` and `total`: the images of each part and class."""
+def image_table(counts: Counter[tuple[str, str]]) -> dict[str, Any]:
+    """Return `parts`, `rows` of `(class, counts)` and `total`: the number of images in each part and class."""
     parts = sorted({part for part, _ in counts}, key=lambda part: (_PARTS.get(part, len(_PARTS)), part))
     labels = sorted({label for _, label in counts if label})
     rows = [(label, [counts[part, label] for part in parts]) for label in labels]
@@ -83,7 +83,7 @@ def image_table(counts: Counter) -> dict[str, Any]:
 
 
 def tiles(files: RunFiles) -> list[tuple[str, str]]:
-    """Return a few figures for the top of the page, each with what it is."""
+    """Return a few figures for the top of the page, as `(figure, name)`."""
     part = headline_part(files.metrics)
     scores = files.metrics[part] if part else {}
     found = []

@@ -1,17 +1,15 @@
-"""Numbers and settings as a person writes them."""
-
-from typing import Any
+"""Numbers and settings as a person would write them."""
 
 
-def describe_section(section: Any) -> str:
-    """Return a section as one line: `flip, shift 0.1`; what is off, unset or zero is left out."""
+def describe_section(section: object) -> str:
+    """Return a section as one line such as `flip, shift 0.1`, without options that are off, unset or zero."""
     if not isinstance(section, dict):
         return plain(section)
     return ", ".join(_item(str(key).replace("_", " "), value) for key, value in section.items() if value)
 
 
-def plain(value: Any) -> str:
-    """Return a value as a person writes it: thousands with commas, lists with `, `, None as `–`."""
+def plain(value: object) -> str:
+    """Return a value as a person would write it: thousands with commas, lists with `, `, None as `–`."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -34,14 +32,14 @@ def long_duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _item(name: str, value: Any) -> str:
+def _item(name: str, value: object) -> str:
     if value is True:
         return name
     return f"{name} ({describe_section(value)})" if isinstance(value, dict) else f"{name} {plain(value)}"
 
 
 def percent(share: float | None) -> str:
-    """Return a share as `97.3 %`, never rounded up to 100 or down to 0."""
+    """Return a share as `97.3 %`, never rounded up to 100 % or down to 0 %; None as `–`."""
     if share is None:
         return "–"
     digits = 1 if share in (0, 1) or 0.0005 <= share < 0.9995 else 3

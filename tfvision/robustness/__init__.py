@@ -1,1 +1,1 @@
-"""Robustness: how far a model follows when images get worse."""
+"""Robustness: how well a model copes as images get worse."""

@@ -1,4 +1,4 @@
-"""What `tfvision evaluate --corrupt` does: a model scored on images that get worse."""
+"""What `tfvision evaluate --corrupt` does: score a model on images that get worse and worse."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,22 +25,25 @@ def evaluate_corrupted(
     output: str | Path | None = None,
     **source: Any,
 ) -> CorruptedScores:
-    """Score a run or a SavedModel on images under corruption, in five severities each.
+    """Score a run or a SavedModel on corrupted images, at five severities for each corruption.
 
-    Of a run's own test part, table and curves go into the run and its report; of other data they go beside `output`,
-    and are not written without one.
+    With `output`, a table and curves are written beside it. Without, they go into the run and its report if the images
+    are the run's own test part, and are not written for other data.
 
     Args:
-        model: A run folder, a `.keras` file of a run, or a SavedModel that tells classes.
+        model: A run folder, a `.keras` file of a run, or a SavedModel; it must predict classes.
         data: Labelled images, see `open_images`; None for the run's own test part.
         corrupt: `all`, or some of the corruptions, such as `noise,blur`.
-        seed: Of what is drawn for each image.
-        output: A JSON file for the scores; a table and curves are written beside it.
-        **source: How the data is read, as the flags of the command line.
+        seed: Seed of what is drawn for each image.
+        output: A JSON file to write the scores to.
+        **source: How the data is read, as with the flags of the command line.
+
+    Returns:
+        The scores, and the files written.
 
     Raises:
-        UsageError: An unknown corruption or option, or a model that finds boxes.
-        DataError: No such model or data, or classes that the model does not know.
+        UsageError: An unknown corruption or option, or a model that predicts boxes.
+        DataError: No such model or data, or the data has classes that the model does not know.
         RunError: A file cannot be written.
     """
     options, names = from_dict(Source, source), parse_corruptions(corrupt)

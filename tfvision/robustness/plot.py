@@ -1,4 +1,4 @@
-"""Corruption curves: accuracy against severity."""
+"""Plot accuracy against the severity of corruptions."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,12 +7,15 @@ from tfvision.plots.figure import CLASS_COLOURS, INK, draw_legend, new_figure, s
 
 
 def plot_corruptions(accuracies: Mapping[str, Sequence[float]], clean: float, path: Path | str) -> None:
-    """Draw a line for each corruption, from the clean accuracy on.
+    """Draw a line for each corruption, starting at the clean accuracy.
 
     Args:
-        accuracies: Accuracy at severity 1, 2, ... by corruption.
-        clean: Accuracy on the images as they are, which stands at severity 0.
+        accuracies: Corruption to accuracy at severity 1, 2, ...
+        clean: Accuracy on the unchanged images, drawn at severity 0.
         path: The PNG file to write.
+
+    Raises:
+        WriteError: The file cannot be written.
     """
     figure, (axes,) = new_figure(8, 4.6)
     last = 0

@@ -1,8 +1,9 @@
-"""Scores under corruption: the same images, worse and worse, and how far a model follows."""
+"""Scores under corruption: how well a model copes as the same images get worse and worse."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +15,8 @@ from tfvision.evaluation.metrics import draw_weights
 from tfvision.evaluation.predictions import Predictions
 from tfvision.evaluation.score_names import brief_scores
 from tfvision.evaluation.scores import weighted_scores
-from tfvision.prediction.answers import predict_labelled
-from tfvision.prediction.predictors import Predictor
+from tfvision.prediction.answers import predict_classes
+from tfvision.prediction.predictors import ClassPredictor
 from tfvision.robustness.corruptions import CORRUPTIONS, SEVERITIES, blend
 from tfvision.system.files import to_csv, write_text
 from tfvision.system.terminal import console
@@ -25,30 +26,30 @@ _RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class CorruptedScores:
-    """What a model is worth on corrupted images.
+    """Scores of a model on corrupted images.
 
     Attributes:
-        clean: Accuracy on the images as they are.
-        rows: `corruption, severity` and the few scores that stand for all, one each.
+        clean: Accuracy on the unchanged images.
+        rows: One for each corruption and severity: `corruption`, `severity` and the brief scores, see `brief_scores`.
         mean: Mean accuracy over all corruptions and severities.
-        interval: Its 95 % interval, from resampling the images.
+        interval: 95 % interval of the mean, from resampling the images.
         count: Number of images.
-        written: Files that hold them.
+        written: The files written.
     """
 
     clean: float
-    rows: list[dict[str, object]]
+    rows: list[dict[str, str | float]]
     mean: float
     interval: tuple[float, float]
     count: int
     written: tuple[Path, ...] = ()
 
     def accuracies(self, name: str) -> list[float]:
-        """The accuracy at each severity of a corruption."""
+        """Return the accuracy at each severity of a corruption."""
         return [float(row["accuracy"]) for row in self.rows if row["corruption"] == name]
 
-    def to_dict(self) -> dict[str, object]:
-        """Return it as JSON takes it."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the scores as plain values for JSON."""
         return {
             "n": self.count,
             "clean_accuracy": self.clean,
@@ -58,7 +59,7 @@ class CorruptedScores:
         }
 
     def describe(self) -> str:
-        """Return a line a corruption, and the mean corruption accuracy."""
+        """Return a line for each corruption, and one for the mean corruption accuracy."""
         names = list(dict.fromkeys(str(row["corruption"]) for row in self.rows))
         columns = [f"severity {severity}" for severity in range(1, SEVERITIES + 1)]
         lines = [f"{'accuracy':<12}" + "".join(f"{column:>12}" for column in [*columns, "mean"])]
@@ -72,24 +73,28 @@ class CorruptedScores:
         return "\n".join(lines)
 
 
-def score_corrupted(predictor: Predictor, images: ImageSet, names: Sequence[str], *, seed: int) -> CorruptedScores:
+def score_corrupted(predictor: ClassPredictor, images: ImageSet, names: Sequence[str], *, seed: int) -> CorruptedScores:
     """Score a model on images under each corruption and severity.
 
     Args:
-        predictor: See `load_predictor`.
-        images: Labelled images whose classes the model knows; none is changed on disk.
-        names: Of `CORRUPTIONS`.
-        seed: Of what is drawn for each image.
+        predictor: A model that predicts classes, see `load_predictor`.
+        images: Labelled images whose classes the model knows; nothing is changed on disk.
+        names: Keys of `CORRUPTIONS`.
+        seed: Seed of what is drawn for each image.
+
+    Returns:
+        The scores.
 
     Raises:
-        DataError: A class the model does not know, or one class only where images are to be blended.
+        DataError: The data has a class the model does not know, or only one class, and images are to be blended.
     """
-    clean, _ = predict_labelled(predictor, images)
-    rows, right = [], []
+    clean, _ = predict_classes(predictor, images)
+    rows: list[dict[str, str | float]] = []
+    right: list[np.ndarray] = []
     for name in names:
         for severity in range(1, SEVERITIES + 1):
             console.print(f"{name} {severity}/{SEVERITIES}")
-            found, _ = predict_labelled(predictor, corrupt_images(images, name, severity, seed=seed))
+            found, _ = predict_classes(predictor, corrupt_images(images, name, severity, seed=seed))
             rows.append({"corruption": name, "severity": severity, **_scores(found)})
             right.append(found.predicted == found.labels)
     each = np.mean(right, axis=0)
@@ -100,16 +105,19 @@ def score_corrupted(predictor: Predictor, images: ImageSet, names: Sequence[str]
 
 
 def corrupt_images(images: ImageSet, name: str, severity: int, *, seed: int) -> ChangedImages:
-    """Return images under a corruption. What is drawn for an image is the same at each severity.
+    """Return images that are corrupted when read. What is drawn for an image is the same at each severity.
 
     Args:
-        images: Of any size.
-        name: Of `CORRUPTIONS`; `blend` lays a drawn image of another class over each.
+        images: Images of any size.
+        name: A key of `CORRUPTIONS`; `blend` lays a random image of another class over each.
         severity: 1 to 5.
-        seed: With corruption and id it decides what is drawn.
+        seed: Decides what is drawn, together with the corruption and the image's id.
+
+    Returns:
+        The corrupted images; nothing is changed on disk.
 
     Raises:
-        DataError: One class only, where images are to be blended.
+        DataError: The images are to be blended and have only one class.
     """
     if name == "blend":
         partners = _partners(images, seed)
@@ -121,15 +129,22 @@ def corrupt_images(images: ImageSet, name: str, severity: int, *, seed: int) -> 
 
 
 def write_corrupted(scores: CorruptedScores, images: ImageSet, table: Path, plots: Path, *, seed: int) -> list[Path]:
-    """Write the scores as CSV, and into `plots` their curves and what the corruptions do to an image.
+    """Write the scores as CSV, their curves, and a picture of what the corruptions do to an image.
+
+    Args:
+        scores: The scores.
+        images: The images they were computed on; the first one is shown.
+        table: The CSV file to write.
+        plots: The folder for the pictures, which are named after `table`.
+        seed: Seed used for the scores.
 
     Returns:
-        Their paths.
+        The paths of the three files.
 
     Raises:
-        RunError: A file cannot be written.
+        WriteError: A file cannot be written.
     """
-    from tfvision.plots.image_grid import plot_image_grid  # with matplotlib
+    from tfvision.plots.image_grid import plot_image_grid  # imports matplotlib
     from tfvision.robustness.plot import plot_corruptions
 
     picture, samples = plots / f"{table.stem}.png", plots / f"{table.stem}_samples.png"
@@ -148,12 +163,12 @@ def write_corrupted(scores: CorruptedScores, images: ImageSet, table: Path, plot
 
 
 def _partners(images: ImageSet, seed: int) -> dict[str, int]:
-    """Draw an image of another class for each image, by id; the order of the images does not matter."""
+    """Draw for each image id the index of an image of another class; the order of the images does not matter."""
     ordered = sorted(range(len(images)), key=images.ids.__getitem__)
     others = {k: [i for i in ordered if images.labels[i] != k] for k in np.unique(images.labels)}
     if not all(others.values()):
         raise DataError(
-            "blend lays images of another class over each, and all images are of one class; leave blend out"
+            "blend lays an image of another class over each one, and all images are of one class; leave blend out"
         )
     drawn = {}
     for i in ordered:

@@ -1,4 +1,4 @@
-"""The run folder, made and opened."""
+"""Create a run folder, or open one."""
 
 import csv
 import json
@@ -33,7 +33,7 @@ class Run:
     """A run folder, opened.
 
     Attributes:
-        folder: Where it is.
+        folder: Path of the folder.
     """
 
     folder: Path
@@ -45,12 +45,16 @@ class Run:
 
     @cached_property
     def facts(self) -> ModelFacts:
-        """Class names and resize of its model."""
+        """What is stored with its model: task, class names, resize, decision."""
         return read_facts(self.folder / MODEL)
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """`{"validation": {...}, "test": {...}}` as in metrics.json."""
+        """The content of metrics.json: `{"validation": {...}, "test": {...}}`.
+
+        Raises:
+            DataError: The run did not finish.
+        """
         path = self.folder / METRICS
         if not path.is_file():
             raise DataError(
@@ -60,7 +64,7 @@ class Run:
 
     @property
     def scored_part(self) -> str:
-        """The part whose scores count: test, or validation where there is no test.
+        """The part whose scores count: test, or validation if there is no test part.
 
         Raises:
             DataError: The run did not finish.
@@ -69,7 +73,7 @@ class Run:
 
     @property
     def predictions(self) -> Predictions | BoxPredictions:
-        """What the run answers on validation and test: predictions.csv, with its decision applied."""
+        """The predictions for validation and test: predictions.csv, with the decision of the run applied."""
         if has_boxes(self.facts.task):
             return read_box_predictions(self.folder / PREDICTIONS)
         return read_predictions(self.folder / PREDICTIONS).decide(self.facts.decision)
@@ -86,19 +90,22 @@ class Run:
         return {row["id"]: row["part"] for row in self.splits}
 
     def model(self) -> "keras.Model":
-        """Load the best model; raw pixels in, probabilities, boxes or both out."""
+        """Load the best model, which takes raw pixels and returns probabilities, boxes or both."""
         return load_model(self.folder / MODEL)
 
 
 def create_run(folder: Path, files: Mapping[str, str]) -> Run:
-    """Make a new run folder with its first files; it appears whole or not at all.
+    """Create a run folder with its first files; either all of it appears or nothing.
 
     Args:
         folder: The run folder.
-        files: Text of each file by its name.
+        files: File name to text.
+
+    Returns:
+        The new run.
 
     Raises:
-        UsageError: The folder exists, or cannot be made.
+        UsageError: The folder exists already, or cannot be created.
         RunError: A file cannot be written.
     """
     refuse_existing(folder)
@@ -110,7 +117,7 @@ def create_run(folder: Path, files: Mapping[str, str]) -> Run:
             write_text(temporary / name, text)
         os.rename(temporary, folder)
     except OSError as error:
-        refuse_existing(folder)  # another process was first
+        refuse_existing(folder)  # another process may have created it meanwhile
         raise UsageError(f"cannot make the run folder {folder}: {error.strerror}; choose another --output") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -121,9 +128,15 @@ def create_run(folder: Path, files: Mapping[str, str]) -> Run:
 def training_alone(folder: Path) -> Iterator[None]:
     """Keep other processes from training in a run folder.
 
+    Args:
+        folder: The run folder.
+
+    Yields:
+        Nothing; the folder is locked inside the `with` block.
+
     Raises:
-        UsageError: Another process trains there.
-        WriteError: The folder cannot be written.
+        UsageError: Another process is training there.
+        WriteError: The folder cannot be written to.
     """
 
     def refuse() -> None:
@@ -138,7 +151,7 @@ def training_alone(folder: Path) -> Iterator[None]:
 
 
 def refuse_existing(folder: Path) -> None:
-    """Raise a UsageError if there is something at `folder` already."""
+    """Raise a UsageError if anything exists at `folder` already."""
     if os.path.lexists(folder):
         raise UsageError(
             f"{folder} exists already, and a run is never overwritten; choose another --output or remove it"
@@ -148,8 +161,14 @@ def refuse_existing(folder: Path) -> None:
 def open_run(folder: Run | Path | str) -> Run:
     """Open the folder of a run that has a model; a run anew, since it may have got a decision meanwhile.
 
+    Args:
+        folder: The run folder.
+
+    Returns:
+        The run.
+
     Raises:
-        DataError: There is no such folder, or no model in it.
+        DataError: There is no such folder, it has no model yet, or it compares several runs.
     """
     folder = folder.folder if isinstance(folder, Run) else Path(folder)
     refuse_comparison(folder)
@@ -157,12 +176,12 @@ def open_run(folder: Run | Path | str) -> Run:
         if (folder / CONFIG).is_file():
             raise DataError(f"{folder} has no model yet; finish it with `tfvision train --resume {folder}`")
         what = "has no " + MODEL if folder.is_dir() else "does not exist"
-        raise DataError(f"{folder} is no run: it {what}; expected a folder that `tfvision train` wrote")
+        raise DataError(f"{folder} is not a run: it {what}; expected a folder written by `tfvision train`")
     return Run(folder)
 
 
 def best_run(folder: Path) -> Run:
-    """Return the run in `folder`; where several are compared in it, the best of them by validation."""
+    """Return the run in `folder`, or the best by validation if several are compared there."""
     if not (folder / COMPARISON).is_file():
         return Run(folder)
     with open(folder / COMPARISON, newline="", encoding="utf-8") as file:
@@ -170,7 +189,7 @@ def best_run(folder: Path) -> Run:
 
 
 def refuse_comparison(folder: Path) -> None:
-    """Raise a DataError if `folder` holds several runs and their comparison."""
+    """Raise a DataError if `folder` holds a comparison of several runs."""
     if (folder / COMPARISON).is_file():
         runs = ", ".join(sorted(path.parent.as_posix() for path in folder.glob(f"*/{MODEL}")))
         raise DataError(f"{folder} compares several runs; name one of them: {runs}")

@@ -1,4 +1,4 @@
-"""The images of a run, opened again by the options it was trained with."""
+"""Open the images of a run again, with the options it was trained with."""
 
 from dataclasses import replace
 
@@ -11,11 +11,14 @@ from tfvision.runs.folder import Run
 
 
 def open_part(run: Run, part: str) -> ImageSet:
-    """Return the images of a part of a run's split, with labels in the classes of its model.
+    """Open the images of one part of a run's split.
 
     Args:
-        run: A run.
+        run: The run.
         part: `train`, `validation` or `test`.
+
+    Returns:
+        The images; labels are indexes into the classes of the run's model.
 
     Raises:
         DataError: The data is gone or has changed, or the part is empty.
@@ -23,15 +26,15 @@ def open_part(run: Run, part: str) -> ImageSet:
     try:
         images = open_images(run.config.data, **run.config.source.columns())
     except DataError as error:
-        raise DataError(f"{error} (the run was trained on it; for other images give them with --data)") from None
+        raise DataError(f"{error} (the run was trained on it; to use other images, give them with --data)") from None
     wanted = [image_id for image_id, where in run.parts.items() if where == part]
     if not wanted:
         raise DataError(f"{run.folder} has no {part} part; give labelled images with --data")
     places = {image_id: index for index, image_id in enumerate(images.ids)}
     if gone := [image_id for image_id in wanted if image_id not in places]:
         raise DataError(
-            f"{run.config.data} lacks {len(gone):,} images that {run.folder} was split into: {listing(gone)}; "
-            "bring the data back, or give other images with --data"
+            f"{run.config.data} lacks {len(gone):,} images of the {part} part of {run.folder}: {listing(gone)}; "
+            "restore the data, or give other images with --data"
         )
     number = {name: index for index, name in enumerate(run.facts.class_names)}
     names = images.class_names

@@ -13,17 +13,17 @@ DECISION = "decision.json"
 PSEUDO_LABELS = "pseudo_labels.csv"
 PSEUDO_RESULTS = "pseudo_labels.json"
 SUPERVISED = "model_before.keras"  # the best model without pseudo-labels
-CANDIDATES = "candidates.csv"  # of a shallow classifier: what was tried, by validation
+CANDIDATES = "candidates.csv"  # the settings tried for a shallow classifier, with their validation scores
 CORRUPTIONS_TABLE = "corruptions.csv"  # after `evaluate --corrupt`
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
-LOCK = ".lock"  # while a process trains there
+LOCK = ".lock"  # held while a process trains there
 
-# Beside several runs.
+# In a folder that holds several runs.
 COMPARISON = "comparison.csv"
 COMPARISON_PLOT = "comparison.png"
 FOLDS_TABLE = "crossval.csv"
-VOTES = "held_out.csv"  # of the models of several folds
+VOTES = "held_out.csv"  # votes of the models of all folds
 
 PLOTS = "plots"
 

@@ -1,4 +1,4 @@
-"""Going on with a run that was interrupted: only if nothing that decides its result has changed."""
+"""Resume an interrupted run, but only if nothing that its result depends on has changed."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,38 +14,48 @@ from tfvision.system.terminal import console
 from tfvision.training.checkpoints import Checkpoints
 from tfvision.training.config import TrainConfig
 
-# Where data and results lie does not decide what they are: the data is compared by its content.
+# Where data and results are stored does not affect the result: the data is compared by its content.
 _FREE = ("data", "output", "tensorboard")
 _COMPARED = (("hash", "content"), ("label", "label"), ("part", "part of the split"))
 
 
 def open_unfinished(folder: Path) -> Run:
-    """Open the folder of a run to go on with it.
+    """Open the folder of a run to resume it.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        The run.
 
     Raises:
-        DataError: It holds no run.
+        DataError: The folder holds no run.
     """
     if (folder / CONFIG).is_file():
         return Run(folder)
     state = "holds no run" if folder.is_dir() else "does not exist"
-    raise DataError(f"cannot resume {folder}: it {state}; expected a folder that `tfvision train` wrote")
+    raise DataError(f"cannot resume {folder}: it {state}; expected a folder written by `tfvision train`")
 
 
 def finished(folder: Path) -> Run | None:
-    """Return a run that needs nothing more; of several the best."""
+    """Return the run if it is finished, or the best if the folder compares several; None if it is unfinished."""
     open_unfinished(folder)
     if not (folder / REPORT).is_file():
         return None
-    Checkpoints(folder / CHECKPOINTS).remove()  # killed between the last file and this
+    Checkpoints(folder / CHECKPOINTS).remove()  # still there if the run was killed after writing its last file
     console.print(f"{folder} is finished already: {folder / REPORT}")
     return best_run(folder)
 
 
 def check_config(run: Run, config: TrainConfig) -> None:
-    """Refuse to go on with other options than a run began with.
+    """Refuse to resume a run with options other than those it started with.
+
+    Args:
+        run: The run.
+        config: The options asked for now.
 
     Raises:
-        UsageError: With each difference, what it was and what was asked for.
+        UsageError: Some options differ; the message lists each with both values.
     """
     was, now = flatten(run.config), flatten(config)
     both = {key: (was.get(key, "absent"), now.get(key, "absent")) for key in {**was, **now} if key not in _FREE}
@@ -54,14 +64,14 @@ def check_config(run: Run, config: TrainConfig) -> None:
 
 
 def check_data(run: Run, splits: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse to go on with other images, labels, classes or another split than a run began with.
+    """Refuse to resume a run with other images, labels, classes or another split than it started with.
 
     Args:
         run: The run.
         splits: Rows of `splits.csv` as they would be written now.
 
     Raises:
-        DataError: With what is missing, new or changed.
+        DataError: Some images differ; the message says which are missing, new or changed.
     """
     was, now = ({row["id"]: dict(row) for row in rows} for rows in (run.splits, splits))
     differences = []
@@ -78,7 +88,18 @@ def check_data(run: Run, splits: Sequence[Mapping[str, Any]]) -> None:
 
 @contextmanager
 def resumable(run: Run) -> Iterator[None]:
-    """Say with a failure where the run is, and with an interruption or a full disk how to go on."""
+    """Add to a failure where the run is, and to an interruption or a full disk how to resume it.
+
+    Args:
+        run: The run being trained in the `with` block.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        RunError: As raised within, with the folder of the run.
+        KeyboardInterrupt: As raised within, with the command that resumes the run.
+    """
     way_on = f"go on with `tfvision train --resume {shlex.quote(str(run.folder))}`"
     try:
         yield
@@ -91,5 +112,5 @@ def resumable(run: Run) -> Iterator[None]:
 
 
 def _changed(run: Run, what: str, differences: list[str], kind: type[Exception]) -> Exception:
-    lines = [f"cannot resume {run.folder}: its {what} changed; put them back, or train anew into another --output"]
+    lines = [f"cannot resume {run.folder}: its {what} changed; restore them, or start a new run in another --output"]
     return kind("\n  ".join([*lines, *differences]))
