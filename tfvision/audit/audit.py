@@ -35,10 +35,10 @@ class Audit:
     """What an audit found.
 
     Attributes:
-        images: All images of the data, also unreadable ones.
-        findings: Ranked; their indexes count in `images`.
+        images: All images of the data, including unreadable ones.
+        findings: Ranked; their indexes refer to `images`.
         kept: bool (n,), whether an image is in clean.csv.
-        notes: What was left out, one line each.
+        notes: Checks that were skipped, one line each.
     """
 
     images: ImageSet
@@ -60,8 +60,8 @@ def audit(data: str | Path, *, output: str | Path | None = None, **options: Any)
         What was found, and which images are clean.
 
     Raises:
-        UsageError: An unknown option (the nearest is named), problem to remove or backbone, or an existing folder.
-        DataError: No such data, or a split of other data.
+        UsageError: An unknown option, problem or backbone (the nearest is named), or a folder that exists already.
+        DataError: No such data, or a split made for other data.
     """
     given = {"data": str(data)} | ({} if output is None else {"output": str(output)})
     return audit_from_config(from_dict(AuditConfig, {**options, **given}))
@@ -70,9 +70,15 @@ def audit(data: str | Path, *, output: str | Path | None = None, **options: Any)
 def audit_from_config(config: AuditConfig) -> Audit:
     """Do all that `tfvision audit` does: look at the data and write audit.csv, audit.html and clean.csv.
 
+    Args:
+        config: All options of the audit.
+
+    Returns:
+        What was found, and which images are clean.
+
     Raises:
-        UsageError: An unknown problem to remove or backbone, or an existing folder.
-        DataError: No such data, or a split of other data.
+        UsageError: An unknown problem or backbone, or a folder that exists already.
+        DataError: No such data, or a split made for other data.
     """
     check_removed(config.remove)
     check_backbone(config)
@@ -113,7 +119,10 @@ def audit_images(images: ImageSet, config: AuditConfig) -> Audit:
 
     Args:
         images: From `open_images`; their parts, if any, are searched for leaks.
-        config: Options; data, output, splits and source are not looked at.
+        config: Options; data, output, splits and source are ignored.
+
+    Returns:
+        What was found, and which images are clean.
     """
     with ProgressLine("looking at images", len(images)) as line:
         found = look_at(images, line.report)
@@ -135,10 +144,13 @@ def audit_images(images: ImageSet, config: AuditConfig) -> Audit:
 
 
 def check_removed(remove: list[str]) -> None:
-    """Refuse a problem that is none.
+    """Refuse names that are not known problems.
+
+    Args:
+        remove: Problems that keep an image out of clean.csv.
 
     Raises:
-        UsageError: With the nearest known one.
+        UsageError: An unknown name; the message gives the nearest known one.
     """
     for problem in remove:
         if problem not in PROBLEMS:
@@ -148,7 +160,14 @@ def check_removed(remove: list[str]) -> None:
 
 
 def parts_of(path: Path | str, images: ImageSet) -> np.ndarray:
-    """Read the part of each image from a splits.csv; images that it does not name stand in none.
+    """Read the part of each image from a splits.csv.
+
+    Args:
+        path: A file with the columns `id` and `part`.
+        images: The images that it splits.
+
+    Returns:
+        str (n,), the part of each image; "" for those that the file does not list.
 
     Raises:
         DataError: No such file, no columns id and part, or ids that the data does not have.
@@ -163,7 +182,15 @@ def parts_of(path: Path | str, images: ImageSet) -> np.ndarray:
 
 
 def describe_audit(audit: Audit, config: AuditConfig) -> str:
-    """Return the summary for the terminal: a line for each problem that was found."""
+    """Return the summary for the terminal: a line for each problem that was found.
+
+    Args:
+        audit: What was found.
+        config: The options it was found with.
+
+    Returns:
+        Aligned lines.
+    """
     counts = Counter(finding.problem for finding in audit.findings)
     width = max(map(len, counts), default=0)
     lines = [f"{len(audit.images):,} images of {config.data}"]
@@ -181,11 +208,11 @@ def _moved(index: int | None, places: np.ndarray) -> int | None:
 
 
 def _source_flags(config: AuditConfig) -> list[str]:
-    """Return the flags that open the data as the audit did, without those that say what is so unasked."""
-    unasked = Source().columns()
+    """Return the flags that open the data as the audit did, leaving out those at their defaults."""
+    defaults = Source().columns()
     return [
         text
         for name, value in config.source.columns().items()
-        if value != unasked[name]
+        if value != defaults[name]
         for text in (f"--{name.replace('_', '-')}", value)
     ]
