@@ -16,6 +16,7 @@ from tfvision.audit.look import Damage, Look, look_at
 from tfvision.audit.options import AuditConfig
 from tfvision.audit.page import render_audit
 from tfvision.config.options import from_dict
+from tfvision.data.copies.duplicates import Pair
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.options import Source
 from tfvision.data.sources.open import open_images
@@ -129,18 +130,20 @@ def audit_images(images: ImageSet, config: AuditConfig) -> Audit:
     findings = [Finding(i, d.problem, 1.0, note=d.reason) for i, d in enumerate(found) if isinstance(d, Damage)]
     places = np.array([i for i, look in enumerate(found) if isinstance(look, Look)], np.int64)
     notes: tuple[str, ...] = ()
-    probabilities, pairs = None, ()
+    probabilities: np.ndarray | None = None
+    pairs: tuple[Pair, ...] = ()
     if len(places):
-        readable = replace(images.select(places), hashes=tuple(found[i].content for i in places))
-        own, pairs, probabilities, notes = Checks(readable, [found[i] for i in places], config).run()
+        looks = [look for look in found if isinstance(look, Look)]
+        readable = replace(images.select(places), hashes=tuple(look.content for look in looks))
+        own, pairs, probabilities, notes = Checks(readable, looks, config).run()
         findings += [replace(f, index=int(places[f.index]), other=_moved(f.other, places)) for f in own]
         pairs = tuple(replace(p, first=int(places[p.first]), second=int(places[p.second])) for p in pairs)
     if probabilities is not None:
         everywhere = np.full(len(images), np.nan)
         everywhere[places] = probabilities
         probabilities = everywhere
-    findings = rank_findings(findings)
-    return Audit(images, findings, choose_kept(images, findings, pairs, probabilities, config.remove), notes)
+    ranked = rank_findings(findings)
+    return Audit(images, ranked, choose_kept(images, ranked, pairs, probabilities, config.remove), notes)
 
 
 def check_removed(remove: list[str]) -> None:

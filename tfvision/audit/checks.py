@@ -50,7 +50,7 @@ class Checks:
         strange, notes = self._strangers(pairs, features)
         conflicts = find_conflicts(pairs, images.labels, images.class_names)
         doubted = {finding.index for finding in strange}
-        doubted.update(index for finding in conflicts for index in (finding.index, finding.other))
+        doubted.update(index for finding in conflicts for index in (finding.index, finding.other) if index is not None)
         wrong, probabilities, more = self._label_errors(features, pairs, doubted, {f.index for f in strange})
         leaks = [] if images.parts is None else find_leaks(pairs, images.parts)
         findings = [*poor, *strange, *describe_pairs(pairs), *conflicts, *leaks, *wrong]

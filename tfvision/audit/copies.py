@@ -104,7 +104,8 @@ def choose_copies(pairs: Sequence[Pair], bad: np.ndarray, preference: np.ndarray
         bool (n,), True for images that are dropped.
     """
     beside = neighbours_of(pairs)
-    stays, goes = set(), np.zeros(len(bad), bool)
+    stays: set[int] = set()
+    goes = np.zeros(len(bad), bool)
     for i in sorted(beside, key=lambda i: (-preference[i], i)):
         if bad[i]:
             continue

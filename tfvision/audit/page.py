@@ -1,6 +1,6 @@
 """audit.html: what was found, with the pictures side by side, on one page that needs no other file."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -68,7 +68,7 @@ def render_audit(
     return page_template("audit.html", "audit").render(sections=sections, version=__version__, **facts)
 
 
-def _tile(finding: Finding, picture: Any) -> dict[str, Any]:
+def _tile(finding: Finding, picture: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
     indexes = [finding.index] if finding.other is None else [finding.index, finding.other]
     return {
         "pictures": [picture(index) for index in indexes],
