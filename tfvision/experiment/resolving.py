@@ -17,6 +17,7 @@ from tfvision.models.weights import find_weights
 from tfvision.runs.folder import refuse_existing
 from tfvision.tasks import has_boxes
 from tfvision.training.config import TrainConfig, check_task
+from tfvision.training.options import Phase
 from tfvision.training.phases import resolve_phases
 from tfvision.training.shallow.classifiers import classifier_names
 
@@ -57,6 +58,12 @@ def resolve_training(config: TrainConfig, *, pretrained: bool, linear_head: bool
         return replace(_resolve_shallow(config), phases=[])
     phases = resolve_phases(config, pretrained=pretrained, linear_head=linear_head)
     return replace(config, phases=phases, epochs=None, learning_rate=None, unfreeze=None)
+
+
+def phases_of(config: TrainConfig) -> list[Phase]:
+    """Return the phases of options in which `resolve_options` has filled them in."""
+    assert config.phases is not None, "options are resolved before their phases are asked for"
+    return config.phases
 
 
 def check_files(config: TrainConfig) -> None:

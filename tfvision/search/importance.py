@@ -1,5 +1,8 @@
 """Importance: how much of the score each searched option explains."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from tfvision.search.log import Trial
@@ -24,7 +27,7 @@ def importances(trials: list[Trial], objective: str) -> dict[str, float]:
         `epochs`. Empty for fewer than 8 completed trials, fewer than two options, or equal scores.
     """
     done = [trial for trial in trials if trial.status == "completed"]
-    columns = {key: [trial.values.get(key) for trial in done] for key in _keys(done)}
+    columns: dict[str, list[Any]] = {key: [trial.values.get(key) for trial in done] for key in _keys(done)}
     if any(trial.budget for trial in done):
         columns[_EPOCHS] = [trial.budget for trial in done]
     table = {key: numbers(values) for key, values in columns.items()}
@@ -43,7 +46,7 @@ def importances(trials: list[Trial], objective: str) -> dict[str, float]:
     return dict(sorted(zip(table, shares.tolist(), strict=True), key=lambda pair: -pair[1]))
 
 
-def numbers(values: list) -> np.ndarray:
+def numbers(values: Sequence[Any]) -> np.ndarray:
     """Return values as float64: numbers as they are, others by order of appearance, missing ones below all others."""
     known = [value for value in values if value is not None]
     if all(isinstance(value, (int, float)) for value in known):

@@ -6,8 +6,8 @@ from typing import Any
 
 from tfvision.config.options import from_dict
 from tfvision.errors import UsageError
-from tfvision.experiment.resolving import resolve_options
-from tfvision.search.settings import SECTION, SearchOptions, Stage
+from tfvision.experiment.resolving import phases_of, resolve_options
+from tfvision.search.settings import SECTION, Algorithm, SearchOptions, Stage
 from tfvision.search.space import Space, overlay, parse_space
 from tfvision.tasks import has_boxes
 from tfvision.training.config import TrainConfig, check_task
@@ -17,6 +17,23 @@ from tfvision.training.options import Phase
 _OF_THE_LOSS = ("loss", "focal_gamma", "label_smoothing", "box.loss", "box.beta", "box.weight")
 
 _TRIALS = 20  # of a random or Bayesian search whose file gives no number
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """A stage with all that its options may leave out filled in.
+
+    Attributes:
+        name: Its name, which no other stage has.
+        algorithm: How values are proposed.
+        trials: Most trials; None for as many as the algorithm proposes.
+        ranges: Options by their dotted name, each with a range or a value.
+    """
+
+    name: str
+    algorithm: Algorithm
+    trials: int | None
+    ranges: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -31,7 +48,7 @@ class Search:
 
     base: dict[str, Any]
     options: SearchOptions
-    stages: tuple[Stage, ...]
+    stages: tuple[PlannedStage, ...]
 
     def space(self, number: int, base: dict[str, Any]) -> Space:
         """Return the space of a stage.
@@ -88,7 +105,7 @@ class Search:
 
 def epochs_of(config: TrainConfig) -> int:
     """Return the epochs of a configuration whose phases are filled in."""
-    return sum(phase.epochs for phase in config.phases if phase.solver == "gradient")
+    return sum(phase.epochs for phase in phases_of(config) if phase.solver == "gradient")
 
 
 def parse_search(options: Mapping[str, Any]) -> Search:
@@ -114,15 +131,15 @@ def parse_search(options: Mapping[str, Any]) -> Search:
         algorithm = stage.algorithm or settings.algorithm
         trials = stage.trials or settings.trials or (_TRIALS if algorithm in ("random", "bayesian") else None)
         name = stage.name or (f"stage {number + 1}" if settings.stages else algorithm)
-        stages.append(Stage(name=name, algorithm=algorithm, trials=trials, ranges=stage.ranges))
+        stages.append(PlannedStage(name, algorithm, trials, stage.ranges))
     if len({stage.name for stage in stages}) < len(stages):
         raise UsageError(f"{SECTION}.stages: two stages have the same name; give each its own")
     search = Search(base, settings, tuple(stages))
-    for number, stage in enumerate(stages):
+    for number, planned in enumerate(stages):
         space = search.space(number, base)
         configs = [search.train_config(space.config(corner)) for corner in space.corners()]
         _check_comparable(space, settings.objective or configs[0].monitor, configs[0].task)
-        if stage.algorithm == "hyperband" and min(map(epochs_of, configs)) < settings.factor:
+        if planned.algorithm == "hyperband" and min(map(epochs_of, configs)) < settings.factor:
             raise UsageError(
                 f"hyperband needs {settings.factor} epochs or more to share out, got {epochs_of(configs[0])}"
             )

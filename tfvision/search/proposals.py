@@ -117,7 +117,7 @@ class Proposer:
         import keras_tuner
         from keras_tuner import oracles
 
-        kinds = {
+        kinds: dict[str, tuple[Any, dict[str, Any]]] = {
             "random": (oracles.RandomSearchOracle, {"max_trials": None}),
             "grid": (oracles.GridSearchOracle, {}),
             "hyperband": (oracles.HyperbandOracle, {"max_epochs": epochs, "factor": factor}),
@@ -203,6 +203,7 @@ def _hyperparameters(space: Space) -> "keras_tuner.HyperParameters":
         if each.values:
             found.Choice(each.key, list(range(len(each.values))), **condition)
         else:
+            assert each.bounds is not None, "a range without choices has bounds"
             declare = found.Int if each.kind == "int" else found.Float
             declare(each.key, *each.bounds, sampling="log" if each.log else "linear", **condition)
     return found

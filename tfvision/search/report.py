@@ -8,6 +8,7 @@ from typing import Any
 from tfvision.config.options import flatten
 from tfvision.config.yaml import to_yaml
 from tfvision.evaluation.score_names import MONITORS, column_words
+from tfvision.experiment.resolving import phases_of
 from tfvision.report.pictures import data_uri
 from tfvision.report.template import page_template
 from tfvision.report.words import long_duration
@@ -88,7 +89,7 @@ def _tiles(outcome: Outcome) -> list[tuple[str, str]]:
 def _searched(outcome: Outcome, config: TrainConfig) -> dict[str, Any]:
     """Return the value that each searched option has in the best configuration."""
     flat = flatten(config)
-    last = f"phases[{len(config.phases) - 1}]"
+    last = f"phases[{len(phases_of(config)) - 1}]"
     found: dict[str, Any] = {}
     for key in dict.fromkeys(key for trial in outcome.trials for key in trial.values):
         # The values of a list belong together; the short options of a phase are those of the last phase.
@@ -131,7 +132,7 @@ def _row(trial: Trial, keys: list[str], scores: list[str]) -> dict[str, Any]:
 
 def _usage(folder: Path, outcome: Outcome, search: Search) -> dict[str, str]:
     best = shlex.quote((folder / "best.yaml").as_posix())
-    epochs = sum(phase.epochs for phase in outcome.config.phases if phase.solver == "gradient")
+    epochs = sum(phase.epochs for phase in phases_of(outcome.config) if phase.solver == "gradient")
     full = round(epochs / search.options.epochs_scale) if search.options.epochs_scale != 1 else 0
     return {
         "train": f"tfvision train --config {best} --output runs/best",

@@ -10,9 +10,8 @@ from tfvision.errors import DataError, RunError, TfvisionError, UsageError, Writ
 from tfvision.evaluation.score_names import goodness
 from tfvision.search.best_models import BestModels
 from tfvision.search.log import Trial, TrialLog
-from tfvision.search.plan import Search, epochs_of
+from tfvision.search.plan import PlannedStage, Search, epochs_of
 from tfvision.search.proposals import Proposal, Proposer
-from tfvision.search.settings import Stage
 from tfvision.search.space import Space
 from tfvision.training.config import TrainConfig
 
@@ -96,13 +95,14 @@ class SearchLoop:
                 )
             base = space.options(best.values)
         best = best_trial(self.trials, self.objective)
+        assert best is not None, "every stage has a completed trial"
         self.log.drop(len(self.trials) + 1)
         self.models.prune(self.trials)
         for trial in self.models.missing(self.trials):  # removed by hand
             self.run_trial(self._configs[trial.number]).save(self.models.path(trial))
         return Outcome(self.trials, best, self._configs[best.number])
 
-    def _run_stage(self, number: int, stage: Stage, space: Space) -> list[Trial]:
+    def _run_stage(self, number: int, stage: PlannedStage, space: Space) -> list[Trial]:
         first = self.search.train_config(space.config(next(space.corners())))
         epochs, factor = epochs_of(first), self.search.options.factor
         proposer = Proposer(

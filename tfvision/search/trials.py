@@ -13,6 +13,7 @@ import numpy as np
 from tfvision.experiment.building import suit_images, suited_backbone, suited_model
 from tfvision.experiment.experiment import Experiment
 from tfvision.experiment.preparation import Prepared
+from tfvision.experiment.resolving import phases_of
 from tfvision.models.model_file import save_model
 from tfvision.search.stages import Trained
 from tfvision.system.device import set_seed
@@ -63,7 +64,7 @@ class TrialRunner:
         set_seed(config.seed)
         with quiet():
             model = suited_model(config, self.data, self._backbones.of(config))
-            config = replace(config, phases=resolve_views(config.phases, model, config), views=None)
+            config = replace(config, phases=resolve_views(phases_of(config), model, config), views=None)
             experiment = Experiment(model, self.data, config)
             facts, parts = experiment.facts, experiment.parts
             training = Training(
@@ -73,8 +74,9 @@ class TrialRunner:
                 TrainingSettings.from_config(config, facts.resize),
                 History(config.monitor),
             )
-            fit_phases(training, config.phases)
+            fit_phases(training, phases_of(config))
         best = training.history.best
+        assert best is not None, "a phase trains one epoch or more"
         scores = {name: value for name, value in best.items() if isinstance(value, float) and name not in _NO_SCORES}
 
         def save(path: Path) -> None:
@@ -89,12 +91,16 @@ class _Backbones:
     def __init__(self, data: Prepared) -> None:
         self.data = data
         self._key: list[Any] | None = None
+        self._built: OpenBackbone
+        self._random: tuple[Any, ...]
+        self._variables: list[keras.Variable]
+        self._values: list[np.ndarray]
         self._opened = False  # whether the last trial may have trained a part of it
 
     def of(self, config: TrainConfig) -> "OpenBackbone":
         """Return the backbone of a configuration as if newly built, including the state of the random numbers."""
         key = [getattr(config, name) for name in _BACKBONE]
-        opened, self._opened = self._opened, any(phase.unfreeze != "none" for phase in config.phases)
+        opened, self._opened = self._opened, any(phase.unfreeze != "none" for phase in phases_of(config))
         if opened:
             gc.collect()  # only this frees what the last trial trained, with its optimizer
         if key == self._key:
