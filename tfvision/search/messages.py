@@ -46,7 +46,7 @@ def describe_search(search: Search, config: TrainConfig, data: Prepared, objecti
 def describe_range(each: Range) -> str:
     """Return a range as a person writes it: `head.dropout 0.1 .. 0.7`."""
     values = each.values
-    if values and len(values) <= 12:
+    if each.bounds is None or (values and len(values) <= 12):
         text = ", ".join(show_value(value) for value in values)
     else:
         text = f"{show_value(each.bounds[0])} .. {show_value(each.bounds[1])}{', log' if each.log else ''}"
