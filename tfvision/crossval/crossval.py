@@ -1,6 +1,6 @@
 """Cross-validation: a run for each fold, each image predicted by the one model that did not see it.
 
-Images held out of all folds were seen by no model: on these all vote.
+No model has seen the images held out of all folds: on these, all models vote.
 """
 
 import csv
@@ -50,22 +50,22 @@ def crossval(
         data: Labelled images, see `open_images`.
         backbone: One or several (a list, or `a,b`) to compare on the same folds.
         folds: Number of folds, 2 or more.
-        audit: Audit the images first and fold those that are clean: True, or options of the audit as a mapping or YAML
+        audit: Audit the images first and use only the clean ones: True, or options of the audit as a mapping or YAML
             file.
         output: The folder of the folds; default `runs/<data>-crossval-<time>`.
-        resume: Go on in `output`, where folds are finished.
+        resume: Resume in `output`; folds that are finished are kept.
         **options: Other options of the command line: `unfreeze="15"`, `head={"units": [256]}`.
 
     Returns:
         The scores of each backbone, in order.
 
     Raises:
-        UsageError: Options that are unknown or do not go together, or an existing folder.
-        DataError: No such data, unreadable images, too few of a class for the folds.
-        RunError: NaN loss, no memory, full disk.
+        UsageError: Options that are unknown or do not go together, or a folder that exists already.
+        DataError: No such data, unreadable images, or too few images of a class for the folds.
+        RunError: The loss became NaN, or memory or disk space ran out.
     """
     backbones = backbone.split(",") if isinstance(backbone, str) else list(backbone)
-    # In full precision what the trained part says of stored features is what the whole model says.
+    # In full precision the trained part predicts from stored features exactly what the whole model does.
     given = {"cache": "float32", **options, "data": str(data), "backbone": backbones[0].strip()}
     config = from_dict(TrainConfig, given | ({} if output is None else {"output": str(output)}))
     names = [name.strip() for name in backbones]
@@ -84,9 +84,9 @@ def cross_validate(
         config: The options of each run.
         backbones: One or several to compare, on the same folds.
         folds: Number of folds, 2 or more.
-        audit: Audit the images first, into `audit/`, and fold what is clean; its data, output, source and seed are those
-            of `config`.
-        resume: Go on in an existing folder: finished folds are kept, an unfinished one goes on.
+        audit: Audit the images first, into `audit/`, and use only the clean ones; data, output, source and seed are
+            taken from `config`.
+        resume: Resume in an existing folder: finished folds are kept, an unfinished one is continued.
 
     Returns:
         The scores of each backbone, in order.
@@ -123,7 +123,7 @@ def cross_validate(
 
 
 def describe_folds(found: Sequence[FoldScores]) -> str:
-    """Return a table of mean and standard deviation over the folds, a line a backbone."""
+    """Return a table of mean and standard deviation over the folds, one line per backbone."""
     names = found[0].names
     rows = [("backbone", *names.values())]
     rows += [(each.backbone, *(str(each.spread(score)) for score in names)) for each in found]
@@ -154,7 +154,7 @@ def _audit_options(given: bool | str | Path | Mapping[str, Any] | None) -> Audit
 
 
 def _audited(options: AuditConfig) -> str:
-    """Return the path of the list of clean images; an audit that is there is not repeated."""
+    """Return the path of the list of clean images; an audit that was done before is not repeated."""
     from tfvision.audit.audit import CLEAN, audit_from_config
 
     clean = Path(options.output) / CLEAN
@@ -172,14 +172,14 @@ def _fold(config: TrainConfig, folder: Path, number: int, folds: int, resume: bo
 
 
 def _collect(backbone: str, folder: Path, runs: Sequence[Run]) -> FoldScores:
-    """Write the out-of-fold predictions of all images, and score them; so too the votes on what is held out.
+    """Write and score the out-of-fold predictions of all images, and the votes on those held out of all folds.
 
-    Baselines of boxes know the training boxes of all folds.
+    The baselines for boxes know the training boxes of all folds.
     """
     boxed = has_boxes(runs[0].config.task)
     read, write = (read_box_predictions, write_box_predictions) if boxed else (read_predictions, write_predictions)
     if len({run.facts.class_names for run in runs}) > 1:
-        raise UsageError(f"the folds in {folder} have different classes; cross-validate anew into another --output")
+        raise UsageError(f"the folds in {folder} have different classes; cross-validate again into another --output")
     said = [read(run.folder / PREDICTIONS) for run in runs]
     together = join_parts(one.part("test").called(f"fold_{number}") for number, one in enumerate(said, start=1))
     write(folder / PREDICTIONS, together)
@@ -216,7 +216,7 @@ def _write(output: Path, found: Sequence[FoldScores]) -> None:
 
 
 def _to_dict(found: FoldScores) -> dict[str, Any]:
-    """Return what metrics.json says of one backbone."""
+    """Return what metrics.json says about one backbone."""
     facts = {
         "folds": {score: found.spread(score)._asdict() for score in found.names},
         "out_of_fold": found.together,
