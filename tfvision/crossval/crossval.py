@@ -8,7 +8,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tfvision.audit.options import AuditConfig
 from tfvision.config.options import from_dict
@@ -17,10 +17,10 @@ from tfvision.crossval.scores import FoldScores, Spread
 from tfvision.data.splits.split import HELD_OUT
 from tfvision.ensembles.voting import vote
 from tfvision.errors import UsageError
-from tfvision.evaluation.box_predictions import read_box_predictions, write_box_predictions
+from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions, write_box_predictions
 from tfvision.evaluation.joining import join_parts
 from tfvision.evaluation.parts import compute_part, describe_box_scores
-from tfvision.evaluation.predictions import read_predictions, write_predictions
+from tfvision.evaluation.predictions import Predictions, read_predictions, write_predictions
 from tfvision.experiment.resolving import default_folder, resolve_options
 from tfvision.experiment.train import train_from_config
 from tfvision.models.backbones.table import plain_name
@@ -32,6 +32,8 @@ from tfvision.tasks import has_boxes
 from tfvision.training.config import TrainConfig
 
 AUDIT = "audit"
+
+_Found = TypeVar("_Found", Predictions, BoxPredictions)
 
 
 def crossval(
@@ -117,6 +119,7 @@ def cross_validate(
     _write(output, found)
     from tfvision.crossval.page import write_crossval_report
 
+    assert first is not None, "one backbone or more is cross-validated"
     report = write_crossval_report(output, found, first)
     say_result(f"\n{describe_folds(found)}\nreport: {report}")
     return found
@@ -168,7 +171,9 @@ def _fold(config: TrainConfig, folder: Path, number: int, folds: int, resume: bo
     console.print(f"\n{config.backbone}, fold {number} of {folds}")
     split = replace(config.split, folds=folds, fold=number)
     begun = output if resume and (output / CONFIG).is_file() else None
-    return train_from_config(replace(config, split=split, output=str(output)), resume=begun)
+    run = train_from_config(replace(config, split=split, output=str(output)), resume=begun)
+    assert run is not None, "only a dry run leaves no run"
+    return run
 
 
 def _collect(backbone: str, folder: Path, runs: Sequence[Run]) -> FoldScores:
@@ -176,21 +181,29 @@ def _collect(backbone: str, folder: Path, runs: Sequence[Run]) -> FoldScores:
 
     The baselines for boxes know the training boxes of all folds.
     """
-    boxed = has_boxes(runs[0].config.task)
-    read, write = (read_box_predictions, write_box_predictions) if boxed else (read_predictions, write_predictions)
     if len({run.facts.class_names for run in runs}) > 1:
         raise UsageError(f"the folds in {folder} have different classes; cross-validate again into another --output")
-    said = [read(run.folder / PREDICTIONS) for run in runs]
-    together = join_parts(one.part("test").called(f"fold_{number}") for number, one in enumerate(said, start=1))
-    write(folder / PREDICTIONS, together)
     facts = replace(runs[0].facts, training_boxes=tuple(box for run in runs for box in run.facts.training_boxes))
-    tested = FoldScores(backbone, tuple(run.metrics["test"] for run in runs), compute_part(together, facts))
+    tests, paths = tuple(run.metrics["test"] for run in runs), [run.folder / PREDICTIONS for run in runs]
+    if has_boxes(runs[0].config.task):
+        boxes = _out_of_fold([read_box_predictions(path) for path in paths])
+        write_box_predictions(folder / PREDICTIONS, boxes)
+        return FoldScores(backbone, tests, compute_part(boxes, facts))
+    found = [read_predictions(path) for path in paths]
+    together = _out_of_fold(found)
+    write_predictions(folder / PREDICTIONS, together)
+    tested = FoldScores(backbone, tests, compute_part(together, facts))
     if not runs[0].config.split.held_out:
         return tested
-    votes = vote([one.part(HELD_OUT) for one in said])
+    votes = vote([one.part(HELD_OUT) for one in found])
     write_predictions(folder / VOTES, join_parts(votes.values()))
     scores = {kind: compute_part(one, facts) for kind, one in votes.items()}
     return replace(tested, alone=tuple(run.metrics[HELD_OUT] for run in runs), votes=scores)
+
+
+def _out_of_fold(found: Sequence[_Found]) -> _Found:
+    """Return the test images of all folds, each as the part of its fold."""
+    return join_parts(one.part("test").called(f"fold_{number}") for number, one in enumerate(found, start=1))
 
 
 def _write(output: Path, found: Sequence[FoldScores]) -> None:

@@ -1,6 +1,6 @@
 """The report of a cross-validation: backbones compared, and every fold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +95,7 @@ def _held_out(found: "FoldScores") -> dict[str, Any] | None:
     return {"n": f"{next(iter(found.votes.values()))['n']:,}", "rows": rows}
 
 
-def _cells(found: "FoldScores", scores: Any) -> dict[str, Any]:
+def _cells(found: "FoldScores", scores: Mapping[str, Any]) -> dict[str, Any]:
     return {"n": f"{scores['n']:,}", "scores": [f"{found.score_of(scores, score):.4f}" for score in found.names]}
 
 
