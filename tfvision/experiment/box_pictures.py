@@ -30,7 +30,15 @@ _SHOWN = 16
 def plot_box_results(
     plots: "Path", predictions: BoxPredictions, scores: Mapping[str, Any], images: ImageSet, part: str
 ) -> None:
-    """Draw the histogram of overlaps, images spread over all, and the worst."""
+    """Draw the histogram of overlaps, evenly spaced images, and the worst ones.
+
+    Args:
+        plots: The folder of the plots.
+        predictions: The boxes of one part.
+        scores: The scores of the part, as in metrics.json.
+        images: The images of the part, in the order of `predictions`.
+        part: Its name, for the titles.
+    """
     plot_ious(plots, predictions.ious, scores, part)
     spread = np.unique(np.linspace(0, len(images) - 1, min(_SHOWN, len(images))).astype(int))
     for rows, title, name in (
@@ -45,14 +53,28 @@ def plot_box_results(
 
 
 def plot_ious(plots: "Path", ious: np.ndarray, scores: Mapping[str, Any], part: str) -> None:
-    """Draw the histogram of overlaps beside the best of the baselines."""
+    """Draw the histogram of overlaps beside the best baseline.
+
+    Args:
+        plots: The folder of the plots.
+        ious: float64 (n,), the overlap of each predicted box with the true one, 0..1.
+        scores: The scores of the part, as in metrics.json.
+        part: Its name, for the title.
+    """
     best = max(scores["baselines"], key=lambda name: scores["baselines"][name]["mean_iou"])
-    baseline = f"best without looking, {best.replace('_', ' ')}", scores["baselines"][best]["mean_iou"]
+    baseline = f"best baseline, {best.replace('_', ' ')}", scores["baselines"][best]["mean_iou"]
     plot_iou_histogram(ious, plots / IOU_HISTOGRAM, f"Overlap of boxes, {part}", baseline)
 
 
 def plot_box_samples(run_folder: "Path", train: ImageSet, chosen: Sequence[int], settings: "TrainingSettings") -> None:
-    """Draw training images with their boxes, and what augmentation makes of some."""
+    """Draw training images with their boxes, and what augmentation makes of some.
+
+    Args:
+        run_folder: The run folder.
+        train: The training images, with boxes.
+        chosen: Indexes of the images to draw.
+        settings: Resize, augmentation and seed.
+    """
     shown = [thumbnail(train.read(i)) for i in chosen]
     boxes = [[DrawnBox(train.boxes[i] * scale)] for i, (_, scale) in zip(chosen, shown, strict=True)]
     names = [train.class_names[train.labels[i]] for i in chosen]

@@ -1,4 +1,4 @@
-"""The plan of a run: what is trained on what, in lines a person reads before it starts."""
+"""The plan of a run: what is trained on what, to be read before it starts."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ENGINE_NOTES = {
     "keras_cv": "RandAugment by keras_cv ignores the seed: this run cannot be repeated exactly",
-    "keras": "RandAugment by keras takes one image after the other, to be repeatable: expect it to be slow",
+    "keras": "RandAugment by keras processes images one by one, to be repeatable: expect it to be slow",
 }
 
 
@@ -34,11 +34,14 @@ def describe_plan(
     """Return the plan as aligned lines.
 
     Args:
-        model: The built model; what is trainable is counted for each phase and left as it was.
+        model: The built model; its trainable parameters are counted for each phase, and it is left as it was.
         parts: Images of each part.
         config: Resolved options.
         facts: Class names and resize.
         notes: Lines about the data.
+
+    Returns:
+        Text of several lines.
     """
     lines = [
         ("data", f"{config.data}: {', '.join(f'{len(images):,} {part}' for part, images in parts.items())}"),
@@ -68,17 +71,19 @@ def _boxes(config: TrainConfig) -> str:
 
 
 def _box_notes(config: TrainConfig) -> list[str]:
-    """Say what boxes change of the augmentation that was asked for."""
+    """Say how boxes limit the augmentation that was asked for."""
     if not has_boxes(config.task):
         return []
     options = config.augment
     moved = any((options.rotation, options.shift, options.zoom, options.shear, options.crop))
-    notes = ["beyond the border stands black: a mirrored object would lie outside of its box"] if moved else []
-    return notes + (["of RandAugment only the colours: boxes stay where they are"] if options.rand_magnitude else [])
+    notes = ["pixels beyond the border are black: a mirrored object would lie outside its box"] if moved else []
+    return notes + (
+        ["RandAugment changes only colours, so that boxes stay where they are"] if options.rand_magnitude else []
+    )
 
 
 def engine_note(augmentation: Augmentation) -> str | None:
-    """Return what a user of a library's RandAugment has to know, in one line; None for our own."""
+    """Return what a user of a library's RandAugment needs to know, in one line, or None for our own."""
     return _ENGINE_NOTES.get(augmentation.engine) if augmentation.rand_magnitude else None
 
 
@@ -91,7 +96,15 @@ def summarize(model: "keras.Model") -> str:
 
 
 def describe_phase(phase: Phase, optimizer: str) -> str:
-    """Return one phase as a line: epochs, rate, schedule, what is open, patience."""
+    """Return one phase as a line: epochs, rate, schedule, what is open, patience.
+
+    Args:
+        phase: A phase.
+        optimizer: Name of the optimizer.
+
+    Returns:
+        One line.
+    """
     if phase.solver == "logistic_regression":
         return f"{phase.name}: logistic regression on the features of the frozen backbone, one pass"
     rate = f"{optimizer} {phase.learning_rate:g}"
@@ -130,7 +143,7 @@ def _phases(model: "keras.Model", config: TrainConfig) -> list[tuple[str, str]]:
 
 
 def _describe_views(phase: Phase, config: TrainConfig) -> str:
-    """Say what of a frozen trunk is computed once."""
+    """Say how often the features of a frozen trunk are computed."""
     if phase.views == "fresh":
         return "computed in each epoch, for new augmentation (views: fresh)"
     if config.cache == "none":
@@ -151,7 +164,7 @@ def _classes(images: ImageSet, task: str) -> str:
     shown = [f"{name} {count:,}" for name, count in zip(images.class_names, counts, strict=True)]
     text = f"{len(shown)} ({', '.join(shown[:12])}{', ...' if len(shown) > 12 else ''} for training)"
     if not has_classes(task):
-        return f"{text}; to divide by, not learned"
+        return f"{text}; used to stratify the split, not learned"
     return text + (f"; positive: {images.class_names[1]}" if len(shown) == 2 else "")
 
 

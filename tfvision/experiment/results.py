@@ -41,7 +41,7 @@ def write_results(
     stored: bool = False,
     outputs: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, Any]:
-    """Predict validation, test and what folds hold out once, and write all that follows from it into the run folder.
+    """Predict validation, test and images held out of folds once, and write all results into the run folder.
 
     Args:
         run: The run; its history is there, if it has one.
@@ -49,12 +49,15 @@ def write_results(
         facts: What is stored with it.
         parts: Images of each part.
         settings: Resize and batch size.
-        stored: Whether the frozen part's features are in the store, in full precision, so that only what was trained
+        stored: Whether the frozen part's features are in the store, in full precision, so that only the trained part
             has to be computed.
-        outputs: What the model gives for each part, where that is known already.
+        outputs: The model's outputs for each part, where they are known already.
 
     Returns:
-        What stands in metrics.json.
+        The content of metrics.json.
+
+    Raises:
+        RunError: The model predicts NaN.
     """
     predictor = _predictor(model, facts, settings, stored=stored)
     if outputs is not None:
@@ -63,7 +66,7 @@ def write_results(
     predictions = predict_parts(predictor, parts)
     if not np.isfinite(predictions.predicted if has_boxes(facts.task) else predictions.probabilities).all():
         raise RunError(f"the model of {run.folder} predicts NaN; training diverged, try a lower --learning-rate")
-    # Every figure comes from the file, as anyone can repeat it.
+    # Every figure is computed from the file, so that anyone can reproduce it.
     if has_boxes(facts.task):
         write_box_predictions(run.folder / PREDICTIONS, predictions)
         predictions = read_box_predictions(run.folder / PREDICTIONS)
@@ -82,7 +85,15 @@ def write_results(
 
 
 def predict_parts(predictor: KerasPredictor, given: Mapping[str, ImageSet]) -> Predictions | BoxPredictions:
-    """Predict the validation and the test images of a run, and those held out of its folds, in this order."""
+    """Predict the validation and the test images of a run, and those held out of its folds, in this order.
+
+    Args:
+        predictor: The model.
+        given: Images of each part; the training part is not predicted.
+
+    Returns:
+        Classes, or boxes where the model finds them.
+    """
     found = []
     for part, images in scored_parts(given).items():
         parts, what = np.full(len(images), part), f"predicting {part}"
@@ -97,7 +108,7 @@ def predict_parts(predictor: KerasPredictor, given: Mapping[str, ImageSet]) -> P
 def _predictor(
     model: "keras.Model", facts: ModelFacts, settings: "TrainingSettings", *, stored: bool
 ) -> KerasPredictor:
-    """Return what predicts with the model, or with its trained part on stored features."""
+    """Return a predictor with the whole model, or with its trained part on stored features."""
     from tfvision.models.cut import cut_model
     from tfvision.training.features.feeding import predict_stored
 
