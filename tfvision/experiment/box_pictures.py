@@ -75,6 +75,7 @@ def plot_box_samples(run_folder: "Path", train: ImageSet, chosen: Sequence[int],
         chosen: Indexes of the images to draw.
         settings: Resize, augmentation and seed.
     """
+    assert train.boxes is not None, "the images of a run that finds boxes are scanned"
     shown = [thumbnail(train.read(i)) for i in chosen]
     boxes = [[DrawnBox(train.boxes[i] * scale)] for i, (_, scale) in zip(chosen, shown, strict=True)]
     names = [train.class_names[train.labels[i]] for i in chosen]
@@ -85,7 +86,9 @@ def plot_box_samples(run_folder: "Path", train: ImageSet, chosen: Sequence[int],
     images, captions, boxes = [], [], []
     for index in chosen[:: max(1, len(chosen) // 4)][:4]:
         image = load_image(train, index, settings.resize)
-        box = targets_of(train.select([index]), LOCALIZE, settings.resize).boxes[0]
+        targets = targets_of(train.select([index]), LOCALIZE, settings.resize)
+        assert targets.boxes is not None, "the task asks for boxes"
+        box = targets.boxes[0]
         items, options = [Item(index, epoch) for epoch in range(5)], (settings.augmentation, settings.seed)
         drawn = [move(box, image.shape[:2], item, train.ids[index], *options) for item in items]
         images += [image, *(show_view(image, item, train.ids[index], *options, boxed=True) for item in items)]
@@ -96,7 +99,10 @@ def plot_box_samples(run_folder: "Path", train: ImageSet, chosen: Sequence[int],
     plot_image_grid(images, captions, "What augmentation makes of images and boxes", path, columns=6, boxes=boxes)
 
 
-def _plot_boxes(rows: Sequence[int], predictions: BoxPredictions, images: ImageSet, title: str, path: "Path") -> None:
+def _plot_boxes(
+    rows: Sequence[int] | np.ndarray, predictions: BoxPredictions, images: ImageSet, title: str, path: "Path"
+) -> None:
+    assert images.frames is not None and images.boxes is not None, "the images of a run that finds boxes are scanned"
     pictures, captions, boxes = [], [], []
     for row in rows:
         width, height, turn = images.frames[row].tolist()

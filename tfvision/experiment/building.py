@@ -47,13 +47,16 @@ def suited_model(config: TrainConfig, data: Prepared, backbone: "OpenBackbone | 
 
     backbone = backbone or suited_backbone(config, data)
     head = {f"head_{key}": value for key, value in vars(config.head).items()}
-    num_classes = len(data.images.class_names) if has_classes(config.task) else None
+    classes = data.images.class_names
     with computing_in(config.precision):
         if has_boxes(config.task):
-            box = {"box_head": config.box.head, "box_grid": config.box.grid, "box_filters": config.box.filters}
-            model = attach_box_head(backbone, num_classes, **box, **head)
+            box = config.box
+            num_classes = len(classes) if has_classes(config.task) else None
+            model = attach_box_head(
+                backbone, num_classes, box_head=box.head, box_grid=box.grid, box_filters=box.filters, **head
+            )
         else:
-            model = attach_head(backbone, num_classes, **head)
+            model = attach_head(backbone, len(classes), **head)
     if config.train_batch_norm is not None:
         unfreeze(model, "all", batch_norm=config.train_batch_norm)
     return model
@@ -71,6 +74,7 @@ def suited_backbone(config: TrainConfig, data: Prepared) -> "OpenBackbone":
     """
     from tfvision.models.classifier import build_open_backbone, computing_in
 
+    assert config.image_size is not None, "suit_images has filled it in"
     with computing_in(config.precision):
         return build_open_backbone(
             config.backbone,

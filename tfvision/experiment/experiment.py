@@ -84,6 +84,7 @@ def training_boxes(train: ImageSet, seed: int) -> tuple[tuple[float, ...], ...]:
     Returns:
         xmin, ymin, xmax, ymax of each, as shares of the image's width and height.
     """
+    assert train.boxes is not None and train.frames is not None, "the images of a run that finds boxes are scanned"
     shares = train.boxes / np.tile(train.frames[:, :2], 2)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(shares))[:MOST_TRAINING_BOXES])
     return tuple(tuple(round(float(side), 6) for side in box) for box in shares[chosen])

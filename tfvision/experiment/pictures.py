@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _SAMPLES = 24  # images in a picture of samples
 
 
-def plot_samples(run_folder: Any, train: ImageSet, settings: "TrainingSettings") -> None:
+def plot_samples(run_folder: Path, train: ImageSet, settings: "TrainingSettings") -> None:
     """Draw training images of each class, and what augmentation makes of some.
 
     Args:
@@ -94,9 +94,11 @@ def plot_results(
     found, scores = predictions.part(part), metrics[part]
     if isinstance(found, BoxPredictions):
         plot_box_results(plots, found, scores, parts[part], part)
-        found, scores = found.classes, scores.get("classes")
-    if found:
-        _plot_classes(plots, found, scores, parts[part], part)
+        classes, scores = found.classes, scores.get("classes")
+    else:
+        classes = found
+    if classes:
+        _plot_classes(plots, classes, scores, parts[part], part)
 
 
 def _plot_classes(

@@ -7,6 +7,7 @@ import numpy as np
 
 from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.images.imageset import ImageSet
+from tfvision.experiment.resolving import phases_of
 from tfvision.models.heads.heads import HEAD
 from tfvision.tasks import has_boxes, has_classes
 from tfvision.training.config import TrainConfig
@@ -54,7 +55,7 @@ def describe_plan(
         *([("", note) for note in _box_notes(config)]),
         *([("balance", config.balance)] if config.balance != "none" else []),
         ("model", f"{config.backbone}, weights {config.weights}, {model.count_params():,} parameters"),
-        *(_classifier(model, config) if config.classifier else _phases(model, config)),
+        *(_classifier(model, config, config.classifier) if config.classifier else _phases(model, config)),
         ("best by", f"{config.monitor}; seed {config.seed}, batches of {config.batch_size}"),
     ]
     width = max(9, *(len(name) for name, _ in lines))
@@ -131,7 +132,7 @@ def _phases(model: "keras.Model", config: TrainConfig) -> list[tuple[str, str]]:
     batch_norm = trains_batch_norm(model)
     was = [layer.trainable for layer in model.layers]
     lines = []
-    for number, phase in enumerate(config.phases, start=1):
+    for number, phase in enumerate(phases_of(config), start=1):
         unfreeze(model, phase.unfreeze, batch_norm=batch_norm)
         trainable = count_parameters(model).trainable
         lines.append((f"phase {number}", f"{describe_phase(phase, config.optimizer)} ({trainable:,} trainable)"))
@@ -152,11 +153,11 @@ def _describe_views(phase: Phase, config: TrainConfig) -> str:
     return f"features computed once{views}"
 
 
-def _classifier(model: "keras.Model", config: TrainConfig) -> list[tuple[str, str]]:
+def _classifier(model: "keras.Model", config: TrainConfig, names: str) -> list[tuple[str, str]]:
     width, options = model.get_layer(f"{HEAD}pool").output.shape[-1], config.shallow
     kept = f", {options.pca:,} principal components" if options.pca else ""
     features = f"{width:,} features of the frozen backbone ({config.head.pooling} pooling){kept}"
-    return [("classifier", f"{config.classifier.replace(',', ', ')} on {features}")]
+    return [("classifier", f"{names.replace(',', ', ')} on {features}")]
 
 
 def _classes(images: ImageSet, task: str) -> str:

@@ -95,11 +95,16 @@ def _split(images: ImageSet, hashes: tuple[str, ...], config: TrainConfig) -> Sp
     if options.file:
         parts = read_splits(options.file, images, hashes, group_validation=options.group_validation)
         return Split(parts, (f"split as in {options.file}",))
-    common = {"validation": options.validation, "group_validation": options.group_validation, "seed": config.seed}
-    if options.folds is not None:
-        folds = {"folds": options.folds, "fold": options.fold, "held_out": options.held_out}
-        return split_by_fold(images, hashes, **folds, **common)
-    split = split_images(images, hashes, test=options.test, given=options.given, **common)
+    validation, group_validation, seed = options.validation, options.group_validation, config.seed
+    if options.folds is not None and options.fold is not None:  # one is given with the other
+        return split_by_fold(
+            images, hashes, folds=options.folds, fold=options.fold, held_out=options.held_out,
+            validation=validation, group_validation=group_validation, seed=seed,
+        )  # fmt: skip
+    split = split_images(
+        images, hashes, test=options.test, given=options.given,
+        validation=validation, group_validation=group_validation, seed=seed,
+    )  # fmt: skip
     if options.held_out:  # a recipe for `crossval` trains a single run, too
         return Split(split.parts, (*split.notes, "split.held_out applies to folds only: nothing is held out here"))
     return split

@@ -9,7 +9,7 @@ from typing import Any
 from tfvision.config.options import from_dict
 from tfvision.config.yaml import to_yaml
 from tfvision.errors import UsageError
-from tfvision.experiment.resolving import resolve_options
+from tfvision.experiment.resolving import phases_of, resolve_options
 from tfvision.experiment.train import train_from_config
 from tfvision.runs.folder import Run, create_run, open_run, refuse_existing
 from tfvision.runs.names import (
@@ -68,7 +68,9 @@ def pseudo_label(
     shutil.copyfile(run.folder / MODEL, created.folder / MODEL)
     plain = [phase for phase in config.phases or () if not phase.pseudo_labels]
     _leave_checkpoint(run, created.folder, phase=len(plain) - 1)
-    return train_from_config(config, resume=created.folder)
+    trained = train_from_config(config, resume=created.folder)
+    assert trained is not None, "only a dry run leaves no run"
+    return trained
 
 
 def _with_rounds(run: Run, wanted: PseudoLabelOptions, rounds: int, *, restart: bool) -> TrainConfig:
@@ -94,7 +96,7 @@ def _leave_checkpoint(run: Run, folder: Path, phase: int) -> None:
     history, model = History(run.config.monitor), run.model()
     history.resume(rows)
     history.best_weights = model.get_weights()
-    state = PhaseState(phase=phase, epochs=(run.config.phases or [])[phase].epochs, done=True)
+    state = PhaseState(phase=phase, epochs=phases_of(run.config)[phase].epochs, done=True)
     Checkpoints(folder / CHECKPOINTS).save(model, history, state)
 
 

@@ -59,7 +59,7 @@ def resolve_training(config: TrainConfig, *, pretrained: bool, linear_head: bool
     """
     check_task(config)
     if config.classifier:
-        return replace(_resolve_shallow(config), phases=[])
+        return replace(_resolve_shallow(config, config.classifier), phases=[])
     phases = resolve_phases(config, pretrained=pretrained, linear_head=linear_head)
     return replace(config, phases=phases, epochs=None, learning_rate=None, unfreeze=None)
 
@@ -119,13 +119,13 @@ def default_folder(data: str, what: str) -> Path:
     return Path("runs") / f"{name}-{what}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
-def _resolve_shallow(config: TrainConfig) -> TrainConfig:
+def _resolve_shallow(config: TrainConfig, names: str) -> TrainConfig:
     """Return the options of a run of shallow classifiers.
 
     Raises:
         UsageError: An unknown classifier, a missing package, or an option that only training by epochs has.
     """
-    classifier_names(config.classifier)
+    classifier_names(names)
     default = TrainConfig()
     head = "a classifier takes the pooled features as they are"
     unused = (
@@ -146,7 +146,7 @@ def _resolve_shallow(config: TrainConfig) -> TrainConfig:
     )
     for key, holds, reason in unused:
         if not holds:
-            raise UsageError(f"{key}: means nothing with classifier {config.classifier}: {reason}; leave it out")
+            raise UsageError(f"{key}: means nothing with classifier {names}: {reason}; leave it out")
     # In full precision: for rounded features a tree may answer differently.
     cache = "float32" if config.cache == "float16" else config.cache
     return replace(config, augment=Augmentation(horizontal_flip=False), cache=cache)

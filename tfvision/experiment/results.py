@@ -64,10 +64,11 @@ def write_results(
         known = {id(parts[part]): values for part, values in outputs.items()}
         predictor = replace(predictor, run=lambda images, what: known[id(images)])
     predictions = predict_parts(predictor, parts)
-    if not np.isfinite(predictions.predicted if has_boxes(facts.task) else predictions.probabilities).all():
+    values = predictions.predicted if isinstance(predictions, BoxPredictions) else predictions.probabilities
+    if not np.isfinite(values).all():
         raise RunError(f"the model of {run.folder} predicts NaN; training diverged, try a lower --learning-rate")
     # Every figure is computed from the file, so that anyone can reproduce it.
-    if has_boxes(facts.task):
+    if isinstance(predictions, BoxPredictions):
         write_box_predictions(run.folder / PREDICTIONS, predictions)
         predictions = read_box_predictions(run.folder / PREDICTIONS)
     else:
@@ -78,6 +79,7 @@ def write_results(
     write_json(run.folder / METRICS, metrics)
     if (run.folder / SUPERVISED).is_file():
         before = predict_parts(_predictor(load_model(run.folder / SUPERVISED), facts, settings, stored=False), parts)
+        assert isinstance(before, Predictions) and isinstance(predictions, Predictions), "pseudo-labels are of classes"
         write_pseudo_results(run, before, predictions)
     plot_results(run, predictions, metrics, parts)
     say_result(f"\n{describe_scores(metrics)}\nreport: {write_report(run.folder)}")
@@ -94,15 +96,18 @@ def predict_parts(predictor: KerasPredictor, given: Mapping[str, ImageSet]) -> P
     Returns:
         Classes, or boxes where the model finds them.
     """
-    found = []
-    for part, images in scored_parts(given).items():
-        parts, what = np.full(len(images), part), f"predicting {part}"
-        if has_boxes(predictor.facts.task):
-            found.append(predict_boxes(predictor, images, parts=parts, what=what))
-        else:
-            probabilities = predictor.outputs(images, what)[PROBABILITIES]
-            found.append(Predictions(images.ids, parts, images.labels, probabilities, images.class_names))
-    return join_parts(found)
+    scored = scored_parts(given)
+    if has_boxes(predictor.facts.task):
+        return join_parts(
+            predict_boxes(predictor, images, parts=np.full(len(images), part), what=f"predicting {part}")
+            for part, images in scored.items()
+        )
+    return join_parts(_predict_classes(predictor, part, images) for part, images in scored.items())
+
+
+def _predict_classes(predictor: KerasPredictor, part: str, images: ImageSet) -> Predictions:
+    probabilities = predictor.outputs(images, f"predicting {part}")[PROBABILITIES]
+    return Predictions(images.ids, np.full(len(images), part), images.labels, probabilities, images.class_names)
 
 
 def _predictor(

@@ -43,6 +43,7 @@ def train_shallow(experiment: Experiment, output: Path, *, resume: bool) -> Run:
         UsageError, DataError, RunError: One clear line each.
     """
     start = time.monotonic()
+    assert experiment.config.classifier is not None, "else a head is trained"
     names = classifier_names(experiment.config.classifier)
     features = _features(experiment, experiment.parts)
     run = begin_run(experiment, output, resume=resume)
@@ -52,7 +53,7 @@ def train_shallow(experiment: Experiment, output: Path, *, resume: bool) -> Run:
         remove_leftovers(run.folder)
         console.print(f"run folder: {run.folder}\n")
         if len(names) == 1:
-            _train_one(experiment, run, features)
+            _train_one(experiment, run, names[0], features)
         else:
             runs = [_train_among(experiment, run, name, features) for name in names]
             run = Run(run.folder / write_comparison_page(run.folder, runs, experiment.config.monitor))
@@ -68,13 +69,13 @@ def _train_among(experiment: Experiment, parent: Run, name: str, features: Shall
         return Run(folder)
     one = replace(experiment, config=replace(experiment.config, classifier=name))
     run = Run(folder) if (folder / CONFIG).is_file() else create_run(folder, first_files(one))
-    _train_one(one, run, features)
+    _train_one(one, run, name, features)
     return run
 
 
-def _train_one(experiment: Experiment, run: Run, features: ShallowFeatures) -> None:
+def _train_one(experiment: Experiment, run: Run, name: str, features: ShallowFeatures) -> None:
     """Fit a classifier and write all of its run."""
-    config, parts, name = experiment.config, experiment.parts, experiment.config.classifier
+    config, parts = experiment.config, experiment.parts
     plot_samples(run.folder, parts["train"], features.settings)
     known = {part: (features.of(part), parts[part].labels) for part in ("train", "validation")}
     count, width = known["train"][0].shape

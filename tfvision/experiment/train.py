@@ -11,7 +11,7 @@ from tfvision.errors import UsageError
 from tfvision.experiment.building import suit_images, suited_model
 from tfvision.experiment.experiment import Experiment, begin_run
 from tfvision.experiment.preparation import prepare_images, read_images
-from tfvision.experiment.resolving import check_files, output_folder, resolve_options, resolve_training
+from tfvision.experiment.resolving import check_files, output_folder, phases_of, resolve_options, resolve_training
 from tfvision.experiment.unlabelled import open_unlabelled
 from tfvision.models.model_file import save_model
 from tfvision.runs.folder import Run, training_alone
@@ -60,7 +60,7 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Pat
     config = replace(suit_images(config, data), output=None)
     set_seed(config.seed)
     model = suited_model(config, data)
-    config = replace(config, phases=resolve_views(config.phases, model, config), views=None)
+    config = replace(config, phases=resolve_views(phases_of(config), model, config), views=None)
     experiment = Experiment(model, data, config)
     if dry_run:
         _dry_run(experiment, output)
@@ -107,9 +107,11 @@ def train(
         raise UsageError("train takes a model and images, or neither and data=; got one of them alone")
     if isinstance(model, (str, Path)):
         raise UsageError(f"train takes a Keras model and images first, got the string {str(model)!r}; give data=")
-    if resume is True and output is None:
-        raise UsageError("resume=True needs output=, the folder of the run to go on with")
-    begun = None if resume is False else Path(output) if resume is True else Path(resume)
+    if resume is True:
+        if output is None:
+            raise UsageError("resume=True needs output=, the folder of the run to go on with")
+        resume = output
+    begun = None if resume is False else Path(resume)
     if output is not None:
         options["output"] = str(output)
     if model is None or images is None:
@@ -160,7 +162,7 @@ def _suited_options(model: "keras.Model", images: ImageSet, options: dict[str, A
     if config.train_batch_norm is not None:
         unfreeze(model, "all", batch_norm=config.train_batch_norm)
     _check_outputs(model, images, config.task)
-    return replace(config, phases=resolve_views(config.phases, model, config), views=None)
+    return replace(config, phases=resolve_views(phases_of(config), model, config), views=None)
 
 
 def _name(model: "keras.Model") -> str:
@@ -197,7 +199,7 @@ def _dry_run(experiment: Experiment, output: Path) -> None:
         )
         return
     loss = try_one_batch(
-        experiment.model, experiment.parts["train"], experiment.config.phases[-1], _settings(experiment)
+        experiment.model, experiment.parts["train"], phases_of(experiment.config)[-1], _settings(experiment)
     )
     console.print(
         f"dry run: one batch passed with loss {loss:.4f}; nothing was written; the run folder would be {output}"
@@ -231,7 +233,7 @@ def _run(experiment: Experiment, output: Path, *, resume: bool) -> Run:
         console.print(f"run folder: {run.folder}\n")
         _fit(experiment, run, settings, checkpoints)
         # Half precision is enough for training, but the predictions are to be those of the saved model.
-        stored = experiment.config.cache == "float32" and experiment.config.phases[-1].views != "fresh"
+        stored = experiment.config.cache == "float32" and phases_of(experiment.config)[-1].views != "fresh"
         write_results(run, experiment.model, experiment.facts, experiment.parts, settings, stored=stored)
         checkpoints.remove()
     console.print(f"done in {duration(time.monotonic() - start)}")
@@ -257,7 +259,7 @@ def _fit(experiment: Experiment, run: Run, settings: "TrainingSettings", checkpo
         tensorboard=run.folder / TENSORBOARD if config.tensorboard else None,
         pseudo=open_unlabelled(experiment.data, config, run.folder),
     )
-    fit_phases(training, config.phases)
+    fit_phases(training, phases_of(config))
 
 
 def _settings(experiment: Experiment) -> "TrainingSettings":
