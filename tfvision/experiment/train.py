@@ -195,15 +195,13 @@ def _dry_run(experiment: Experiment, output: Path) -> None:
         from tfvision.experiment.shallow import try_features
 
         console.print(
-            f"dry run: one batch passed, {try_features(experiment):,} features an image; nothing was written; the run folder would be {output}"
+            f"dry run: one batch passed, {try_features(experiment):,} features an image; nothing was written to {output}"
         )
         return
     loss = try_one_batch(
         experiment.model, experiment.parts["train"], phases_of(experiment.config)[-1], _settings(experiment)
     )
-    console.print(
-        f"dry run: one batch passed with loss {loss:.4f}; nothing was written; the run folder would be {output}"
-    )
+    console.print(f"dry run: one batch passed with loss {loss:.4f}; nothing was written to {output}")
 
 
 def _train(experiment: Experiment, output: Path, *, resume: bool) -> Run:

@@ -92,7 +92,7 @@ def search_from_options(
     plan = describe_search(search, config, data, objective)
     console.print(plan)
     if dry_run:
-        console.print(f"dry run: nothing was trained or written; the folder would be {folder}")
+        console.print(f"dry run: nothing was trained, and nothing written to {folder}")
         return None
     splits = describe_splits(data.images, data.split, data.hashes)
     if resume:
