@@ -18,7 +18,7 @@ def add_audit(verbs: Any) -> None:
     command = add_verb(verbs, "audit", audit)
     command.add_argument("--config", metavar="FILE", help="YAML file of options")
     add_print_config(command)
-    # The audit goes on whatever is unreadable.
+    # An audit continues past whatever is unreadable, so on_bad has no meaning here.
     add_flags(
         command, AuditConfig, _AUDIT_FLAGS, only=[key for key, _, _ in leaves(AuditConfig) if key != "source.on_bad"]
     )

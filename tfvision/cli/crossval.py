@@ -16,11 +16,11 @@ def add_crossval(verbs: Any) -> None:
         nargs="?",
         const="",
         metavar="FILE",
-        help="audit the images first, with the options of a YAML file if one is given, and fold those that are clean",
+        help="audit the images first, with the options of a YAML file if one is given, and use only the clean ones",
     )
     command.add_argument("--config", metavar="FILE", help="YAML file of options, or the name of a recipe")
     command.add_argument(
-        "--resume", dest="go_on", action="store_true", help="go on in the folder --output, where folds are finished"
+        "--resume", dest="go_on", action="store_true", help="resume in the folder --output; finished folds are kept"
     )
     add_training(command)
     add_running(command)

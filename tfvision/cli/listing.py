@@ -23,7 +23,7 @@ def add_cache(verbs: Any) -> None:
 
 
 def cache(args: argparse.Namespace) -> None:
-    """List or clear what is stored of frozen backbones, in the folder $TFVISION_CACHE."""
+    """List or clear the stored features of frozen backbones, in the folder $TFVISION_CACHE."""
     (list_cache if args.what == "list" else clear_cache)()
 
 
@@ -64,7 +64,9 @@ def list_backbones() -> None:
             _compact(facts.stages) if facts.stages != stages else "",
         )
     console.print(table)
-    console.print("MB: float32 weights without top; weights: of ImageNet, on this machine (no: Keras downloads them)")
+    console.print(
+        "MB: float32 weights without top; weights: whether those of ImageNet are on this machine (no: Keras downloads them)"
+    )
     console.print(
         "hub/PRESET: any image backbone of KerasHub (extra hub), such as hub/resnet_18_imagenet, or hub/./folder for a "
         "preset on this machine"
@@ -72,7 +74,7 @@ def list_backbones() -> None:
 
 
 def list_cache() -> None:
-    """Print what is stored of which trunk."""
+    """Print the stores of features, one line each."""
     stores = list_stores()
     table = _empty_table("store", "images", "size", "last written", "trunk")
     for facts in stores:

@@ -16,9 +16,9 @@ def add_search(verbs: Any) -> None:
     """Add the verb `search`."""
     command = add_verb(verbs, "search", search)
     command.add_argument("--config", metavar="FILE", help="YAML file of options with ranges, or the name of a recipe")
-    command.add_argument("--resume", metavar="FOLDER", help="go on with a search that was interrupted")
+    command.add_argument("--resume", metavar="FOLDER", help="resume a search that was interrupted")
     command.add_argument(
-        "--dry-run", action="store_true", help="check all, print the stages and their trials, and stop"
+        "--dry-run", action="store_true", help="check everything, print the stages and their trials, and stop"
     )
     add_flags(command, SearchOptions, _SEARCH_FLAGS, only=_SEARCH_FLAGS, title="searching")
     add_training(command)
