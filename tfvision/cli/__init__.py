@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from types import FrameType
 
 from tfvision.cli.audit import add_audit
 from tfvision.cli.compare import add_compare
@@ -96,7 +96,7 @@ def build_parser() -> Parser:
     return parser
 
 
-def _terminate(signal_number: int, frame: Any) -> None:
+def _terminate(signal_number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second signal ends the process at once
     raise Terminated
 

@@ -1,13 +1,12 @@
 """The verb compare."""
 
 import argparse
-from typing import Any
 
-from tfvision.cli.verbs import add_running, add_verb
+from tfvision.cli.verbs import Verbs, add_running, add_verb
 from tfvision.system.terminal import console, say_result
 
 
-def add_compare(verbs: Any) -> None:
+def add_compare(verbs: Verbs) -> None:
     """Add the verb `compare`."""
     command = add_verb(verbs, "compare", compare)
     command.add_argument(

@@ -1,13 +1,12 @@
 """The verb crossval."""
 
 import argparse
-from typing import Any
 
 from tfvision.cli.train import add_training, train_config
-from tfvision.cli.verbs import add_running, add_verb
+from tfvision.cli.verbs import Verbs, add_running, add_verb
 
 
-def add_crossval(verbs: Any) -> None:
+def add_crossval(verbs: Verbs) -> None:
     """Add the verb `crossval`."""
     command = add_verb(verbs, "crossval", crossval)
     command.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default 5)")

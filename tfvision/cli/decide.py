@@ -1,13 +1,12 @@
 """The verbs threshold and calibrate."""
 
 import argparse
-from typing import Any
 
-from tfvision.cli.verbs import add_running, add_verb
+from tfvision.cli.verbs import Verbs, add_running, add_verb
 from tfvision.system.terminal import say_result
 
 
-def add_threshold(verbs: Any) -> None:
+def add_threshold(verbs: Verbs) -> None:
     """Add the verb `threshold`."""
     command = add_verb(verbs, "threshold", threshold)
     command.add_argument("run", metavar="RUN", help="run folder; the choice is stored in it and applied from now on")
@@ -28,7 +27,7 @@ def threshold(args: argparse.Namespace) -> None:
     say_result(choose.describe_decision(choose.threshold(args.run, args.objective)))
 
 
-def add_calibrate(verbs: Any) -> None:
+def add_calibrate(verbs: Verbs) -> None:
     """Add the verb `calibrate`."""
     command = add_verb(verbs, "calibrate", calibrate)
     command.add_argument(

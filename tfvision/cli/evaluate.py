@@ -3,14 +3,14 @@
 import argparse
 from typing import Any
 
-from tfvision.cli.verbs import TTA_HELP, add_running, add_verb
+from tfvision.cli.verbs import TTA_HELP, Verbs, add_running, add_verb
 from tfvision.config.flags import add_flags, flags_to_dict
 from tfvision.data.options import Source
 from tfvision.errors import UsageError
 from tfvision.system.terminal import console, say_result
 
 
-def add_evaluate(verbs: Any) -> None:
+def add_evaluate(verbs: Verbs) -> None:
     """Add the verb `evaluate`."""
     command = add_verb(verbs, "evaluate", evaluate)
     command.add_argument("model", metavar="RUN", help="run folder or SavedModel")

@@ -3,12 +3,12 @@
 import argparse
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Literal
 
 from rich.table import Table
 from rich.text import Text
 
-from tfvision.cli.verbs import add_verb
+from tfvision.cli.verbs import Verbs, add_verb
 from tfvision.config.recipes import header, recipes
 from tfvision.models.backbones.table import BACKBONES
 from tfvision.models.weights import find_weights
@@ -16,7 +16,7 @@ from tfvision.system.terminal import console, say_result, size_text
 from tfvision.training.features.store import clear_stores, list_stores, stores_folder
 
 
-def add_cache(verbs: Any) -> None:
+def add_cache(verbs: Verbs) -> None:
     """Add the verb `cache`."""
     command = add_verb(verbs, "cache", cache)
     command.add_argument("what", choices=("list", "clear"), help="list the stores, or remove them all")
@@ -27,7 +27,7 @@ def cache(args: argparse.Namespace) -> None:
     (list_cache if args.what == "list" else clear_cache)()
 
 
-def add_list_things(verbs: Any) -> None:
+def add_list_things(verbs: Verbs) -> None:
     """Add the verb `list`."""
     command = add_verb(verbs, "list", list_things)
     command.add_argument("what", choices=("backbones", "recipes"), help="what to list")
@@ -48,7 +48,8 @@ def list_recipes() -> None:
 def list_backbones() -> None:
     """Print the table of backbones, by family."""
     table = _empty_table("backbone", "parameters", "MB", "pixels", "scaling", "weights", "stages")
-    family, stages = "", ()
+    family = ""
+    stages: tuple[str, ...] = ()
     for name, facts in BACKBONES.items():
         if facts.family != family:
             family, stages = facts.family, facts.stages
@@ -95,7 +96,9 @@ def clear_cache() -> None:
 def _empty_table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        side = "right" if column in ("parameters", "MB", "pixels", "images", "size") else "left"
+        side: Literal["left", "right"] = (
+            "right" if column in ("parameters", "MB", "pixels", "images", "size") else "left"
+        )
         table.add_column(column, justify=side, no_wrap=column not in ("stages", "trunk"))
     return table
 

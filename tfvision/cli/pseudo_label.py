@@ -1,14 +1,13 @@
 """The verb pseudo-label."""
 
 import argparse
-from typing import Any
 
-from tfvision.cli.verbs import add_running, add_verb
+from tfvision.cli.verbs import Verbs, add_running, add_verb
 from tfvision.config.flags import add_flags, flags_to_dict
 from tfvision.training.options import PseudoLabelOptions
 
 
-def add_pseudo_label(verbs: Any) -> None:
+def add_pseudo_label(verbs: Verbs) -> None:
     """Add the verb `pseudo-label`."""
     command = add_verb(verbs, "pseudo-label", pseudo_label)
     command.add_argument("run", metavar="RUN", help="run folder, which stays as it is")

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tfvision.cli.verbs import add_print_config, add_running, add_verb
+from tfvision.cli.verbs import Verbs, add_print_config, add_running, add_verb
 from tfvision.config.flags import Parser, add_flags, flags_to_dict
 from tfvision.config.options import from_dict, merge
 from tfvision.config.recipes import find_recipe
@@ -31,7 +31,7 @@ _TRAIN_FLAGS = [
 _PHASE_FLAGS = ("epochs", "learning_rate", "unfreeze")
 
 
-def add_train(verbs: Any) -> None:
+def add_train(verbs: Verbs) -> None:
     """Add the verb `train`."""
     command = add_verb(verbs, "train", train)
     command.add_argument("--config", metavar="FILE", help="YAML file of options, or the name of a recipe")

@@ -1,13 +1,17 @@
 """What verbs share: how they are added, and their common flags."""
 
-from typing import Any
+import argparse
+from collections.abc import Callable
+from typing import TypeAlias
 
 from tfvision.config.flags import Parser
 
+# Where a verb is added. A string, since argparse's class takes no parameters when it runs, and has no public name.
+Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"
 TTA_HELP = "test-time augmentation: the mean over the flips that training used, or over N draws of its augmentation"
 
 
-def add_verb(verbs: Any, name: str, function: Any) -> Parser:
+def add_verb(verbs: Verbs, name: str, function: Callable[[argparse.Namespace], None]) -> Parser:
     """Add a verb, whose help is the docstring of its function.
 
     Args:
