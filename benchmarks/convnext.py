@@ -1,4 +1,4 @@
-"""ConvNeXtTiny of tfvision against that of keras.applications: images a second at 96 px, batches of 32.
+"""ConvNeXtTiny of tfvision against that of keras.applications: images per second at 96 px, in batches of 32.
 
 python benchmarks/convnext.py [--rounds 5]
 """
@@ -19,14 +19,14 @@ BATCH, SIDE, CLASSES = 32, 96, 8
 
 
 def stock() -> keras.Model:
-    """Return a classifier on the application as a Keras user builds it."""
+    """Return a classifier on the stock application, as a Keras user would build it."""
     base = keras.applications.ConvNeXtTiny(include_top=False, weights=None, input_shape=(SIDE, SIDE, 3))
     pooled = keras.layers.GlobalAveragePooling2D()(base.output)
     return keras.Model(base.input, keras.layers.Dense(CLASSES, activation="softmax")(pooled))
 
 
 def step(model: keras.Model, *, train: bool) -> Callable[[], object]:
-    """Return a call of one step on one batch."""
+    """Return a function that runs one step on one batch."""
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (BATCH, SIDE, SIDE, 3)).astype(np.float32)
     labels = generator.integers(0, CLASSES, BATCH)

@@ -1,8 +1,8 @@
-"""Five folds by `tfvision crossval` against five runs of `tfvision train` without a store.
+"""Five folds with `tfvision crossval` against five runs of `tfvision train` without a feature store.
 
 python benchmarks/crossval.py [--images 1000] [--epochs 20] [--rounds 1]
 
-Both train a head on a frozen MobileNetV2 at 96 px on the same folds, and write every file of a run. Ours begins with an
+Both train a head on a frozen MobileNetV2 at 96 px on the same folds, and write every file of a run. Ours starts from an
 empty store. Weights are random: time does not depend on them.
 """
 
@@ -52,7 +52,7 @@ def options(folder: Path, images: int, epochs: int) -> TrainConfig:
 
 
 def ours(config: TrainConfig, output: Path) -> None:
-    """Cross-validate from an empty store, and see that each image was computed once."""
+    """Cross-validate from an empty store, and print its rows, to see that each image was computed once."""
     clear_stores()
     cross_validate(replace(config, cache="float32", output=str(output)), backbones=[config.backbone], folds=FOLDS)
     rows = [store.rows for store in list_stores()]

@@ -2,10 +2,10 @@
 
 python benchmarks/search.py [--images 1500] [--trials 20] [--epochs 10] [--rounds 1]
 
-Both train heads on a frozen ConvNeXtTiny at 96 px (our depthwise build on both sides, random weights, which take the
-same time) for the same epochs, and validate after each. Ours is all that `tfvision search` does once TensorFlow is
-loaded: reading the images, the features, every trial, plots and report; its cache is empty at the start. The naive
-trial has decoded images in memory and keeps nothing.
+Both train heads on a frozen ConvNeXtTiny at 96 px (our depthwise build on both sides; random weights, on which time
+does not depend) for the same number of epochs, and validate after each. Ours is all that `tfvision search` does once
+TensorFlow is loaded: reading the images, features, every trial, plots and report, from an empty cache. The naive trial
+has decoded images in memory and writes nothing.
 """
 
 import argparse
@@ -35,7 +35,7 @@ BACKBONE, SIDE, CLASSES, BATCH = "convnext_tiny", 96, 8, 32
 
 
 def write_images(folder: Path, train: int, validation: int) -> None:
-    """Write noisy squares of one colour a class as JPEG, in `train/` and `val/`."""
+    """Write noisy squares, one colour per class, as JPEG into `train/` and `val/`."""
     generator = np.random.default_rng(0)
     colours = generator.integers(40, 216, (CLASSES, 3))
     for part, count in (("train", train), ("val", validation)):
@@ -75,7 +75,7 @@ def search(data: Path, folder: Path, *, trials: int, epochs: int) -> None:
 
 
 def naive_trial(train: ImageSet, validation: ImageSet, *, epochs: int) -> None:
-    """Train a head on the frozen backbone as a Keras user would: every epoch passes the whole model."""
+    """Train a head on the frozen backbone as a Keras user would: every epoch runs the whole model."""
     model = build_classifier(BACKBONE, CLASSES, image_size=SIDE, weights="none", head_units=(128,))
     unfreeze(model, "none")
     model.compile("adam", "categorical_crossentropy", metrics=["accuracy"], jit_compile=False)

@@ -1,4 +1,4 @@
-"""Seconds until `tfvision --help` has answered, against `import tensorflow`, which most tools do first.
+"""Seconds until `tfvision --help` answers, against `import tensorflow`, which most tools begin with.
 
 python benchmarks/startup.py [--rounds 5]
 """

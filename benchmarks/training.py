@@ -1,10 +1,10 @@
-"""An epoch of `tfvision train`, with all it does beside the steps, against an epoch of plain `fit`.
+"""An epoch of `tfvision train`, with all it does besides the steps, against an epoch of plain `fit`.
 
 python benchmarks/training.py [--images 4000] [--rounds 3]
 
 Both train MobileNetV2 0.35 at 64 px, all layers open, on the same images with the same optimizer and batches, and
 validate after each epoch. Ours reads JPEG files, writes history, checkpoint and best model; plain Keras has decoded
-images in memory and keeps nothing. The first epoch of each, which traces the graph, does not count.
+images in memory and writes nothing. The first epoch of each, which traces the graph, does not count.
 """
 
 import argparse
@@ -43,7 +43,7 @@ SETTINGS = TrainingSettings(Resize(SIDE, SIDE), Augmentation(horizontal_flip=Fal
 
 
 def train_ours(train: ImageSet, validation: ImageSet) -> list[float]:
-    """Return the seconds of each epoch, from the end of the one before to its own end, saves included."""
+    """Return the seconds of each epoch, from the end of the previous one to its own end, including saves."""
     model = build_classifier(BACKBONE, CLASSES, image_size=SIDE, weights="none")
     facts = ModelFacts(train.class_names, SETTINGS.resize, BACKBONE)
     with tempfile.TemporaryDirectory() as name:
