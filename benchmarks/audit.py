@@ -1,4 +1,4 @@
-"""The audit against the truth of contaminated blood cells, and what it calls wrong in clean sets.
+"""The audit against the known contamination of blood cells, and what it reports in clean sets.
 
 TFVISION_DATA=... python benchmarks/audit.py [--seeds 1 2 3 4 5] [--clean eurosat.zip cactus.zip animals.zip] [--weights none]
 
@@ -29,7 +29,7 @@ STRANGE, COPIES = ("foreign", "blended"), ("exact_duplicate", "near_duplicate")
 
 @dataclass(frozen=True)
 class Score:
-    """Precision and recall of a set that was found against the true one."""
+    """Precision and recall of a found set against the true one."""
 
     precision: float
     recall: float
@@ -48,7 +48,7 @@ class Score:
 def score(findings: Iterable[Finding], truth: list[dict[str, str]]) -> dict[str, Score]:
     """Score findings against the rows of truth.csv.
 
-    Pairs of which both are blended are left out of the count, as are blended images and copies among label errors.
+    Pairs of two blended images do not count, nor do blended images and copies among the label errors.
     """
     kinds = [row["kind"] for row in truth]
     blended = {i for i, kind in enumerate(kinds) if kind == "blended"}
@@ -67,7 +67,7 @@ def score(findings: Iterable[Finding], truth: list[dict[str, str]]) -> dict[str,
 
 
 def contaminated(data: Path, folder: Path, seed: int) -> tuple[Path, list[dict[str, str]]]:
-    """Run the generator; return the `.npz` and the rows of its truth."""
+    """Run the generator; return the path of the `.npz` and the rows of truth.csv."""
     images, truth = folder / f"blood{seed}.npz", folder / f"truth{seed}.csv"
     if not images.exists():
         zips = [str(data / name) for name in ("blood_cells.zip", "photos.zip")]
@@ -78,14 +78,14 @@ def contaminated(data: Path, folder: Path, seed: int) -> tuple[Path, list[dict[s
 
 
 def audit(path: Path, weights: str) -> tuple[Audit, float]:
-    """Audit a data set by the defaults; return also the seconds it took."""
+    """Audit a data set with the default options; return also the seconds it took."""
     start = time.monotonic()
     config = AuditConfig(data=str(path), weights=weights)
     return audit_images(open_images(path), config), time.monotonic() - start
 
 
 def main() -> None:
-    """Print one line a seed, the means, and one line a clean set."""
+    """Print one line per seed, the means, and one line per clean set."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3, 4, 5])
     parser.add_argument("--clean", nargs="*", default=["eurosat.zip", "cactus.zip", "animals.zip"])

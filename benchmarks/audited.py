@@ -1,10 +1,10 @@
-"""Training on what an audit leaves against training on everything, scored on the same clean images.
+"""Training on what an audit keeps against training on everything, scored on the same clean images.
 
 TFVISION_DATA=... python benchmarks/audited.py [--seeds 1 2 3 4 5] [--recipe blood_cells] [--epochs 30] [--weights none]
     [--folder FOLDER]
 
-A quarter of the images that the generator (`make_blood_npz.py`) left alone, drawn evenly over the classes and without
-those that were copied elsewhere, is the test; the rest, dirt and all, is the data. One run trains on all of it, one on
+The test is a quarter of the images that the generator (`make_blood_npz.py`) left alone, drawn evenly over the classes
+and without those that were copied; the rest, contamination included, is the data. One run trains on all of it, one on
 the `clean.csv` of its audit; both choose their best epoch on a validation part of their own data, as a user would.
 """
 
@@ -38,7 +38,7 @@ TEST_SHARE = 0.25
 
 
 def divide(images: Path, truth: list[dict[str, str]], folder: Path, seed: int) -> tuple[Path, Path]:
-    """Write the clean test and the rest, contaminated as it is, as two `.npz` files."""
+    """Write the clean test and the contaminated rest as two `.npz` files."""
     given = np.load(images)
     copied = {int(row["of"]) for row in truth if row["of"]}
     usable = np.array([row["kind"] == "clean" and i not in copied for i, row in enumerate(truth)])
@@ -53,7 +53,7 @@ def divide(images: Path, truth: list[dict[str, str]], folder: Path, seed: int) -
 
 
 def train_and_predict(config: TrainConfig, data: Path, test: Path, output: Path) -> Predictions:
-    """Train on a data set and predict the test."""
+    """Train on a data set and predict the test images."""
     if not (output / "report.html").is_file():
         train_from_config(replace(config, data=str(data), output=str(output)))
     return predict_labelled(load_predictor(output), open_images(str(test)))[0]

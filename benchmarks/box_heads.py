@@ -1,11 +1,11 @@
-"""How much of where an object is survives in what a box is read from: ridge regression on frozen features.
+"""How much of an object's position survives in the features a box is read from: ridge regression on frozen features.
 
     python benchmarks/box_heads.py animals.zip [--views 8] [--image-size 224] [--weights none]
 
-Features are those of MobileNetV2 with ImageNet weights: one average over all positions, averages over the cells of a grid,
-or all positions, their channels reduced to 64 principal components. Each is fitted on four folds, with the photos alone or
-with augmented views of them, and scored on the fifth; of three penalties the one with the best mean is shown. The mean
-box of the training folds is the baseline.
+The features are those of MobileNetV2 with ImageNet weights: one average over all positions, averages over the cells of
+a grid, or all positions, their channels reduced to 64 principal components. Each is fitted on four folds, on the photos
+alone or on augmented views of them, and scored on the fifth; the best mean of three penalties is shown. The mean box of
+the training folds is the baseline.
 """
 
 import argparse
@@ -71,7 +71,7 @@ def compute_maps(images: ImageSet, resize: Resize, views: int, weights: str) -> 
 
 
 def features_of(maps: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    """Return name and features, float32 (1 + views, n, d), of each head."""
+    """Return the name and the features, float32 (1 + views, n, d), of each head."""
     count, number, rows, columns, channels = maps.shape
     some = maps.reshape(-1, channels)[::7]
     components = np.linalg.eigh(np.cov((some - some.mean(axis=0)).T))[1][:, ::-1][:, :COMPONENTS]
@@ -99,7 +99,7 @@ def test_fold(
     mean, scale, middle = given.mean(axis=0), given.std(axis=0).mean(), wanted.mean(axis=0)
     given, tested = (given - mean) / scale, (features[0, fold == k] - mean) / scale
     penalty *= max(views, 1) * features.shape[-1] / 1280
-    # The smaller of the two systems that give the same.
+    # The smaller of two equivalent systems.
     residuals = (wanted - middle).astype(np.float32)
     if len(given) <= given.shape[1]:
         kernel = given.T @ np.linalg.solve(given @ given.T + penalty * np.eye(len(given), dtype=np.float32), residuals)

@@ -1,10 +1,10 @@
-"""What moves a box: a linear box on a grid, block_14 on open, cross-validated again and again with one thing changed.
+"""What improves a box: a linear box on a grid, open from block_14, cross-validated with one change at a time.
 
     python benchmarks/boxes.py animals.zip [--only "head: pooled" ...] [--folder FOLDER] [--seed 1]
         [--recipe animal_localization_best] [--folds 5]
 
-Every variant predicts each photo by the model of the fold that did not see it, on the same folds, so that its difference
-from the first line is paired: mean over the photos, with its 95 % interval. With --folder what is finished is kept.
+Every variant predicts each photo by the model that did not see it, on the same folds, so that its difference from the
+first line is paired: mean over the photos, with its 95 % interval. With --folder, finished variants are kept.
 """
 
 import argparse
@@ -36,9 +36,9 @@ class Variant:
     """What is changed.
 
     Attributes:
-        options: Of the run.
-        views: Of each phase; None for the recipe's.
-        unfreeze: Of the last phase; None leaves that phase out.
+        options: Options of the run.
+        views: Views of each phase; None for the recipe's.
+        unfreeze: What the last phase opens; None leaves that phase out.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -116,7 +116,7 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def difference(values: np.ndarray) -> str:
-    """Return the mean of differences and its interval as text."""
+    """Return the mean difference and its interval as text."""
     if not values.any():
         return ""
     low, high = interval(values)

@@ -20,7 +20,7 @@ STEPS = {"train": "train all layers", "predict": "predict"}
 
 
 def stock() -> keras.Model:
-    """Return a classifier on the application as a Keras user builds it."""
+    """Return a classifier on the stock application, as a Keras user would build it."""
     base = keras.applications.ConvNeXtTiny(include_top=False, weights=None, input_shape=(SIDE, SIDE, 3))
     pooled = keras.layers.GlobalAveragePooling2D()(base.output)
     return keras.Model(base.input, keras.layers.Dense(CLASSES, activation="softmax")(pooled))

@@ -1,9 +1,9 @@
-"""Hashing images and finding their copies: processor time against the number of images.
+"""Hashing images and finding their copies: CPU time against the number of images.
 
 python benchmarks/duplicates.py [--counts 10000 30000 100000]
 
 Synthetic pictures of 32 px, one in a hundred a copy of another, shifted by a pixel. Comparing all with all would take
-100 times as long for 100,000 as for 10,000. The time is that of the processor: machines are shared.
+100 times as long for 100,000 as for 10,000. CPU time is measured because the machine may be shared.
 """
 
 import argparse
@@ -22,7 +22,7 @@ SIDE, COPIES = 32, 0.01
 
 
 def pictures(count: int) -> np.ndarray:
-    """Return pictures with coarse and fine structure, the last ones shifted copies of the first."""
+    """Return pictures with coarse and fine structure; the last ones are shifted copies of the first ones."""
     generator = np.random.default_rng(0)
     pixels = np.empty((count, SIDE, SIDE, 3), np.uint8)
     for i in range(count):

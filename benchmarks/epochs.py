@@ -1,4 +1,4 @@
-"""The times of epochs under `fit`."""
+"""How long each epoch of `fit` takes."""
 
 import time
 

@@ -45,7 +45,7 @@ SETTINGS = TrainingSettings(Resize(SIDE, SIDE), Augmentation(horizontal_flip=Fal
 
 
 def random_images(count: int, seed: int) -> ImageSet:
-    """Return scanned images of noise in memory."""
+    """Return scanned images of noise, in memory."""
     generator = np.random.default_rng(seed)
     pixels = generator.integers(0, 256, (count, SIDE, SIDE, 3), dtype=np.uint8)
     return scan(images_from_arrays(pixels, np.arange(count) % CLASSES)).images
@@ -60,7 +60,7 @@ def train_ours(model: keras.Model, parts: tuple[ImageSet, ImageSet], phase: Phas
 
 
 def train_plain(model: keras.Model, parts: tuple[ImageSet, ImageSet], phase: Phase) -> list[float]:
-    """Train the same by `fit` on the whole model and images in memory."""
+    """Train the same with `fit` on the whole model and images in memory."""
     unfreeze(model, phase.unfreeze)
     (x, y), held_out = (
         (load_images(part, np.arange(len(part)), SETTINGS.resize), encode_labels(part)) for part in parts
@@ -73,7 +73,7 @@ def fit(model: keras.Model, phase: Phase, steps: int, **data: object) -> list[fl
     """Compile and fit with the trainer's own optimizer, loss and metrics."""
     compile_model(model, phase, SETTINGS, num_classes=CLASSES, steps_per_epoch=steps)
     times = EpochTimes()
-    shuffle = "y" in data  # our dataset draws its own order
+    shuffle = "y" in data  # our dataset shuffles by itself
     model.fit(**data, epochs=phase.epochs, shuffle=shuffle, callbacks=[times], verbose=0)
     return times.seconds
 
@@ -99,7 +99,7 @@ def compare_heads(backbone: str, parts: tuple[ImageSet, ImageSet], rounds: int, 
 
 
 def compare_open(backbone: str, parts: tuple[ImageSet, ImageSet], rounds: int) -> Row:
-    """Time an epoch with the last layers open; the first of each call, which traces, does not count."""
+    """Time an epoch with the last layers open; the first of each call, which traces the graph, does not count."""
     phase = Phase(epochs=3, unfreeze=OPENED[backbone], views="exact")
     model = build_classifier(backbone, CLASSES, image_size=SIDE, weights="none")
     pairs = []
@@ -112,7 +112,7 @@ def compare_open(backbone: str, parts: tuple[ImageSet, ImageSet], rounds: int) -
 
 
 def row(what: str, pairs: list[tuple[float, float]]) -> Row:
-    """Return medians of both sides, and of the pairs' ratios."""
+    """Return the medians of both sides, and of the ratios of the pairs."""
     ours, other = zip(*pairs, strict=True)
     return Row(what, median(ours), median(other), median(b / a for a, b in pairs))
 

@@ -1,11 +1,11 @@
-"""Feeding: images/s and busy cores of tf.data, as training uses it, against a plain pool of threads.
+"""Feeding: images/s and busy cores of tf.data, as training uses it, against a plain thread pool.
 
     python benchmarks/feeding.py eurosat.zip
 
-Small JPEGs are decoded at their own size, and images in memory are changed by RandAugment at 96 px.
-Sides alternate; ratios are medians over rounds. The control is OpenCV alone, without the interpreter
-in between, in as many threads: where it is not near the number of cores, the machine is busy with
-other work, and the ratios say little.
+Small JPEGs are decoded at their own size, and images in memory are augmented by RandAugment at 96 px.
+The sides alternate; ratios are medians over the rounds. The control is OpenCV alone, without Python in
+between, in as many threads: where it does not come near the number of cores, the machine is busy with
+other work, and the ratios mean little.
 """
 
 import os
@@ -109,7 +109,7 @@ def feed_by_threads(images: ImageSet, resize: Resize, augmentation: Augmentation
 
 
 def control() -> float:
-    """Return how many times as fast as one thread all cores blur images."""
+    """Return how many times faster than one thread all cores together blur images."""
     image = np.zeros((1000, 1000, 3), np.uint8)
 
     def blur(count: int) -> None:

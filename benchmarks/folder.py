@@ -1,9 +1,9 @@
-"""A folder of small JPEG files into batches: images a second, ours against keras.utils.image_dataset_from_directory.
+"""A folder of small JPEG files into batches: images per second, ours against keras.utils.image_dataset_from_directory.
 
 python benchmarks/folder.py [--images 8000] [--rounds 5]
 
-Ours turns images upright by their EXIF orientation, checks each header before it decodes, and draws an order of all
-images anew in each epoch; the other shuffles file names once an epoch. Both give batches of 64 at the images' own size.
+Ours turns images upright by their EXIF orientation, checks each header before decoding, and draws a new order of all
+images in each epoch; the other shuffles file names once per epoch. Both give batches of 64 at the images' own size.
 """
 
 import argparse
@@ -26,7 +26,7 @@ SIDE, BATCH, CLASSES = 64, 64, 9
 
 
 def write_folder(folder: Path, count: int) -> None:
-    """Write smooth noise as JPEG files of about 3 KB, as satellite images of this size have."""
+    """Write smooth noise as JPEG files of about 3 KB, as large as satellite images of this size."""
     generator = np.random.default_rng(0)
     for number in range(count):
         place = folder / f"class{number % CLASSES}"

@@ -1,4 +1,4 @@
-"""Training from an HDF5 file: resident memory over the same training on random tensors, each in a process of its own.
+"""Training from an HDF5 file: resident memory against the same training on random tensors, each in its own process.
 
 python benchmarks/hdf5.py [--images 24000] [--rounds 3]
 
@@ -35,7 +35,7 @@ def write_file(path: Path, count: int) -> None:
 
 
 def train(source: str, count: int) -> dict[str, float]:
-    """Train the small CNN for one epoch and return peak memory in MB and images a second."""
+    """Train the small CNN for one epoch and return the peak memory in MB and the images per second."""
     import tensorflow as tf
 
     from tfvision.data.augmentation.options import Augmentation
@@ -62,7 +62,7 @@ def train(source: str, count: int) -> dict[str, float]:
     start = time.perf_counter()
     model.fit(dataset, epochs=1, steps_per_epoch=steps, verbose=0, shuffle=False)
     seconds = time.perf_counter() - start
-    unit = 2**20 if sys.platform == "darwin" else 1024  # there it counts bytes, elsewhere KB
+    unit = 2**20 if sys.platform == "darwin" else 1024  # macOS counts bytes, other systems KB
     return {"megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, "rate": count / seconds}
 
 

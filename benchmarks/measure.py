@@ -1,4 +1,4 @@
-"""Two ways of doing the same thing, timed against each other in one process, and a table of the outcome."""
+"""Two ways of doing the same thing, timed against each other in one process, and a table of the results."""
 
 import statistics
 import time
@@ -23,7 +23,7 @@ class Row(NamedTuple):
 
 
 def paired(name: str, ours: Callable[[], object], other: Callable[[], object], rounds: int = 5) -> Row:
-    """Time two callables in turn, so that both meet the same moods of the machine.
+    """Time two callables in alternation, so that both meet the same load on the machine.
 
     Args:
         name: What they do.
@@ -37,7 +37,7 @@ def paired(name: str, ours: Callable[[], object], other: Callable[[], object], r
     ours(), other()
     pairs = []
     for number in range(rounds):
-        order = (ours, other) if number % 2 == 0 else (other, ours)  # neither always comes first
+        order = (ours, other) if number % 2 == 0 else (other, ours)  # neither always goes first
         seconds = {call: _seconds(call) for call in order}
         pairs.append((seconds[ours], seconds[other]))
     return Row(
@@ -53,7 +53,7 @@ def print_table(rows: Sequence[Row], units: Callable[[float], str] = "{:.3f} s".
 
     Args:
         rows: What `paired` returned.
-        units: Writes seconds as what a reader wants, such as images a second.
+        units: Formats seconds in the unit a reader wants, such as images per second.
     """
     table = [("what", "ours", "other", "ratio")]
     table += [(row.what, units(row.ours), units(row.other), f"{row.ratio:.2f}x") for row in rows]

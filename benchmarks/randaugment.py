@@ -2,10 +2,10 @@
 
     python benchmarks/randaugment.py
 
-Each side gets 64 images of two operations at magnitude 0.32, through its own best way: ours image by
-image with a keyed generator each, keras_cv in a graph of batches, keras in a graph of single images,
-as each image must draw its own operations. Every round runs all sides; the ratios are medians of the
-rounds' ratios, so a machine that slows down slows all sides.
+Each side applies two operations at magnitude 0.32 to 64 images, in the way that suits it best: ours image
+by image with a keyed generator each, keras_cv in a graph of batches, keras in a graph of single images, as
+each image must draw its own operations. Every round runs all sides, and the ratios are medians over the
+rounds, so that a slow moment of the machine affects all sides alike.
 """
 
 import os
@@ -60,7 +60,7 @@ def measure(size: int, rounds: int) -> list[tuple[str, float, float]]:
     for side in sides.values():
         side(0)  # builds graphs and fills caches
     for number in range(1, rounds + 1):
-        # In turn first and last: what comes after a heavy side finds caches and clock as that left them.
+        # The order alternates: a side that follows a heavy one finds its caches and clock speed.
         for name, side in list(sides.items())[:: 1 if number % 2 else -1]:
             start = time.perf_counter()
             side(number)
@@ -77,7 +77,7 @@ def measure(size: int, rounds: int) -> list[tuple[str, float, float]]:
 
 
 def make_sides(images: np.ndarray) -> dict[str, Side]:
-    """Return what each side does with the images in one round."""
+    """Return a function for each side that processes the images once."""
     own = Augmentation(horizontal_flip=False, rand_magnitude=MAGNITUDE)
     names = [f"class/{number:05}.jpg" for number in range(len(images))]
 

@@ -36,7 +36,7 @@ SIDE, CLASSES, BATCH = 96, 8, 32
 
 
 def write_images(folder: Path, train: int, validation: int) -> None:
-    """Write noisy squares of one colour a class as JPEG, in `train/` and `val/`."""
+    """Write noisy squares, one colour per class, as JPEG into `train/` and `val/`."""
     generator = np.random.default_rng(0)
     colours = generator.integers(40, 216, (CLASSES, 3))
     for part, count in (("train", train), ("val", validation)):

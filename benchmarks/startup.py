@@ -1,4 +1,4 @@
-"""Seconds until `tfvision --help` has answered, against `import tensorflow`, which most tools do first.
+"""Seconds until `tfvision --help` answers, against `import tensorflow`, which most tools begin with.
 
 Then the CPU seconds, user and system, that it takes to refuse a mistake: nobody should wait for TensorFlow to learn
 that a path has a typing error.

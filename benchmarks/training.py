@@ -1,10 +1,10 @@
-"""An epoch of `tfvision train`, with all it does beside the steps, against an epoch of plain `fit`.
+"""An epoch of `tfvision train`, with all it does besides the steps, against an epoch of plain `fit`.
 
 python benchmarks/training.py [--images 4000] [--rounds 3] [--backbone mobilenet_v2_035]
 
 Both train a backbone at 64 px, all layers open, on the same images with the same optimizer and batches, and
 validate after each epoch. Ours reads JPEG files, writes history, checkpoint and best model; plain Keras has decoded
-images in memory and keeps nothing. The first epoch of each, which traces the graph, does not count.
+images in memory and writes nothing. The first epoch of each, which traces the graph, does not count.
 """
 
 import argparse

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfvision.errors import UsageError
+from tfvision.search.messages import describe_range
 from tfvision.search.plan import parse_search
 from tfvision.search.space import Space, overlay, parse_space
 
@@ -153,6 +154,11 @@ def test_steps_are_written_without_dust() -> None:
     assert steps.values == (0.1, 0.3, 0.5, 0.7)
     (powers,) = parse_space({"learning_rate": {"float": [1e-4, 1e-1], "log": True, "step": 10}}).ranges
     assert powers.values == (1e-4, 1e-3, 1e-2, 1e-1)
+
+
+def test_a_choice_of_many_values_is_described_by_all_of_them() -> None:
+    (found,) = parse_space({"batch_size": {"choice": list(range(1, 15))}}).ranges
+    assert describe_range(found) == "batch_size: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14"
 
 
 def test_epochs_are_scaled_in_every_phase() -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tfvision.search.search import search as search
     from tfvision.training.options import Phase as Phase
 
-# Loaded when first asked for: `import tfvision` takes no second, TensorFlow several.
+# Loaded on first use: `import tfvision` takes less than a second, TensorFlow several.
 _PUBLIC = {
     "BACKBONES": "tfvision.models.backbones.table",
     "Phase": "tfvision.training.options",
@@ -60,9 +60,9 @@ __all__ = [*sorted(_PUBLIC), "__version__"]
 
 
 class _Package(ModuleType):
-    """The package as its users see it: `tfvision.audit` is the function, though the room it stands in has its name.
+    """The package as its users see it: `tfvision.audit` is the function, though its subpackage has the same name.
 
-    Importing anything of a room would make the room itself an attribute of the package.
+    Importing anything from a subpackage would otherwise make the subpackage the attribute.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:

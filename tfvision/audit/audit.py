@@ -14,6 +14,7 @@ from tfvision.audit.kept import choose_kept
 from tfvision.audit.look import Damage, Look, look_at
 from tfvision.audit.options import AuditConfig
 from tfvision.config.options import from_dict
+from tfvision.data.copies.duplicates import Pair
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.options import Source
 from tfvision.data.sources.open import open_images
@@ -33,10 +34,10 @@ class Audit:
     """What an audit found.
 
     Attributes:
-        images: All images of the data, also unreadable ones.
-        findings: Ranked; their indexes count in `images`.
+        images: All images of the data, including unreadable ones.
+        findings: Ranked; their indexes refer to `images`.
         kept: bool (n,), whether an image is in clean.csv.
-        notes: What was left out, one line each.
+        notes: Checks that were skipped, one line each.
     """
 
     images: ImageSet
@@ -58,8 +59,8 @@ def audit(data: str | Path, *, output: str | Path | None = None, **options: Any)
         What was found, and which images are clean.
 
     Raises:
-        UsageError: An unknown option (the nearest is named), problem to remove or backbone, or an existing folder.
-        DataError: No such data, or a split of other data.
+        UsageError: An unknown option, problem or backbone (the nearest is named), or a folder that exists already.
+        DataError: No such data, or a split made for other data.
     """
     given = {"data": str(data)} | ({} if output is None else {"output": str(output)})
     return audit_from_config(from_dict(AuditConfig, {**options, **given}))
@@ -68,9 +69,15 @@ def audit(data: str | Path, *, output: str | Path | None = None, **options: Any)
 def audit_from_config(config: AuditConfig) -> Audit:
     """Do all that `tfvision audit` does: look at the data and write audit.csv, audit.html and clean.csv.
 
+    Args:
+        config: All options of the audit.
+
+    Returns:
+        What was found, and which images are clean.
+
     Raises:
-        UsageError: An unknown problem to remove or backbone, or an existing folder.
-        DataError: No such data, or a split of other data.
+        UsageError: An unknown problem or backbone, or a folder that exists already.
+        DataError: No such data, or a split made for other data.
     """
     check_removed(config.remove)
     check_backbone(config)
@@ -113,7 +120,10 @@ def audit_images(images: ImageSet, config: AuditConfig) -> Audit:
 
     Args:
         images: From `open_images`; their parts, if any, are searched for leaks.
-        config: Options; data, output, splits and source are not looked at.
+        config: Options; data, output, splits and source are ignored.
+
+    Returns:
+        What was found, and which images are clean.
     """
     from tfvision.audit.checks import Checks  # with SciPy's and ImageHash's part of a second
 
@@ -122,25 +132,30 @@ def audit_images(images: ImageSet, config: AuditConfig) -> Audit:
     findings = [Finding(i, d.problem, 1.0, note=d.reason) for i, d in enumerate(found) if isinstance(d, Damage)]
     places = np.array([i for i, look in enumerate(found) if isinstance(look, Look)], np.int64)
     notes: tuple[str, ...] = ()
-    probabilities, pairs = None, ()
+    probabilities: np.ndarray | None = None
+    pairs: tuple[Pair, ...] = ()
     if len(places):
-        readable = replace(images.select(places), hashes=tuple(found[i].content for i in places))
-        own, pairs, probabilities, notes = Checks(readable, [found[i] for i in places], config).run()
+        looks = [look for look in found if isinstance(look, Look)]
+        readable = replace(images.select(places), hashes=tuple(look.content for look in looks))
+        own, pairs, probabilities, notes = Checks(readable, looks, config).run()
         findings += [replace(f, index=int(places[f.index]), other=_moved(f.other, places)) for f in own]
         pairs = tuple(replace(p, first=int(places[p.first]), second=int(places[p.second])) for p in pairs)
     if probabilities is not None:
         everywhere = np.full(len(images), np.nan)
         everywhere[places] = probabilities
         probabilities = everywhere
-    findings = rank_findings(findings)
-    return Audit(images, findings, choose_kept(images, findings, pairs, probabilities, config.remove), notes)
+    ranked = rank_findings(findings)
+    return Audit(images, ranked, choose_kept(images, ranked, pairs, probabilities, config.remove), notes)
 
 
 def check_removed(remove: list[str]) -> None:
-    """Refuse a problem that is none.
+    """Refuse names that are not known problems.
+
+    Args:
+        remove: Problems that keep an image out of clean.csv.
 
     Raises:
-        UsageError: With the nearest known one.
+        UsageError: An unknown name; the message gives the nearest known one.
     """
     for problem in remove:
         if problem not in PROBLEMS:
@@ -150,7 +165,14 @@ def check_removed(remove: list[str]) -> None:
 
 
 def parts_of(path: Path | str, images: ImageSet) -> np.ndarray:
-    """Read the part of each image from a splits.csv; images that it does not name stand in none.
+    """Read the part of each image from a splits.csv.
+
+    Args:
+        path: A file with the columns `id` and `part`.
+        images: The images that it splits.
+
+    Returns:
+        str (n,), the part of each image; "" for those that the file does not list.
 
     Raises:
         DataError: No such file, no columns id and part, or ids that the data does not have.
@@ -165,7 +187,15 @@ def parts_of(path: Path | str, images: ImageSet) -> np.ndarray:
 
 
 def describe_audit(audit: Audit, config: AuditConfig) -> str:
-    """Return the summary for the terminal: a line for each problem that was found."""
+    """Return the summary for the terminal: a line for each problem that was found.
+
+    Args:
+        audit: What was found.
+        config: The options it was found with.
+
+    Returns:
+        Aligned lines.
+    """
     counts = Counter(finding.problem for finding in audit.findings)
     width = max(map(len, counts), default=0)
     lines = [f"{len(audit.images):,} images of {config.data}"]
@@ -183,11 +213,11 @@ def _moved(index: int | None, places: np.ndarray) -> int | None:
 
 
 def _source_flags(config: AuditConfig) -> list[str]:
-    """Return the flags that open the data as the audit did, without those that say what is so unasked."""
-    unasked = Source().columns()
+    """Return the flags that open the data as the audit did, leaving out those at their defaults."""
+    defaults = Source().columns()
     return [
         text
         for name, value in config.source.columns().items()
-        if value != unasked[name]
+        if value != defaults[name]
         for text in (f"--{name.replace('_', '-')}", value)
     ]

@@ -1,7 +1,7 @@
-"""Images that share a picture: fine detail that agrees at the same place though the images are no copies.
+"""Images that share a blended picture: their fine detail agrees at the same place, though they are not copies.
 
-Where one foreign picture was blended into several images, its edges are the same in all of them, and nothing else makes
-the edges of different images agree. No backbone is needed.
+A foreign picture that was blended into several images leaves the same edges in all of them, and nothing else makes the
+edges of different images agree. No backbone is needed.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ import numpy as np
 from tfvision.audit.findings import Finding
 from tfvision.audit.options import ForeignOptions
 
-_BLUR = 1.0  # pixels of the thumbnail; what is finer counts as detail
-_REFERENCE = 4096  # images that every other is compared with
+_BLUR = 1.0  # sigma in pixels of the thumbnail; anything finer counts as detail
+_REFERENCE = 4096  # images that all others are compared with
 _BLOCK = 1024
 
 
@@ -22,17 +22,17 @@ def find_blends(
 ) -> list[Finding]:
     """Find images whose fine detail correlates with that of several others.
 
-    A set whose images are all alike (digits, faces cut alike) correlates by itself, so the threshold rises with what is
-    usual in it. Frames of a camera that does not move share their background and would be called blended.
+    In a set of similar images (digits, aligned faces) detail correlates anyway, so the threshold rises with the usual
+    correlation of the set. Frames of a fixed camera share their background and would be called blended.
 
     Args:
         thumbnails: uint8 (n, side, side), gray.
-        copies: Pairs of images that are copies; these share everything and do not count by themselves.
+        copies: Pairs of indexes of copies; these share everything, which does not make them blended.
         options: Thresholds.
-        seed: Of the sample of 4,096 images that all are compared with where there are more.
+        seed: Seed of the sample of 4,096 images that all are compared with in larger sets.
 
     Returns:
-        Findings, the strongest first, each with the image it shares most with.
+        Findings, the strongest first, each with the image it shares most detail with.
     """
     count = len(thumbnails)
     if count <= options.blend_partners:
@@ -63,13 +63,13 @@ def find_blends(
 
 
 def _copies_of(blended: np.ndarray, copies: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return (i, j) for the copies i of a blended image j that are not blended themselves as far as is known."""
+    """Return (i, j) for each copy i of a blended image j where i is not known to be blended itself."""
     both = [(i, j) for pair in copies for i, j in (pair, pair[::-1])]
     return [(i, j) for i, j in both if blended[j] and not blended[i]]
 
 
 def _details(thumbnails: np.ndarray) -> np.ndarray:
-    """Return what is finer than the blur as unit vectors, float32 (n, pixels), without what all images share."""
+    """Return the detail finer than the blur as unit vectors, float32 (n, pixels), less the mean of all images."""
     values = thumbnails.astype(np.float32)
     fine = np.stack([image - cv2.GaussianBlur(image, (0, 0), _BLUR) for image in values]).reshape(len(values), -1)
     fine /= np.linalg.norm(fine, axis=1, keepdims=True) + 1e-3
@@ -78,7 +78,7 @@ def _details(thumbnails: np.ndarray) -> np.ndarray:
 
 
 def _usual(correlations: np.ndarray, times: float) -> float:
-    """Return the correlation so many deviations above the median, on Fisher's scale, where they are about normal."""
+    """Return the correlation `times` deviations above the median, on Fisher's scale, where it is about normal."""
     scaled = np.arctanh(np.clip(correlations, -0.999, 0.999))
     middle = np.median(scaled)
     return float(np.tanh(middle + times * 1.4826 * np.median(np.abs(scaled - middle))))

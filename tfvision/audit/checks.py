@@ -23,14 +23,25 @@ from tfvision.system.terminal import ProgressLine
 
 @dataclass(frozen=True)
 class Checks:
-    """Readable images, and what one look at each told."""
+    """The checks of readable images.
+
+    Attributes:
+        images: The readable images.
+        looks: What one look at each of them told.
+        config: Options of the audit.
+    """
 
     images: ImageSet
     looks: list[Look]
     config: AuditConfig
 
     def run(self) -> tuple[list[Finding], tuple[Pair, ...], np.ndarray | None, tuple[str, ...]]:
-        """Return findings, copies, the probability of each label (None without), and notes."""
+        """Run all checks.
+
+        Returns:
+            Findings, which index `images`; verified copies; the out-of-fold probability of each label, float64 (n,),
+            NaN where it was not judged, or None without any; and notes on what was skipped.
+        """
         images, config = self.images, self.config
         poor = find_poor(self.looks, config.quality)
         pairs = self._copies({finding.index for finding in poor if finding.problem == "constant"})
@@ -39,14 +50,14 @@ class Checks:
         strange, notes = self._strangers(pairs, features)
         conflicts = find_conflicts(pairs, images.labels, images.class_names)
         doubted = {finding.index for finding in strange}
-        doubted.update(index for finding in conflicts for index in (finding.index, finding.other))
+        doubted.update(index for finding in conflicts for index in (finding.index, finding.other) if index is not None)
         wrong, probabilities, more = self._label_errors(features, pairs, doubted, {f.index for f in strange})
         leaks = [] if images.parts is None else find_leaks(pairs, images.parts)
         findings = [*poor, *strange, *describe_pairs(pairs), *conflicts, *leaks, *wrong]
         return findings, pairs, probabilities, (*notes, *more)
 
     def _copies(self, constant: set[int]) -> tuple[Pair, ...]:
-        """Find copies; images of one colour are near copies of any other."""
+        """Find copies; of nearly constant images only exact ones, since each of them looks like any other."""
         content = [look.content for look in self.looks]
         perceptual = np.stack([look.perceptual for look in self.looks])
         busy = np.array([index not in constant for index in range(len(content))])
@@ -58,14 +69,14 @@ class Checks:
         thumbnails = np.stack([look.thumbnail for look in self.looks])
         blends = find_blends(thumbnails, [(p.first, p.second) for p in pairs], config.foreign, config.seed)
         if len(self.looks) < FEWEST_IMAGES:
-            return blends, [f"fewer than {FEWEST_IMAGES} images: none can be told to be foreign"]
+            return blends, [f"fewer than {FEWEST_IMAGES} images: too few to tell which are foreign"]
         statistics = np.stack([look.statistics for look in self.looks])
         return [*find_foreign(statistics, features, config.foreign, config.seed), *blends], []
 
     def _label_errors(
         self, features: np.ndarray | None, pairs: tuple[Pair, ...], doubted: set[int], strange: set[int]
     ) -> tuple[list[Finding], np.ndarray | None, list[str]]:
-        """Find wrong labels; neither strangers nor copies under two labels are learned from, strangers not judged."""
+        """Find wrong labels, learning neither from foreign images, which are not judged, nor from disputed copies."""
         images, options = self.images, self.config.label
         if features is None or len(images.class_names) < 2:
             return [], None, []
@@ -74,7 +85,7 @@ class Checks:
         learned = np.array([index not in doubted for index in range(len(images))])
         counts = np.bincount(images.labels[learned], minlength=len(images.class_names))
         rare = [f"{images.class_names[k]} ({counts[k]})" for k in np.flatnonzero(counts < options.folds)]
-        notes = [f"no label errors of classes with fewer than {options.folds} images: {listing(rare)}"] if rare else []
+        notes = [f"label check skips classes with fewer than {options.folds} images: {listing(rare)}"] if rare else []
         judged = (
             np.array([index not in strange for index in range(len(images))]) & (counts >= options.folds)[images.labels]
         )
@@ -94,7 +105,7 @@ class Checks:
         return [replace(error, index=int(chosen[error.index])) for error in errors], probabilities, notes
 
     def _groups(self, pairs: tuple[Pair, ...]) -> np.ndarray:
-        """Number what must stand in one fold: copies, and the groups of the data."""
+        """Return the same number for images that must share a fold: copies, and groups of the data."""
         links = [(pair.first, pair.second) for pair in pairs]
         if self.images.groups is not None:
             links += links_of_equal(self.images.groups)

@@ -1,4 +1,4 @@
-"""What follows from copies: different labels, leaks across parts, and which one of them stays."""
+"""What follows from copies: conflicting labels, leaks across parts, and which copy is kept."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from tfvision.data.splits.stratify import PARTS
 
 
 def describe_pairs(pairs: Sequence[Pair]) -> list[Finding]:
-    """Return a finding for each pair, on the second image, the most alike first."""
+    """Return a finding about the second image of each pair, the most similar pair first."""
     return [
         Finding(p.second, "exact_duplicate" if p.exact else "near_duplicate", p.score, p.first, p.turned)
         for p in sorted(pairs, key=lambda pair: -pair.score)
@@ -19,7 +19,16 @@ def describe_pairs(pairs: Sequence[Pair]) -> list[Finding]:
 
 
 def find_conflicts(pairs: Sequence[Pair], labels: np.ndarray, class_names: Sequence[str]) -> list[Finding]:
-    """Return the pairs that stand under two labels, of exact copies and of near ones."""
+    """Return a finding for each pair of copies, exact or near, whose labels differ.
+
+    Args:
+        pairs: Verified copies.
+        labels: int (n,), an index into `class_names`; -1 without a label.
+        class_names: The classes.
+
+    Returns:
+        Findings about the second image of a pair, the most similar pair first.
+    """
     return [
         Finding(
             p.second, "conflicting_labels", p.score, p.first, f"{class_names[labels[p.second]]}, {class_names[labels[p.first]]}"
@@ -30,11 +39,14 @@ def find_conflicts(pairs: Sequence[Pair], labels: np.ndarray, class_names: Seque
 
 
 def find_leaks(pairs: Sequence[Pair], parts: np.ndarray) -> list[Finding]:
-    """Return the images that have a copy in a later part of a split, each once, with that copy.
+    """Find the images with a copy in a later part of a split.
 
     Args:
         pairs: Verified copies.
         parts: str (n,), train, validation or test; "" for images that are left out.
+
+    Returns:
+        One finding for each such image, with its copy in the latest part.
     """
     rank = part_ranks(parts)
     beside = neighbours_of(pairs)
@@ -50,14 +62,14 @@ def find_leaks(pairs: Sequence[Pair], parts: np.ndarray) -> list[Finding]:
 
 
 def part_ranks(parts: np.ndarray) -> np.ndarray:
-    """Return 0, 1, 2 for train, validation, test and -1 for none."""
+    """Return 0, 1 or 2 for train, validation and test, and -1 for images in no part."""
     return np.array([PARTS.index(part) if part in PARTS else -1 for part in parts], np.int64)
 
 
 def neighbours_of(pairs: Sequence[Pair]) -> dict[int, set[int]]:
-    """Return the copies of each image. All exact copies of one image are copies of one another; near ones need not be.
+    """Return the copies of each image. All exact copies of an image are copies of each other; near copies need not be.
 
-    A near copy of an image is one of its exact copies too.
+    A near copy of an image is also a near copy of that image's exact copies.
     """
     members: dict[int, list[int]] = defaultdict(list)
     for pair in pairs:
@@ -78,21 +90,22 @@ def neighbours_of(pairs: Sequence[Pair]) -> dict[int, set[int]]:
 
 
 def choose_copies(pairs: Sequence[Pair], bad: np.ndarray, preference: np.ndarray) -> np.ndarray:
-    """Tell which images go because a copy of theirs stays.
+    """Tell which images are dropped because a copy of them is kept.
 
-    One after the other by preference, an image stays unless it is a copy of one that stays. So of a, b, c where b is a
-    copy of both and a none of c, both a and c stay: no chains.
+    In order of preference, an image is kept unless it is a copy of one that was kept before. Chains are not followed:
+    of a, b, c, where b is a copy of both others but a is not a copy of c, both a and c are kept.
 
     Args:
         pairs: Verified copies.
-        bad: bool (n,), images that go for other reasons; they keep no copy out.
-        preference: float (n,), the higher the rather it stays; the first of equal ones.
+        bad: bool (n,), images that are dropped for other reasons; they push no copy out.
+        preference: float (n,), images with higher values are kept first; of equal ones, the first.
 
     Returns:
-        bool (n,).
+        bool (n,), True for images that are dropped.
     """
     beside = neighbours_of(pairs)
-    stays, goes = set(), np.zeros(len(bad), bool)
+    stays: set[int] = set()
+    goes = np.zeros(len(bad), bool)
     for i in sorted(beside, key=lambda i: (-preference[i], i)):
         if bad[i]:
             continue

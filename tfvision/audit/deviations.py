@@ -1,14 +1,14 @@
-"""Deviations that a tenth of intruders does not blunt: median and MAD instead of mean and standard deviation."""
+"""Deviations that a tenth of outliers does not blunt: median and MAD instead of mean and standard deviation."""
 
 import numpy as np
 
-_NORMAL = 1.4826  # MAD of a normal distribution to its standard deviation
+_NORMAL = 1.4826  # standard deviation of a normal distribution, over its MAD
 
 
 def deviations(values: np.ndarray) -> np.ndarray:
     """Return how many standard deviations of the bulk each value lies above the median; 0 for NaN.
 
-    Values that all but agree have no scale to measure by: then all are 0.
+    Where the values hardly differ there is no scale to measure by, and all deviations are 0.
     """
     known = values[np.isfinite(values)]
     if not len(known):

@@ -12,15 +12,15 @@ from tfvision.system.terminal import console
 
 
 def backbone_features(images: ImageSet, sizes: np.ndarray, config: AuditConfig) -> np.ndarray | None:
-    """Return pooled features of the frozen backbone, or None, said in one line, where there are no weights.
+    """Return pooled features of the frozen backbone; where there are no weights, say so in one line and return None.
 
     Args:
         images: Readable images with their content hashes.
-        sizes: int (n, 2), height and width of each.
+        sizes: int (n, 2), height and width of each in pixels.
         config: Backbone, weights, size.
 
     Returns:
-        float32 (n, d).
+        float32 (n, d), or None.
 
     Raises:
         UsageError: A weights file that was asked for is missing or does not fit.
@@ -37,7 +37,7 @@ def backbone_features(images: ImageSet, sizes: np.ndarray, config: AuditConfig) 
     own = int(sizes.flat[0])
     input_size = own if own < side and (sizes == own).all() else side
     try:
-        # The output layer is not used: only what stands before it.
+        # Only what comes before the output layer is used.
         model = build_classifier(config.backbone, 2, image_size=side, input_size=input_size, weights=config.weights)
     except UsageError as error:
         if config.weights != "imagenet" or find_weights(config.backbone, "imagenet"):
@@ -53,8 +53,11 @@ def backbone_features(images: ImageSet, sizes: np.ndarray, config: AuditConfig) 
 def check_backbone(config: AuditConfig) -> None:
     """Refuse an unknown backbone or a missing weights file before any image is read.
 
+    Args:
+        config: Options of the audit.
+
     Raises:
-        UsageError: One of them.
+        UsageError: The backbone is unknown, or the weights file is missing.
     """
     backbone_facts(config.backbone)
     find_weights(config.backbone, config.weights)

@@ -7,27 +7,27 @@ from dataclasses import dataclass
 
 from tfvision.data.images.imageset import ImageSet
 
-# In the order of the report; each with what it means and what its score is.
+# In the order of the report: a title, and what the problem and its score mean.
 PROBLEMS = {
     "unreadable": ("Unreadable", "cannot be decoded; the note says why"),
     "truncated": ("Truncated", "the end of the file is missing"),
-    "empty": ("Empty", "files without a byte"),
-    "wrong_extension": ("Wrong extension", "the name says another format than the content; read all the same"),
+    "empty": ("Empty", "files of zero bytes"),
+    "wrong_extension": ("Wrong extension", "the name implies another format than the content; read all the same"),
     "extreme_size": ("Extreme size", "far larger or smaller than the rest; score: factor to the median side"),
-    "extreme_aspect": ("Extreme aspect", "far wider or higher than the rest; score: factor to the median aspect"),
+    "extreme_aspect": ("Extreme aspect", "far wider or taller than the rest; score: factor to the median aspect"),
     "constant": ("Nearly constant", "one colour; score: standard deviation of the channel that varies most"),
-    "dark": ("Too dark", "nothing in it is lit; score: the gray level that 95 % of the pixels are below"),
+    "dark": ("Too dark", "no bright area; score: the gray level that 95 % of the pixels are below"),
     "bright": ("Too bright", "score: the gray level that 95 % of the pixels are above"),
     "blurred": ("Blurred", "far more than the rest; score: blur effect, 0 sharp to 1"),
     "gray": ("Gray among colour", "no colour where others have it; score: share of the images with colour"),
     "foreign": ("Foreign to the set", "unlike the others in content, colour and texture; score: deviations from them"),
     "blended": ("Blended", "shares fine detail with other images at the same place, such as a picture blended into "
-                           "several; score: correlation of that detail; beside it the one most like it"),
-    "exact_duplicate": ("Exact copies", "equal content; the first of them is beside it"),
+                           "several; score: correlation of that detail; shown beside the image most like it"),
+    "exact_duplicate": ("Exact copies", "equal content; shown beside the first of them"),
     "near_duplicate": ("Near copies", "re-encoded, resized, shifted or flipped, verified by their pixels; "
                                       "score: correlation of the aligned pixels"),
-    "conflicting_labels": ("Copies with different labels", "one of the two is wrong; score as of the copy"),
-    "leak": ("Copies across parts", "a copy of it stands in another part of the split; score as of the copy"),
+    "conflicting_labels": ("Copies with different labels", "one of the two labels is wrong; score as for the copy"),
+    "leak": ("Copies across parts", "a copy of it is in another part of the split; score as for the copy"),
     "label_error": ("Likely label errors", "a model that never saw the image expects another class; "
                                            "score: how sure it is that the label is wrong, the worst first"),
 }  # fmt: skip
@@ -41,9 +41,9 @@ class Finding:
     Attributes:
         index: The image.
         problem: A key of `PROBLEMS`.
-        score: How strong, see there.
-        other: The other image of a pair; None without one.
-        note: What else is worth saying, such as the label that is expected.
+        score: How strong it is; `PROBLEMS` says what it measures.
+        other: Index of the other image of a pair, else None.
+        note: Anything else worth saying, such as the expected label.
     """
 
     index: int
@@ -54,7 +54,15 @@ class Finding:
 
 
 def describe_findings(images: ImageSet, findings: Sequence[Finding]) -> str:
-    """Return the text of audit.csv: a row a finding, by problem, as they were ranked."""
+    """Return the text of audit.csv: one row for each finding.
+
+    Args:
+        images: The images that the findings index.
+        findings: In the order of the rows.
+
+    Returns:
+        CSV with the columns `FINDING_COLUMNS`.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(FINDING_COLUMNS)
@@ -65,6 +73,6 @@ def describe_findings(images: ImageSet, findings: Sequence[Finding]) -> str:
 
 
 def rank_findings(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Sort findings by problem, the order within each kept."""
+    """Sort findings by problem, keeping their order within each."""
     places = {problem: place for place, problem in enumerate(PROBLEMS)}
     return tuple(sorted(findings, key=lambda finding: places[finding.problem]))

@@ -6,10 +6,10 @@ from tfvision.audit.deviations import deviations
 from tfvision.audit.findings import Finding
 from tfvision.audit.options import ForeignOptions
 
-FEWEST_IMAGES = 30  # fewer have no bulk to be far from
+FEWEST_IMAGES = 30  # with fewer there is no bulk to be far from
 _STATISTICS = 8  # components of colour and frequency
-_CLIPPED = 3.0  # deviations of a statistic: one odd number alone makes no stranger
-_REFERENCE = 20_000  # images that neighbours are looked for among
+_CLIPPED = 3.0  # deviations; one odd statistic alone does not make an image foreign
+_REFERENCE = 20_000  # images among which neighbours are searched for
 
 
 def find_foreign(
@@ -17,14 +17,14 @@ def find_foreign(
 ) -> list[Finding]:
     """Find images that are far from most others.
 
-    Both views scatter in their own way: a rare breed is odd in content, a photo at night in colour. A stranger is odd
-    in both, so their scores are averaged.
+    The two descriptions scatter in different ways: a rare breed is odd in content, a photo taken at night in colour. A
+    foreign image is odd in both, so their scores are averaged.
 
     Args:
         statistics: float (n, s), `describe_image` of each image.
         features: float (n, d), features of a frozen backbone; None to go by statistics alone.
         options: Neighbours and thresholds.
-        seed: Of the sample among very many images.
+        seed: Seed of the sample that stands for a very large set.
 
     Returns:
         Findings, the worst first; none for fewer than 30 images.
@@ -50,10 +50,10 @@ def distance_scores(values: np.ndarray, components: int, neighbours: int, seed: 
         values: float (n, d), standardized.
         components: Principal components.
         neighbours: k; at most a third of the images.
-        seed: Of the sample of 20,000 images that stand for more; k shrinks with it.
+        seed: Seed of the sample of 20,000 images that stands for a larger set; k shrinks in proportion.
 
     Returns:
-        float (n,).
+        float (n,), 0 for a usual distance.
     """
     from sklearn.decomposition import PCA
     from sklearn.neighbors import NearestNeighbors
@@ -70,7 +70,7 @@ def distance_scores(values: np.ndarray, components: int, neighbours: int, seed: 
 
 
 def _standardized(values: np.ndarray, *, robust: bool = False) -> np.ndarray:
-    """Return columns of mean 0 and deviation 1, or clipped ones of median 0 and an interquartile range as of that."""
+    """Scale columns to mean 0 and deviation 1; if `robust`, by median and interquartile range, and clip them."""
     if not robust:
         scale = values.std(axis=0)
         return (values - values.mean(axis=0)) / np.where(scale < 1e-6, 1, scale)

@@ -9,7 +9,12 @@ from tfvision.audit.findings import Finding
 from tfvision.data.copies.duplicates import Pair
 from tfvision.data.images.imageset import ImageSet
 
-_PAIRS = ("exact_duplicate", "near_duplicate", "conflicting_labels", "leak")  # about two images: one of them may stay
+_PAIRS = (
+    "exact_duplicate",
+    "near_duplicate",
+    "conflicting_labels",
+    "leak",
+)  # about two images, of which one may be kept
 
 
 def choose_kept(
@@ -21,18 +26,19 @@ def choose_kept(
 ) -> np.ndarray:
     """Tell which images are clean.
 
-    Of copies one stays: that in the latest part of a split, then the first. Of copies under two labels the one whose
-    label an out-of-fold model finds more likely than not, else none.
+    One of several copies is kept: the one in the latest part of a split, else the first. A copy with a conflicting
+    label is kept only if an out-of-fold model finds its label more likely than not.
 
     Args:
-        images: All.
+        images: All images of the data.
         findings: What was found.
         pairs: Verified copies.
-        probabilities: float (n,), out of fold, of the label of each image; None without.
+        probabilities: float (n,), out-of-fold probability of the label of each image, NaN where it was not judged;
+            None if no label was.
         remove: Problems that keep an image out.
 
     Returns:
-        bool (n,).
+        bool (n,), True for clean images.
     """
     bad = np.zeros(len(images), bool)
     for finding in findings:

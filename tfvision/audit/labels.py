@@ -8,8 +8,8 @@ import numpy as np
 from tfvision.audit.findings import Finding
 from tfvision.audit.options import LabelOptions
 
-# Inverse strength of the penalty on standardized features, that of the linear head of `train`: a weak one learns wrong
-# labels by heart.
+# Inverse strength of the penalty on standardized features, as for the linear head of `train`: with a weak penalty the
+# model memorizes wrong labels.
 _INVERSE_PENALTY = 0.01
 _ITERATIONS = 300
 
@@ -24,15 +24,15 @@ def out_of_fold_probabilities(
     seed: int,
     progress: Callable[[int], None] | None = None,
 ) -> np.ndarray:
-    """Return class probabilities of each image from a logistic regression that never saw it, nor its copies or group.
+    """Return class probabilities of each image from a logistic regression that saw neither it nor its copies or group.
 
     Args:
         features: float (n, d).
         labels: int (n,), 0 and up.
-        groups: int (n,), images of one number stand in one fold.
+        groups: int (n,), images with the same number share a fold.
         learned: bool (n,), images to learn from; the others are only predicted.
         folds: Two or more.
-        seed: Of folds and solver.
+        seed: Seed of the folds and the solver.
         progress: Called with the number of images done after each fold.
 
     Returns:
@@ -44,7 +44,7 @@ def out_of_fold_probabilities(
     found = np.zeros((len(labels), labels.max() + 1))
     split = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        # Three digits of a probability are enough, and a class of few groups is missing in a fold.
+        # Three digits of a probability are enough, so the solver need not converge; and folds miss classes of few groups.
         warnings.simplefilter("ignore")
         done = 0
         for train, held in split.split(features, labels, groups):
@@ -70,8 +70,8 @@ def find_label_errors(
     Args:
         labels: int (n,), as given.
         probabilities: float (n, classes), out of fold.
-        class_names: Their names.
-        options: cleanlab's choice.
+        class_names: The name of each class.
+        options: How cleanlab chooses.
 
     Returns:
         Findings; the note names the expected class.

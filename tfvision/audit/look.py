@@ -1,4 +1,4 @@
-"""One look at every image: is it sound, what are its numbers, its hashes, its thumbnail."""
+"""One look at every image: whether it is intact, its statistics, its hashes and its thumbnail."""
 
 import posixpath
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from tfvision.data.pixels.headers import read_header
 from tfvision.errors import DataError
 
 THUMBNAIL = 32
-# What each format begins with, and the extensions that are right for it.
+# The bytes that each format begins with, and the extensions that belong to it.
 _FORMATS = {
     "JPEG": ((b"\xff\xd8\xff",), {".jpg", ".jpeg"}),
     "PNG": ((b"\x89PNG\r\n\x1a\n",), {".png"}),
@@ -32,13 +32,13 @@ class Look:
     """What one look at a readable image tells.
 
     Attributes:
-        size: Height and width.
+        size: Height and width in pixels.
         quality: See `measure_quality`.
         statistics: float32, see `describe_image`.
         thumbnail: uint8 (32, 32), gray.
         content: Hash of the file, or of the pixels in an array.
         perceptual: uint64 (8,), see `perceptual_hashes`.
-        format: The format of a file whose extension says another; "" if they agree.
+        format: The format of a file whose extension implies another one; "" if they agree.
     """
 
     size: tuple[int, int]
@@ -59,7 +59,15 @@ class Damage:
 
 
 def look_at(images: ImageSet, progress: Callable[[int, int], None] | None = None) -> list[Look | Damage]:
-    """Look at every image once, in threads."""
+    """Look at every image once, in threads.
+
+    Args:
+        images: The images.
+        progress: Called with (done, total) as the work goes on.
+
+    Returns:
+        For each image what the look told, or why it cannot be used.
+    """
     return list(look_at_all(images, lambda index: _look(images, index), progress))
 
 
@@ -91,13 +99,13 @@ def _kind_of_damage(data: bytes) -> str:
         return "empty"
     try:
         header = read_header(data)
-    except Exception:  # what claims too many pixels raises; it is whole as far as we know
+    except Exception:  # a header that claims too many pixels raises; nothing says that the file is cut off
         return "unreadable"
     return "truncated" if header is not None and not header.is_whole else "unreadable"
 
 
 def _other_format(data: bytes, name: str) -> str:
-    """Return the format of the content where the extension of the name says another."""
+    """Return the format of the content if the extension of the name implies another one, else ""."""
     suffix = posixpath.splitext(name)[1].lower()
     for name_of_format, (starts, suffixes) in _FORMATS.items():
         if data.startswith(starts):

@@ -1,6 +1,6 @@
-"""audit.html: what was found, the pictures side by side, on one page that needs no other file."""
+"""audit.html: what was found, with the pictures side by side, on one page that needs no other file."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,7 @@ from tfvision.version import __version__
 
 _DAMAGED = ("unreadable", "truncated", "empty")
 _SIDE = 160  # long side of a picture on the page
-_SMALL = 64  # pixels of smaller ones are shown as they are
+_SMALL = 64  # up to this long side a picture is enlarged without smoothing
 
 
 def render_audit(
@@ -27,16 +27,19 @@ def render_audit(
     command: str,
     shown: int,
 ) -> str:
-    """Return the page as HTML; every text of the data is escaped.
+    """Return the page as HTML, with all text from the data escaped.
 
     Args:
         images: All images of the data.
         findings: What was found, ranked.
         kept: Images in clean.csv.
         removed: Problems that keep an image out of it.
-        notes: What else is worth saying.
-        command: How to train on it; "" if nothing can be.
-        shown: Pictures of each problem.
+        notes: Checks that were skipped, one line each.
+        command: The command that trains on the clean images; "" if they have no labels.
+        shown: Most pictures of each problem.
+
+    Returns:
+        A page that needs no other file and no network.
     """
 
     @lru_cache(maxsize=256)
@@ -65,7 +68,7 @@ def render_audit(
     return page_template("audit.html", "audit").render(sections=sections, version=__version__, **facts)
 
 
-def _tile(finding: Finding, picture: Any) -> dict[str, Any]:
+def _tile(finding: Finding, picture: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
     indexes = [finding.index] if finding.other is None else [finding.index, finding.other]
     return {
         "pictures": [picture(index) for index in indexes],

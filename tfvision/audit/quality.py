@@ -1,4 +1,4 @@
-"""Images that are conspicuous by themselves: size, aspect, contrast, light, blur, colour, extension."""
+"""Images that are conspicuous on their own: size, aspect, contrast, brightness, blur, colour, extension."""
 
 from collections.abc import Sequence
 
@@ -13,14 +13,14 @@ _FAR = 3.0  # deviations of the blur effect from the other images
 
 
 def find_poor(looks: Sequence[Look], options: QualityOptions) -> list[Finding]:
-    """Find images that are conspicuous by themselves.
+    """Find images that are conspicuous on their own.
 
     Args:
-        looks: One of each readable image.
-        options: From where on an image is conspicuous.
+        looks: One for each readable image.
+        options: The thresholds.
 
     Returns:
-        Findings with the indexes of `looks`, the worst of each problem first.
+        Findings that index `looks`, the worst of each problem first.
     """
     sizes = np.array([look.size for look in looks], np.float64)
     contrast, low, high, blur = (
@@ -45,7 +45,7 @@ def find_poor(looks: Sequence[Look], options: QualityOptions) -> list[Finding]:
 
 
 def _factor(values: np.ndarray) -> np.ndarray:
-    """Return by which factor values are larger or smaller than their median."""
+    """Return the factor, 1 or more, by which each value is above or below the median."""
     return np.exp(np.abs(np.log(values / np.median(values))))
 
 

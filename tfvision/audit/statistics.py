@@ -1,4 +1,4 @@
-"""Numbers that an image is described by without a network: quality, colour and frequency."""
+"""Numbers that describe an image without a network: quality, colour and frequency."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -6,12 +6,12 @@ from functools import cache
 import cv2
 import numpy as np
 
-_SEEN = 256  # long side that quality is measured at
-_SIDE = 64  # of the image whose colours and frequencies are described
-_BANDS = (0, 1.5, 3, 5, 8, 12, 17, 23, 32)  # edges of rings in cycles an image
+_SEEN = 256  # long side at which quality is measured
+_SIDE = 64  # side at which colours and frequencies are measured
+_BANDS = (0, 1.5, 3, 5, 8, 12, 17, 23, 32)  # edges of the rings in cycles per image
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-_LOG_WEIGHT = 5.0  # a factor e of power counts as five levels of L*a*b*, of which there are about a hundred
-_COLOURED = 3.0  # gray levels between the channels; JPEG makes up to two of its own
+_LOG_WEIGHT = 5.0  # a factor of e in power counts as five levels of L*a*b*, which has about a hundred
+_COLOURED = 3.0  # mean difference of the channels in gray levels; JPEG alone causes up to two
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _ring_powers(channel: np.ndarray) -> np.ndarray:
 
 @cache
 def _rings() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the window, the ring of each frequency (1.., the last is outside) and how many each ring has."""
+    """Return the window, the ring of each frequency (from 1; the last is outside) and the size of each ring."""
     axis = np.fft.fftfreq(_SIDE, 1 / _SIDE)
     rings = np.digitize(np.hypot(axis[:, None], axis[None]), _BANDS).ravel()
     hann = np.hanning(_SIDE)

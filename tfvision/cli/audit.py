@@ -2,10 +2,9 @@
 
 import argparse
 import sys
-from typing import Any
 
 from tfvision.audit.options import AuditConfig
-from tfvision.cli.verbs import add_print_config, add_running, add_verb
+from tfvision.cli.verbs import Verbs, add_print_config, add_running, add_verb
 from tfvision.config.flags import add_flags, flags_to_dict
 from tfvision.config.options import from_dict, leaves, merge
 from tfvision.config.yaml import load_yaml, to_yaml
@@ -13,12 +12,12 @@ from tfvision.config.yaml import load_yaml, to_yaml
 _AUDIT_FLAGS = ["data", "output", "splits", "backbone", "weights", "remove"]
 
 
-def add_audit(verbs: Any) -> None:
+def add_audit(verbs: Verbs) -> None:
     """Add the verb `audit`."""
     command = add_verb(verbs, "audit", audit)
     command.add_argument("--config", metavar="FILE", help="YAML file of options")
     add_print_config(command)
-    # The audit goes on whatever is unreadable.
+    # An audit continues past whatever is unreadable, so on_bad has no meaning here.
     add_flags(
         command, AuditConfig, _AUDIT_FLAGS, only=[key for key, _, _ in leaves(AuditConfig) if key != "source.on_bad"]
     )

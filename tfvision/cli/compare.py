@@ -1,20 +1,19 @@
 """The verb compare."""
 
 import argparse
-from typing import Any
 
-from tfvision.cli.verbs import add_running, add_verb
+from tfvision.cli.verbs import Verbs, add_running, add_verb
 from tfvision.system.terminal import console, say_result
 
 
-def add_compare(verbs: Any) -> None:
+def add_compare(verbs: Verbs) -> None:
     """Add the verb `compare`."""
     command = add_verb(verbs, "compare", compare)
     command.add_argument(
         "runs",
         nargs="+",
         metavar="RUN",
-        help="run folders, or CSV files of `evaluate --predictions`; the first is what the others are compared with",
+        help="run folders, or CSV files of `evaluate --predictions`; the others are compared with the first",
     )
     command.add_argument(
         "--common", action="store_true", help="where tests differ, compare on the images in all of them"
@@ -24,7 +23,7 @@ def add_compare(verbs: Any) -> None:
 
 
 def compare(args: argparse.Namespace) -> None:
-    """Compare runs on the same test images, each with the first, by a paired bootstrap."""
+    """Compare runs with the first on the same test images, by a paired bootstrap."""
     from tfvision.comparison.compare import compare
 
     found = compare(*args.runs, common=args.common, output=args.output)

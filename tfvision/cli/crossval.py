@@ -1,13 +1,12 @@
 """The verb crossval."""
 
 import argparse
-from typing import Any
 
 from tfvision.cli.train import add_training, train_config
-from tfvision.cli.verbs import add_running, add_verb
+from tfvision.cli.verbs import Verbs, add_running, add_verb
 
 
-def add_crossval(verbs: Any) -> None:
+def add_crossval(verbs: Verbs) -> None:
     """Add the verb `crossval`."""
     command = add_verb(verbs, "crossval", crossval)
     command.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default 5)")
@@ -16,11 +15,11 @@ def add_crossval(verbs: Any) -> None:
         nargs="?",
         const="",
         metavar="FILE",
-        help="audit the images first, with the options of a YAML file if one is given, and fold those that are clean",
+        help="audit the images first, with the options of a YAML file if one is given, and use only the clean ones",
     )
     command.add_argument("--config", metavar="FILE", help="YAML file of options, or the name of a recipe")
     command.add_argument(
-        "--resume", dest="go_on", action="store_true", help="go on in the folder --output, where folds are finished"
+        "--resume", dest="go_on", action="store_true", help="resume in the folder --output; finished folds are kept"
     )
     add_training(command)
     add_running(command)

@@ -1,22 +1,21 @@
 """The verbs threshold and calibrate."""
 
 import argparse
-from typing import Any
 
-from tfvision.cli.verbs import add_running, add_verb
+from tfvision.cli.verbs import Verbs, add_running, add_verb
 from tfvision.system.terminal import say_result
 
 
-def add_threshold(verbs: Any) -> None:
+def add_threshold(verbs: Verbs) -> None:
     """Add the verb `threshold`."""
     command = add_verb(verbs, "threshold", threshold)
-    command.add_argument("run", metavar="RUN", help="run folder; its classes are decided so from now on")
+    command.add_argument("run", metavar="RUN", help="run folder; the choice is stored in it and applied from now on")
     command.add_argument(
         "--objective",
         default="f1",
         metavar="TEXT",
-        help="f1 (of several classes macro-F1), f1_macro, precision=0.9 (highest recall at it), cost=FP:1,FN:5, or none "
-        "to take the choice back (default f1)",
+        help="f1 (macro-F1 for several classes), f1_macro, precision=0.9 (highest recall at this precision), "
+        "cost=FP:1,FN:5, or none to undo the choice (default f1)",
     )
     add_running(command, computes=False)
 
@@ -28,11 +27,13 @@ def threshold(args: argparse.Namespace) -> None:
     say_result(describe_decision(threshold(args.run, args.objective)))
 
 
-def add_calibrate(verbs: Any) -> None:
+def add_calibrate(verbs: Verbs) -> None:
     """Add the verb `calibrate`."""
     command = add_verb(verbs, "calibrate", calibrate)
-    command.add_argument("run", metavar="RUN", help="run folder; its probabilities are scaled so from now on")
-    command.add_argument("--off", action="store_true", help="take the temperature back")
+    command.add_argument(
+        "run", metavar="RUN", help="run folder; the temperature is stored in it and applied from now on"
+    )
+    command.add_argument("--off", action="store_true", help="remove the temperature")
     add_running(command, computes=False)
 
 

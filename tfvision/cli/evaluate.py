@@ -3,18 +3,18 @@
 import argparse
 from typing import Any
 
-from tfvision.cli.verbs import TTA_HELP, add_running, add_verb
+from tfvision.cli.verbs import TTA_HELP, Verbs, add_running, add_verb
 from tfvision.config.flags import add_flags, flags_to_dict
 from tfvision.data.options import Source
 from tfvision.errors import UsageError
 from tfvision.system.terminal import console, say_result
 
 
-def add_evaluate(verbs: Any) -> None:
+def add_evaluate(verbs: Verbs) -> None:
     """Add the verb `evaluate`."""
     command = add_verb(verbs, "evaluate", evaluate)
     command.add_argument("model", metavar="RUN", help="run folder or SavedModel")
-    command.add_argument("--data", help="labelled images; default the scores of the run's own test part")
+    command.add_argument("--data", help="labelled images; without it the scores of the run's own test part")
     command.add_argument("--output", metavar="FILE", help="JSON file for the scores")
     command.add_argument("--predictions", metavar="FILE", help="CSV file for the class and p_<class> of each image")
     command.add_argument("--tta", metavar="flips|N", help=TTA_HELP)
@@ -24,7 +24,7 @@ def add_evaluate(verbs: Any) -> None:
         help="score the images under corruption, 5 severities each: all, or some of noise,blur,contrast,jpeg,brightness,"
         "pixelate,occlusion,rotation,blend",
     )
-    command.add_argument("--seed", type=int, default=0, help="of what is drawn for --corrupt (default 0)")
+    command.add_argument("--seed", type=int, default=0, help="seed of the random draws of --corrupt (default 0)")
     add_flags(command, Source, ())
     add_running(command)
 

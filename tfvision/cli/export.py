@@ -1,13 +1,12 @@
 """The verb export."""
 
 import argparse
-from typing import Any
 
-from tfvision.cli.verbs import add_running, add_verb
+from tfvision.cli.verbs import Verbs, add_running, add_verb
 from tfvision.system.terminal import console, say_result
 
 
-def add_export(verbs: Any) -> None:
+def add_export(verbs: Verbs) -> None:
     """Add the verb `export`."""
     command = add_verb(verbs, "export", export)
     command.add_argument("run", metavar="RUN", help="run folder")

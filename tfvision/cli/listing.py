@@ -3,11 +3,11 @@
 import argparse
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from rich.text import Text
 
-from tfvision.cli.verbs import add_verb
+from tfvision.cli.verbs import Verbs, add_verb
 from tfvision.config.recipes import header, recipes
 from tfvision.models.backbones.table import BACKBONES
 from tfvision.system.terminal import console, say_result, size_text
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def add_cache(verbs: Any) -> None:
+def add_cache(verbs: Verbs) -> None:
     """Add the verb `cache`."""
     command = add_verb(verbs, "cache", cache)
     command.add_argument("what", choices=("list", "clear"), help="list the stores, or remove them all")
 
 
 def cache(args: argparse.Namespace) -> None:
-    """List or clear what is stored of frozen backbones, in the folder $TFVISION_CACHE."""
+    """List or clear the stored features of frozen backbones, in the folder $TFVISION_CACHE."""
     (list_cache if args.what == "list" else clear_cache)()
 
 
-def add_list_things(verbs: Any) -> None:
+def add_list_things(verbs: Verbs) -> None:
     """Add the verb `list`."""
     command = add_verb(verbs, "list", list_things)
     command.add_argument("what", choices=("backbones", "recipes"), help="what to list")
@@ -50,7 +50,8 @@ def list_backbones() -> None:
     from tfvision.models.weights import find_weights  # with NumPy, which other verbs' help need not wait for
 
     table = _empty_table("backbone", "parameters", "MB", "pixels", "scaling", "weights", "stages")
-    family, stages = "", ()
+    family = ""
+    stages: tuple[str, ...] = ()
     for name, facts in BACKBONES.items():
         if facts.family != family:
             family, stages = facts.family, facts.stages
@@ -66,7 +67,9 @@ def list_backbones() -> None:
             _compact(facts.stages) if facts.stages != stages else "",
         )
     console.print(table)
-    console.print("MB: float32 weights without top; weights: of ImageNet, on this machine (no: Keras downloads them)")
+    console.print(
+        "MB: float32 weights without top; weights: whether those of ImageNet are on this machine (no: Keras downloads them)"
+    )
     console.print(
         "hub/PRESET: any image backbone of KerasHub (extra hub), such as hub/resnet_18_imagenet, or hub/./folder for a "
         "preset on this machine"
@@ -74,7 +77,7 @@ def list_backbones() -> None:
 
 
 def list_cache() -> None:
-    """Print what is stored of which trunk."""
+    """Print the stores of features, one line each."""
     from tfvision.training.features.store import list_stores, stores_folder
 
     stores = list_stores()
@@ -101,7 +104,9 @@ def _empty_table(*columns: str) -> "Table":
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        side = "right" if column in ("parameters", "MB", "pixels", "images", "size") else "left"
+        side: Literal["left", "right"] = (
+            "right" if column in ("parameters", "MB", "pixels", "images", "size") else "left"
+        )
         table.add_column(column, justify=side, no_wrap=column not in ("stages", "trunk"))
     return table
 

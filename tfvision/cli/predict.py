@@ -1,15 +1,14 @@
 """The verb predict."""
 
 import argparse
-from typing import Any
 
-from tfvision.cli.verbs import TTA_HELP, add_running, add_verb
+from tfvision.cli.verbs import TTA_HELP, Verbs, add_running, add_verb
 from tfvision.config.flags import add_flags, flags_to_dict
 from tfvision.data.options import Source
 from tfvision.system.terminal import say_result
 
 
-def add_predict(verbs: Any) -> None:
+def add_predict(verbs: Verbs) -> None:
     """Add the verb `predict`."""
     command = add_verb(verbs, "predict", predict)
     command.add_argument("model", metavar="RUN", help="run folder or SavedModel")

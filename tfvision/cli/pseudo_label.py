@@ -1,14 +1,13 @@
 """The verb pseudo-label."""
 
 import argparse
-from typing import Any
 
-from tfvision.cli.verbs import add_running, add_verb
+from tfvision.cli.verbs import Verbs, add_running, add_verb
 from tfvision.config.flags import add_flags, flags_to_dict
 from tfvision.training.options import PseudoLabelOptions
 
 
-def add_pseudo_label(verbs: Any) -> None:
+def add_pseudo_label(verbs: Verbs) -> None:
     """Add the verb `pseudo-label`."""
     command = add_verb(verbs, "pseudo-label", pseudo_label)
     command.add_argument("run", metavar="RUN", help="run folder, which stays as it is")
@@ -17,14 +16,16 @@ def add_pseudo_label(verbs: Any) -> None:
         "--rounds", type=int, default=1, metavar="N", help="how often images are labelled and learned from (default 1)"
     )
     command.add_argument(
-        "--go-on", action="store_true", help="train on from the best weights; default each round begins afresh"
+        "--go-on",
+        action="store_true",
+        help="continue from the best weights; default each round begins from the initial ones",
     )
     add_flags(command, PseudoLabelOptions, ("data",))
     add_running(command)
 
 
 def pseudo_label(args: argparse.Namespace) -> None:
-    """Go on with a finished run as a new one that labels images itself where it is sure, and learns from them."""
+    """Continue a finished run as a new one that labels images itself where it is sure, and learns from them."""
     from tfvision.experiment.pseudo_label import pseudo_label
 
     options = flags_to_dict(PseudoLabelOptions, vars(args))

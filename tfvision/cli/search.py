@@ -1,10 +1,9 @@
 """The verb search."""
 
 import argparse
-from typing import Any
 
 from tfvision.cli.train import add_training
-from tfvision.cli.verbs import add_running, add_verb
+from tfvision.cli.verbs import Verbs, add_running, add_verb
 from tfvision.config.flags import add_flags, flags_to_dict
 from tfvision.search.settings import SECTION, SearchOptions
 from tfvision.training.config import TrainConfig
@@ -12,13 +11,13 @@ from tfvision.training.config import TrainConfig
 _SEARCH_FLAGS = ["algorithm", "trials", "objective", "keep", "epochs_scale", "factor"]
 
 
-def add_search(verbs: Any) -> None:
+def add_search(verbs: Verbs) -> None:
     """Add the verb `search`."""
     command = add_verb(verbs, "search", search)
     command.add_argument("--config", metavar="FILE", help="YAML file of options with ranges, or the name of a recipe")
-    command.add_argument("--resume", metavar="FOLDER", help="go on with a search that was interrupted")
+    command.add_argument("--resume", metavar="FOLDER", help="resume a search that was interrupted")
     command.add_argument(
-        "--dry-run", action="store_true", help="check all, print the stages and their trials, and stop"
+        "--dry-run", action="store_true", help="check everything, print the stages and their trials, and stop"
     )
     add_flags(command, SearchOptions, _SEARCH_FLAGS, only=_SEARCH_FLAGS, title="searching")
     add_training(command)

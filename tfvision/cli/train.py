@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tfvision.cli.verbs import add_print_config, add_running, add_verb
+from tfvision.cli.verbs import Verbs, add_print_config, add_running, add_verb
 from tfvision.config.flags import Parser, add_flags, flags_to_dict
 from tfvision.config.options import from_dict, merge
 from tfvision.config.recipes import find_recipe
@@ -31,11 +31,11 @@ _TRAIN_FLAGS = [
 _PHASE_FLAGS = ("epochs", "learning_rate", "unfreeze")
 
 
-def add_train(verbs: Any) -> None:
+def add_train(verbs: Verbs) -> None:
     """Add the verb `train`."""
     command = add_verb(verbs, "train", train)
     command.add_argument("--config", metavar="FILE", help="YAML file of options, or the name of a recipe")
-    command.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted, with its own options")
+    command.add_argument("--resume", metavar="RUN", help="resume a run that was interrupted, with its own options")
     command.add_argument(
         "--dry-run", action="store_true", help="scan, build, run one batch, print the plan, write nothing"
     )
@@ -56,7 +56,14 @@ def train(args: argparse.Namespace) -> None:
 
 
 def train_config(args: argparse.Namespace, **defaults: Any) -> TrainConfig:
-    """Return the options of a training: flags over the file or recipe over defaults.
+    """Return the options of a training: flags override the file or recipe, which overrides the defaults.
+
+    Args:
+        args: The parsed flags of a verb with the options of a training.
+        **defaults: Options that the verb sets where neither flags nor file do.
+
+    Returns:
+        The options, with the phases not yet filled in.
 
     Raises:
         UsageError: An unknown or wrong option, by its name in the file or its flag.
@@ -70,7 +77,7 @@ def train_config(args: argparse.Namespace, **defaults: Any) -> TrainConfig:
     in_file = load_yaml(path) if path else {}
     if SECTION in in_file:
         raise UsageError(f"{args.config} describes a search; run it with `tfvision search --config {args.config}`")
-    from_dict(TrainConfig, in_file)  # refuses what is wrong in the file by its own name, not by a flag's
+    from_dict(TrainConfig, in_file)  # so that a mistake in the file is reported by its key, not by a flag
     if in_file.get("phases") and any(in_file.get(key) is not None for key in _PHASE_FLAGS):
         raise UsageError(
             f"{args.config} gives phases and also {' or '.join(k for k in _PHASE_FLAGS if in_file.get(k) is not None)}; keep one of them"

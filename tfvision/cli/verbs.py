@@ -1,15 +1,28 @@
 """What verbs share: how they are added, and their common flags."""
 
-from typing import Any
+import argparse
+from collections.abc import Callable
+from typing import TypeAlias
 
 from tfvision.config.flags import Parser
 
+# Where a verb is added. A string, since argparse's class takes no parameters when it runs, and has no public name.
+Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"
 TTA_HELP = "test-time augmentation: the mean over the flips that training used, or over N draws of its augmentation"
 
 
-def add_verb(verbs: Any, name: str, function: Any) -> Parser:
-    """Add a verb, whose help is the docstring of its function."""
-    # The usage that argparse writes of a hundred flags hides the list of them.
+def add_verb(verbs: Verbs, name: str, function: Callable[[argparse.Namespace], None]) -> Parser:
+    """Add a verb, whose help is the docstring of its function.
+
+    Args:
+        verbs: Where the verb is added.
+        name: The word after `tfvision`.
+        function: Called with the parsed flags.
+
+    Returns:
+        The parser of the verb, for its flags.
+    """
+    # The usage line that argparse writes for a hundred flags buries the list of them.
     usage = None
     if name in ("train", "crossval", "search", "audit"):
         usage = "%(prog)s [--config FILE] [--data DATA] [options]"
@@ -29,7 +42,12 @@ def add_print_config(command: Parser) -> None:
 
 
 def add_running(command: Parser, *, computes: bool = True) -> None:
-    """Add the flags of how to run, which no result depends on; the device where a model computes."""
+    """Add the flags that say how to run, on which no result depends.
+
+    Args:
+        command: The parser of a verb.
+        computes: Whether the verb runs a model, and so takes `--device`.
+    """
     group = command.add_argument_group("running")
     if computes:
         group.add_argument("--device", metavar="NAME", help="cpu, gpu or gpu:1; default the first GPU, else the CPU")

@@ -1,6 +1,6 @@
 """Cross-validation: a run for each fold, each image predicted by the one model that did not see it.
 
-Images held out of all folds were seen by no model: on these all vote.
+No model has seen the images held out of all folds: on these, all models vote.
 """
 
 import csv
@@ -8,7 +8,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tfvision.audit.options import AuditConfig
 from tfvision.config.options import from_dict
@@ -17,10 +17,10 @@ from tfvision.crossval.scores import FoldScores, Spread
 from tfvision.data.splits.split import HELD_OUT
 from tfvision.ensembles.voting import vote
 from tfvision.errors import UsageError
-from tfvision.evaluation.box_predictions import read_box_predictions, write_box_predictions
+from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions, write_box_predictions
 from tfvision.evaluation.joining import join_parts
 from tfvision.evaluation.parts import compute_part, describe_box_scores
-from tfvision.evaluation.predictions import read_predictions, write_predictions
+from tfvision.evaluation.predictions import Predictions, read_predictions, write_predictions
 from tfvision.experiment.resolving import default_folder, resolve_options
 from tfvision.experiment.train import train_from_config
 from tfvision.models.backbones.table import plain_name
@@ -32,6 +32,8 @@ from tfvision.tasks import has_boxes
 from tfvision.training.config import TrainConfig
 
 AUDIT = "audit"
+
+_Found = TypeVar("_Found", Predictions, BoxPredictions)
 
 
 def crossval(
@@ -50,22 +52,22 @@ def crossval(
         data: Labelled images, see `open_images`.
         backbone: One or several (a list, or `a,b`) to compare on the same folds.
         folds: Number of folds, 2 or more.
-        audit: Audit the images first and fold those that are clean: True, or options of the audit as a mapping or YAML
+        audit: Audit the images first and use only the clean ones: True, or options of the audit as a mapping or YAML
             file.
         output: The folder of the folds; default `runs/<data>-crossval-<time>`.
-        resume: Go on in `output`, where folds are finished.
+        resume: Resume in `output`; folds that are finished are kept.
         **options: Other options of the command line: `unfreeze="15"`, `head={"units": [256]}`.
 
     Returns:
         The scores of each backbone, in order.
 
     Raises:
-        UsageError: Options that are unknown or do not go together, or an existing folder.
-        DataError: No such data, unreadable images, too few of a class for the folds.
-        RunError: NaN loss, no memory, full disk.
+        UsageError: Options that are unknown or do not go together, or a folder that exists already.
+        DataError: No such data, unreadable images, or too few images of a class for the folds.
+        RunError: The loss became NaN, or memory or disk space ran out.
     """
     backbones = backbone.split(",") if isinstance(backbone, str) else list(backbone)
-    # In full precision what the trained part says of stored features is what the whole model says.
+    # In full precision the trained part predicts from stored features exactly what the whole model does.
     given = {"cache": "float32", **options, "data": str(data), "backbone": backbones[0].strip()}
     config = from_dict(TrainConfig, given | ({} if output is None else {"output": str(output)}))
     names = [name.strip() for name in backbones]
@@ -84,9 +86,9 @@ def cross_validate(
         config: The options of each run.
         backbones: One or several to compare, on the same folds.
         folds: Number of folds, 2 or more.
-        audit: Audit the images first, into `audit/`, and fold what is clean; its data, output, source and seed are those
-            of `config`.
-        resume: Go on in an existing folder: finished folds are kept, an unfinished one goes on.
+        audit: Audit the images first, into `audit/`, and use only the clean ones; data, output, source and seed are
+            taken from `config`.
+        resume: Resume in an existing folder: finished folds are kept, an unfinished one is continued.
 
     Returns:
         The scores of each backbone, in order.
@@ -117,13 +119,14 @@ def cross_validate(
     _write(output, found)
     from tfvision.crossval.page import write_crossval_report
 
+    assert first is not None, "one backbone or more is cross-validated"
     report = write_crossval_report(output, found, first)
     say_result(f"\n{describe_folds(found)}\nreport: {report}")
     return found
 
 
 def describe_folds(found: Sequence[FoldScores]) -> str:
-    """Return a table of mean and standard deviation over the folds, a line a backbone."""
+    """Return a table of mean and standard deviation over the folds, one line per backbone."""
     names = found[0].names
     rows = [("backbone", *names.values())]
     rows += [(each.backbone, *(str(each.spread(score)) for score in names)) for each in found]
@@ -154,7 +157,7 @@ def _audit_options(given: bool | str | Path | Mapping[str, Any] | None) -> Audit
 
 
 def _audited(options: AuditConfig) -> str:
-    """Return the path of the list of clean images; an audit that is there is not repeated."""
+    """Return the path of the list of clean images; an audit that was done before is not repeated."""
     from tfvision.audit.audit import CLEAN, audit_from_config
 
     clean = Path(options.output) / CLEAN
@@ -168,29 +171,39 @@ def _fold(config: TrainConfig, folder: Path, number: int, folds: int, resume: bo
     console.print(f"\n{config.backbone}, fold {number} of {folds}")
     split = replace(config.split, folds=folds, fold=number)
     begun = output if resume and (output / CONFIG).is_file() else None
-    return train_from_config(replace(config, split=split, output=str(output)), resume=begun)
+    run = train_from_config(replace(config, split=split, output=str(output)), resume=begun)
+    assert run is not None, "only a dry run leaves no run"
+    return run
 
 
 def _collect(backbone: str, folder: Path, runs: Sequence[Run]) -> FoldScores:
-    """Write the out-of-fold predictions of all images, and score them; so too the votes on what is held out.
+    """Write and score the out-of-fold predictions of all images, and the votes on those held out of all folds.
 
-    Baselines of boxes know the training boxes of all folds.
+    The baselines for boxes know the training boxes of all folds.
     """
-    boxed = has_boxes(runs[0].config.task)
-    read, write = (read_box_predictions, write_box_predictions) if boxed else (read_predictions, write_predictions)
     if len({run.facts.class_names for run in runs}) > 1:
-        raise UsageError(f"the folds in {folder} have different classes; cross-validate anew into another --output")
-    said = [read(run.folder / PREDICTIONS) for run in runs]
-    together = join_parts(one.part("test").called(f"fold_{number}") for number, one in enumerate(said, start=1))
-    write(folder / PREDICTIONS, together)
+        raise UsageError(f"the folds in {folder} have different classes; cross-validate again into another --output")
     facts = replace(runs[0].facts, training_boxes=tuple(box for run in runs for box in run.facts.training_boxes))
-    tested = FoldScores(backbone, tuple(run.metrics["test"] for run in runs), compute_part(together, facts))
+    tests, paths = tuple(run.metrics["test"] for run in runs), [run.folder / PREDICTIONS for run in runs]
+    if has_boxes(runs[0].config.task):
+        boxes = _out_of_fold([read_box_predictions(path) for path in paths])
+        write_box_predictions(folder / PREDICTIONS, boxes)
+        return FoldScores(backbone, tests, compute_part(boxes, facts))
+    found = [read_predictions(path) for path in paths]
+    together = _out_of_fold(found)
+    write_predictions(folder / PREDICTIONS, together)
+    tested = FoldScores(backbone, tests, compute_part(together, facts))
     if not runs[0].config.split.held_out:
         return tested
-    votes = vote([one.part(HELD_OUT) for one in said])
+    votes = vote([one.part(HELD_OUT) for one in found])
     write_predictions(folder / VOTES, join_parts(votes.values()))
     scores = {kind: compute_part(one, facts) for kind, one in votes.items()}
     return replace(tested, alone=tuple(run.metrics[HELD_OUT] for run in runs), votes=scores)
+
+
+def _out_of_fold(found: Sequence[_Found]) -> _Found:
+    """Return the test images of all folds, each as the part of its fold."""
+    return join_parts(one.part("test").called(f"fold_{number}") for number, one in enumerate(found, start=1))
 
 
 def _write(output: Path, found: Sequence[FoldScores]) -> None:
@@ -216,7 +229,7 @@ def _write(output: Path, found: Sequence[FoldScores]) -> None:
 
 
 def _to_dict(found: FoldScores) -> dict[str, Any]:
-    """Return what metrics.json says of one backbone."""
+    """Return what metrics.json says about one backbone."""
     facts = {
         "folds": {score: found.spread(score)._asdict() for score in found.names},
         "out_of_fold": found.together,

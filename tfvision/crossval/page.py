@@ -1,6 +1,6 @@
 """The report of a cross-validation: backbones compared, and every fold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,7 @@ def write_crossval_report(output: Path, found: "Sequence[FoldScores]", config: "
 def _remarks(found: "Sequence[FoldScores]", best: "FoldScores") -> list[str]:
     remarks = [
         "Each image was the test of one fold: its prediction comes from the model that had not seen it.",
-        "The deviation is that of the folds, whose training images overlap: it is no interval of the score.",
+        "The deviation is over the folds, whose training images overlap: it is not a confidence interval of the score.",
     ]
     if baselines := best.together.get("baselines"):
         without = (f"{name.replace('_', ' ')} {scores['mean_iou']:.4f}" for name, scores in baselines.items())
@@ -86,7 +86,7 @@ def _backbone(output: Path, found: "FoldScores", *, several: bool) -> dict[str, 
 
 
 def _held_out(found: "FoldScores") -> dict[str, Any] | None:
-    """Return the rows of one model and of the votes on what is held out of all folds."""
+    """Return the rows for one model and for the votes on the images held out of all folds."""
     if not found.votes:
         return None
     alone = [str(found.spread_alone(score)) for score in found.names]
@@ -95,12 +95,12 @@ def _held_out(found: "FoldScores") -> dict[str, Any] | None:
     return {"n": f"{next(iter(found.votes.values()))['n']:,}", "rows": rows}
 
 
-def _cells(found: "FoldScores", scores: Any) -> dict[str, Any]:
+def _cells(found: "FoldScores", scores: Mapping[str, Any]) -> dict[str, Any]:
     return {"n": f"{scores['n']:,}", "scores": [f"{found.score_of(scores, score):.4f}" for score in found.names]}
 
 
 def _pictures(folder: Path, found: "FoldScores") -> list[dict[str, str]]:
-    """Draw the overlaps and the confusion matrix of all folds together, whichever there are."""
+    """Draw the overlaps and the confusion matrix of all folds together, whichever the task has."""
     pictures, plots = [], folder / PLOTS
     if "mean_iou" in found.together:
         plot_ious(plots, read_box_predictions(folder / PREDICTIONS).ious, found.together, "all folds")

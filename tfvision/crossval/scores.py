@@ -27,7 +27,7 @@ class FoldScores:
         folds: One part of metrics.json for each fold.
         together: Scores of all out-of-fold predictions together.
         alone: Scores of each fold's model on the images held out of all folds; empty if there are none.
-        votes: Scores of their votes on these images, by the kind of vote.
+        votes: Scores of the models' votes on these images, by the kind of vote.
     """
 
     backbone: str
@@ -38,14 +38,22 @@ class FoldScores:
 
     @property
     def names(self) -> dict[str, str]:
-        """What is scored, and how it is called."""
+        """The labels of the scores by their names."""
         found = {**self.together, **self.together.get("classes", {})}
         scores = [*box_scores(), *class_scores()]
         return {score.name: score.label() for score in scores if score.folds and score.name in found}
 
     @staticmethod
     def score_of(scores: Mapping[str, Any], name: str) -> float:
-        """Return a score of a part of metrics.json; beside boxes those of classes stand one level deeper."""
+        """Return a score of a part of metrics.json.
+
+        Args:
+            scores: The part; where it has boxes, the scores of classes are one level deeper.
+            name: Name of the score.
+
+        Returns:
+            Its value.
+        """
         return float(scores[name] if name in scores else scores["classes"][name])
 
     def spread(self, score: str) -> Spread:
@@ -53,7 +61,7 @@ class FoldScores:
         return self._spread(self.folds, score)
 
     def spread_alone(self, score: str) -> Spread:
-        """Return how a score of the folds' models spreads on what is held out, which is the same for all."""
+        """Return how a score of the folds' models spreads on the held-out images, which are the same for all."""
         return self._spread(self.alone, score)
 
     def _spread(self, parts: Sequence[Mapping[str, Any]], score: str) -> Spread:

@@ -30,7 +30,15 @@ _SHOWN = 16
 def plot_box_results(
     plots: "Path", predictions: BoxPredictions, scores: Mapping[str, Any], images: ImageSet, part: str
 ) -> None:
-    """Draw the histogram of overlaps, images spread over all, and the worst."""
+    """Draw the histogram of overlaps, evenly spaced images, and the worst ones.
+
+    Args:
+        plots: The folder of the plots.
+        predictions: The boxes of one part.
+        scores: The scores of the part, as in metrics.json.
+        images: The images of the part, in the order of `predictions`.
+        part: Its name, for the titles.
+    """
     plot_ious(plots, predictions.ious, scores, part)
     spread = np.unique(np.linspace(0, len(images) - 1, min(_SHOWN, len(images))).astype(int))
     for rows, title, name in (
@@ -45,14 +53,29 @@ def plot_box_results(
 
 
 def plot_ious(plots: "Path", ious: np.ndarray, scores: Mapping[str, Any], part: str) -> None:
-    """Draw the histogram of overlaps beside the best of the baselines."""
+    """Draw the histogram of overlaps beside the best baseline.
+
+    Args:
+        plots: The folder of the plots.
+        ious: float64 (n,), the overlap of each predicted box with the true one, 0..1.
+        scores: The scores of the part, as in metrics.json.
+        part: Its name, for the title.
+    """
     best = max(scores["baselines"], key=lambda name: scores["baselines"][name]["mean_iou"])
-    baseline = f"best without looking, {best.replace('_', ' ')}", scores["baselines"][best]["mean_iou"]
+    baseline = f"best baseline, {best.replace('_', ' ')}", scores["baselines"][best]["mean_iou"]
     plot_iou_histogram(ious, plots / IOU_HISTOGRAM, f"Overlap of boxes, {part}", baseline)
 
 
 def plot_box_samples(run_folder: "Path", train: ImageSet, chosen: Sequence[int], settings: "TrainingSettings") -> None:
-    """Draw training images with their boxes, and what augmentation makes of some."""
+    """Draw training images with their boxes, and what augmentation makes of some.
+
+    Args:
+        run_folder: The run folder.
+        train: The training images, with boxes.
+        chosen: Indexes of the images to draw.
+        settings: Resize, augmentation and seed.
+    """
+    assert train.boxes is not None, "the images of a run that finds boxes are scanned"
     shown = [thumbnail(train.read(i)) for i in chosen]
     boxes = [[DrawnBox(train.boxes[i] * scale)] for i, (_, scale) in zip(chosen, shown, strict=True)]
     names = [train.class_names[train.labels[i]] for i in chosen]
@@ -63,7 +86,9 @@ def plot_box_samples(run_folder: "Path", train: ImageSet, chosen: Sequence[int],
     images, captions, boxes = [], [], []
     for index in chosen[:: max(1, len(chosen) // 4)][:4]:
         image = load_image(train, index, settings.resize)
-        box = targets_of(train.select([index]), LOCALIZE, settings.resize).boxes[0]
+        targets = targets_of(train.select([index]), LOCALIZE, settings.resize)
+        assert targets.boxes is not None, "the task asks for boxes"
+        box = targets.boxes[0]
         items, options = [Item(index, epoch) for epoch in range(5)], (settings.augmentation, settings.seed)
         drawn = [move(box, image.shape[:2], item, train.ids[index], *options) for item in items]
         images += [image, *(show_view(image, item, train.ids[index], *options, boxed=True) for item in items)]
@@ -74,7 +99,10 @@ def plot_box_samples(run_folder: "Path", train: ImageSet, chosen: Sequence[int],
     plot_image_grid(images, captions, "What augmentation makes of images and boxes", path, columns=6, boxes=boxes)
 
 
-def _plot_boxes(rows: Sequence[int], predictions: BoxPredictions, images: ImageSet, title: str, path: "Path") -> None:
+def _plot_boxes(
+    rows: Sequence[int] | np.ndarray, predictions: BoxPredictions, images: ImageSet, title: str, path: "Path"
+) -> None:
+    assert images.frames is not None and images.boxes is not None, "the images of a run that finds boxes are scanned"
     pictures, captions, boxes = [], [], []
     for row in rows:
         width, height, turn = images.frames[row].tolist()

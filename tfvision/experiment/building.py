@@ -1,4 +1,4 @@
-"""The model of a configuration, suited to its images."""
+"""The model for a configuration and its images."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,41 +17,64 @@ if TYPE_CHECKING:
 
 
 def suit_images(config: TrainConfig, data: Prepared) -> TrainConfig:
-    """Return a configuration with the image size and the channels that suit its images, where it names none."""
+    """Fill in the image size and the channels that suit the images, where the options give none.
+
+    Args:
+        config: The options.
+        data: The images.
+
+    Returns:
+        Options with image size and channels.
+    """
     image_size = config.image_size or default_image_size(config.backbone, int(np.median(data.sizes.max(axis=1))))
     gray = data.is_gray and config.weights == "none"
     return replace(config, image_size=image_size, channels=config.channels or (1 if gray else 3))
 
 
 def suited_model(config: TrainConfig, data: Prepared, backbone: "OpenBackbone | None" = None) -> "keras.Model":
-    """Build the model of a configuration that suits its task and its images.
+    """Build the model that suits the task and the images of a configuration.
 
     Args:
         config: The options, with image size and channels filled in.
         data: The images.
-        backbone: What `build_backbone` returned for the same backbone, to be given a new head; default a new one.
+        backbone: From `suited_backbone` for the same backbone, to be given a new head; default a new one.
+
+    Returns:
+        Raw pixels in; probabilities, boxes or both out.
     """
     from tfvision.models.classifier import attach_box_head, attach_head, computing_in
     from tfvision.models.freezing import unfreeze
 
     backbone = backbone or suited_backbone(config, data)
     head = {f"head_{key}": value for key, value in vars(config.head).items()}
-    num_classes = len(data.images.class_names) if has_classes(config.task) else None
+    classes = data.images.class_names
     with computing_in(config.precision):
         if has_boxes(config.task):
-            box = {"box_head": config.box.head, "box_grid": config.box.grid, "box_filters": config.box.filters}
-            model = attach_box_head(backbone, num_classes, **box, **head)
+            box = config.box
+            num_classes = len(classes) if has_classes(config.task) else None
+            model = attach_box_head(
+                backbone, num_classes, box_head=box.head, box_grid=box.grid, box_filters=box.filters, **head
+            )
         else:
-            model = attach_head(backbone, num_classes, **head)
+            model = attach_head(backbone, len(classes), **head)
     if config.train_batch_norm is not None:
         unfreeze(model, "all", batch_norm=config.train_batch_norm)
     return model
 
 
 def suited_backbone(config: TrainConfig, data: Prepared) -> "OpenBackbone":
-    """Build the backbone of a configuration that suits its images."""
+    """Build the backbone that suits the images of a configuration.
+
+    Args:
+        config: The options, with image size and channels filled in.
+        data: The images.
+
+    Returns:
+        The backbone, which has no head yet.
+    """
     from tfvision.models.classifier import build_open_backbone, computing_in
 
+    assert config.image_size is not None, "suit_images has filled it in"
     with computing_in(config.precision):
         return build_open_backbone(
             config.backbone,
@@ -64,6 +87,6 @@ def suited_backbone(config: TrainConfig, data: Prepared) -> "OpenBackbone":
 
 
 def _input_size(sizes: np.ndarray, image_size: int) -> int:
-    """Return the side at which images enter the model: their own if all are equal squares that it enlarges."""
+    """Return the side at which images enter the model: their own if all are squares of one size that it enlarges."""
     side = int(sizes.flat[0])
     return side if side < image_size and (sizes == side).all() else image_size

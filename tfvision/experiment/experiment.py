@@ -1,4 +1,4 @@
-"""Experiment: a model, its images and its options, and the run folder that they begin."""
+"""Experiment: a model, its images and its options, and the run folder they start."""
 
 import csv
 import io
@@ -48,14 +48,14 @@ class Experiment:
 
     @cached_property
     def parts(self) -> dict[str, ImageSet]:
-        """The images of each part whose labels may be used; of `held_out` only where folds leave some out."""
+        """The images of each part whose labels may be used; `held_out` is among them only where folds hold images out."""
         usable, split = with_labels(self.data, self.config), self.data.split
         names = (*PARTS, HELD_OUT) if (split == HELD_OUT).any() else PARTS
         return {part: self.data.images.select((split == part) & usable) for part in names}
 
     @cached_property
     def plan(self) -> str:
-        """What is trained on what, in lines."""
+        """What is trained on what, as text of several lines."""
         return describe_plan(self.model, self.parts, self.config, self.facts, self.data.notes)
 
     @property
@@ -75,14 +75,23 @@ class Experiment:
 
 
 def training_boxes(train: ImageSet, seed: int) -> tuple[tuple[float, ...], ...]:
-    """Return boxes of training images as shares of the sides, `MOST_TRAINING_BOXES` at most, drawn from the seed."""
+    """Return boxes of training images, `MOST_TRAINING_BOXES` at most, for the baselines of a model.
+
+    Args:
+        train: The training images, with boxes.
+        seed: Seed of the draw where there are more.
+
+    Returns:
+        xmin, ymin, xmax, ymax of each, as shares of the image's width and height.
+    """
+    assert train.boxes is not None and train.frames is not None, "the images of a run that finds boxes are scanned"
     shares = train.boxes / np.tile(train.frames[:, :2], 2)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(shares))[:MOST_TRAINING_BOXES])
     return tuple(tuple(round(float(side), 6) for side in box) for box in shares[chosen])
 
 
 def first_files(experiment: Experiment) -> dict[str, str]:
-    """Return the text of the files that a run folder begins with."""
+    """Return the text of the first files of a run folder by their names."""
     return {
         CONFIG: to_yaml(experiment.config, comments=True),
         SPLITS: experiment.splits,
@@ -92,7 +101,20 @@ def first_files(experiment: Experiment) -> dict[str, str]:
 
 
 def begin_run(experiment: Experiment, output: Path, *, resume: bool) -> Run:
-    """Print the plan and make the run folder; to resume, check that the run there has the same options and data."""
+    """Print the plan and create the run folder, or check that the run to resume has the same options and data.
+
+    Args:
+        experiment: What is trained.
+        output: The run folder.
+        resume: Whether an unfinished run is there.
+
+    Returns:
+        The run, with its first files.
+
+    Raises:
+        UsageError: There is nothing to resume, or its options differ.
+        DataError: The data of the run to resume differ.
+    """
     if not resume:
         console.print(experiment.plan)
         return create_run(output, first_files(experiment))

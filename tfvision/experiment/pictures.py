@@ -42,8 +42,14 @@ if TYPE_CHECKING:
 _SAMPLES = 24  # images in a picture of samples
 
 
-def plot_samples(run_folder: Any, train: ImageSet, settings: "TrainingSettings") -> None:
-    """Draw training images of each class, and what augmentation makes of some."""
+def plot_samples(run_folder: Path, train: ImageSet, settings: "TrainingSettings") -> None:
+    """Draw training images of each class, and what augmentation makes of some.
+
+    Args:
+        run_folder: The run folder.
+        train: The training images.
+        settings: Task, resize, augmentation and seed.
+    """
     chosen = _samples(train.labels, len(train.class_names))
     if has_boxes(settings.task):
         plot_box_samples(run_folder, train, chosen, settings)
@@ -72,6 +78,14 @@ def plot_samples(run_folder: Any, train: ImageSet, settings: "TrainingSettings")
 def plot_results(
     run: Run, predictions: Predictions | BoxPredictions, metrics: Mapping[str, Any], parts: Mapping[str, ImageSet]
 ) -> None:
+    """Draw the learning curves, and what the predictions of the part that is judged look like.
+
+    Args:
+        run: The run; its history is there, if it has one.
+        predictions: Of all parts.
+        metrics: The content of metrics.json.
+        parts: Images of each part.
+    """
     plots = run.folder / PLOTS
     if (run.folder / HISTORY).is_file():  # a shallow classifier has no epochs
         with open(run.folder / HISTORY, newline="", encoding="utf-8") as file:
@@ -80,9 +94,11 @@ def plot_results(
     found, scores = predictions.part(part), metrics[part]
     if isinstance(found, BoxPredictions):
         plot_box_results(plots, found, scores, parts[part], part)
-        found, scores = found.classes, scores.get("classes")
-    if found:
-        _plot_classes(plots, found, scores, parts[part], part)
+        classes, scores = found.classes, scores.get("classes")
+    else:
+        classes = found
+    if classes:
+        _plot_classes(plots, classes, scores, parts[part], part)
 
 
 def _plot_classes(

@@ -1,4 +1,4 @@
-"""The plan of a run: what is trained on what, in lines a person reads before it starts."""
+"""The plan of a run: what is trained on what, to be read before it starts."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -7,6 +7,7 @@ import numpy as np
 
 from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.images.imageset import ImageSet
+from tfvision.experiment.resolving import phases_of
 from tfvision.models.heads.heads import HEAD
 from tfvision.tasks import has_boxes, has_classes
 from tfvision.training.config import TrainConfig
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 _ENGINE_NOTES = {
     "keras_cv": "RandAugment by keras_cv ignores the seed: this run cannot be repeated exactly",
-    "keras": "RandAugment by keras takes one image after the other, to be repeatable: expect it to be slow",
+    "keras": "RandAugment by keras processes images one by one, to be repeatable: expect it to be slow",
 }
 
 
@@ -34,11 +35,14 @@ def describe_plan(
     """Return the plan as aligned lines.
 
     Args:
-        model: The built model; what is trainable is counted for each phase and left as it was.
+        model: The built model; its trainable parameters are counted for each phase, and it is left as it was.
         parts: Images of each part.
         config: Resolved options.
         facts: Class names and resize.
         notes: Lines about the data.
+
+    Returns:
+        Text of several lines.
     """
     lines = [
         ("data", f"{config.data}: {', '.join(f'{len(images):,} {part}' for part, images in parts.items())}"),
@@ -51,7 +55,7 @@ def describe_plan(
         *([("", note) for note in _box_notes(config)]),
         *([("balance", config.balance)] if config.balance != "none" else []),
         ("model", f"{config.backbone}, weights {config.weights}, {model.count_params():,} parameters"),
-        *(_classifier(model, config) if config.classifier else _phases(model, config)),
+        *(_classifier(model, config, config.classifier) if config.classifier else _phases(model, config)),
         ("best by", f"{config.monitor}; seed {config.seed}, batches of {config.batch_size}"),
     ]
     width = max(9, *(len(name) for name, _ in lines))
@@ -68,17 +72,19 @@ def _boxes(config: TrainConfig) -> str:
 
 
 def _box_notes(config: TrainConfig) -> list[str]:
-    """Say what boxes change of the augmentation that was asked for."""
+    """Say how boxes limit the augmentation that was asked for."""
     if not has_boxes(config.task):
         return []
     options = config.augment
     moved = any((options.rotation, options.shift, options.zoom, options.shear, options.crop))
-    notes = ["beyond the border stands black: a mirrored object would lie outside of its box"] if moved else []
-    return notes + (["of RandAugment only the colours: boxes stay where they are"] if options.rand_magnitude else [])
+    notes = ["pixels beyond the border are black: a mirrored object would lie outside its box"] if moved else []
+    return notes + (
+        ["RandAugment changes only colours, so that boxes stay where they are"] if options.rand_magnitude else []
+    )
 
 
 def engine_note(augmentation: Augmentation) -> str | None:
-    """Return what a user of a library's RandAugment has to know, in one line; None for our own."""
+    """Return what a user of a library's RandAugment needs to know, in one line, or None for our own."""
     return _ENGINE_NOTES.get(augmentation.engine) if augmentation.rand_magnitude else None
 
 
@@ -91,7 +97,15 @@ def summarize(model: "keras.Model") -> str:
 
 
 def describe_phase(phase: Phase, optimizer: str) -> str:
-    """Return one phase as a line: epochs, rate, schedule, what is open, patience."""
+    """Return one phase as a line: epochs, rate, schedule, what is open, patience.
+
+    Args:
+        phase: A phase.
+        optimizer: Name of the optimizer.
+
+    Returns:
+        One line.
+    """
     if phase.solver == "logistic_regression":
         return f"{phase.name}: logistic regression on the features of the frozen backbone, one pass"
     rate = f"{optimizer} {phase.learning_rate:g}"
@@ -118,7 +132,7 @@ def _phases(model: "keras.Model", config: TrainConfig) -> list[tuple[str, str]]:
     batch_norm = trains_batch_norm(model)
     was = [layer.trainable for layer in model.layers]
     lines = []
-    for number, phase in enumerate(config.phases, start=1):
+    for number, phase in enumerate(phases_of(config), start=1):
         unfreeze(model, phase.unfreeze, batch_norm=batch_norm)
         trainable = count_parameters(model).trainable
         lines.append((f"phase {number}", f"{describe_phase(phase, config.optimizer)} ({trainable:,} trainable)"))
@@ -130,7 +144,7 @@ def _phases(model: "keras.Model", config: TrainConfig) -> list[tuple[str, str]]:
 
 
 def _describe_views(phase: Phase, config: TrainConfig) -> str:
-    """Say what of a frozen trunk is computed once."""
+    """Say how often the features of a frozen trunk are computed."""
     if phase.views == "fresh":
         return "computed in each epoch, for new augmentation (views: fresh)"
     if config.cache == "none":
@@ -139,11 +153,11 @@ def _describe_views(phase: Phase, config: TrainConfig) -> str:
     return f"features computed once{views}"
 
 
-def _classifier(model: "keras.Model", config: TrainConfig) -> list[tuple[str, str]]:
+def _classifier(model: "keras.Model", config: TrainConfig, names: str) -> list[tuple[str, str]]:
     width, options = model.get_layer(f"{HEAD}pool").output.shape[-1], config.shallow
     kept = f", {options.pca:,} principal components" if options.pca else ""
     features = f"{width:,} features of the frozen backbone ({config.head.pooling} pooling){kept}"
-    return [("classifier", f"{config.classifier.replace(',', ', ')} on {features}")]
+    return [("classifier", f"{names.replace(',', ', ')} on {features}")]
 
 
 def _classes(images: ImageSet, task: str) -> str:
@@ -151,7 +165,7 @@ def _classes(images: ImageSet, task: str) -> str:
     shown = [f"{name} {count:,}" for name, count in zip(images.class_names, counts, strict=True)]
     text = f"{len(shown)} ({', '.join(shown[:12])}{', ...' if len(shown) > 12 else ''} for training)"
     if not has_classes(task):
-        return f"{text}; to divide by, not learned"
+        return f"{text}; used to stratify the split, not learned"
     return text + (f"; positive: {images.class_names[1]}" if len(shown) == 2 else "")
 
 

@@ -24,9 +24,9 @@ class Prepared:
 
     Attributes:
         images: All readable images, or as many as the limit allows.
-        split: str (n,), `train`, `validation` or `test`; "" for one left out.
+        split: str (n,), `train`, `validation`, `test` or `held_out`; "" for an image left out.
         hashes: Content hash of each.
-        sizes: int64 (n, 2), height and width.
+        sizes: int64 (n, 2), height and width in pixels.
         is_gray: Whether no image has any colour.
         notes: Lines about the data for the plan.
     """
@@ -42,13 +42,20 @@ class Prepared:
 def prepare_images(images: ImageSet, config: TrainConfig) -> Prepared:
     """Scan and split the images of a run.
 
+    Args:
+        images: From `open_images`.
+        config: Options of the run.
+
+    Returns:
+        The readable images, as many as `config.limit` allows, and their split.
+
     Raises:
-        DataError: One class only, unreadable images, a class with fewer than 3 images.
+        DataError: One class only, unreadable images, or a class with fewer than 3 images.
         UsageError: A split without validation images.
     """
     if has_classes(config.task) and len(images.class_names) < 2:
         raise DataError(
-            f"{config.data} has the one class {images.class_names[0]}; expected two or more, one folder each"
+            f"{config.data} has only the class {images.class_names[0]}; expected two or more, one folder each"
         )
     notes = list(images.notes)
     if config.limit and config.limit < len(images):
@@ -69,13 +76,13 @@ def prepare_images(images: ImageSet, config: TrainConfig) -> Prepared:
 
 
 def _stratifiable(images: ImageSet, config: TrainConfig) -> tuple[ImageSet, list[str]]:
-    """Return images of one class where the task needs none and some are too rare to be divided by."""
+    """Give all images one class if the task needs none and some classes are too rare to stratify by; return notes."""
     counts = np.bincount(images.labels, minlength=len(images.class_names))
     fewest = max(MIN_IMAGES, config.split.folds or 0)
     if has_classes(config.task) or len(images.class_names) < 2 or counts.min() >= fewest:
         return images, []
     rare = [f"{name} ({count})" for name, count in zip(images.class_names, counts, strict=True) if count < fewest]
-    note = f"labels are left aside: too few images of {listing(rare)} to divide by class"
+    note = f"labels are ignored: too few images of {listing(rare)} to stratify by class"
     return replace(images, labels=np.zeros(len(images), np.int64), class_names=(THING,)), [note]
 
 
@@ -88,18 +95,23 @@ def _split(images: ImageSet, hashes: tuple[str, ...], config: TrainConfig) -> Sp
     if options.file:
         parts = read_splits(options.file, images, hashes, group_validation=options.group_validation)
         return Split(parts, (f"split as in {options.file}",))
-    common = {"validation": options.validation, "group_validation": options.group_validation, "seed": config.seed}
-    if options.folds is not None:
-        folds = {"folds": options.folds, "fold": options.fold, "held_out": options.held_out}
-        return split_by_fold(images, hashes, **folds, **common)
-    split = split_images(images, hashes, test=options.test, given=options.given, **common)
+    validation, group_validation, seed = options.validation, options.group_validation, config.seed
+    if options.folds is not None and options.fold is not None:  # one is given with the other
+        return split_by_fold(
+            images, hashes, folds=options.folds, fold=options.fold, held_out=options.held_out,
+            validation=validation, group_validation=group_validation, seed=seed,
+        )  # fmt: skip
+    split = split_images(
+        images, hashes, test=options.test, given=options.given,
+        validation=validation, group_validation=group_validation, seed=seed,
+    )  # fmt: skip
     if options.held_out:  # a recipe for `crossval` trains a single run, too
-        return Split(split.parts, (*split.notes, "split.held_out is of folds: nothing is held out here"))
+        return Split(split.parts, (*split.notes, "split.held_out applies to folds only: nothing is held out here"))
     return split
 
 
 def _tied(images: ImageSet, hashes: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
-    """Return hashes in which verified near-duplicates are equal too, as exact copies are, and a note."""
+    """Return hashes that are equal for verified near-duplicates as for exact copies, and a note."""
     from tfvision.data.copies.duplicates import find_duplicates, hash_images, tie_copies
 
     with ProgressLine("hashing images", len(images)) as line:
@@ -107,16 +119,22 @@ def _tied(images: ImageSet, hashes: tuple[str, ...]) -> tuple[tuple[str, ...], s
     with ProgressLine("comparing possible copies", 1) as line:
         pairs = find_duplicates(images, hashes, perceptual, DuplicateOptions(), progress=line.report)
     near = sum(not pair.exact for pair in pairs)
-    return tie_copies(images, hashes, pairs), f"{near:,} pairs of near-duplicates are treated as exact copies are"
+    return tie_copies(images, hashes, pairs), f"{near:,} pairs of near-duplicates are treated like exact copies"
 
 
 def read_images(config: TrainConfig) -> tuple[TrainConfig, Prepared]:
-    """Open, scan and split the images of a configuration; return it with the rule by which they are read.
+    """Open, scan and split the images of a configuration.
+
+    Args:
+        config: Options of the run.
+
+    Returns:
+        The options with the pixel rule by which the images are read, and the images.
 
     Raises:
         DataError, UsageError: See `open_images` and `prepare_images`.
     """
     images = open_images(config.data, **config.source.columns(), boxes=has_boxes(config.task))
-    # Found by their range in the training data, fixed for all that this model will see.
+    # Derived from the values in this data, then fixed for all images that this model will see.
     config = replace(config, source=replace(config.source, pixel_rule=images.columns["pixel_rule"]))
     return config, prepare_images(images, config)

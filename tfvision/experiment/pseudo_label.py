@@ -9,7 +9,7 @@ from typing import Any
 from tfvision.config.options import from_dict
 from tfvision.config.yaml import to_yaml
 from tfvision.errors import UsageError
-from tfvision.experiment.resolving import resolve_options
+from tfvision.experiment.resolving import phases_of, resolve_options
 from tfvision.experiment.train import train_from_config
 from tfvision.runs.folder import Run, create_run, open_run, refuse_existing
 from tfvision.runs.names import (
@@ -35,25 +35,25 @@ def pseudo_label(
     output: str | Path | None = None,
     **options: Any,
 ) -> Run:
-    """Go on with a finished run as a new one that labels images itself where it is sure, and learns from them.
+    """Continue a finished run as a new one that labels images itself where it is sure, and learns from them.
 
-    The new run begins at the end of the old one, as if it had been interrupted there; its config.yaml repeats both.
+    The new run begins at the end of the old one, as if it had been interrupted there; its config.yaml reproduces both.
 
     Args:
         run: A finished run, or its folder, whose data is at hand.
-        rounds: How often the unlabelled images are labelled anew and learned from.
-        go_on: Train on from the best weights; without it each round begins from the initial ones.
-        output: The folder of the new run; default the run's with `_pseudo` behind it.
-        **options: The images without labels and which to keep, `data="unlabelled.npy"`, `precision=0.95`: the keys of
+        rounds: How often the unlabelled images are labelled again and learned from.
+        go_on: Continue from the best weights; without it each round begins from the initial ones.
+        output: The folder of the new run; default the run's with `_pseudo` appended.
+        **options: The images without labels and which of them to keep, `data="unlabelled.npy"`, `precision=0.95`: the keys of
             the section `pseudo`.
 
     Returns:
         The new run; `pseudo_labels.json` says what it brought.
 
     Raises:
-        UsageError: The folder exists, there are no images without labels, or the run came from Python.
+        UsageError: The folder exists already, there are no images without labels, or the run came from Python.
         DataError: The data is gone or has changed.
-        RunError: NaN loss, no memory, full disk.
+        RunError: The loss became NaN, or memory or disk space ran out.
     """
     run = open_run(run)
     wanted = from_dict(PseudoLabelOptions, options)
@@ -68,12 +68,14 @@ def pseudo_label(
     shutil.copyfile(run.folder / MODEL, created.folder / MODEL)
     plain = [phase for phase in config.phases or () if not phase.pseudo_labels]
     _leave_checkpoint(run, created.folder, phase=len(plain) - 1)
-    return train_from_config(config, resume=created.folder)
+    trained = train_from_config(config, resume=created.folder)
+    assert trained is not None, "only a dry run leaves no run"
+    return trained
 
 
 def _with_rounds(run: Run, wanted: PseudoLabelOptions, rounds: int, *, restart: bool) -> TrainConfig:
     """Return the options of a finished run with phases that learn from pseudo-labels."""
-    _ = run.metrics  # says how to finish a run that is not
+    _ = run.metrics  # raises for an unfinished run, and says how to finish it
     if rounds < 1:
         raise UsageError(f"--rounds {rounds}: expected 1 or more")
     config = run.config
@@ -94,12 +96,12 @@ def _leave_checkpoint(run: Run, folder: Path, phase: int) -> None:
     history, model = History(run.config.monitor), run.model()
     history.resume(rows)
     history.best_weights = model.get_weights()
-    state = PhaseState(phase=phase, epochs=(run.config.phases or [])[phase].epochs, done=True)
+    state = PhaseState(phase=phase, epochs=phases_of(run.config)[phase].epochs, done=True)
     Checkpoints(folder / CHECKPOINTS).save(model, history, state)
 
 
 def _value(text: str) -> str | int | float:
-    """Return a cell of history.csv as the history had it."""
+    """Return a cell of history.csv as the number or text that it was written from."""
     for kind in (int, float):
         try:
             return kind(text)

@@ -22,9 +22,9 @@ def write_pseudo_results(run: Run, before: Predictions, after: Predictions) -> N
     """Write into a run with pseudo-labels how many were added and what they brought.
 
     Args:
-        run: The run, its final predictions not yet reported.
+        run: The run, whose final predictions are not reported yet.
         before: Predictions of its validation and test images by the best model without pseudo-labels.
-        after: By the final model.
+        after: The same by the final model.
     """
     content: dict[str, Any] = {"added": _added(run, after.class_names)}
     for part in ("validation", "test"):
@@ -51,7 +51,7 @@ def describe_pseudo_results(content: Mapping[str, Any]) -> str:
 
 
 def _added(run: Run, class_names: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return for each phase and class how many were added, and how many of them are right as far as one knows."""
+    """Return for each phase and class how many were added, and how many of them are right as far as is known."""
     rows = read_pseudo_labels(run.folder / PSEUDO_LABELS)
     found = []
     for number, phase in enumerate(run.config.phases or ()):

@@ -1,6 +1,6 @@
 """What can be refused before an image is read and TensorFlow is loaded, and what follows from the options alone.
 
-`train`, `tfvision.train`, `crossval` and `search` all pass here, so that a mistake is told in the same line by each.
+`train`, `tfvision.train`, `crossval` and `search` all come through here, so each reports a mistake in the same words.
 """
 
 from dataclasses import replace
@@ -17,6 +17,7 @@ from tfvision.models.weights import find_weights
 from tfvision.runs.folder import refuse_existing
 from tfvision.tasks import has_boxes
 from tfvision.training.config import TrainConfig, check_task
+from tfvision.training.options import Phase
 from tfvision.training.phases import resolve_phases
 from tfvision.training.shallow.classifiers import classifier_names
 
@@ -25,13 +26,14 @@ def resolve_options(config: TrainConfig) -> TrainConfig:
     """Return the options of a run whose model is yet to be built, with its phases filled in.
 
     Args:
-        config: As the user gave it.
+        config: Options as the user gave them.
 
     Returns:
-        With `phases`, empty for a shallow classifier, in place of `epochs`, `learning_rate` and `unfreeze`.
+        The options with `phases`, empty for a shallow classifier, in place of `epochs`, `learning_rate` and `unfreeze`.
 
     Raises:
-        UsageError: Options that do not go together; an unknown backbone, weights that are not there, a missing file.
+        UsageError: Options that do not go together, an unknown backbone, or missing weights.
+        DataError: A missing file, see `check_files`.
     """
     linear_head = not config.head.units and not has_boxes(config.task)
     config = resolve_training(config, pretrained=config.weights != "none", linear_head=linear_head)
@@ -42,28 +44,40 @@ def resolve_options(config: TrainConfig) -> TrainConfig:
 
 
 def resolve_training(config: TrainConfig, *, pretrained: bool, linear_head: bool) -> TrainConfig:
-    """Return options with the phases that a model is trained by filled in.
+    """Return options with the phases of training filled in.
 
     Args:
-        config: As the user gave it.
+        config: Options as the user gave them.
         pretrained: Whether the backbone has weights.
         linear_head: Whether the head is one dense layer on pooled features, which can be fitted in one pass.
+
+    Returns:
+        The options with `phases` in place of `epochs`, `learning_rate` and `unfreeze`.
 
     Raises:
         UsageError: Options that do not go with the task, with one another or with a shallow classifier.
     """
     check_task(config)
     if config.classifier:
-        return replace(_resolve_shallow(config), phases=[])
+        return replace(_resolve_shallow(config, config.classifier), phases=[])
     phases = resolve_phases(config, pretrained=pretrained, linear_head=linear_head)
     return replace(config, phases=phases, epochs=None, learning_rate=None, unfreeze=None)
 
 
+def phases_of(config: TrainConfig) -> list[Phase]:
+    """Return the phases of options in which `resolve_options` has filled them in."""
+    assert config.phases is not None, "options are resolved before their phases are asked for"
+    return config.phases
+
+
 def check_files(config: TrainConfig) -> None:
-    """Refuse files beside the data that are not there or are not what they are to be.
+    """Refuse files other than the data that are missing or not in the expected form.
+
+    Args:
+        config: Options, which name a split or images without labels.
 
     Raises:
-        DataError: No such split, no such images without labels.
+        DataError: The split or the images without labels do not exist, or the split is malformed.
     """
     if config.split.file:
         read_parts(config.split.file)
@@ -76,10 +90,13 @@ def output_folder(config: TrainConfig, resume: Path | None = None) -> Path:
 
     Args:
         config: Options.
-        resume: A run to go on with, whose folder it is then.
+        resume: The folder of a run to resume, which is returned as it is.
+
+    Returns:
+        The run folder.
 
     Raises:
-        UsageError: It exists already, and is not to be gone on with.
+        UsageError: It exists already and is not resumed.
     """
     if resume:
         return resume
@@ -89,22 +106,30 @@ def output_folder(config: TrainConfig, resume: Path | None = None) -> Path:
 
 
 def default_folder(data: str, what: str) -> Path:
-    """Return `runs/<data>-<what>-<time>`."""
+    """Return `runs/<data>-<what>-<time>`.
+
+    Args:
+        data: Path of the data; its name up to the first dot is used.
+        what: A backbone or a verb.
+
+    Returns:
+        A path that need not exist; the time is local, to the second.
+    """
     name = Path(data).name.split(".")[0] or "data"
     return Path("runs") / f"{name}-{what}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
-def _resolve_shallow(config: TrainConfig) -> TrainConfig:
+def _resolve_shallow(config: TrainConfig, names: str) -> TrainConfig:
     """Return the options of a run of shallow classifiers.
 
     Raises:
         UsageError: An unknown classifier, a missing package, or an option that only training by epochs has.
     """
-    classifier_names(config.classifier)
+    classifier_names(names)
     default = TrainConfig()
     head = "a classifier takes the pooled features as they are"
     unused = (
-        ("task", config.task == "classify", "it tells classes"),
+        ("task", config.task == "classify", "it predicts classes"),
         ("phases", not config.phases, "nothing is trained by epochs"),
         ("epochs", config.epochs is None, "nothing is trained by epochs"),
         ("learning_rate", config.learning_rate is None, "nothing is trained by epochs"),
@@ -121,7 +146,7 @@ def _resolve_shallow(config: TrainConfig) -> TrainConfig:
     )
     for key, holds, reason in unused:
         if not holds:
-            raise UsageError(f"{key}: means nothing with classifier {config.classifier}: {reason}; leave it out")
-    # In full precision: a tree may answer otherwise for features that were rounded.
+            raise UsageError(f"{key}: means nothing with classifier {names}: {reason}; leave it out")
+    # In full precision: for rounded features a tree may answer differently.
     cache = "float32" if config.cache == "float16" else config.cache
     return replace(config, augment=Augmentation(horizontal_flip=False), cache=cache)

@@ -41,7 +41,7 @@ def write_results(
     stored: bool = False,
     outputs: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, Any]:
-    """Predict validation, test and what folds hold out once, and write all that follows from it into the run folder.
+    """Predict validation, test and images held out of folds once, and write all results into the run folder.
 
     Args:
         run: The run; its history is there, if it has one.
@@ -49,22 +49,26 @@ def write_results(
         facts: What is stored with it.
         parts: Images of each part.
         settings: Resize and batch size.
-        stored: Whether the frozen part's features are in the store, in full precision, so that only what was trained
+        stored: Whether the frozen part's features are in the store, in full precision, so that only the trained part
             has to be computed.
-        outputs: What the model gives for each part, where that is known already.
+        outputs: The model's outputs for each part, where they are known already.
 
     Returns:
-        What stands in metrics.json.
+        The content of metrics.json.
+
+    Raises:
+        RunError: The model predicts NaN.
     """
     predictor = _predictor(model, facts, settings, stored=stored)
     if outputs is not None:
         known = {id(parts[part]): values for part, values in outputs.items()}
         predictor = replace(predictor, run=lambda images, what: known[id(images)])
     predictions = predict_parts(predictor, parts)
-    if not np.isfinite(predictions.predicted if has_boxes(facts.task) else predictions.probabilities).all():
+    values = predictions.predicted if isinstance(predictions, BoxPredictions) else predictions.probabilities
+    if not np.isfinite(values).all():
         raise RunError(f"the model of {run.folder} predicts NaN; training diverged, try a lower --learning-rate")
-    # Every figure comes from the file, as anyone can repeat it.
-    if has_boxes(facts.task):
+    # Every figure is computed from the file, so that anyone can reproduce it.
+    if isinstance(predictions, BoxPredictions):
         write_box_predictions(run.folder / PREDICTIONS, predictions)
         predictions = read_box_predictions(run.folder / PREDICTIONS)
     else:
@@ -75,6 +79,7 @@ def write_results(
     write_json(run.folder / METRICS, metrics)
     if (run.folder / SUPERVISED).is_file():
         before = predict_parts(_predictor(load_model(run.folder / SUPERVISED), facts, settings, stored=False), parts)
+        assert isinstance(before, Predictions) and isinstance(predictions, Predictions), "pseudo-labels are of classes"
         write_pseudo_results(run, before, predictions)
     plot_results(run, predictions, metrics, parts)
     say_result(f"\n{describe_scores(metrics)}\nreport: {write_report(run.folder)}")
@@ -82,22 +87,33 @@ def write_results(
 
 
 def predict_parts(predictor: KerasPredictor, given: Mapping[str, ImageSet]) -> Predictions | BoxPredictions:
-    """Predict the validation and the test images of a run, and those held out of its folds, in this order."""
-    found = []
-    for part, images in scored_parts(given).items():
-        parts, what = np.full(len(images), part), f"predicting {part}"
-        if has_boxes(predictor.facts.task):
-            found.append(predict_boxes(predictor, images, parts=parts, what=what))
-        else:
-            probabilities = predictor.outputs(images, what)[PROBABILITIES]
-            found.append(Predictions(images.ids, parts, images.labels, probabilities, images.class_names))
-    return join_parts(found)
+    """Predict the validation and the test images of a run, and those held out of its folds, in this order.
+
+    Args:
+        predictor: The model.
+        given: Images of each part; the training part is not predicted.
+
+    Returns:
+        Classes, or boxes where the model finds them.
+    """
+    scored = scored_parts(given)
+    if has_boxes(predictor.facts.task):
+        return join_parts(
+            predict_boxes(predictor, images, parts=np.full(len(images), part), what=f"predicting {part}")
+            for part, images in scored.items()
+        )
+    return join_parts(_predict_classes(predictor, part, images) for part, images in scored.items())
+
+
+def _predict_classes(predictor: KerasPredictor, part: str, images: ImageSet) -> Predictions:
+    probabilities = predictor.outputs(images, f"predicting {part}")[PROBABILITIES]
+    return Predictions(images.ids, np.full(len(images), part), images.labels, probabilities, images.class_names)
 
 
 def _predictor(
     model: "keras.Model", facts: ModelFacts, settings: "TrainingSettings", *, stored: bool
 ) -> KerasPredictor:
-    """Return what predicts with the model, or with its trained part on stored features."""
+    """Return a predictor with the whole model, or with its trained part on stored features."""
     from tfvision.models.cut import cut_model
     from tfvision.training.features.feeding import predict_stored
 

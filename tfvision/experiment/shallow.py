@@ -1,4 +1,4 @@
-"""Shallow classifiers on the features of a frozen backbone: a run each and, of several, a comparison."""
+"""Shallow classifiers on the features of a frozen backbone: a run each and, for several, a comparison."""
 
 import time
 from collections.abc import Mapping
@@ -29,20 +29,21 @@ from tfvision.training.shallow.problem import Fitted
 
 
 def train_shallow(experiment: Experiment, output: Path, *, resume: bool) -> Run:
-    """Fit each classifier of the configuration and write its run; of several also their comparison.
+    """Fit each classifier of the configuration and write its run; for several also their comparison.
 
     Args:
         experiment: A model whose head is pooling and one dense layer.
-        output: The run folder; of several classifiers the folder of their runs, each called like its classifier.
-        resume: Go on with what was interrupted there.
+        output: The run folder; for several classifiers the folder of their runs, each named after its classifier.
+        resume: Resume what was interrupted there.
 
     Returns:
-        The run; of several the best by validation.
+        The run; of several, the best by validation.
 
     Raises:
         UsageError, DataError, RunError: One clear line each.
     """
     start = time.monotonic()
+    assert experiment.config.classifier is not None, "else a head is trained"
     names = classifier_names(experiment.config.classifier)
     features = _features(experiment, experiment.parts)
     run = begin_run(experiment, output, resume=resume)
@@ -52,7 +53,7 @@ def train_shallow(experiment: Experiment, output: Path, *, resume: bool) -> Run:
         remove_leftovers(run.folder)
         console.print(f"run folder: {run.folder}\n")
         if len(names) == 1:
-            _train_one(experiment, run, features)
+            _train_one(experiment, run, names[0], features)
         else:
             runs = [_train_among(experiment, run, name, features) for name in names]
             run = Run(run.folder / write_comparison_page(run.folder, runs, experiment.config.monitor))
@@ -68,13 +69,13 @@ def _train_among(experiment: Experiment, parent: Run, name: str, features: Shall
         return Run(folder)
     one = replace(experiment, config=replace(experiment.config, classifier=name))
     run = Run(folder) if (folder / CONFIG).is_file() else create_run(folder, first_files(one))
-    _train_one(one, run, features)
+    _train_one(one, run, name, features)
     return run
 
 
-def _train_one(experiment: Experiment, run: Run, features: ShallowFeatures) -> None:
+def _train_one(experiment: Experiment, run: Run, name: str, features: ShallowFeatures) -> None:
     """Fit a classifier and write all of its run."""
-    config, parts, name = experiment.config, experiment.parts, experiment.config.classifier
+    config, parts = experiment.config, experiment.parts
     plot_samples(run.folder, parts["train"], features.settings)
     known = {part: (features.of(part), parts[part].labels) for part in ("train", "validation")}
     count, width = known["train"][0].shape
@@ -87,14 +88,14 @@ def _train_one(experiment: Experiment, run: Run, features: ShallowFeatures) -> N
     console.print(f"{name}: {_chosen(fitted)} (fitted in {duration(seconds)})")
     save_model(model, run.folder / MODEL, experiment.facts)
     _write_choice(experiment, run, fitted, summarize(model), seconds)
-    outputs = {  # of the test for the first time here, once everything is chosen
+    outputs = {  # everything is chosen: only now is the test part looked at
         part: run_tail(tail, features.of(part), what=f"{name}: predicting {part}") for part in scored_parts(parts)
     }
     write_results(run, model, experiment.facts, parts, features.settings, outputs=outputs)
 
 
 def _write_choice(experiment: Experiment, run: Run, fitted: Fitted, layers: str, seconds: float) -> None:
-    """Write what was chosen: options that give it again, what was tried, and how it reads."""
+    """Write what was chosen: options that reproduce it, what was tried, and a line of summary."""
     config = experiment.config
     chosen = replace(config, shallow=replace(config.shallow, **fitted.best.options))
     write_text(run.folder / CONFIG, to_yaml(chosen, comments=True))
@@ -108,7 +109,7 @@ def _chosen(fitted: Fitted) -> str:
     best = fitted.best
     text = ", ".join(f"{name} {value:.6g}" for name, value in best.options.items())
     if len(fitted.tried) > 1:
-        text += f", of {len(fitted.tried)} tried chosen by validation"
+        text += f", chosen by validation among {len(fitted.tried)} tried"
     return "; ".join(part for part in (text, best.note) if part)
 
 

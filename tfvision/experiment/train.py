@@ -11,7 +11,7 @@ from tfvision.errors import UsageError
 from tfvision.experiment.building import suit_images, suited_model
 from tfvision.experiment.experiment import Experiment, begin_run
 from tfvision.experiment.preparation import prepare_images, read_images
-from tfvision.experiment.resolving import check_files, output_folder, resolve_options, resolve_training
+from tfvision.experiment.resolving import check_files, output_folder, phases_of, resolve_options, resolve_training
 from tfvision.experiment.unlabelled import open_unlabelled
 from tfvision.models.model_file import save_model
 from tfvision.runs.folder import Run, training_alone
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tfvision.training.settings import TrainingSettings
 
 
-# Options that a built model has behind it.
+# Options that were settled when the model was built.
 _BUILT = ("backbone", "weights", "image_size", "channels", "head", "small_cnn", "precision")
 
 
@@ -42,7 +42,7 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Pat
     Args:
         config: The options.
         dry_run: Resolve, scan, build, run one batch and print the plan; write nothing.
-        resume: The folder of a run to go on with; its options must be these.
+        resume: The folder of a run to resume; its options must be these.
 
     Returns:
         The finished run; None for a dry run.
@@ -50,7 +50,7 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Pat
     Raises:
         UsageError, DataError, RunError: One clear line each.
     """
-    # What can be refused is refused before an image is read, and all that images tell before TensorFlow is loaded.
+    # Mistakes in the options are refused before an image is read, and those in the images before TensorFlow is loaded.
     config = resolve_options(config)
     output = output_folder(config, resume)
     if resume and (run := finished(resume)):
@@ -60,7 +60,7 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Pat
     config = replace(suit_images(config, data), output=None)
     set_seed(config.seed)
     model = suited_model(config, data)
-    config = replace(config, phases=resolve_views(config.phases, model, config), views=None)
+    config = replace(config, phases=resolve_views(phases_of(config), model, config), views=None)
     experiment = Experiment(model, data, config)
     if dry_run:
         _dry_run(experiment, output)
@@ -80,35 +80,38 @@ def train(
     """Train a model and write a run folder.
 
     `train(data="eurosat.zip", backbone="mobilenet_v2")` builds the model from its options, as the command line does;
-    `train(model, images)` trains one that is there.
+    `train(model, images)` trains an existing one.
 
     Args:
         model: From `build_classifier` or `build_localizer`, or a functional Keras model with raw pixels in and
             probabilities out.
         images: From `open_images`, with boxes for a model that finds them.
         output: The run folder; default `runs/<data>-<backbone>-<time>`.
-        resume: The folder of a run to go on with, which was interrupted; True for the one in `output`. Options, data
-            and model must be the same.
+        resume: The folder of an interrupted run to resume; True for the one in `output`. Options, data and model must
+            be the same.
         dry_run: Check everything, run one batch, print the plan and write nothing.
         **options: Options of the command line: `seed=1`, `batch_size=32`, `augment={"rotation": 10}`, and `phases`, a
-            list of `Phase` or of dictionaries with its fields. The seed reaches all but the initial weights of a model
-            that is given: for those call `keras.utils.set_random_seed` before building it.
+            list of `Phase` or of dictionaries with its fields. The seed cannot reach the initial weights of an existing
+            model: for those call `keras.utils.set_random_seed` before building it.
 
     Returns:
         The finished run; None for a dry run.
 
     Raises:
-        UsageError: An unknown option (the nearest is named), an existing folder, a model with other outputs.
-        DataError: No such data, unreadable images, a class with fewer than 3 images.
-        RunError: NaN loss, no memory, full disk.
+        UsageError: An unknown option (the nearest is named), a folder that exists already, or a model whose outputs do
+            not fit the images.
+        DataError: No such data, unreadable images, or a class with fewer than 3 images.
+        RunError: The loss became NaN, or memory or disk space ran out.
     """
     if (model is None) != (images is None):
         raise UsageError("train takes a model and images, or neither and data=; got one of them alone")
     if isinstance(model, (str, Path)):
-        raise UsageError(f"train takes a Keras model and images first, got the text {str(model)!r}; give data=")
-    if resume is True and output is None:
-        raise UsageError("resume=True needs output=, the folder of the run to go on with")
-    begun = None if resume is False else Path(output) if resume is True else Path(resume)
+        raise UsageError(f"train takes a Keras model and images first, got the string {str(model)!r}; give data=")
+    if resume is True:
+        if output is None:
+            raise UsageError("resume=True needs output=, the folder of the run to go on with")
+        resume = output
+    begun = None if resume is False else Path(resume)
     if output is not None:
         options["output"] = str(output)
     if model is None or images is None:
@@ -119,14 +122,14 @@ def train(
 def _train_model(
     model: "keras.Model", images: ImageSet, options: dict[str, Any], *, dry_run: bool, resume: Path | None
 ) -> Run | None:
-    """Train a model that is there."""
+    """Train an existing model."""
     config = _suited_options(model, images, options)
     folder = output_folder(config, resume)
     if resume and (run := finished(folder)):
         return run
     data = prepare_images(images, config)
     set_seed(config.seed)
-    note = "the model came from Python: config.yaml repeats its training, not its architecture"
+    note = "the model came from Python: config.yaml reproduces its training, not its architecture"
     experiment = Experiment(model, replace(data, notes=(*data.notes, note)), replace(config, output=None))
     if dry_run:
         _dry_run(experiment, folder)
@@ -135,7 +138,7 @@ def _train_model(
 
 
 def _suited_options(model: "keras.Model", images: ImageSet, options: dict[str, Any]) -> TrainConfig:
-    """Return the resolved options of a model that is there; what it was built with comes from itself."""
+    """Return the resolved options of an existing model; those it was built with are read from the model."""
     from tfvision.models.classifier import is_pretrained, task_of
     from tfvision.models.freezing import unfreeze
     from tfvision.training.logistic import feature_model, has_linear_head
@@ -159,16 +162,16 @@ def _suited_options(model: "keras.Model", images: ImageSet, options: dict[str, A
     if config.train_batch_norm is not None:
         unfreeze(model, "all", batch_norm=config.train_batch_norm)
     _check_outputs(model, images, config.task)
-    return replace(config, phases=resolve_views(config.phases, model, config), views=None)
+    return replace(config, phases=resolve_views(phases_of(config), model, config), views=None)
 
 
 def _name(model: "keras.Model") -> str:
-    """Return the backbone of a model from Python; Keras calls no model by a name with slashes."""
+    """Return the backbone of a model from Python; it may contain slashes, which the name of a Keras model cannot."""
     return getattr(model, "tfvision_backbone", model.name)
 
 
 def _check_outputs(model: "keras.Model", images: ImageSet, task: str) -> None:
-    """Refuse a model from Python whose outputs are not of the task or not as many as the classes."""
+    """Refuse a model from Python whose outputs do not fit the task or the number of classes."""
     from tfvision.models.classifier import task_of
 
     if task_of(model) != task:
@@ -192,13 +195,13 @@ def _dry_run(experiment: Experiment, output: Path) -> None:
         from tfvision.experiment.shallow import try_features
 
         console.print(
-            f"dry run: one batch passed, {try_features(experiment):,} features an image; nothing was written, {output} would be"
+            f"dry run: one batch passed, {try_features(experiment):,} features an image; nothing was written to {output}"
         )
         return
     loss = try_one_batch(
-        experiment.model, experiment.parts["train"], experiment.config.phases[-1], _settings(experiment)
+        experiment.model, experiment.parts["train"], phases_of(experiment.config)[-1], _settings(experiment)
     )
-    console.print(f"dry run: one batch passed with loss {loss:.4f}; nothing was written, {output} would be")
+    console.print(f"dry run: one batch passed with loss {loss:.4f}; nothing was written to {output}")
 
 
 def _train(experiment: Experiment, output: Path, *, resume: bool) -> Run:
@@ -227,8 +230,8 @@ def _run(experiment: Experiment, output: Path, *, resume: bool) -> Run:
         plot_samples(run.folder, experiment.parts["train"], settings)
         console.print(f"run folder: {run.folder}\n")
         _fit(experiment, run, settings, checkpoints)
-        # Half precision is enough to train on, but what is predicted is to be what the saved model says.
-        stored = experiment.config.cache == "float32" and experiment.config.phases[-1].views != "fresh"
+        # Half precision is enough for training, but the predictions are to be those of the saved model.
+        stored = experiment.config.cache == "float32" and phases_of(experiment.config)[-1].views != "fresh"
         write_results(run, experiment.model, experiment.facts, experiment.parts, settings, stored=stored)
         checkpoints.remove()
     console.print(f"done in {duration(time.monotonic() - start)}")
@@ -254,7 +257,7 @@ def _fit(experiment: Experiment, run: Run, settings: "TrainingSettings", checkpo
         tensorboard=run.folder / TENSORBOARD if config.tensorboard else None,
         pseudo=open_unlabelled(experiment.data, config, run.folder),
     )
-    fit_phases(training, config.phases)
+    fit_phases(training, phases_of(config))
 
 
 def _settings(experiment: Experiment) -> "TrainingSettings":

@@ -1,4 +1,4 @@
-"""Images without labels of a run: those that were given, and those of its training part whose labels it does not use."""
+"""Images without labels in a run: those given as such, and those of its training part whose labels it does not use."""
 
 import shutil
 from dataclasses import replace
@@ -19,17 +19,24 @@ from tfvision.system.terminal import ProgressLine, console
 from tfvision.training.config import TrainConfig
 from tfvision.training.pseudo_labels import PseudoLabels
 
-_PREFIX = "unlabelled/"  # of their ids, which may be those of labelled images otherwise
+_PREFIX = "unlabelled/"  # before their ids, which could otherwise equal those of labelled images
 
 
 def with_labels(data: Prepared, config: TrainConfig) -> np.ndarray:
-    """Return the mask, bool (n,), of the images whose labels a run may use.
+    """Tell which images' labels a run may use.
 
-    `pseudo.labels` counts training and validation together: whoever has few labels has few to choose by, too. The
-    test keeps its own, since it only measures.
+    `pseudo.labels` counts training and validation together: whoever has few labels has few to validate with, too. The
+    test part keeps its own, since it only measures.
+
+    Args:
+        data: The images of the run and their split.
+        config: Its options.
+
+    Returns:
+        bool (n,).
 
     Raises:
-        UsageError: There are not that many labels, or not a threshold for each class.
+        UsageError: There are not that many labels, or not one threshold for each class.
     """
     mask = np.ones(len(data.images), bool)
     thresholds, classes = config.pseudo.thresholds, len(data.images.class_names)
@@ -50,17 +57,20 @@ def with_labels(data: Prepared, config: TrainConfig) -> np.ndarray:
 
 
 def open_unlabelled(data: Prepared, config: TrainConfig, folder: Path) -> PseudoLabels | None:
-    """Gather the images without labels of a run; None where no phase asks for them.
+    """Gather the images without labels of a run.
 
-    Exact copies of labelled images are left out, those of test images above all, and copies of each other.
+    Exact copies of labelled images, above all of test images, are left out, and so are copies of each other.
 
     Args:
         data: The images of the run and their split.
         config: Its options.
         folder: The run folder.
 
+    Returns:
+        The images, and where pseudo-labels are written; None where no phase asks for them.
+
     Raises:
-        DataError: No images, or all of them are copies.
+        DataError: There are no images, or all of them are copies.
     """
     if not any(phase.pseudo_labels for phase in config.phases or ()):
         return None

@@ -1,1 +1,1 @@
-"""Searches: many trainings on the same split, and which options were the best on validation."""
+"""Searches: many trainings on the same split, and which options did best on validation."""

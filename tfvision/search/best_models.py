@@ -7,11 +7,11 @@ from tfvision.search.log import Trial
 
 
 class BestModels:
-    """The files of the best `keep` trials.
+    """The model files of the best `keep` trials.
 
     Args:
-        folder: Where they lie, as `trial_0007.keras`.
-        keep: How many.
+        folder: Where they are stored, as `trial_0007.keras`.
+        keep: How many, 1 or more.
         rank: Sorts trials, the best first.
     """
 
@@ -19,23 +19,23 @@ class BestModels:
         self.folder, self.keep, self.rank = folder, keep, rank
 
     def path(self, trial: Trial) -> Path:
-        """Return where the model of a trial lies, if it is kept."""
+        """Return where the model of a trial is stored, if it is kept."""
         return self.folder / f"trial_{trial.number:04}.keras"
 
     def offer(self, trial: Trial, save: Callable[[Path], None], others: list[Trial]) -> None:
-        """Save the model of a trial that is among the best so far.
+        """Save the model of a trial if it is among the best so far.
 
         Args:
-            trial: It has just been trained.
+            trial: The trial that was just trained.
             save: Writes the model to a path, whole or not at all.
-            others: The finished trials.
+            others: All finished trials.
         """
         if trial in self._best([trial, *(other for other in others if other.number != trial.number)]):
             self.folder.mkdir(parents=True, exist_ok=True)
             save(self.path(trial))
 
     def missing(self, trials: list[Trial]) -> list[Trial]:
-        """Return the best trials whose model is not there."""
+        """Return the best trials whose model file is missing."""
         self.folder.mkdir(parents=True, exist_ok=True)
         return [trial for trial in self._best(trials) if not self.path(trial).is_file()]
 
@@ -47,5 +47,5 @@ class BestModels:
                 path.unlink(missing_ok=True)
 
     def _best(self, trials: list[Trial]) -> list[Trial]:
-        # One that would have trained the same as another has no model of its own.
+        # A trial that repeats the training of another has no model of its own.
         return [trial for trial in self.rank(trials) if trial.same_as is None][: self.keep]

@@ -1,10 +1,13 @@
-"""Importance: how much each searched option says about the score."""
+"""Importance: how much of the score each searched option explains."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from tfvision.search.log import Trial
 
-_FEWEST = 8  # trials, below which a forest says nothing
+_FEWEST = 8  # trials; a forest fitted to fewer means nothing
 _EPOCHS = "epochs"
 
 
@@ -16,15 +19,15 @@ def importances(trials: list[Trial], objective: str) -> dict[str, float]:
     ranges and trials, not why.
 
     Args:
-        trials: Of one stage.
+        trials: The trials of one stage.
         objective: Name of the score.
 
     Returns:
-        The share of each option, 0..1, the greatest first; where Hyperband gave trials different epochs, also of
+        The share of each option, 0..1, the largest first; where Hyperband gave trials different epochs, also of
         `epochs`. Empty for fewer than 8 completed trials, fewer than two options, or equal scores.
     """
     done = [trial for trial in trials if trial.status == "completed"]
-    columns = {key: [trial.values.get(key) for trial in done] for key in _keys(done)}
+    columns: dict[str, list[Any]] = {key: [trial.values.get(key) for trial in done] for key in _keys(done)}
     if any(trial.budget for trial in done):
         columns[_EPOCHS] = [trial.budget for trial in done]
     table = {key: numbers(values) for key, values in columns.items()}
@@ -43,8 +46,8 @@ def importances(trials: list[Trial], objective: str) -> dict[str, float]:
     return dict(sorted(zip(table, shares.tolist(), strict=True), key=lambda pair: -pair[1]))
 
 
-def numbers(values: list) -> np.ndarray:
-    """Return values as float64: numbers as they are, others by their order, and -1 below all for one that is missing."""
+def numbers(values: Sequence[Any]) -> np.ndarray:
+    """Return values as float64: numbers as they are, others by order of appearance, missing ones below all others."""
     known = [value for value in values if value is not None]
     if all(isinstance(value, (int, float)) for value in known):
         lowest = min(known, default=0)

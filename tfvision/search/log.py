@@ -1,4 +1,4 @@
-"""The log of a search: one file for each finished trial, from which a killed search goes on."""
+"""The log of a search: one file for each finished trial, from which a killed search resumes."""
 
 import dataclasses
 import json
@@ -20,16 +20,16 @@ class Trial:
     """A finished trial.
 
     Attributes:
-        number: From 1, through all stages.
+        number: Counted from 1 through all stages.
         stage: Index of its stage.
         values: The value of each range by its key.
         budget: Epochs that Hyperband gave it, else None.
         status: `completed` or `failed`.
-        reason: Why it failed, or the trial whose scores it has as it would have trained the same.
-        scores: Of the epoch that was kept, by their names in the history; empty if it failed.
+        reason: Why it failed, or which trial it took its scores from, as both train the same.
+        scores: Scores of the epoch that was kept, by their names in the history; empty if it failed.
         epochs: Epochs trained.
         seconds: How long it took.
-        same_as: Number of the trial that trained the same, else None.
+        same_as: Number of an earlier trial with the same training, else None.
     """
 
     number: int
@@ -48,7 +48,7 @@ class TrialLog:
     """The finished trials of a search.
 
     Args:
-        folder: Where the files lie; a damaged one is as if it were not there.
+        folder: Where the files are; a damaged one counts as missing.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -59,7 +59,7 @@ class TrialLog:
                 trial = _read(path)
             except _DAMAGE as error:
                 reason = one_line(error, 120)
-                console.print(f"{path} is damaged ({reason}): its trial is computed again")
+                console.print(f"{path} is damaged ({reason}): its trial is run again")
                 continue
             self._trials[trial.number] = trial
 
@@ -69,11 +69,14 @@ class TrialLog:
         return [self._trials[number] for number in sorted(self._trials)]
 
     def get(self, number: int) -> Trial | None:
-        """Return a trial, or None if it is still to be run."""
+        """Return a trial, or None if it has yet to be run."""
         return self._trials.get(number)
 
     def write(self, trial: Trial) -> None:
-        """Add a trial, whole or not at all.
+        """Add a trial; its file is written whole or not at all.
+
+        Args:
+            trial: A finished trial.
 
         Raises:
             WriteError: The file cannot be written.
@@ -82,7 +85,7 @@ class TrialLog:
         self._trials[trial.number] = trial
 
     def drop(self, first: int) -> None:
-        """Forget the trials from number `first` on, which belong to what the search would no longer do."""
+        """Remove the trials from number `first` on, which the search would no longer run."""
         for number in [number for number in self._trials if number >= first]:
             del self._trials[number]
             self._path(number).unlink(missing_ok=True)
@@ -106,5 +109,5 @@ def _read(path: Path) -> Trial:
         trial.seconds >= 0,
     )
     if not all(right):
-        raise ValueError("it is not what a search writes")
+        raise ValueError("not a file that a search wrote")
     return trial

@@ -1,4 +1,4 @@
-"""What a search says on its way: its plan, and a line for each trial."""
+"""What a search prints as it runs: its plan, and a line for each trial."""
 
 import time
 from collections import Counter
@@ -16,7 +16,17 @@ from tfvision.training.config import TrainConfig
 
 
 def describe_search(search: Search, config: TrainConfig, data: Prepared, objective: str) -> str:
-    """Return the plan of a search as aligned lines."""
+    """Return the plan of a search as aligned lines.
+
+    Args:
+        search: What is searched.
+        config: What its trials have in common, see `Search.first_config`.
+        data: The images and their split.
+        objective: Name of the score.
+
+    Returns:
+        Lines for the data, for each stage with its ranges, and for how the best trial is chosen.
+    """
     counts = Counter(data.split.tolist())
     parts = f"{counts['train']:,} train, {counts['validation']:,} validation; the test part is not looked at"
     lines = [("data", f"{config.data}: {parts}"), *(("", note) for note in data.notes)]
@@ -36,7 +46,7 @@ def describe_search(search: Search, config: TrainConfig, data: Prepared, objecti
 def describe_range(each: Range) -> str:
     """Return a range as a person writes it: `head.dropout 0.1 .. 0.7`."""
     values = each.values
-    if values and len(values) <= 12:
+    if each.bounds is None or (values and len(values) <= 12):
         text = ", ".join(show_value(value) for value in values)
     else:
         text = f"{show_value(each.bounds[0])} .. {show_value(each.bounds[1])}{', log' if each.log else ''}"
@@ -45,7 +55,7 @@ def describe_range(each: Range) -> str:
 
 
 def count_stages(search: Search) -> list[int]:
-    """Return how many trials each stage will have, as far as that can be said."""
+    """Return how many trials each stage will have, as far as that is known before it runs."""
     base, counts = search.base, []
     for number, stage in enumerate(search.stages):
         space = search.space(number, base)
@@ -105,7 +115,7 @@ class TrialLines:
 
 
 def describe_values(values: dict[str, Any]) -> str:
-    """Return the values of a trial, each under the shortest name that is no other's."""
+    """Return the values of a trial, each under its shortest unambiguous name."""
     names = short_names(values)
     return "  ".join(f"{names[key]} {show_value(value)}" for key, value in values.items())
 
@@ -118,7 +128,7 @@ def short_names(keys: Iterable[str]) -> dict[str, str]:
 
 
 def show_value(value: Any) -> str:
-    """Return a value as it stands in a table."""
+    """Return a value as a table shows it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:

@@ -6,17 +6,34 @@ from typing import Any
 
 from tfvision.config.options import from_dict
 from tfvision.errors import UsageError
-from tfvision.experiment.resolving import resolve_options
-from tfvision.search.settings import SECTION, SearchOptions, Stage
+from tfvision.experiment.resolving import phases_of, resolve_options
+from tfvision.search.settings import SECTION, Algorithm, SearchOptions, Stage
 from tfvision.search.space import Space, overlay, parse_space
 from tfvision.tasks import has_boxes
 from tfvision.training.config import TrainConfig, check_task
 from tfvision.training.options import Phase
 
-# What changes the number that val_loss is: between two values of these it says nothing.
+# Options that change what val_loss measures, so that it cannot compare two of their values.
 _OF_THE_LOSS = ("loss", "focal_gamma", "label_smoothing", "box.loss", "box.beta", "box.weight")
 
-_TRIALS = 20  # of a random or Bayesian search that does not say how many
+_TRIALS = 20  # of a random or Bayesian search whose file gives no number
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """A stage with all that its options may leave out filled in.
+
+    Attributes:
+        name: Its name, which no other stage has.
+        algorithm: How values are proposed.
+        trials: Most trials; None for as many as the algorithm proposes.
+        ranges: Options by their dotted name, each with a range or a value.
+    """
+
+    name: str
+    algorithm: Algorithm
+    trials: int | None
+    ranges: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -24,20 +41,27 @@ class Search:
     """A search, checked as far as it can be before any image is read.
 
     Attributes:
-        base: Nested options of training that the first stage changes.
+        base: Nested options of training, which the first stage changes.
         options: The `search` section.
         stages: Each with its name, algorithm and number of trials.
     """
 
     base: dict[str, Any]
     options: SearchOptions
-    stages: tuple[Stage, ...]
+    stages: tuple[PlannedStage, ...]
 
     def space(self, number: int, base: dict[str, Any]) -> Space:
-        """Return the space of a stage that changes `base`.
+        """Return the space of a stage.
+
+        Args:
+            number: Index of the stage.
+            base: Nested options of training, which the stage changes.
+
+        Returns:
+            A space with one range or more.
 
         Raises:
-            UsageError: No range, one that is wrong, or one that a grid cannot count.
+            UsageError: No range, an invalid one, or one whose values a grid cannot count.
         """
         stage = self.stages[number]
         space = parse_space(overlay(base, stage.ranges))
@@ -54,10 +78,13 @@ class Search:
 
         Args:
             config: Options of one trial.
-            share: How much of its epochs a trial of Hyperband gets.
+            share: Share of its epochs that the trial gets, above 0 to 1; less than 1 for Hyperband only.
+
+        Returns:
+            The options that the trial is trained with.
 
         Raises:
-            UsageError: Phases, task, backbone or weights that cannot be.
+            UsageError: Options that a search does not take or that do not go together, or missing weights.
         """
         if any(phase.pseudo_labels for phase in config.phases or []):
             raise UsageError("phases: a search trains on labels alone; leave pseudo_labels to `train` on its best.yaml")
@@ -71,24 +98,27 @@ class Search:
         return replace(config, phases=phases, output=None)
 
     def first_config(self) -> TrainConfig:
-        """Return what trials have in common: the first configuration of the first stage."""
+        """Return the configuration that stands for all trials: the first one of the first stage."""
         space = self.space(0, self.base)
         return self.train_config(space.config(next(space.corners())))
 
 
 def epochs_of(config: TrainConfig) -> int:
     """Return the epochs of a configuration whose phases are filled in."""
-    return sum(phase.epochs for phase in config.phases if phase.solver == "gradient")
+    return sum(phase.epochs for phase in phases_of(config) if phase.solver == "gradient")
 
 
 def parse_search(options: Mapping[str, Any]) -> Search:
-    """Check the options of a search, every range at its extremes among them.
+    """Check the options of a search, including the extremes of every range.
 
     Args:
-        options: Nested options of training, ranges among them, and the section `search`.
+        options: Nested options of training, some of them ranges, and the section `search`.
+
+    Returns:
+        The search, each stage with its name and algorithm filled in.
 
     Raises:
-        UsageError: One clear line.
+        UsageError: An invalid option or range, or options that do not go together.
     """
     base = {key: value for key, value in options.items() if key != SECTION}
     settings = from_dict(SearchOptions, options.get(SECTION) or {}, SECTION)
@@ -101,15 +131,15 @@ def parse_search(options: Mapping[str, Any]) -> Search:
         algorithm = stage.algorithm or settings.algorithm
         trials = stage.trials or settings.trials or (_TRIALS if algorithm in ("random", "bayesian") else None)
         name = stage.name or (f"stage {number + 1}" if settings.stages else algorithm)
-        stages.append(Stage(name=name, algorithm=algorithm, trials=trials, ranges=stage.ranges))
+        stages.append(PlannedStage(name, algorithm, trials, stage.ranges))
     if len({stage.name for stage in stages}) < len(stages):
-        raise UsageError(f"{SECTION}.stages: two stages have one name; give each its own")
+        raise UsageError(f"{SECTION}.stages: two stages have the same name; give each its own")
     search = Search(base, settings, tuple(stages))
-    for number, stage in enumerate(stages):
+    for number, planned in enumerate(stages):
         space = search.space(number, base)
         configs = [search.train_config(space.config(corner)) for corner in space.corners()]
         _check_comparable(space, settings.objective or configs[0].monitor, configs[0].task)
-        if stage.algorithm == "hyperband" and min(map(epochs_of, configs)) < settings.factor:
+        if planned.algorithm == "hyperband" and min(map(epochs_of, configs)) < settings.factor:
             raise UsageError(
                 f"hyperband needs {settings.factor} epochs or more to share out, got {epochs_of(configs[0])}"
             )
@@ -118,12 +148,12 @@ def parse_search(options: Mapping[str, Any]) -> Search:
 
 
 def _check_comparable(space: Space, objective: str, task: str) -> None:
-    """Refuse to choose between losses by their own values."""
+    """Refuse to compare trials by losses that do not measure the same thing."""
     other = "val_iou" if has_boxes(task) else "val_f1"
     for each in space.ranges:
         if objective == "val_loss" and each.key in _OF_THE_LOSS:
             raise UsageError(
-                f"{each.key}: val_loss is another measure with each of its values; search for another one, such as "
+                f"{each.key}: val_loss is another measure with each of its values; choose another score, such as "
                 f"--search.objective {other}"
             )
 

@@ -13,7 +13,7 @@ from tfvision.plots.figure import FAINT, INK, MARK, TRAIN, VALIDATION, draw_lege
 from tfvision.search.log import Trial
 from tfvision.search.messages import show_value
 
-_MOST = 15  # values of an axis of a heat map
+_MOST = 15  # values on an axis of a heat map
 _FILLED = 0.6  # share of its cells that must hold a trial
 
 
@@ -24,9 +24,9 @@ class HeatMap:
     Attributes:
         keys: The option of the rows and that of the columns.
         rows, columns: Their values.
-        cells: float `(rows, columns)`, NaN where no trial came through.
-        tried: bool `(rows, columns)`.
-        others: Options beside the two, over which each cell is the best.
+        cells: float `(rows, columns)`, NaN where no trial was completed.
+        tried: bool `(rows, columns)`, whether any trial was run.
+        others: The remaining options; each cell is the best score over their values.
     """
 
     keys: tuple[str, str]
@@ -38,12 +38,15 @@ class HeatMap:
 
 
 def heat_map(trials: list[Trial], objective: str, importance: Mapping[str, float]) -> HeatMap | None:
-    """Return the heat map of a stage, or None where its trials stand on no grid.
+    """Return the heat map of a stage, or None where its trials do not form a grid.
 
     Args:
-        trials: Of one stage.
+        trials: The trials of one stage.
         objective: Name of the score.
-        importance: Of its options; of more than two the most important are the axes.
+        importance: Importance of each option by its key; of more than two options the most important are the axes.
+
+    Returns:
+        The best score for each pair of values, or None for fewer than two options or too few pairs tried.
     """
     values = {key: _values(trials, key) for key in dict.fromkeys(key for trial in trials for key in trial.values)}
     keys = [key for key, found in values.items() if 2 <= len(found) <= _MOST]
@@ -70,7 +73,14 @@ def heat_map(trials: list[Trial], objective: str, importance: Mapping[str, float
 
 
 def plot_heat_map(heat: HeatMap, objective: str, path: Path, title: str) -> None:
-    """Draw a heat map: darker is better, the best cell is framed, a failed one crossed out."""
+    """Draw a heat map: darker is better, the best cell is framed, failed ones are marked.
+
+    Args:
+        heat: What is drawn.
+        objective: Name of the score.
+        path: The PNG file to write.
+        title: Name of the stage.
+    """
     height, width = heat.cells.shape
     figure, (axes,) = new_figure(max(4.2, 0.95 * width + 2.6), max(2.6, 0.6 * height + 1.7))
     axes.grid(False)
@@ -104,7 +114,14 @@ def plot_heat_map(heat: HeatMap, objective: str, path: Path, title: str) -> None
 
 
 def plot_best_so_far(trials: Sequence[Trial], names: Sequence[str], objective: str, path: Path) -> None:
-    """Draw each trial's score, and the best up to it."""
+    """Draw each trial's score, and the best score so far.
+
+    Args:
+        trials: The trials of all stages, in order.
+        names: Names of the stages.
+        objective: Name of the score.
+        path: The PNG file to write.
+    """
     figure, (axes,) = new_figure(9, 3.4)
     scores = np.array([trial.scores.get(objective, np.nan) for trial in trials])
     numbers = np.array([trial.number for trial in trials])
@@ -161,7 +178,7 @@ def plot_importance(found: Mapping[str, Mapping[str, float]], objective: str, pa
 
 
 def _values(trials: list[Trial], key: str) -> list[Any]:
-    """Return the values of an option, numbers in order, others as they came."""
+    """Return the values of an option: numbers sorted, others in order of appearance."""
     found: list[Any] = []
     for trial in trials:
         if key in trial.values and trial.values[key] not in found:

@@ -1,8 +1,8 @@
 """Proposals: the next values to try, from the oracles of KerasTuner.
 
 KerasTuner's own `Tuner.search` is not used: it builds models its own way, writes a folder and a TensorBoard log for
-each trial, its JSON is not atomic, and a killed search does not go on where it was. An oracle alone is a pure function
-of its seed and the scores it was told, so that telling them again brings it to where it was.
+each trial, does not write its JSON atomically, and does not resume a killed search where it stopped. An oracle by itself
+is a pure function of its seed and the scores it was told, so telling it the same scores again restores its state.
 """
 
 import math
@@ -27,8 +27,8 @@ class Proposal(NamedTuple):
     """What to try next.
 
     Attributes:
-        values: The value of each range that counts, by its key.
-        epochs: How many epochs Hyperband gives the trial; None for all.
+        values: The value of each range that applies, by its key.
+        epochs: How many epochs Hyperband gives the trial, or None for all.
     """
 
     values: dict[str, Any]
@@ -36,7 +36,7 @@ class Proposal(NamedTuple):
 
 
 class Proposer:
-    """Proposes values, one trial after the other.
+    """Proposes values, one trial at a time.
 
     Args:
         space: What is searched.
@@ -45,7 +45,7 @@ class Proposer:
         objective: Name of the score, see `lower_is_better`.
         seed: The same seed and scores give the same proposals.
         epochs: Most epochs of a trial, for `hyperband`.
-        factor: One in so many trials goes on, for `hyperband`.
+        factor: One in `factor` trials is trained further, for `hyperband`.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Proposer:
         factor: int = 3,
     ) -> None:
         self.space, self.objective = space, objective
-        # Of seeds beside each other KerasTuner draws the same numbers one place shifted, and for 0 it takes another.
+        # From adjacent seeds KerasTuner draws the same numbers shifted by one, and it replaces a seed of 0.
         self._seed = 1 + int(np.random.SeedSequence(seed).generate_state(1)[0] % 2**31)
         self._random = max(3, 3 * len(space.ranges)) if algorithm == "bayesian" else None
         self._oracle = self._build_oracle(algorithm, epochs, factor)
@@ -67,18 +67,21 @@ class Proposer:
         self._asked = self._completed = 0
 
     def propose(self, known: Proposal | None = None) -> Proposal | None:
-        """Return what to try next, or None when nothing is left. What it says is told before the next is asked for.
+        """Return what to try next, or None when nothing is left; `tell` its score before asking for the next.
 
         Args:
-            known: What was proposed at this place when the search ran before. A Gaussian process, which takes seconds
-                for a proposal, is spared them; all others are fast and propose anew, which comes to the same.
+            known: What was proposed here when the search ran before. It spares a Gaussian process the seconds that a
+                proposal takes; the other algorithms are fast and propose again, with the same result.
+
+        Returns:
+            The values of the next trial, or None.
         """
         if self._random is not None:
-            # So that a proposal depends on nothing but its number and the trials before it.
+            # So that a proposal depends only on its number and the trials before it.
             self._oracle._random_state = np.random.RandomState(self._seed + self._asked)
         self._asked += 1
         raw = self._encode(known) if known and self._random is not None and self._completed >= self._random else None
-        # Of a Gaussian process that has not converged, nothing to act on; its matrices are too small for threads.
+        # A warning that the Gaussian process has not converged calls for no action; its matrices are too small for threads.
         with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter("ignore")
             if raw:
@@ -94,7 +97,7 @@ class Proposer:
         return proposal
 
     def tell(self, score: float | None) -> None:
-        """Say what the last proposal was worth; None if it failed."""
+        """Tell the score of the last proposal, or None if it failed."""
         failed = score is None or not math.isfinite(score)
         if not failed:
             self._oracle.update_trial(self._trial.trial_id, {self.objective: score})
@@ -103,7 +106,7 @@ class Proposer:
         self._oracle.end_trial(self._trial)
 
     def _encode(self, proposal: Proposal) -> dict[str, Any] | None:
-        """Return values as the oracle has them, or None if they are not of this space."""
+        """Return values in the form the oracle uses, or None if they do not belong to this space."""
         by_key = {each.key: each for each in self.space.ranges}
         try:
             return {key: _index(by_key[key], value) for key, value in proposal.values.items()}
@@ -114,7 +117,7 @@ class Proposer:
         import keras_tuner
         from keras_tuner import oracles
 
-        kinds = {
+        kinds: dict[str, tuple[Any, dict[str, Any]]] = {
             "random": (oracles.RandomSearchOracle, {"max_trials": None}),
             "grid": (oracles.GridSearchOracle, {}),
             "hyperband": (oracles.HyperbandOracle, {"max_epochs": epochs, "factor": factor}),
@@ -132,14 +135,25 @@ class Proposer:
             **extra,
         )
         oracle.verbose = 0
-        # What it would write is not atomic, and the trials have a log of their own.
+        # Its files are not written atomically, and the trials have a log of their own.
         oracle.save = lambda: None
         oracle._save_trial = lambda trial: None
         return oracle
 
 
 def count_proposals(space: Space, algorithm: str, *, trials: int | None, epochs: int, factor: int) -> int:
-    """Return how many trials a stage will have; of a random or Bayesian one at most, as a small space is used up."""
+    """Return how many trials a stage will have, or at most have: random and Bayesian ones can exhaust a small space.
+
+    Args:
+        space: What is searched.
+        algorithm: `random`, `grid`, `hyperband` or `bayesian`.
+        trials: Most trials of the stage; None for no limit.
+        epochs: Most epochs of a trial, for `hyperband`.
+        factor: One in `factor` trials is trained further, for `hyperband`.
+
+    Returns:
+        A number of trials, 1 or more.
+    """
     most = _UNLIMITED if trials is None else trials
     if algorithm == "hyperband":
         proposer, count = Proposer(space, algorithm, "val_loss", seed=0, epochs=epochs, factor=factor), 0
@@ -173,9 +187,9 @@ def _decode(each: Range, drawn: Any) -> Any:
 
 
 def _hyperparameters(space: Space) -> "keras_tuner.HyperParameters":
-    """Declare the ranges, all that can be counted as the numbers of their values.
+    """Declare the ranges; those whose values can be counted, as indexes of their values.
 
-    KerasTuner takes neither lists nor null as values, and counts steps of 0.1 from 0.3 wrongly.
+    KerasTuner takes neither lists nor null as values, and miscounts steps of 0.1 from 0.3.
     """
     import keras_tuner
 
@@ -189,6 +203,7 @@ def _hyperparameters(space: Space) -> "keras_tuner.HyperParameters":
         if each.values:
             found.Choice(each.key, list(range(len(each.values))), **condition)
         else:
+            assert each.bounds is not None, "a range without choices has bounds"
             declare = found.Int if each.kind == "int" else found.Float
             declare(each.key, *each.bounds, sampling="log" if each.log else "linear", **condition)
     return found

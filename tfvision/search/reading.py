@@ -1,4 +1,4 @@
-"""Options of a search: from its file or its folder, and what replaces them."""
+"""Options of a search: from its file or its folder, and what overrides them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,16 +19,19 @@ _PHASE_KEYS = ("epochs", "learning_rate", "unfreeze")
 
 
 def read_options(config: str | Path | None, resume: Path | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the nested options of a search; what is given replaces a range, in the stages too.
+    """Return the nested options of a search; a given option replaces a range, in the stages too.
 
     Args:
         config: A YAML file of options with ranges, or the name of a recipe.
-        resume: A search whose options are taken where there is no file.
-        given: Nested options that beat the file, those of training and the section `search`.
+        resume: The folder of a search whose options are used if there is no file.
+        given: Nested options that override the file: those of training and the section `search`.
+
+    Returns:
+        Nested options of training, some of them ranges, and the section `search`.
 
     Raises:
-        UsageError: No file, or options that are wrong.
-        DataError: There is no search to go on with.
+        UsageError: No file, or invalid options.
+        DataError: There is no search to resume.
     """
     if config:
         in_file = load_yaml(find_recipe(str(config)))
@@ -49,10 +52,16 @@ def read_options(config: str | Path | None, resume: Path | None, given: Mapping[
 
 
 def open_search(folder: Path) -> dict[str, Any]:
-    """Return the options of a search that was begun.
+    """Return the options of a search that was started before.
+
+    Args:
+        folder: The folder of the search.
+
+    Returns:
+        Nested options, as `read_options` returned them.
 
     Raises:
-        DataError: The folder holds none.
+        DataError: The folder contains no search.
     """
     path = folder / SEARCH
     if not path.is_file():

@@ -8,6 +8,7 @@ from typing import Any
 from tfvision.config.options import flatten
 from tfvision.config.yaml import to_yaml
 from tfvision.evaluation.score_names import MONITORS, column_words
+from tfvision.experiment.resolving import phases_of
 from tfvision.report.pictures import data_uri
 from tfvision.report.template import page_template
 from tfvision.report.words import long_duration
@@ -26,6 +27,13 @@ _SCORES = MONITORS[::-1]  # the loss last
 
 def write_search_report(folder: Path, search: Search, outcome: Outcome, config: TrainConfig, objective: str) -> Path:
     """Write `report.html` into a search folder; its plots are there already.
+
+    Args:
+        folder: The search folder.
+        search: What was searched.
+        outcome: All trials and the best one.
+        config: The complete configuration of the best one.
+        objective: Name of the score.
 
     Returns:
         The path of the page. It needs no other file and no network.
@@ -53,12 +61,12 @@ def write_search_report(folder: Path, search: Search, outcome: Outcome, config: 
 def _remarks(search: Search, outcome: Outcome, objective: str) -> list[str]:
     failed = sum(trial.status == "failed" for trial in outcome.trials)
     remarks = [
-        "The validation images chose it among many, so expect a little less on new images; the test part was not "
-        "looked at. Train the best configuration to see its test score.",
+        "It was chosen among many on the validation images, so expect a little less on new images; the test part was "
+        "not looked at. Train the best configuration to see its test score.",
     ]
     if search.options.epochs_scale != 1:
         remarks.append(
-            f"Epochs were scaled by {search.options.epochs_scale:g}: what is best in few epochs need not be in many."
+            f"Epochs were scaled by {search.options.epochs_scale:g}: what is best in few epochs need not be best in many."
         )
     if failed:
         remarks.append(f"{failed} of {len(outcome.trials)} trials failed; the tables say why.")
@@ -82,10 +90,10 @@ def _tiles(outcome: Outcome) -> list[tuple[str, str]]:
 def _searched(outcome: Outcome, config: TrainConfig) -> dict[str, Any]:
     """Return the value that each searched option has in the best configuration."""
     flat = flatten(config)
-    last = f"phases[{len(config.phases) - 1}]"
+    last = f"phases[{len(phases_of(config)) - 1}]"
     found: dict[str, Any] = {}
     for key in dict.fromkeys(key for trial in outcome.trials for key in trial.values):
-        # Of a list all values belong together; the short options of a phase stand in the last one.
+        # The values of a list belong together; the short options of a phase are those of the last phase.
         names = (key, key.rsplit("[", 1)[0], f"{last}.{key}")
         name = next((name for name in names if flat.get(name) is not None), None)
         if name:
@@ -125,7 +133,7 @@ def _row(trial: Trial, keys: list[str], scores: list[str]) -> dict[str, Any]:
 
 def _usage(folder: Path, outcome: Outcome, search: Search) -> dict[str, str]:
     best = shlex.quote((folder / BEST).as_posix())
-    epochs = sum(phase.epochs for phase in outcome.config.phases if phase.solver == "gradient")
+    epochs = sum(phase.epochs for phase in phases_of(outcome.config) if phase.solver == "gradient")
     full = round(epochs / search.options.epochs_scale) if search.options.epochs_scale != 1 else 0
     return {
         "train": f"tfvision train --config {best} --output runs/best",

@@ -1,4 +1,4 @@
-"""What a search leaves: a table of its trials, its best configuration, plots and a report."""
+"""What a search leaves behind: a table of its trials, its best configuration, plots and a report."""
 
 import csv
 import io
@@ -27,7 +27,7 @@ def write_search_results(folder: Path, search: Search, outcome: Outcome, config:
         folder: The search folder.
         search: What was searched.
         outcome: All trials and the best one.
-        config: The configuration of the best one, complete.
+        config: The complete configuration of the best one.
         objective: Name of the score.
 
     Returns:
@@ -51,7 +51,15 @@ def write_search_results(folder: Path, search: Search, outcome: Outcome, config:
 
 
 def trial_table(trials: list[Trial], names: list[str]) -> str:
-    """Return trials.csv: every trial with its values, scores, epochs, seconds, status and reason."""
+    """Return the text of trials.csv: every trial with its values, scores, epochs, seconds, status and reason.
+
+    Args:
+        trials: In the order of the rows.
+        names: Names of the stages.
+
+    Returns:
+        CSV; a cell is empty where a trial has no such value or score.
+    """
     keys = list(dict.fromkeys(key for trial in trials for key in trial.values))
     scores = list(dict.fromkeys(name for trial in trials for name in trial.scores))
     text = io.StringIO()
@@ -78,8 +86,8 @@ def _best_header(outcome: Outcome, names: list[str], objective: str, search: Sea
     lines = [
         f"The best of {len(outcome.trials)} trials: trial {best.number} ({names[best.stage]}), "
         f"{objective} {best.scores[objective]:.4f}; {describe_values(best.values)}.",
-        "`tfvision train --config` on it trains what the trial trained, and looks at the test part.",
+        "`tfvision train --config` on it trains what the trial trained, and scores it on the test part.",
     ]
     if search.options.epochs_scale != 1 or best.budget:
-        lines.append("The trial had fewer epochs than the search's file says; they stand in phases.")
+        lines.append("The trial had fewer epochs than the search file says; `phases` gives its own.")
     return "".join(f"# {line}\n" for line in lines)

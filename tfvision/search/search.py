@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from tfvision.config.options import flatten_mapping
@@ -34,7 +35,7 @@ from tfvision.training.config import TrainConfig
 TRIALS = "trials"
 MODELS = "models"
 
-# What may change when a search goes on: where things lie, and how many trials it has.
+# What may change when a search is resumed: where things are, and how many trials it has.
 _FREE = ("data", "output", f"{SECTION}.trials")
 
 
@@ -45,7 +46,7 @@ def search(
 
     Args:
         config: A YAML file of options with ranges, or the name of a recipe.
-        resume: The folder of a search to go on with, which has its options.
+        resume: The folder of a search to resume, whose options are used if there is no file.
         dry_run: Check everything, read the images and print the plan; write and train nothing.
         **options: Options that replace those of the file, ranges included: `data="cells.zip"`,
             `search={"trials": 20}`.
@@ -54,9 +55,9 @@ def search(
         The search folder; None for a dry run.
 
     Raises:
-        UsageError: No range, one that is wrong, or options that do not go together.
-        DataError: No such data, unreadable images.
-        RunError: All trials of a stage failed, full disk.
+        UsageError: No range, an invalid one, or options that do not go together.
+        DataError: No such data, or unreadable images.
+        RunError: All trials of a stage failed, or the disk is full.
     """
     folder = Path(resume) if resume else None
     return search_from_options(read_options(config, folder, options), dry_run=dry_run, resume=folder)
@@ -68,9 +69,9 @@ def search_from_options(
     """Do all that `tfvision search` does.
 
     Args:
-        options: Nested options of training, ranges among them, and the section `search`.
+        options: Nested options of training, some of them ranges, and the section `search`.
         dry_run: Check everything, read the images and print the plan; write and train nothing.
-        resume: The folder of a search to go on with; its options must be these, but for the number of trials.
+        resume: The folder of a search to resume; its options must be these, except for the number of trials.
 
     Returns:
         The search folder; None for a dry run.
@@ -92,7 +93,7 @@ def search_from_options(
     plan = describe_search(search, config, data, objective)
     console.print(plan)
     if dry_run:
-        console.print(f"dry run: nothing was trained or written, {folder} would be")
+        console.print(f"dry run: nothing was trained, and nothing written to {folder}")
         return None
     splits = describe_splits(data.images, data.split, data.hashes)
     if resume:
@@ -134,7 +135,7 @@ def _run(search: Search, folder: Path, config: TrainConfig, data: Prepared, obje
 
 
 class _resumable:
-    """Says with an interruption or a full disk how to go on."""
+    """Adds to the message of an interruption or a full disk how to resume."""
 
     def __init__(self, folder: Path) -> None:
         self.way_on = f"go on with `tfvision search --resume {shlex.quote(str(folder))}`"
@@ -142,7 +143,9 @@ class _resumable:
 
     def __enter__(self) -> None: ...
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         if isinstance(error, WriteError):
             raise WriteError(f"{error}; then {self.way_on}") from error
         if isinstance(error, RunError):
@@ -152,7 +155,7 @@ class _resumable:
 
 
 def _check_options(folder: Path, options: Mapping[str, Any]) -> None:
-    """Refuse to go on with other options than a search began with.
+    """Refuse to resume a search with options other than those it began with.
 
     Raises:
         UsageError: With each difference.
@@ -164,12 +167,12 @@ def _check_options(folder: Path, options: Mapping[str, Any]) -> None:
         if key not in _FREE and was.get(key) != now.get(key)
     ]
     if changed:
-        lines = [f"cannot resume {folder}: its options changed; put them back, or search anew into another --output"]
+        lines = [f"cannot resume {folder}: its options changed; put them back, or search again into another --output"]
         raise UsageError("\n  ".join([*lines, *changed]))
 
 
 def _with_rule(base: dict[str, Any], config: TrainConfig) -> dict[str, Any]:
-    """Return the options with the rule by which the images were read."""
+    """Return the options with the pixel rule by which the images were read."""
     return {**base, "source": {**(base.get("source") or {}), "pixel_rule": config.source.pixel_rule}}
 
 

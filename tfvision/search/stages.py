@@ -1,4 +1,4 @@
-"""The course of a search: stage by stage, trial by trial, each written down before the next begins."""
+"""The course of a search: stage by stage, trial by trial, each logged before the next begins."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -10,18 +10,17 @@ from tfvision.errors import DataError, RunError, TfvisionError, UsageError, Writ
 from tfvision.evaluation.score_names import goodness
 from tfvision.search.best_models import BestModels
 from tfvision.search.log import Trial, TrialLog
-from tfvision.search.plan import Search, epochs_of
+from tfvision.search.plan import PlannedStage, Search, epochs_of
 from tfvision.search.proposals import Proposal, Proposer
-from tfvision.search.settings import Stage
 from tfvision.search.space import Space
 from tfvision.training.config import TrainConfig
 
 
 class Trained(NamedTuple):
-    """What came of the training of a trial.
+    """What came of training a trial.
 
     Attributes:
-        scores: Of the best epoch, by their names in the history.
+        scores: Scores of the best epoch, by their names in the history.
         epochs: Epochs trained.
         save: Writes the best model to a `.keras` file.
     """
@@ -36,8 +35,8 @@ class Outcome(NamedTuple):
 
     Attributes:
         trials: All of them, in order.
-        best: The best of all stages; of equal ones the first.
-        config: The configuration it was trained with.
+        best: The best of all stages; of equal ones, the first.
+        config: The configuration that the best one was trained with.
     """
 
     trials: list[Trial]
@@ -51,8 +50,8 @@ class SearchLoop:
     Args:
         search: What is searched.
         objective: Name of the score.
-        seed: Of the proposals.
-        log: Trials that are in it are not run again, as long as they are what would be run.
+        seed: Seed of the proposals.
+        log: Trials in it are not run again, as long as they are what the search would run.
         models: Keeps the models of the best trials.
         run_trial: Trains one configuration.
         on_trial: Called with each trial, and whether it was run just now.
@@ -73,14 +72,17 @@ class SearchLoop:
         self.log, self.models, self.run_trial, self.on_trial = log, models, run_trial, on_trial
         self.trials: list[Trial] = []
         self._configs: dict[int, TrainConfig] = {}
-        self._done: dict[str, Trial] = {}  # by what was trained
+        self._done: dict[str, Trial] = {}  # by the configuration that was trained
 
     def run(self) -> Outcome:
         """Run all stages.
 
+        Returns:
+            All trials and the best one.
+
         Raises:
             RunError: All trials of a stage failed.
-            DataError, WriteError: What no other trial could do better.
+            DataError, WriteError: Every other trial would fail in the same way.
         """
         base = self.search.base
         for number, stage in enumerate(self.search.stages):
@@ -93,13 +95,14 @@ class SearchLoop:
                 )
             base = space.options(best.values)
         best = best_trial(self.trials, self.objective)
+        assert best is not None, "every stage has a completed trial"
         self.log.drop(len(self.trials) + 1)
         self.models.prune(self.trials)
         for trial in self.models.missing(self.trials):  # removed by hand
             self.run_trial(self._configs[trial.number]).save(self.models.path(trial))
         return Outcome(self.trials, best, self._configs[best.number])
 
-    def _run_stage(self, number: int, stage: Stage, space: Space) -> list[Trial]:
+    def _run_stage(self, number: int, stage: PlannedStage, space: Space) -> list[Trial]:
         first = self.search.train_config(space.config(next(space.corners())))
         epochs, factor = epochs_of(first), self.search.options.factor
         proposer = Proposer(
@@ -113,7 +116,7 @@ class SearchLoop:
             if proposal is None:
                 break
             if logged and proposal != known:
-                # Another search wrote it, with fewer trials or a score that did not come out again: so are those after it.
+                # From another course of the search (fewer trials, or a score not reproduced), as are all after it.
                 self.log.drop(logged.number)
             share = proposal.epochs / epochs if proposal.epochs else 1.0
             trial = self._trial(number, space, proposal, share)
@@ -122,7 +125,7 @@ class SearchLoop:
         return trials
 
     def _trial(self, stage: int, space: Space, proposal: Proposal, share: float) -> Trial:
-        """Return the trial of a proposal: from the log, from one that trained the same, or run now."""
+        """Return the trial of a proposal: from the log, from a trial with the same training, or run now."""
         number = len(self.trials) + 1
         config: TrainConfig | None = None
         reason = ""
@@ -161,18 +164,34 @@ class SearchLoop:
             epochs=trained.epochs,
             seconds=time.monotonic() - start,
         )
-        # Written before the trial is: one that is in the log has its model, if it is among the best.
+        # Saved before the trial is logged, so that a logged trial among the best always has its model.
         self.models.offer(trial, trained.save, self.log.trials)
         return trial
 
 
 def best_trial(trials: list[Trial], objective: str) -> Trial | None:
-    """Return the best trial, of equal ones the first, or None if all failed."""
+    """Return the best trial, of equal ones the first, or None if all failed.
+
+    Args:
+        trials: In any order.
+        objective: Name of the score.
+
+    Returns:
+        A completed trial, or None.
+    """
     return next(iter(rank_trials(trials, objective)), None)
 
 
 def rank_trials(trials: list[Trial], objective: str) -> list[Trial]:
-    """Return the completed trials, the best first, of equal ones the one that came first."""
+    """Return the completed trials, the best first, equal ones by their numbers.
+
+    Args:
+        trials: In any order; failed ones are left out.
+        objective: Name of the score.
+
+    Returns:
+        A new list.
+    """
     found = [trial for trial in trials if trial.status == "completed"]
     return sorted(found, key=lambda trial: (-goodness(objective, trial.scores[objective]), trial.number))
 

@@ -1,4 +1,4 @@
-"""Trials: one configuration trained on images that are read and split already."""
+"""Trials: one configuration trained on images that have been read and split before."""
 
 import contextlib
 import gc
@@ -13,6 +13,7 @@ import numpy as np
 from tfvision.experiment.building import suit_images, suited_backbone, suited_model
 from tfvision.experiment.experiment import Experiment
 from tfvision.experiment.preparation import Prepared
+from tfvision.experiment.resolving import phases_of
 from tfvision.models.model_file import save_model
 from tfvision.search.stages import Trained
 from tfvision.system.device import set_seed
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from tfvision.models.classifier import OpenBackbone
 
 _NO_SCORES = ("epoch", "learning_rate", "seconds", "images_per_second")
-# What a backbone is built from; a trial that changes nothing of it puts a new head on the last one.
+# What a backbone is built from; a trial that changes none of it puts a new head on the backbone of the last one.
 _BACKBONE = ("backbone", "weights", "image_size", "channels", "precision", "small_cnn")
 
 
@@ -44,10 +45,16 @@ class TrialRunner:
         self._backbones = _Backbones(data)
 
     def __call__(self, config: TrainConfig) -> Trained:
-        """Train a configuration whose phases are filled in.
+        """Train a configuration.
+
+        Args:
+            config: Options whose phases are filled in.
+
+        Returns:
+            The scores of its best epoch, and how to save its model.
 
         Raises:
-            TfvisionError: It cannot be built, diverged, or ran out of memory.
+            TfvisionError: The model cannot be built, or its training diverged or ran out of memory.
         """
         from tfvision.training.fit import fit_phases
         from tfvision.training.settings import TrainingSettings
@@ -57,7 +64,7 @@ class TrialRunner:
         set_seed(config.seed)
         with quiet():
             model = suited_model(config, self.data, self._backbones.of(config))
-            config = replace(config, phases=resolve_views(config.phases, model, config), views=None)
+            config = replace(config, phases=resolve_views(phases_of(config), model, config), views=None)
             experiment = Experiment(model, self.data, config)
             facts, parts = experiment.facts, experiment.parts
             training = Training(
@@ -67,8 +74,9 @@ class TrialRunner:
                 TrainingSettings.from_config(config, facts.resize),
                 History(config.monitor),
             )
-            fit_phases(training, config.phases)
+            fit_phases(training, phases_of(config))
         best = training.history.best
+        assert best is not None, "a phase trains one epoch or more"
         scores = {name: value for name, value in best.items() if isinstance(value, float) and name not in _NO_SCORES}
 
         def save(path: Path) -> None:
@@ -78,23 +86,27 @@ class TrialRunner:
 
 
 class _Backbones:
-    """The backbone of the last trial, which is built and loaded anew only for another one."""
+    """The backbone of the last trial, built and loaded again only when a trial needs another one."""
 
     def __init__(self, data: Prepared) -> None:
         self.data = data
         self._key: list[Any] | None = None
-        self._opened = False  # whether the trial before may have trained a part of it
+        self._built: OpenBackbone
+        self._random: tuple[Any, ...]
+        self._variables: list[keras.Variable]
+        self._values: list[np.ndarray]
+        self._opened = False  # whether the last trial may have trained a part of it
 
     def of(self, config: TrainConfig) -> "OpenBackbone":
-        """Return the backbone of a configuration as it is when newly built, random numbers included."""
+        """Return the backbone of a configuration as if newly built, including the state of the random numbers."""
         key = [getattr(config, name) for name in _BACKBONE]
-        opened, self._opened = self._opened, any(phase.unfreeze != "none" for phase in config.phases)
+        opened, self._opened = self._opened, any(phase.unfreeze != "none" for phase in phases_of(config))
         if opened:
-            gc.collect()  # what the trial before trained, with its optimizer, is only let go of here
+            gc.collect()  # only this frees what the last trial trained, with its optimizer
         if key == self._key:
             if opened:
                 restore(self._variables, self._values)
-            random.setstate(self._random)  # from which Keras seeds the layers that come next
+            random.setstate(self._random)  # from it Keras seeds the layers that follow
             return self._built
         self._key = None
         self._built = suited_backbone(config, self.data)
@@ -116,7 +128,15 @@ def quiet() -> Iterator[None]:
 
 
 def full_config(config: TrainConfig, data: Prepared) -> TrainConfig:
-    """Return the configuration of a trial with all that `config.yaml` of its run would hold."""
+    """Return the configuration of a trial as `config.yaml` of its run would contain it.
+
+    Args:
+        config: Options whose phases are filled in.
+        data: The images, which decide image size and channels where the options do not.
+
+    Returns:
+        The complete options, without the output folder.
+    """
     return replace(suit_images(config, data), output=None)
 
 
