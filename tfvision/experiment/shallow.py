@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tfvision.comparison.page import write_comparison_page
 from tfvision.config.yaml import to_yaml
@@ -97,7 +98,8 @@ def _train_one(experiment: Experiment, run: Run, name: str, features: ShallowFea
 def _write_choice(experiment: Experiment, run: Run, fitted: Fitted, layers: str, seconds: float) -> None:
     """Write what was chosen: options that reproduce it, what was tried, and a line of summary."""
     config = experiment.config
-    chosen = replace(config, shallow=replace(config.shallow, **fitted.best.options))
+    found: dict[str, Any] = dict(fitted.best.options)
+    chosen = replace(config, shallow=replace(config.shallow, **found))
     write_text(run.folder / CONFIG, to_yaml(chosen, comments=True))
     write_text(run.folder / CANDIDATES, to_csv(fitted.tried))
     write_text(run.folder / SUMMARY, f"{experiment.plan}\n{'chosen':<10} {_chosen(fitted)}\n\n{layers}")

@@ -70,7 +70,7 @@ class Range:
 
 
 def is_range(value: Any) -> bool:
-    """Tell whether a value of a configuration is meant as a range: all options' own values are no mappings."""
+    """Tell whether a value of a configuration is meant as a range: no option takes a mapping as its value."""
     return isinstance(value, dict)
 
 
@@ -82,6 +82,9 @@ def parse_range(value: dict[str, Any], key: str, path: tuple[str | int, ...], hi
         key: Where it stands, for messages.
         path: The same as keys and indexes.
         hint: Type of the option; every value must be of it.
+
+    Returns:
+        The range, checked.
 
     Raises:
         UsageError: Another kind of range (the nearest is named), or values that the option does not take.

@@ -37,7 +37,10 @@ class Space:
         """Return the nested options of one trial, every range replaced by a value.
 
         Args:
-            values: The value of each range by its key; of those whose parent rules them out, none.
+            values: The value of each range by its key, but for those that their parent rules out.
+
+        Returns:
+            Nested options, as in YAML.
         """
         options = copy.deepcopy(self.fixed)
         for each in self.ranges:
@@ -52,8 +55,14 @@ class Space:
     def config(self, values: Mapping[str, Any]) -> TrainConfig:
         """Return the configuration of one trial.
 
+        Args:
+            values: See `options`.
+
+        Returns:
+            The configuration, checked as one from a file is.
+
         Raises:
-            UsageError: It is none.
+            UsageError: A value that its option does not take, or options that do not go together.
         """
         return from_dict(TrainConfig, self.options(values))
 
@@ -76,6 +85,12 @@ class Space:
 def parse_space(options: dict[str, Any]) -> Space:
     """Find the ranges in the nested options of a configuration.
 
+    Args:
+        options: As in YAML, with ranges in place of values.
+
+    Returns:
+        What is fixed and what is searched.
+
     Raises:
         UsageError: An unknown key or range (the nearest known is named), a range of what all trials share, or values
             that the option does not take.
@@ -92,7 +107,14 @@ def parse_space(options: dict[str, Any]) -> Space:
 
 
 def overlay(options: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested options with some replaced, which are named as `small_cnn.kernel_size` or `phases[0].epochs`.
+    """Return nested options with some replaced.
+
+    Args:
+        options: Nested options; not changed.
+        changes: Values by the option's name, such as `small_cnn.kernel_size` or `phases[0].epochs`.
+
+    Returns:
+        New nested options.
 
     Raises:
         UsageError: A key that leads nowhere.

@@ -104,6 +104,9 @@ class TrainConfig:
 def check_task(config: TrainConfig) -> None:
     """Refuse options that mean nothing for a task.
 
+    Args:
+        config: The options.
+
     Raises:
         UsageError: With what to do instead.
     """
