@@ -1,5 +1,7 @@
 """Predictions: the file and back, and the mistakes worth a look."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,13 @@ def test_predicted_and_part():
     test = predictions.part("test")
     assert (len(test), test.ids, test.labels.tolist()) == (2, predictions.ids[1:], [1, -1])
     assert len(predictions.part("train")) == 0
+
+
+def test_joined_predictions_stay_decided():
+    plain, decided = example(), replace(example(), decided=np.array([2, 2, 2]))
+    assert plain.joined(plain).decided is None
+    assert plain.joined(decided).predicted.tolist() == [0, 2, 1, 2, 2, 2]
+    assert decided.joined(plain).predicted.tolist() == [2, 2, 2, 0, 2, 1]
 
 
 def test_shapes_that_do_not_fit_are_refused():

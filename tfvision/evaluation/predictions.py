@@ -84,6 +84,10 @@ class Predictions:
             parts=np.concatenate([self.parts, other.parts]),
             labels=np.concatenate([self.labels, other.labels]),
             probabilities=np.concatenate([self.probabilities, other.probabilities]),
+            # Classes that one of them decides otherwise than by the largest probability stay as decided.
+            decided=None
+            if self.decided is None and other.decided is None
+            else np.concatenate([self.predicted, other.predicted]),
         )
 
     def called(self, part: str) -> "Predictions":
