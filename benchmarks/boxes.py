@@ -21,7 +21,8 @@ os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
 import numpy as np
 from scipy.stats import bootstrap
 
-from tfvision.config.options import from_dict, merge
+from tfvision.config.nested import merge
+from tfvision.config.options import from_dict
 from tfvision.config.recipes import find_recipe
 from tfvision.config.yaml import load_yaml
 from tfvision.crossval.crossval import cross_validate

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tfvision.cli import build_parser
 from tfvision.cli.train import train_config
-from tfvision.config.options import flatten, from_dict, leaves
+from tfvision.config.nested import flatten
+from tfvision.config.options import from_dict, leaves
 from tfvision.config.yaml import parse_yaml, to_yaml
 from tfvision.errors import UsageError
 from tfvision.training.config import TrainConfig

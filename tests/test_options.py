@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tfvision.config.flags import Parser, add_flags, flags_to_dict
-from tfvision.config.options import flatten, flatten_mapping, from_dict, merge
+from tfvision.config.nested import flatten, flatten_mapping, merge
+from tfvision.config.options import from_dict
 from tfvision.config.yaml import load_yaml, to_yaml
 from tfvision.errors import UsageError
 from tfvision.training.config import TrainConfig

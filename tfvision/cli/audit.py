@@ -6,7 +6,8 @@ import sys
 from tfvision.audit.options import AuditConfig
 from tfvision.cli.verbs import Verbs, add_print_config, add_running, add_verb
 from tfvision.config.flags import add_flags, flags_to_dict
-from tfvision.config.options import from_dict, leaves, merge
+from tfvision.config.nested import merge
+from tfvision.config.options import from_dict, leaves
 from tfvision.config.yaml import load_yaml, to_yaml
 
 _AUDIT_FLAGS = ["data", "output", "splits", "backbone", "weights", "remove"]

@@ -7,7 +7,8 @@ from typing import Any
 
 from tfvision.cli.verbs import Verbs, add_print_config, add_running, add_verb
 from tfvision.config.flags import Parser, add_flags, flags_to_dict
-from tfvision.config.options import from_dict, merge
+from tfvision.config.nested import merge
+from tfvision.config.options import from_dict
 from tfvision.config.recipes import find_recipe
 from tfvision.config.yaml import load_yaml, to_yaml
 from tfvision.errors import UsageError

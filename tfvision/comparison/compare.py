@@ -13,7 +13,7 @@ from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.evaluation.score_names import brief_scores, direction
 from tfvision.runs.folder import open_run
 from tfvision.runs.names import COMPARISON, COMPARISON_PLOT
-from tfvision.system.files import replacing
+from tfvision.system.files import refuse_unwritable, replacing
 from tfvision.tasks import has_boxes
 
 
@@ -69,6 +69,7 @@ def compare(*runs: str | Path, common: bool = False, output: str | Path | None =
         RunError: The files cannot be written.
     """
     names = [str(run) for run in runs]
+    refuse_unwritable(None if output is None else Path(output) / COMPARISON)
     found = compare_runs(names, common=common)
     written = write_comparison(output, names[0], found) if output is not None else ()
     return Comparison(names[0], found, tuple(written))

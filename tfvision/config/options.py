@@ -2,8 +2,9 @@
 
 import dataclasses
 import math
+import os
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -12,6 +13,7 @@ from tfvision.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
 
 Config = TypeVar("Config", bound="DataclassInstance")
 
@@ -53,6 +55,8 @@ def option(
     Returns:
         A dataclass field.
     """
+    if between is None and at_least is None and above is None and (at_most is not None or below is not None):
+        raise ValueError("an upper bound needs a lower one beside it")
     low, high = between or (at_least if above is None else above, at_most if below is None else below)
     bounds = None
     if low is not None:
@@ -157,53 +161,12 @@ def check(kind: Any, value: Any, where: str) -> Any:
         if not isinstance(value, (list, tuple)):
             raise UsageError(f"{where}: expected a list, got {value!r}")
         return [check(get_args(kind)[0], item, f"{where}[{i}]") for i, item in enumerate(value)]
+    if origin is dict:
+        return _check_scalar(dict, value, where)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        return value if isinstance(value, kind) else from_dict(kind, value, where)
+        # One that was made in Python may hold anything: its fields are checked as those of a file.
+        return from_dict(kind, vars(value) if isinstance(value, kind) else value, where)
     return _check_scalar(kind, value, where)
-
-
-def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Return nested options with others laid over them, section by section.
-
-    Args:
-        base: Nested options; not changed.
-        over: What replaces them; a section replaces only the keys that it has.
-
-    Returns:
-        New nested options.
-    """
-    merged = dict(base)
-    for key, value in over.items():
-        merged[key] = (
-            merge(merged[key], value) if isinstance(value, dict) and isinstance(merged.get(key), dict) else value
-        )
-    return merged
-
-
-def flatten(config: Any) -> dict[str, Any]:
-    """Return the options of a dataclass by dotted key, items of lists of dataclasses as `phases[0].epochs`."""
-    flat: dict[str, Any] = {}
-    for item in dataclasses.fields(config):
-        value = getattr(config, item.name)
-        sections = {item.name: value} if dataclasses.is_dataclass(value) else {}
-        if isinstance(value, list) and value and dataclasses.is_dataclass(value[0]):
-            sections = {f"{item.name}[{number}]": entry for number, entry in enumerate(value)}
-        for name, section in sections.items():
-            flat |= {f"{name}.{key}": leaf for key, leaf in flatten(section).items()}
-        if not sections:
-            flat[item.name] = value
-    return flat
-
-
-def flatten_mapping(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of nested mappings by dotted key; a list is one value."""
-    flat: dict[str, Any] = {}
-    for name, value in options.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{name}.{key}": leaf for key, leaf in flatten_mapping(value).items()}
-        else:
-            flat[str(name)] = value
-    return flat
 
 
 def leaves(kind: type, prefix: str = "") -> Iterator[tuple[str, Any, dataclasses.Field[Any]]]:
@@ -247,7 +210,7 @@ def _check_union(kinds: Sequence[Any], value: Any, where: str) -> Any:
 def _check_scalar(kind: type, value: Any, where: str) -> Any:
     if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
-    if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
+    if kind is str and isinstance(value, (int, float, os.PathLike)) and not isinstance(value, bool):
         return str(value)
     if kind is str and isinstance(value, list) and all(isinstance(item, str) for item in value):
         return ",".join(value)

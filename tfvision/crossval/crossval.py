@@ -67,6 +67,8 @@ def crossval(
         RunError: The loss became NaN, or memory or disk space ran out.
     """
     backbones = backbone.split(",") if isinstance(backbone, str) else list(backbone)
+    if not backbones:
+        raise UsageError("backbone: expected one or several, got none")
     # In full precision the trained part predicts from stored features exactly what the whole model does.
     given = {"cache": "float32", **options, "data": str(data), "backbone": backbones[0].strip()}
     config = from_dict(TrainConfig, given | ({} if output is None else {"output": str(output)}))
@@ -99,7 +101,7 @@ def cross_validate(
     if folds < 2:
         raise UsageError(f"--folds {folds}: expected 2 or more")
     backbones = list(dict.fromkeys(backbones))
-    for backbone in backbones:
+    for backbone in () if resume else backbones:  # finished folds need nothing that may be gone by now
         resolve_options(replace(config, backbone=backbone))
     if config.split.held_out and has_boxes(config.task):
         raise UsageError("split.held_out: the models of the folds vote on classes, not on boxes; leave it out")

@@ -59,8 +59,9 @@ def resolve_training(config: TrainConfig, *, pretrained: bool, linear_head: bool
     """
     check_task(config)
     if config.classifier:
-        return replace(_resolve_shallow(config, config.classifier), phases=[])
-    phases = resolve_phases(config, pretrained=pretrained, linear_head=linear_head)
+        config, phases = _resolve_shallow(config, config.classifier), []
+    else:
+        phases = resolve_phases(config, pretrained=pretrained, linear_head=linear_head)
     return replace(config, phases=phases, epochs=None, learning_rate=None, unfreeze=None)
 
 

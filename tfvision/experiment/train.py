@@ -5,7 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfvision.config.nested import merge, to_plain
 from tfvision.config.options import from_dict
+from tfvision.config.yaml import load_yaml
 from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import UsageError
 from tfvision.experiment.building import suit_images, suited_model
@@ -15,8 +17,8 @@ from tfvision.experiment.resolving import check_files, output_folder, phases_of,
 from tfvision.experiment.unlabelled import open_unlabelled
 from tfvision.models.model_file import save_model
 from tfvision.runs.folder import Run, training_alone
-from tfvision.runs.names import CHECKPOINTS, HISTORY, MODEL, TENSORBOARD
-from tfvision.runs.resume import finished, resumable
+from tfvision.runs.names import CHECKPOINTS, CONFIG, HISTORY, MODEL, TENSORBOARD
+from tfvision.runs.resume import finished, open_unfinished, resumable
 from tfvision.system.device import load_tensorflow, set_seed
 from tfvision.system.files import remove_leftovers
 from tfvision.system.terminal import console, duration
@@ -51,10 +53,10 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Pat
         UsageError, DataError, RunError: One clear line each.
     """
     # Mistakes in the options are refused before an image is read, and those in the images before TensorFlow is loaded.
-    config = resolve_options(config)
-    output = output_folder(config, resume)
     if resume and (run := finished(resume)):
         return run
+    config = resolve_options(config)
+    output = output_folder(config, resume)
     config, data = read_images(config)
     load_tensorflow()
     config = replace(suit_images(config, data), output=None)
@@ -87,8 +89,8 @@ def train(
             probabilities out.
         images: From `open_images`, with boxes for a model that finds them.
         output: The run folder; default `runs/<data>-<backbone>-<time>`.
-        resume: The folder of an interrupted run to resume; True for the one in `output`. Options, data and model must
-            be the same.
+        resume: The folder of an interrupted run to resume; True for the one in `output`. Data and model must be the
+            same, and so must options; without a model those of the run are taken.
         dry_run: Check everything, run one batch, print the plan and write nothing.
         **options: Options of the command line: `seed=1`, `batch_size=32`, `augment={"rotation": 10}`, and `phases`, a
             list of `Phase` or of dictionaries with its fields. The seed cannot reach the initial weights of an existing
@@ -115,7 +117,8 @@ def train(
     if output is not None:
         options["output"] = str(output)
     if model is None or images is None:
-        return train_from_config(from_dict(TrainConfig, options), dry_run=dry_run, resume=begun)
+        own = load_yaml(open_unfinished(begun).folder / CONFIG) if begun else {}
+        return train_from_config(from_dict(TrainConfig, merge(own, to_plain(options))), dry_run=dry_run, resume=begun)
     return _train_model(model, images, options, dry_run=dry_run, resume=begun)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tfvision.data.sources.digits import EMBEDDED
 from tfvision.data.storage.files import refuse_missing
+from tfvision.errors import DataError
 from tfvision.export.check import Agreement
 from tfvision.runs.folder import Run, open_run
 from tfvision.system.device import load_tensorflow
@@ -52,10 +53,20 @@ def export(run: Run | str | Path, output: str | Path | None = None, *, data: str
     """
     run = open_run(run)
     folder = Path(output) if output else Path("saved_models") / run.folder.resolve().name
-    compared = str(data) if data else run.config.data
-    if compared != EMBEDDED:
-        refuse_missing(Path(compared).expanduser())
+    _refuse_missing_data(run, data)
     load_tensorflow()
     from tfvision.export.checked import export_run
 
     return Exported(*export_run(run, folder, data=str(data) if data else None))
+
+
+def _refuse_missing_data(run: Run, data: str | Path | None) -> None:
+    """Refuse images to compare on that are gone, before TensorFlow is loaded to read them."""
+    compared = str(data) if data else run.config.data
+    if compared == EMBEDDED:
+        return
+    try:
+        refuse_missing(Path(compared).expanduser())
+    except DataError as error:
+        hint = "" if data else " (to compare on other images than the run's own, give them with --data)"
+        raise DataError(f"{error}{hint}") from None

@@ -15,7 +15,7 @@ from tfvision.prediction.images import images_to_score
 from tfvision.prediction.predictors import KerasPredictor, StoredModel, find_model
 from tfvision.prediction.tta import TtaPredictor, compare_tta, describe_gain, stored_views
 from tfvision.runs.folder import open_run
-from tfvision.system.files import write_json
+from tfvision.system.files import refuse_unwritable, write_json
 from tfvision.system.terminal import console
 
 
@@ -71,6 +71,7 @@ def evaluate(
     """
     options = from_dict(Source, source)
     stored = find_model(model)
+    refuse_unwritable(output, predictions)
     if data is None and tta is None:
         found = _own_scores(stored)
     else:

@@ -12,6 +12,7 @@ from tfvision.prediction.answers import predict_boxes, predict_images
 from tfvision.prediction.images import read_given_images
 from tfvision.prediction.predictors import ClassPredictor, KerasPredictor, find_model
 from tfvision.prediction.tta import TtaPredictor, stored_views
+from tfvision.system.files import refuse_unwritable
 from tfvision.system.terminal import console
 from tfvision.tasks import has_boxes
 
@@ -52,6 +53,7 @@ def predict(
     if draw is not None and not boxed:
         raise UsageError(f"--draw draws boxes, and {model} finds none; leave it out")
     views = None if tta is None else stored_views(stored, str(tta))
+    refuse_unwritable(output)
     opened = read_given_images(str(images), stored.facts, options, labelled=False)
     predictor = stored.load()
     classifier: ClassPredictor = predictor

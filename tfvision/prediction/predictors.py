@@ -14,7 +14,7 @@ from tfvision.evaluation.inference import run_model
 from tfvision.evaluation.predictions import class_probabilities
 from tfvision.models.model_file import LARGEST_FACTS, ModelFacts, load_model, read_facts
 from tfvision.runs.folder import open_run, refuse_comparison
-from tfvision.runs.names import MODEL
+from tfvision.runs.names import CONFIG, MODEL
 from tfvision.system.device import load_tensorflow
 from tfvision.system.terminal import ProgressLine
 from tfvision.tasks import BOX, PROBABILITIES, outputs_of
@@ -216,8 +216,8 @@ def find_model(path: Path | str) -> StoredModel:
     path = Path(path)
     if path.is_file() and path.suffix == ".keras":
         return StoredModel(path, read_facts(path), path)
-    if (path / MODEL).is_file():
-        run = open_run(path)
+    if (path / MODEL).is_file() or (path / CONFIG).is_file():
+        run = open_run(path)  # says how to finish one that has no model yet
         return StoredModel(path, run.facts, path / MODEL, run.config.batch_size)
     refuse_comparison(path)
     version = path if (path / "saved_model.pb").is_file() else newest_version(path)

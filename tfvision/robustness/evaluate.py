@@ -12,7 +12,7 @@ from tfvision.prediction.predictors import find_model
 from tfvision.robustness.corruptions import parse_corruptions
 from tfvision.robustness.scores import CorruptedScores, score_corrupted, write_corrupted
 from tfvision.runs.names import CORRUPTIONS_TABLE, PLOTS
-from tfvision.system.files import write_json
+from tfvision.system.files import refuse_unwritable, write_json
 from tfvision.tasks import has_boxes
 
 
@@ -50,6 +50,7 @@ def evaluate_corrupted(
     stored = find_model(model)
     if has_boxes(stored.facts.task):
         raise UsageError("--corrupt scores classes, and this model finds boxes; leave it out")
+    refuse_unwritable(output)
     _, images = images_to_score(stored, None if data is None else str(data), options)
     scores = score_corrupted(stored.load(), images, names, seed=seed)
     if output is not None:

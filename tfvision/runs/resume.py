@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tfvision.config.options import flatten
+from tfvision.config.nested import flatten
 from tfvision.errors import DataError, RunError, UsageError, WriteError, listing
 from tfvision.runs.folder import Run, best_run
 from tfvision.runs.names import CHECKPOINTS, CONFIG, REPORT, SPLITS

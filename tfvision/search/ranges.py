@@ -1,6 +1,7 @@
 """Ranges: what stands in a configuration where a fixed value would, to be searched."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +68,11 @@ class Range:
     def _ends(self) -> tuple[float, float]:
         assert self.bounds is not None, f"{self.key} is a choice"
         return self.bounds
+
+
+def names_range(value: Any) -> bool:
+    """Tell a range, `{float: [0.1, 0.7]}`, from a section of options."""
+    return isinstance(value, Mapping) and any(kind in value for kind in KINDS)
 
 
 def is_range(value: Any) -> bool:

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tfvision.config.options import flatten_mapping, merge
+from tfvision.config.nested import flatten_mapping, merge, to_plain
 from tfvision.config.recipes import find_recipe
 from tfvision.config.yaml import load_yaml
 from tfvision.errors import DataError, UsageError
 from tfvision.search.plan import parse_search
+from tfvision.search.ranges import names_range
 from tfvision.search.settings import SECTION
 
 # Files of a search folder.
@@ -42,8 +43,8 @@ def read_options(config: str | Path | None, resume: Path | None, given: Mapping[
     both = [key for key in _PHASE_KEYS if in_file.get(key) is not None and key not in given]
     if in_file.get("phases") and both:
         raise UsageError(f"{config or resume} gives phases and also {' or '.join(both)}; keep one of them")
-    options = merge(in_file, {SECTION: {}, **given})
-    fixed = flatten_mapping({key: value for key, value in given.items() if key != SECTION})
+    options = merge(in_file, to_plain({SECTION: {}, **given}), is_value=names_range)
+    fixed = flatten_mapping({key: value for key, value in given.items() if key != SECTION}, is_value=names_range)
     for stage in options[SECTION].get("stages") or []:
         if isinstance(stage, dict) and isinstance(stage.get("ranges"), dict):
             stage["ranges"] = {key: value for key, value in stage["ranges"].items() if key not in fixed}

@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from tfvision.config.options import flatten
+from tfvision.config.nested import flatten
 from tfvision.config.yaml import to_yaml
 from tfvision.evaluation.score_names import MONITORS, column_words
 from tfvision.experiment.resolving import phases_of

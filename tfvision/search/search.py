@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tfvision.config.options import flatten_mapping
+from tfvision.config.nested import flatten_mapping
 from tfvision.config.yaml import dump_yaml
 from tfvision.data.splits.splits_file import describe_splits
 from tfvision.errors import RunError, UsageError, WriteError

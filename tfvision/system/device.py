@@ -21,11 +21,13 @@ def use_device(name: str | None) -> None:
         name: `cpu`, `gpu` (the first one) or `gpu:1`; None for the first GPU if there is one, else the CPU.
 
     Raises:
-        UsageError: Another word. Whether this machine has the GPU is checked when TensorFlow is loaded.
+        UsageError: Another word, or there is no such GPU.
     """
     if name is not None and not _NAMES.fullmatch(name):
         raise UsageError(f"--device {name}: expected cpu, gpu or gpu:1")
     _asked[:] = [] if name is None else [name]
+    if name is not None and name != "cpu":
+        load_tensorflow()  # which alone knows the GPUs: a wrong number is refused before any image is read
 
 
 def load_tensorflow() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -43,6 +44,24 @@ def replacing(path: Path | str) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # a failure to clean up must not hide the first one
             temporary.unlink(missing_ok=True)
+
+
+def refuse_unwritable(*paths: Path | str | None) -> None:
+    """Refuse output files that cannot be written, before the work whose outcome they are to hold.
+
+    Args:
+        *paths: The files; their folders are created if they are missing. None stands for no file.
+
+    Raises:
+        WriteError: With the first that cannot be written.
+    """
+    for path in [Path(path) for path in paths if path is not None]:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+        except OSError as error:
+            raise not_written(path, error) from error
 
 
 def not_written(path: Path, error: OSError) -> WriteError:

@@ -14,7 +14,7 @@ import numpy as np
 
 from tfvision.errors import UsageError, nearest, one_line
 from tfvision.models.backbones.families import HUB, Backbone, sizes_up_to
-from tfvision.system.device import quiet_start
+from tfvision.system.device import load_tensorflow, quiet_start
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -67,6 +67,7 @@ def require_hub(what: str) -> ModuleType:
     """
     if importlib.util.find_spec("keras_hub") is None:
         raise UsageError(f"{what} needs keras-hub; install it with: pip install 'tfvision[hub]'")
+    load_tensorflow()
     try:
         with quiet_start():
             import keras_hub
