@@ -10,12 +10,11 @@ from tfvision.errors import DataError
 from tfvision.evaluation import metrics as metrics_module
 from tfvision.evaluation.metrics import bootstrap_scores, compute_metrics, confusion_matrix
 from tfvision.evaluation.ranking import ranking_areas, ranking_counts
+from tfvision.evaluation.score_names import class_scores, lower_is_better
 from tfvision.evaluation.scores import calibration_bins, weighted_scores
 
-KEYS = [
-    "n", "accuracy", "balanced_accuracy", "precision_macro", "recall_macro", "f1_macro", "precision_weighted",
-    "recall_weighted", "f1_weighted", "log_loss", "brier", "expected_calibration_error", "roc_auc", "average_precision",
-]  # fmt: skip
+# Of any number of classes, in the order of metrics.json: accuracies, macro and weighted, probabilities, rankings.
+KEYS = ["n", *(score.name for score in class_scores() if score.of in ("classes", "probabilities", "rankings"))]
 BESIDE = {"ci95", "per_class", "confusion_matrix", "class_names"}
 
 
@@ -71,7 +70,7 @@ def sklearn_scores(labels, probabilities, weights=None):
 
 def test_perfect_predictions_score_one():
     result = compute_metrics(np.arange(6) % 3, np.eye(3)[np.arange(6) % 3], names(3), resamples=0)
-    assert [result[key] for key in KEYS] == [6] + [1.0] * 8 + [0.0] * 3 + [1.0] * 2
+    assert [result[key] for key in KEYS] == [6, *(0.0 if lower_is_better(key) else 1.0 for key in KEYS[1:])]
     assert result["confusion_matrix"] == [[2, 0, 0], [0, 2, 0], [0, 0, 2]]
 
 

@@ -31,7 +31,8 @@ class Score:
             classifiers, for test-time augmentation, pseudo-labels and corruptions. Such a score must also be
             `compared` and must exist for any number of classes.
         folds: Whether cross-validations show it.
-        compared: Its place among the scores compared between two sets of predictions; None if it is not compared.
+        compared: Its place among the scores that are compared between two sets of predictions; None where it is not. A
+            new one takes the next free number: costs, which are only sometimes there, stay last.
     """
 
     name: str
@@ -42,6 +43,10 @@ class Score:
     brief: bool = False
     folds: bool = False
     compared: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.brief and self.compared is None:
+            raise ValueError(f"{self.name}: a brief score is compared too; give it the next place, compared=N")
 
     def label(self, positive: str = "") -> str:
         """Return what it is called in running text.
@@ -63,7 +68,12 @@ class Score:
 # In the order in which tables show them.
 _ROWS = (
     Score(
-        "mean_cost", "mean cost per image", "its mistakes at the given costs", "costs", lower_is_better=True, compared=9
+        "mean_cost",
+        "mean cost per image",
+        "its mistakes at the given costs",
+        "costs",
+        lower_is_better=True,
+        compared=99,
     ),
     Score(
         "accuracy", "accuracy", "share of images classified correctly", "classes", brief=True, folds=True, compared=1

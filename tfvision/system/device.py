@@ -41,7 +41,8 @@ def load_tensorflow() -> None:
     is_first = "tensorflow" not in sys.modules
     with quiet_start():
         import tensorflow as tf
-    if is_first:  # else the caller imported it and has set its own log level
+    # Who imported it before has chosen what to be told; the command line has chosen silence, whoever calls it.
+    if is_first or os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "3":
         tf.get_logger().setLevel("ERROR")  # it warns of retracing, which models of two input shapes cannot avoid
     if _asked:
         _see_only(_asked.pop())
