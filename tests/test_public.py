@@ -1,5 +1,6 @@
 """What `import tfvision` gives: a function a verb, the same that the command line calls, whatever was imported before."""
 
+import argparse
 import ast
 import subprocess
 import sys
@@ -8,21 +9,35 @@ from pathlib import Path
 import pytest
 
 import tfvision
+from tfvision.cli import build_parser
 
 ROOT = Path(__file__).parent.parent
-VERBS = (
-    "audit",
-    "calibrate",
-    "compare",
-    "crossval",
-    "evaluate",
-    "export",
-    "predict",
-    "pseudo_label",
-    "search",
-    "threshold",
-    "train",
-)
+
+
+def verb_names() -> list[str]:
+    """Return the verbs as they are typed."""
+    (verbs,) = (action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction))
+    return list(verbs.choices)
+
+
+# Of the command line, but those that only list what is there.
+VERBS = sorted(name.replace("-", "_") for name in verb_names() if name not in ("list", "cache"))
+
+
+def test_verbs_are_found() -> None:
+    assert len(VERBS) >= 11
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_is_a_function_for_notebooks_too(verb: str) -> None:
+    assert verb in tfvision._PUBLIC, f"enter {verb} in _PUBLIC of tfvision/__init__.py"
+
+
+@pytest.mark.parametrize("name", [name for name in tfvision.__all__ if name != "__version__"])
+def test_every_public_name_stands_in_the_python_api(name: str) -> None:
+    module = tfvision._PUBLIC[name]
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    assert f"::: tfvision.{name}\n" in page or f"::: {module}.{name}\n" in page, f"add {name} to docs/api.md"
 
 
 @pytest.mark.parametrize("name", [name for name in tfvision.__all__ if name != "__version__"])
