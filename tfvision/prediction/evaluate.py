@@ -89,9 +89,10 @@ def evaluate(
 def _own_scores(stored: StoredModel) -> Evaluation:
     """Return the scores of a run on its own test part, from its predictions.csv."""
     run = open_run(stored.path)
-    predictions = run.predictions.part(run.scored_part)
-    scores = compute_part(predictions, run.facts) if run.facts.decision else run.metrics[run.scored_part]
-    return Evaluation(run.scored_part, predictions, scores)
+    part = run.scored_part
+    predictions = run.predictions.part(part)
+    scores = compute_part(predictions, run.facts) if run.facts.decision else run.metrics[part]
+    return Evaluation(part, predictions, scores)
 
 
 def _new_scores(stored: StoredModel, data: str | None, tta: str | int | None, source: Source) -> Evaluation:

@@ -36,7 +36,8 @@ def images_to_score(model: StoredModel, data: str | None, source: Source) -> tup
             map_labels(images, model.facts.class_names)  # refuses classes that the model does not know
         return Path(data).name, images
     run = open_run(model.path)
-    return run.scored_part, open_part(run, run.scored_part)
+    part = run.scored_part
+    return part, open_part(run, part)
 
 
 def read_given_images(data: str, facts: ModelFacts, source: Source, *, labelled: bool) -> ImageSet:

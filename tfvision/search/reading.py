@@ -8,7 +8,6 @@ from tfvision.config.nested import flatten_mapping, merge, to_plain
 from tfvision.config.recipes import find_recipe
 from tfvision.config.yaml import load_yaml
 from tfvision.errors import DataError, UsageError
-from tfvision.search.plan import parse_search
 from tfvision.search.ranges import names_range
 from tfvision.search.settings import SECTION
 
@@ -31,7 +30,7 @@ def read_options(config: str | Path | None, resume: Path | None, given: Mapping[
         Nested options of training, some of them ranges, and the section `search`.
 
     Raises:
-        UsageError: No file, or invalid options.
+        UsageError: No file, or one that gives phases and short options; `parse_search` checks the rest.
         DataError: There is no search to resume.
     """
     if config:
@@ -48,7 +47,6 @@ def read_options(config: str | Path | None, resume: Path | None, given: Mapping[
     for stage in options[SECTION].get("stages") or []:
         if isinstance(stage, dict) and isinstance(stage.get("ranges"), dict):
             stage["ranges"] = {key: value for key, value in stage["ranges"].items() if key not in fixed}
-    parse_search(options)
     return options
 
 
