@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tfvision.data.sources.classes import order_classes
+from tfvision.data.sources.digits import refuse_missing_data
 from tfvision.data.sources.open import open_images
 from tfvision.data.storage.directory import Directory
 from tfvision.data.storage.files import open_storage
@@ -240,6 +241,18 @@ def test_other_compression_and_links(tmp_path):
     build(tmp_path / "tree", {"a/1.png": PNG})
     (tmp_path / "tree" / "a" / "loop").symlink_to(tmp_path / "tree")
     assert Directory(tmp_path / "tree").names == ("a/1.png",)
+
+
+def test_digits_are_never_a_folder_that_is_called_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFVISION_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(build(tmp_path / "here", {"digits/a/1.png": PNG, "digits/b/2.png": PNG}))
+    images = open_images("digits")
+    assert len(images) == 1797
+    assert images.notes == (
+        "digits means the images that come with scikit-learn; for what is called so here give ./digits",
+    )
+    assert open_images("./digits").class_names == ("a", "b")
+    refuse_missing_data("digits")
 
 
 def test_digits(tmp_path, monkeypatch):

@@ -8,9 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from tfvision.data.augmentation.options import Augmentation
-from tfvision.data.sources.digits import EMBEDDED
+from tfvision.data.sources.digits import refuse_missing_data
 from tfvision.data.splits.splits_file import read_parts
-from tfvision.data.storage.files import refuse_missing
 from tfvision.errors import UsageError
 from tfvision.models.backbones.table import backbone_facts, plain_name
 from tfvision.models.weights import find_weights
@@ -33,12 +32,13 @@ def resolve_options(config: TrainConfig) -> TrainConfig:
 
     Raises:
         UsageError: Options that do not go together, an unknown backbone, or missing weights.
-        DataError: A missing file, see `check_files`.
+        DataError: The data or another file is missing, see `check_files`.
     """
     linear_head = not config.head.units and not has_boxes(config.task)
     config = resolve_training(config, pretrained=config.weights != "none", linear_head=linear_head)
     backbone_facts(config.backbone)
     find_weights(config.backbone, config.weights)
+    refuse_missing_data(config.data)
     check_files(config)
     return config
 
@@ -82,8 +82,8 @@ def check_files(config: TrainConfig) -> None:
     """
     if config.split.file:
         read_parts(config.split.file)
-    if config.pseudo.data and config.pseudo.data != EMBEDDED:
-        refuse_missing(Path(config.pseudo.data).expanduser())
+    if config.pseudo.data:
+        refuse_missing_data(config.pseudo.data)
 
 
 def output_folder(config: TrainConfig, resume: Path | None = None) -> Path:

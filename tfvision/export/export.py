@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfvision.data.sources.digits import EMBEDDED
-from tfvision.data.storage.files import refuse_missing
+from tfvision.data.sources.digits import refuse_missing_data
 from tfvision.errors import DataError
 from tfvision.export.check import Agreement
 from tfvision.runs.folder import Run, open_run
@@ -63,10 +62,8 @@ def export(run: Run | str | Path, output: str | Path | None = None, *, data: str
 def _refuse_missing_data(run: Run, data: str | Path | None) -> None:
     """Refuse images to compare on that are gone, before TensorFlow is loaded to read them."""
     compared = str(data) if data else run.config.data
-    if compared == EMBEDDED:
-        return
     try:
-        refuse_missing(Path(compared).expanduser())
+        refuse_missing_data(compared)
     except DataError as error:
         hint = "" if data else " (to compare on other images than the run's own, give them with --data)"
         raise DataError(f"{error}{hint}") from None

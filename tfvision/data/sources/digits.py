@@ -5,13 +5,33 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import cv2
-import numpy as np
-
+from tfvision.data.storage.files import refuse_missing
 from tfvision.errors import DataError
 from tfvision.system.cache import cache_folder
 
-EMBEDDED = "digits"  # the name that can be given in place of a path of data
+# The name that can be given in place of a path of data. It never means a folder, which would be another data set for
+# whoever starts the same recipe elsewhere: `--output digits` makes one.
+EMBEDDED = "digits"
+
+
+def refuse_missing_data(data: str | os.PathLike[str]) -> None:
+    """Refuse data that does not exist, without opening it.
+
+    Args:
+        data: A path, or `digits`.
+
+    Raises:
+        DataError: There is no such path; the message gives the most similar name in the same folder.
+    """
+    if os.fspath(data) != EMBEDDED:
+        refuse_missing(Path(data).expanduser())
+
+
+def shadowed_note() -> tuple[str, ...]:
+    """Return a line about something here that is called `digits` too and is not meant, if there is something."""
+    if not os.path.lexists(EMBEDDED):
+        return ()
+    return (f"{EMBEDDED} means the images that come with scikit-learn; for what is called so here give ./{EMBEDDED}",)
 
 
 def write_digits() -> Path:
@@ -47,7 +67,10 @@ def write_digits() -> Path:
 
 
 def _write_tree(folder: Path) -> None:
-    from sklearn.datasets import load_digits  # takes a second to import, and is needed once on each machine
+    # Needed once on each machine; scikit-learn alone takes a second to import.
+    import cv2
+    import numpy as np
+    from sklearn.datasets import load_digits
 
     data = load_digits()
     for label in range(10):

@@ -14,7 +14,7 @@ from tfvision.data.sources.array_names import PART_NAMES
 from tfvision.data.sources.arrays import ARRAY_SUFFIXES, find_container, names_image_arrays, open_arrays, open_container
 from tfvision.data.sources.boxes import read_boxed
 from tfvision.data.sources.classes import plain_labels
-from tfvision.data.sources.digits import EMBEDDED, write_digits
+from tfvision.data.sources.digits import EMBEDDED, shadowed_note, write_digits
 from tfvision.data.sources.entries import Entry, build_images
 from tfvision.data.sources.selection import is_selection, open_selection
 from tfvision.data.sources.tables import (
@@ -92,9 +92,8 @@ def open_images(
         "box_unit": box_unit,
         "several_boxes": several_boxes,
     }
-    path = Path(data).expanduser()
-    if os.fspath(data) == EMBEDDED and not path.exists():
-        path = write_digits()
+    is_embedded = os.fspath(data) == EMBEDDED
+    path = write_digits() if is_embedded else Path(data).expanduser()
     suffix = path.suffix.lower()
     if boxes and labelled:
         return replace(_open_boxed(path, asked, columns), source=os.fspath(data))
@@ -108,7 +107,8 @@ def open_images(
         images = _open_files(Directory(path.parent), path.name, asked, columns, labelled=labelled)
     else:
         images = _open_storage(open_storage(path), asked, columns, labelled=labelled)
-    return replace(images, source=os.fspath(data))
+    notes = (*images.notes, *shadowed_note()) if is_embedded else images.notes
+    return replace(images, source=os.fspath(data), notes=notes)
 
 
 def _open_boxed(path: Path, asked: Columns, columns: dict[str, Any]) -> ImageSet:
