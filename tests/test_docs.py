@@ -55,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _verbs() -> dict[str, argparse.ArgumentParser]:
     (verbs,) = (each for each in _parser()._actions if isinstance(each, argparse._SubParsersAction))
+    for verb in verbs.choices.values():
+        verb.fill()
     return verbs.choices
 
 

@@ -5,7 +5,7 @@ import sys
 
 from tfvision.audit.options import AuditConfig
 from tfvision.cli.verbs import Verbs, add_print_config, add_running, add_verb
-from tfvision.config.flags import add_flags, flags_to_dict
+from tfvision.config.flags import Parser, add_flags, flags_to_dict
 from tfvision.config.nested import merge
 from tfvision.config.options import from_dict, leaves
 from tfvision.config.yaml import load_yaml, to_yaml
@@ -15,7 +15,10 @@ _AUDIT_FLAGS = ["data", "output", "splits", "backbone", "weights", "remove"]
 
 def add_audit(verbs: Verbs) -> None:
     """Add the verb `audit`."""
-    command = add_verb(verbs, "audit", audit)
+    add_verb(verbs, "audit", audit, _add_flags)
+
+
+def _add_flags(command: Parser) -> None:
     command.add_argument("--config", metavar="FILE", help="YAML file of options")
     add_print_config(command)
     # An audit continues past whatever is unreadable, so on_bad has no meaning here.

@@ -3,12 +3,16 @@
 import argparse
 
 from tfvision.cli.verbs import Verbs, add_running, add_verb
+from tfvision.config.flags import Parser
 from tfvision.system.terminal import console, say_result
 
 
 def add_compare(verbs: Verbs) -> None:
     """Add the verb `compare`."""
-    command = add_verb(verbs, "compare", compare)
+    add_verb(verbs, "compare", compare, _add_flags)
+
+
+def _add_flags(command: Parser) -> None:
     command.add_argument(
         "runs",
         nargs="+",

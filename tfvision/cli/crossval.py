@@ -4,11 +4,15 @@ import argparse
 
 from tfvision.cli.train import add_training, train_config
 from tfvision.cli.verbs import Verbs, add_running, add_verb
+from tfvision.config.flags import Parser
 
 
 def add_crossval(verbs: Verbs) -> None:
     """Add the verb `crossval`."""
-    command = add_verb(verbs, "crossval", crossval)
+    add_verb(verbs, "crossval", crossval, _add_flags)
+
+
+def _add_flags(command: Parser) -> None:
     command.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default 5)")
     command.add_argument(
         "--audit",

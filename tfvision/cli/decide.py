@@ -3,12 +3,16 @@
 import argparse
 
 from tfvision.cli.verbs import Verbs, add_running, add_verb
+from tfvision.config.flags import Parser
 from tfvision.system.terminal import say_result
 
 
 def add_threshold(verbs: Verbs) -> None:
     """Add the verb `threshold`."""
-    command = add_verb(verbs, "threshold", threshold)
+    add_verb(verbs, "threshold", threshold, _flags_of_threshold)
+
+
+def _flags_of_threshold(command: Parser) -> None:
     command.add_argument("run", metavar="RUN", help="run folder; the choice is stored in it and applied from now on")
     command.add_argument(
         "--objective",
@@ -29,7 +33,10 @@ def threshold(args: argparse.Namespace) -> None:
 
 def add_calibrate(verbs: Verbs) -> None:
     """Add the verb `calibrate`."""
-    command = add_verb(verbs, "calibrate", calibrate)
+    add_verb(verbs, "calibrate", calibrate, _flags_of_calibrate)
+
+
+def _flags_of_calibrate(command: Parser) -> None:
     command.add_argument(
         "run", metavar="RUN", help="run folder; the temperature is stored in it and applied from now on"
     )

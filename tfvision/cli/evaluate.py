@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from tfvision.cli.verbs import TTA_HELP, Verbs, add_running, add_verb
-from tfvision.config.flags import add_flags, flags_to_dict
+from tfvision.config.flags import Parser, add_flags, flags_to_dict
 from tfvision.data.options import Source
 from tfvision.errors import UsageError
 from tfvision.system.terminal import console, say_result
@@ -12,7 +12,10 @@ from tfvision.system.terminal import console, say_result
 
 def add_evaluate(verbs: Verbs) -> None:
     """Add the verb `evaluate`."""
-    command = add_verb(verbs, "evaluate", evaluate)
+    add_verb(verbs, "evaluate", evaluate, _add_flags)
+
+
+def _add_flags(command: Parser) -> None:
     command.add_argument("model", metavar="RUN", help="run folder or SavedModel")
     command.add_argument("--data", help="labelled images; without it the scores of the run's own test part")
     command.add_argument("--output", metavar="FILE", help="JSON file for the scores")

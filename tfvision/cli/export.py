@@ -3,12 +3,16 @@
 import argparse
 
 from tfvision.cli.verbs import Verbs, add_running, add_verb
+from tfvision.config.flags import Parser
 from tfvision.system.terminal import console, say_result
 
 
 def add_export(verbs: Verbs) -> None:
     """Add the verb `export`."""
-    command = add_verb(verbs, "export", export)
+    add_verb(verbs, "export", export, _add_flags)
+
+
+def _add_flags(command: Parser) -> None:
     command.add_argument("run", metavar="RUN", help="run folder")
     command.add_argument("--output", metavar="FOLDER", help="default saved_models/<run>; the version is a folder in it")
     command.add_argument("--data", help="images to compare model and SavedModel on; default the run's test images")

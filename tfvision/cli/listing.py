@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from rich.text import Text
 
 from tfvision.cli.verbs import Verbs, add_verb
+from tfvision.config.flags import Parser
 from tfvision.config.recipes import header, recipes
 from tfvision.models.backbones.table import BACKBONES
 from tfvision.system.terminal import console, say_result, size_text
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 def add_cache(verbs: Verbs) -> None:
     """Add the verb `cache`."""
-    command = add_verb(verbs, "cache", cache)
+    add_verb(verbs, "cache", cache, _flags_of_cache)
+
+
+def _flags_of_cache(command: Parser) -> None:
     command.add_argument("what", choices=("list", "clear"), help="list the stores, or remove them all")
 
 
@@ -29,7 +33,10 @@ def cache(args: argparse.Namespace) -> None:
 
 def add_list_things(verbs: Verbs) -> None:
     """Add the verb `list`."""
-    command = add_verb(verbs, "list", list_things)
+    add_verb(verbs, "list", list_things, _flags_of_list_things)
+
+
+def _flags_of_list_things(command: Parser) -> None:
     command.add_argument("what", choices=("backbones", "recipes"), help="what to list")
 
 

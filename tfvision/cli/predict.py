@@ -3,14 +3,17 @@
 import argparse
 
 from tfvision.cli.verbs import TTA_HELP, Verbs, add_running, add_verb
-from tfvision.config.flags import add_flags, flags_to_dict
+from tfvision.config.flags import Parser, add_flags, flags_to_dict
 from tfvision.data.options import Source
 from tfvision.system.terminal import say_result
 
 
 def add_predict(verbs: Verbs) -> None:
     """Add the verb `predict`."""
-    command = add_verb(verbs, "predict", predict)
+    add_verb(verbs, "predict", predict, _add_flags)
+
+
+def _add_flags(command: Parser) -> None:
     command.add_argument("model", metavar="RUN", help="run folder or SavedModel")
     command.add_argument(
         "images",

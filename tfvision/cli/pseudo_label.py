@@ -3,13 +3,16 @@
 import argparse
 
 from tfvision.cli.verbs import Verbs, add_running, add_verb
-from tfvision.config.flags import add_flags, flags_to_dict
+from tfvision.config.flags import Parser, add_flags, flags_to_dict
 from tfvision.training.options import PseudoLabelOptions
 
 
 def add_pseudo_label(verbs: Verbs) -> None:
     """Add the verb `pseudo-label`."""
-    command = add_verb(verbs, "pseudo-label", pseudo_label)
+    add_verb(verbs, "pseudo-label", pseudo_label, _add_flags)
+
+
+def _add_flags(command: Parser) -> None:
     command.add_argument("run", metavar="RUN", help="run folder, which stays as it is")
     command.add_argument("--output", metavar="FOLDER", help="the new run folder; default RUN_pseudo")
     command.add_argument(

@@ -4,7 +4,7 @@ import argparse
 
 from tfvision.cli.train import add_training
 from tfvision.cli.verbs import Verbs, add_running, add_verb
-from tfvision.config.flags import add_flags, flags_to_dict
+from tfvision.config.flags import Parser, add_flags, flags_to_dict
 from tfvision.search.settings import SECTION, SearchOptions
 from tfvision.training.config import TrainConfig
 
@@ -13,7 +13,10 @@ _SEARCH_FLAGS = ["algorithm", "trials", "objective", "keep", "epochs_scale", "fa
 
 def add_search(verbs: Verbs) -> None:
     """Add the verb `search`."""
-    command = add_verb(verbs, "search", search)
+    add_verb(verbs, "search", search, _add_flags)
+
+
+def _add_flags(command: Parser) -> None:
     command.add_argument("--config", metavar="FILE", help="YAML file of options with ranges, or the name of a recipe")
     command.add_argument("--resume", metavar="FOLDER", help="resume a search that was interrupted")
     command.add_argument(

@@ -34,7 +34,10 @@ _PHASE_FLAGS = ("epochs", "learning_rate", "unfreeze")
 
 def add_train(verbs: Verbs) -> None:
     """Add the verb `train`."""
-    command = add_verb(verbs, "train", train)
+    add_verb(verbs, "train", train, _add_flags)
+
+
+def _add_flags(command: Parser) -> None:
     command.add_argument("--config", metavar="FILE", help="YAML file of options, or the name of a recipe")
     command.add_argument("--resume", metavar="RUN", help="resume a run that was interrupted, with its own options")
     command.add_argument(

@@ -11,24 +11,23 @@ Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"
 TTA_HELP = "test-time augmentation: the mean over the flips that training used, or over N draws of its augmentation"
 
 
-def add_verb(verbs: Verbs, name: str, function: Callable[[argparse.Namespace], None]) -> Parser:
+def add_verb(
+    verbs: Verbs, name: str, function: Callable[[argparse.Namespace], None], fill: Callable[[Parser], None]
+) -> None:
     """Add a verb, whose help is the docstring of its function.
 
     Args:
         verbs: Where the verb is added.
         name: The word after `tfvision`.
         function: Called with the parsed flags.
-
-    Returns:
-        The parser of the verb, for its flags.
+        fill: Adds the flags of the verb to its parser; called when the verb is used.
     """
     # The usage line that argparse writes for a hundred flags buries the list of them.
     usage = None
     if name in ("train", "crossval", "search", "audit"):
         usage = "%(prog)s [--config FILE] [--data DATA] [options]"
-    command = verbs.add_parser(name, help=function.__doc__, description=function.__doc__, usage=usage)
+    command = verbs.add_parser(name, help=function.__doc__, description=function.__doc__, usage=usage, fill=fill)
     command.set_defaults(verb=function, parser=command)
-    return command
 
 
 def add_print_config(command: Parser) -> None:

@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import shlex
 import types
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
 from ruamel.yaml import YAML
@@ -73,10 +73,45 @@ def flags_to_dict(kind: type, given: dict[str, str]) -> dict[str, Any]:
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that raises its errors as UsageError: one line, with the nearest flag or verb."""
+    """An ArgumentParser that raises its errors as UsageError: one line, with the nearest flag or verb.
 
-    def __init__(self, **options: Any) -> None:
+    A verb's hundred flags are made only if that verb is used.
+    """
+
+    def __init__(self, *, fill: Callable[["Parser"], None] | None = None, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)
+        self._fill = fill
+
+    def fill(self) -> None:
+        """Add the flags that the parser was made to have, once."""
+        fill, self._fill = self._fill, None
+        if fill:
+            fill(self)
+
+    def format_help(self) -> str:
+        """Return the help, with all flags.
+
+        Returns:
+            The text of `--help`.
+        """
+        self.fill()
+        return super().format_help()
+
+    def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Parse the words that are known.
+
+        Args:
+            args: The words; those of the command line if None.
+            namespace: An object to add the values to; a new one if None.
+
+        Returns:
+            The object that has the values as attributes, and the words that are unknown.
+
+        Raises:
+            UsageError: A value is wrong.
+        """
+        self.fill()
+        return super().parse_known_args(None if args is None else list(args), namespace)
 
     def error(self, message: str) -> NoReturn:
         """Raise the error that argparse found.
