@@ -12,6 +12,12 @@ import cv2
 import numpy as np
 import pytest
 
+from tfvision.system.device import load_tensorflow
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Here, since its million objects are then left out of every collection of garbage.
+    load_tensorflow()
+
 CLASSES = ("blue", "green", "red")
 COLOURS = {
     "blue": (200, 60, 40),

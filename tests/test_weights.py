@@ -16,8 +16,9 @@ from tfvision.models.backbones.table import BACKBONES
 from tfvision.models.classifier import build_classifier, is_pretrained
 from tfvision.models.freezing import backbone_layers, count_parameters
 from tfvision.models.model_file import ModelFacts, save_model
-from tfvision.models.weights import find_weights, load_backbone_weights
+from tfvision.models.weights import load_backbone_weights
 from tfvision.models.weights_file import check_weights_file
+from tfvision.models.weights_location import find_weights
 
 SMALL = {"image_size": 16, "weights": "none", "backbone_options": {"filters": (4, 4), "kernel_size": 3}}
 

@@ -7,7 +7,7 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.data.pixels.resize import Resize
 from tfvision.errors import UsageError
 from tfvision.models.backbones.table import backbone_facts, default_image_size
-from tfvision.models.weights import find_weights
+from tfvision.models.weights_location import find_weights
 from tfvision.system.terminal import console
 
 

@@ -9,6 +9,7 @@ from tfvision.config.flags import Parser, add_flags, flags_to_dict
 from tfvision.config.nested import merge
 from tfvision.config.options import from_dict, leaves
 from tfvision.config.yaml import load_yaml, to_yaml
+from tfvision.data.sources.digits import refuse_missing_data
 
 _AUDIT_FLAGS = ["data", "output", "splits", "backbone", "weights", "remove"]
 
@@ -36,6 +37,7 @@ def audit(args: argparse.Namespace) -> None:
     if args.print_config:
         sys.stdout.write(to_yaml(config, comments=True))
         return
+    refuse_missing_data(config.data)  # before what works on images is imported
     from tfvision.audit.audit import audit
 
     audit(**vars(config))

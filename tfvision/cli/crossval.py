@@ -5,6 +5,7 @@ import argparse
 from tfvision.cli.train import add_training, train_config
 from tfvision.cli.verbs import Verbs, add_running, add_verb
 from tfvision.config.flags import Parser
+from tfvision.data.sources.digits import refuse_missing_data
 
 
 def add_crossval(verbs: Verbs) -> None:
@@ -32,6 +33,7 @@ def _add_flags(command: Parser) -> None:
 def crossval(args: argparse.Namespace) -> None:
     """Train a run for each of several folds: mean and spread of every score, and each image predicted unseen."""
     config = train_config(args, cache="float32")
+    refuse_missing_data(config.data)  # before what works on images is imported
     from tfvision.crossval.crossval import crossval
 
     audit = args.audit if args.audit != "" else True

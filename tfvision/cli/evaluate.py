@@ -7,6 +7,7 @@ from tfvision.cli.verbs import TTA_HELP, Verbs, add_running, add_verb
 from tfvision.config.flags import Parser, add_flags, flags_to_dict
 from tfvision.data.options import Source
 from tfvision.errors import UsageError
+from tfvision.runs.folder import refuse_missing_model
 from tfvision.system.terminal import console, say_result
 
 
@@ -34,6 +35,7 @@ def _add_flags(command: Parser) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Score a run or a SavedModel: on other images, or on the run's own test part."""
+    refuse_missing_model(args.model)  # before what works on images is imported
     source = flags_to_dict(Source, vars(args))
     if args.corrupt:
         _evaluate_corrupted(args, source)

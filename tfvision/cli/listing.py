@@ -54,7 +54,7 @@ def list_recipes() -> None:
 
 def list_backbones() -> None:
     """Print the table of backbones, by family."""
-    from tfvision.models.weights import find_weights  # with NumPy, which other verbs' help need not wait for
+    from tfvision.models.weights_location import find_weights
 
     table = _empty_table("backbone", "parameters", "MB", "pixels", "scaling", "weights", "stages")
     family = ""

@@ -5,6 +5,7 @@ import argparse
 from tfvision.cli.verbs import TTA_HELP, Verbs, add_running, add_verb
 from tfvision.config.flags import Parser, add_flags, flags_to_dict
 from tfvision.data.options import Source
+from tfvision.runs.folder import refuse_missing_model
 from tfvision.system.terminal import say_result
 
 
@@ -29,6 +30,7 @@ def _add_flags(command: Parser) -> None:
 
 def predict(args: argparse.Namespace) -> None:
     """Predict the class of images, or the box in them, with a run or a SavedModel."""
+    refuse_missing_model(args.model)  # before what works on images is imported
     from tfvision.prediction.predict import predict
 
     source = flags_to_dict(Source, vars(args))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, get_args, get_origin, get_type_hints
@@ -92,6 +93,8 @@ def dump_yaml(values: dict[str, Any]) -> str:
 
 
 def _dump(value: object) -> str:
+    if value is None or isinstance(value, int):
+        return json.dumps(value)  # the same text; ruamel.yaml takes a millisecond for each, and most options are these
     if _is_instance(value):
         value = dataclasses.asdict(value)
     elif isinstance(value, list):

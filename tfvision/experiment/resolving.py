@@ -9,16 +9,14 @@ from pathlib import Path
 
 from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.sources.digits import refuse_missing_data
-from tfvision.data.splits.splits_file import read_parts
 from tfvision.errors import UsageError
 from tfvision.models.backbones.table import backbone_facts, plain_name
-from tfvision.models.weights import find_weights
+from tfvision.models.weights_location import find_weights
 from tfvision.runs.folder import refuse_existing
 from tfvision.tasks import has_boxes
 from tfvision.training.config import TrainConfig, check_task
 from tfvision.training.options import Phase
 from tfvision.training.phases import resolve_phases
-from tfvision.training.shallow.classifiers import classifier_names
 
 
 def resolve_options(config: TrainConfig) -> TrainConfig:
@@ -32,13 +30,12 @@ def resolve_options(config: TrainConfig) -> TrainConfig:
 
     Raises:
         UsageError: Options that do not go together, an unknown backbone, or missing weights.
-        DataError: The data or another file is missing, see `check_files`.
+        DataError: A missing file, see `check_files`.
     """
     linear_head = not config.head.units and not has_boxes(config.task)
     config = resolve_training(config, pretrained=config.weights != "none", linear_head=linear_head)
     backbone_facts(config.backbone)
     find_weights(config.backbone, config.weights)
-    refuse_missing_data(config.data)
     check_files(config)
     return config
 
@@ -81,6 +78,8 @@ def check_files(config: TrainConfig) -> None:
         DataError: The split or the images without labels do not exist, or the split is malformed.
     """
     if config.split.file:
+        from tfvision.data.splits.splits_file import read_parts  # with NumPy
+
         read_parts(config.split.file)
     if config.pseudo.data:
         refuse_missing_data(config.pseudo.data)
@@ -126,6 +125,8 @@ def _resolve_shallow(config: TrainConfig, names: str) -> TrainConfig:
     Raises:
         UsageError: An unknown classifier, a missing package, or an option that only training by epochs has.
     """
+    from tfvision.training.shallow.classifiers import classifier_names  # with NumPy
+
     classifier_names(names)
     default = TrainConfig()
     head = "a classifier takes the pooled features as they are"

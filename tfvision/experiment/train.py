@@ -1,6 +1,8 @@
-"""What `tfvision train` and `tfvision.train` do: labelled images in, a run folder with an honest score out."""
+"""What `tfvision train` and `tfvision.train` do: labelled images in, a run folder with an honest score out.
 
-import time
+What works on images is imported after the options were checked, so that a mistake in them costs half a second.
+"""
+
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,34 +10,19 @@ from typing import TYPE_CHECKING, Any
 from tfvision.config.nested import merge, to_plain
 from tfvision.config.options import from_dict
 from tfvision.config.yaml import load_yaml
-from tfvision.data.images.imageset import ImageSet
+from tfvision.data.sources.digits import refuse_missing_data
 from tfvision.errors import UsageError
-from tfvision.experiment.building import suit_images, suited_model
-from tfvision.experiment.experiment import Experiment, begin_run
-from tfvision.experiment.preparation import prepare_images, read_images
-from tfvision.experiment.resolving import check_files, output_folder, phases_of, resolve_options, resolve_training
-from tfvision.experiment.unlabelled import open_unlabelled
-from tfvision.models.model_file import save_model
-from tfvision.runs.folder import Run, training_alone
-from tfvision.runs.names import CHECKPOINTS, CONFIG, HISTORY, MODEL, TENSORBOARD
-from tfvision.runs.resume import finished, open_unfinished, resumable
+from tfvision.experiment.resolving import output_folder, phases_of, resolve_options
+from tfvision.runs.folder import Run
+from tfvision.runs.names import CONFIG
+from tfvision.runs.resume import finished, open_unfinished
 from tfvision.system.device import load_tensorflow, set_seed
-from tfvision.system.files import remove_leftovers
-from tfvision.system.terminal import console, duration
-from tfvision.tasks import PROBABILITIES, has_boxes, has_classes
-from tfvision.training.checkpoints import Checkpoints
 from tfvision.training.config import TrainConfig
-from tfvision.training.history import History
-from tfvision.training.views import resolve_views
 
 if TYPE_CHECKING:
     import keras
 
-    from tfvision.training.settings import TrainingSettings
-
-
-# Options that were settled when the model was built.
-_BUILT = ("backbone", "weights", "image_size", "channels", "head", "small_cnn", "precision")
+    from tfvision.data.images.imageset import ImageSet
 
 
 def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Path | None = None) -> Run | None:
@@ -56,23 +43,31 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Pat
     if resume and (run := finished(resume)):
         return run
     config = resolve_options(config)
+    refuse_missing_data(config.data)
     output = output_folder(config, resume)
+    from tfvision.experiment.preparation import read_images
+
     config, data = read_images(config)
     load_tensorflow()
+    from tfvision.experiment.building import suit_images, suited_model
+    from tfvision.experiment.experiment import Experiment
+    from tfvision.experiment.running import run_training, try_run
+    from tfvision.training.views import resolve_views
+
     config = replace(suit_images(config, data), output=None)
     set_seed(config.seed)
     model = suited_model(config, data)
     config = replace(config, phases=resolve_views(phases_of(config), model, config), views=None)
     experiment = Experiment(model, data, config)
     if dry_run:
-        _dry_run(experiment, output)
+        try_run(experiment, output)
         return None
-    return _train(experiment, output, resume=resume is not None)
+    return run_training(experiment, output, resume=resume is not None)
 
 
 def train(
     model: "keras.Model | None" = None,
-    images: ImageSet | None = None,
+    images: "ImageSet | None" = None,
     *,
     output: str | Path | None = None,
     resume: bool | str | Path = False,
@@ -119,151 +114,6 @@ def train(
     if model is None or images is None:
         own = load_yaml(open_unfinished(begun).folder / CONFIG) if begun else {}
         return train_from_config(from_dict(TrainConfig, merge(own, to_plain(options))), dry_run=dry_run, resume=begun)
-    return _train_model(model, images, options, dry_run=dry_run, resume=begun)
+    from tfvision.experiment.existing import train_existing
 
-
-def _train_model(
-    model: "keras.Model", images: ImageSet, options: dict[str, Any], *, dry_run: bool, resume: Path | None
-) -> Run | None:
-    """Train an existing model."""
-    config = _suited_options(model, images, options)
-    folder = output_folder(config, resume)
-    if resume and (run := finished(folder)):
-        return run
-    data = prepare_images(images, config)
-    set_seed(config.seed)
-    note = "the model came from Python: config.yaml reproduces its training, not its architecture"
-    experiment = Experiment(model, replace(data, notes=(*data.notes, note)), replace(config, output=None))
-    if dry_run:
-        _dry_run(experiment, folder)
-        return None
-    return _train(experiment, folder, resume=resume is not None)
-
-
-def _suited_options(model: "keras.Model", images: ImageSet, options: dict[str, Any]) -> TrainConfig:
-    """Return the resolved options of an existing model; those it was built with are read from the model."""
-    from tfvision.models.classifier import is_pretrained, task_of
-    from tfvision.models.freezing import unfreeze
-    from tfvision.training.logistic import feature_model, has_linear_head
-
-    if built := [name for name in _BUILT if name in options]:
-        raise UsageError(f"{built[0]}: the model is built already; give it to build_classifier, not to train")
-    enlarged = [layer.output.shape[1] for layer in model.layers if layer.name == "enlarge"]
-    values = {"data": images.source, "backbone": _name(model), "source": dict(images.columns), "task": task_of(model)}
-    config = from_dict(TrainConfig, values | options)
-    pretrained, linear_head = is_pretrained(model), has_linear_head(model) and not has_boxes(config.task)
-    if config.classifier:
-        feature_model(model)  # refuses a head with hidden layers
-    check_files(config)
-    config = replace(
-        resolve_training(config, pretrained=pretrained, linear_head=linear_head),
-        weights=getattr(model, "tfvision_weights", "imagenet" if pretrained else "none"),
-        precision=model.dtype_policy.name,
-        image_size=int([*enlarged, model.input_shape[1]][0]),
-        channels=model.input_shape[-1],
-    )
-    if config.train_batch_norm is not None:
-        unfreeze(model, "all", batch_norm=config.train_batch_norm)
-    _check_outputs(model, images, config.task)
-    return replace(config, phases=resolve_views(phases_of(config), model, config), views=None)
-
-
-def _name(model: "keras.Model") -> str:
-    """Return the backbone of a model from Python; it may contain slashes, which the name of a Keras model cannot."""
-    return getattr(model, "tfvision_backbone", model.name)
-
-
-def _check_outputs(model: "keras.Model", images: ImageSet, task: str) -> None:
-    """Refuse a model from Python whose outputs do not fit the task or the number of classes."""
-    from tfvision.models.classifier import task_of
-
-    if task_of(model) != task:
-        raise UsageError(f"task {task}: the model was built for {task_of(model)}; leave task out, or build another")
-    if has_boxes(task) and images.given is None:
-        raise UsageError("the model finds boxes, the images have none; open them with open_images(..., boxes=True)")
-    outputs = model.output[PROBABILITIES] if isinstance(model.output, dict) else model.output
-    classes = len(images.class_names)
-    if has_classes(task) and outputs.shape[-1] != (1 if classes == 2 else classes):
-        raise UsageError(
-            f"the model has {outputs.shape[-1]} outputs, the images have {classes} classes; "
-            f"build it with num_classes={classes}"
-        )
-
-
-def _dry_run(experiment: Experiment, output: Path) -> None:
-    from tfvision.training.fit import try_one_batch
-
-    console.print(experiment.plan)
-    if experiment.config.classifier:
-        from tfvision.experiment.shallow import try_features
-
-        console.print(
-            f"dry run: one batch passed, {try_features(experiment):,} features an image; nothing was written to {output}"
-        )
-        return
-    loss = try_one_batch(
-        experiment.model, experiment.parts["train"], phases_of(experiment.config)[-1], _settings(experiment)
-    )
-    console.print(f"dry run: one batch passed with loss {loss:.4f}; nothing was written to {output}")
-
-
-def _train(experiment: Experiment, output: Path, *, resume: bool) -> Run:
-    if experiment.config.classifier:
-        from tfvision.experiment.shallow import train_shallow
-
-        return train_shallow(experiment, output, resume=resume)
-    return _run(experiment, output, resume=resume)
-
-
-def _run(experiment: Experiment, output: Path, *, resume: bool) -> Run:
-    """Train from the beginning or from the last checkpoint, then write the results."""
-    from tfvision.data.augmentation.augment_layers import check_engine
-    from tfvision.experiment.pictures import plot_samples
-    from tfvision.experiment.results import write_results
-
-    start = time.monotonic()
-    settings = _settings(experiment)
-    check_engine(settings.augmentation, settings.resize.channels, boxes=has_boxes(settings.task))
-    run = begin_run(experiment, output, resume=resume)
-    checkpoints = Checkpoints(run.folder / CHECKPOINTS)
-    with training_alone(run.folder), resumable(run):
-        if resume and finished(run.folder):  # by another process, while this one read the images
-            return run
-        remove_leftovers(run.folder)
-        plot_samples(run.folder, experiment.parts["train"], settings)
-        console.print(f"run folder: {run.folder}\n")
-        _fit(experiment, run, settings, checkpoints)
-        # Half precision is enough for training, but the predictions are to be those of the saved model.
-        stored = experiment.config.cache == "float32" and phases_of(experiment.config)[-1].views != "fresh"
-        write_results(run, experiment.model, experiment.facts, experiment.parts, settings, stored=stored)
-        checkpoints.remove()
-    console.print(f"done in {duration(time.monotonic() - start)}")
-    return run
-
-
-def _fit(experiment: Experiment, run: Run, settings: "TrainingSettings", checkpoints: Checkpoints) -> None:
-    from tfvision.training.fit import fit_phases
-    from tfvision.training.training import Training
-
-    def save() -> None:
-        save_model(experiment.model, run.folder / MODEL, experiment.facts)
-
-    config = experiment.config
-    training = Training(
-        experiment.model,
-        experiment.parts["train"],
-        experiment.parts["validation"],
-        settings,
-        History(config.monitor, run.folder / HISTORY),
-        save=save,
-        checkpoints=checkpoints,
-        tensorboard=run.folder / TENSORBOARD if config.tensorboard else None,
-        pseudo=open_unlabelled(experiment.data, config, run.folder),
-    )
-    fit_phases(training, phases_of(config))
-
-
-def _settings(experiment: Experiment) -> "TrainingSettings":
-    from tfvision.training.settings import TrainingSettings
-
-    return TrainingSettings.from_config(experiment.config, experiment.facts.resize)
+    return train_existing(model, images, options, dry_run=dry_run, resume=begun)

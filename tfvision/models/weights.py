@@ -1,6 +1,5 @@
-"""Where a backbone's weights come from: ImageNet, a file, an earlier run, or nowhere."""
+"""Loading the weights of a backbone."""
 
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +9,11 @@ from tfvision.errors import UsageError, one_line
 from tfvision.models.backbones.convnext import load_convnext_weights
 from tfvision.models.backbones.families import Backbone, row_of
 from tfvision.models.backbones.hub_graph import load_hub_weights
-from tfvision.models.backbones.hub_presets import hub_weights
 from tfvision.models.backbones.preprocessing import BEFORE
 from tfvision.models.backbones.table import backbone_facts
 from tfvision.models.heads.heads import HEAD
 from tfvision.models.weights_file import check_weights_file, operation_names, refusing_damage
+from tfvision.models.weights_location import find_weights, weight_folders
 
 if TYPE_CHECKING:
     import keras
@@ -24,40 +23,6 @@ LOADERS: dict[str, Callable[["keras.Model", str, Backbone, Path], None]] = {
     "hub": load_hub_weights,
     "ConvNeXt": load_convnext_weights,
 }
-
-_MODEL = "model.keras"  # in a run folder; `tfvision.runs` must not be imported here
-_OWN = (("TFVISION_WEIGHTS", ""), ("TFVISION_DATA", "weights"))
-
-
-def find_weights(backbone: str, weights: str) -> Path | None:
-    """Find the file of a backbone's weights.
-
-    `imagenet` is looked for in the folder `$TFVISION_WEIGHTS`, in `weights/` of `$TFVISION_DATA`, and where Keras keeps
-    its downloads; for a KerasHub preset it means the preset's own weights. A run folder stands for its model.
-
-    Args:
-        backbone: A key of BACKBONES, or `hub/...`.
-        weights: `imagenet`, `none`, a file or a run folder.
-
-    Returns:
-        The file, or None if there is nothing to load or it is not on this machine.
-
-    Raises:
-        UsageError: `weights` names a file that does not exist, or the backbone has no ImageNet weights.
-    """
-    facts = backbone_facts(backbone)
-    if weights == "none":
-        return None
-    if weights != "imagenet":
-        path = Path(weights) / _MODEL if Path(weights).is_dir() else Path(weights)
-        if path.is_file():
-            return path
-        raise UsageError(f"no weights file {path}; expected imagenet, none, a weights file or a run that exists")
-    if facts.builder == "hub":
-        return hub_weights(backbone)
-    if not facts.weights:
-        raise UsageError(f"{backbone} has no ImageNet weights: it is trained from scratch; use --weights none")
-    return next((folder / name for folder in _folders() for name in facts.weights if (folder / name).is_file()), None)
 
 
 def load_backbone_weights(model: "keras.Model", backbone: str, weights: str) -> None:
@@ -127,12 +92,6 @@ def _check_same_backbone(model: "keras.Model", backbone: str, path: Path) -> Non
         )
 
 
-def _folders() -> list[Path]:
-    keras_home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    own = [Path(os.environ[name]) / below for name, below in _OWN if os.environ.get(name)]
-    return [*own, keras_home / "models"]
-
-
 def _download(backbone: str) -> Path:
     """Let Keras download the official file, through its application, which knows the address."""
     import keras
@@ -143,12 +102,12 @@ def _download(backbone: str) -> Path:
     except Exception as error:  # Keras raises a bare Exception when a download fails
         raise UsageError(
             f"the ImageNet weights of {backbone} are not on this machine and could not be downloaded; put "
-            f"{facts.weights[0]} into {_folders()[-1]} (or a folder named by TFVISION_WEIGHTS), "
+            f"{facts.weights[0]} into {weight_folders()[-1]} (or a folder named by TFVISION_WEIGHTS), "
             "or train from scratch with --weights none"
         ) from error
     path = find_weights(backbone, "imagenet")
     if path is None:
         raise UsageError(
-            f"Keras did not leave {facts.weights[0]} in {_folders()[-1]}; give the file with --weights FILE"
+            f"Keras did not leave {facts.weights[0]} in {weight_folders()[-1]}; give the file with --weights FILE"
         )
     return path

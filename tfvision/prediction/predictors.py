@@ -13,7 +13,7 @@ from tfvision.errors import DataError, listing
 from tfvision.evaluation.inference import run_model
 from tfvision.evaluation.predictions import class_probabilities
 from tfvision.models.model_file import LARGEST_FACTS, ModelFacts, load_model, read_facts
-from tfvision.runs.folder import open_run, refuse_comparison
+from tfvision.runs.folder import open_run, refuse_comparison, refuse_missing_model
 from tfvision.runs.names import CONFIG, MODEL
 from tfvision.system.device import load_tensorflow
 from tfvision.system.terminal import ProgressLine
@@ -214,6 +214,7 @@ def find_model(path: Path | str) -> StoredModel:
         DataError: There is no such model, or its facts are damaged.
     """
     path = Path(path)
+    refuse_missing_model(path)
     if path.is_file() and path.suffix == ".keras":
         return StoredModel(path, read_facts(path), path)
     if (path / MODEL).is_file() or (path / CONFIG).is_file():
@@ -222,9 +223,8 @@ def find_model(path: Path | str) -> StoredModel:
     refuse_comparison(path)
     version = path if (path / "saved_model.pb").is_file() else newest_version(path)
     if version is None or not (version / FACTS_FILE).is_file():
-        state = "does not exist" if not path.exists() else "is neither"
         raise DataError(
-            f"{path} {state}; expected a run folder of `tfvision train` or a SavedModel of `tfvision export`"
+            f"{path} is neither; expected a run folder of `tfvision train` or a SavedModel of `tfvision export`"
         )
     return StoredModel(path, _exported_facts(version / FACTS_FILE), version)
 

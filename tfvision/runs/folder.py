@@ -14,10 +14,6 @@ from typing import TYPE_CHECKING, Any
 from tfvision.config.options import from_dict
 from tfvision.config.yaml import load_yaml
 from tfvision.errors import DataError, UsageError
-from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions
-from tfvision.evaluation.parts import judged_part
-from tfvision.evaluation.predictions import Predictions, read_predictions
-from tfvision.models.model_file import ModelFacts, load_model, read_facts
 from tfvision.runs.names import COMPARISON, CONFIG, LOCK, METRICS, MODEL, PLOTS, PREDICTIONS, SPLITS
 from tfvision.system.files import not_written, remove_abandoned, write_text
 from tfvision.system.locks import locked
@@ -27,10 +23,17 @@ from tfvision.training.config import TrainConfig
 if TYPE_CHECKING:
     import keras
 
+    from tfvision.evaluation.box_predictions import BoxPredictions
+    from tfvision.evaluation.predictions import Predictions
+    from tfvision.models.model_file import ModelFacts
+
 
 @dataclass(frozen=True)
 class Run:
     """A run folder, opened.
+
+    Its files are read when they are asked for, and so are the modules that read them: whether a folder is a run is
+    known without NumPy.
 
     Attributes:
         folder: Path of the folder.
@@ -44,8 +47,10 @@ class Run:
         return from_dict(TrainConfig, load_yaml(self.folder / CONFIG))
 
     @cached_property
-    def facts(self) -> ModelFacts:
+    def facts(self) -> "ModelFacts":
         """What is stored with its model: task, class names, resize, decision."""
+        from tfvision.models.model_file import read_facts
+
         return read_facts(self.folder / MODEL)
 
     @property
@@ -69,11 +74,16 @@ class Run:
         Raises:
             DataError: The run did not finish.
         """
+        from tfvision.evaluation.parts import judged_part
+
         return judged_part(self.metrics)
 
     @property
-    def predictions(self) -> Predictions | BoxPredictions:
+    def predictions(self) -> "Predictions | BoxPredictions":
         """The predictions for validation and test: predictions.csv, with the decision of the run applied."""
+        from tfvision.evaluation.box_predictions import read_box_predictions
+        from tfvision.evaluation.predictions import read_predictions
+
         if has_boxes(self.facts.task):
             return read_box_predictions(self.folder / PREDICTIONS)
         return read_predictions(self.folder / PREDICTIONS).decide(self.facts.decision)
@@ -91,6 +101,8 @@ class Run:
 
     def model(self) -> "keras.Model":
         """Load the best model, which takes raw pixels and returns probabilities, boxes or both."""
+        from tfvision.models.model_file import load_model
+
         return load_model(self.folder / MODEL)
 
 
@@ -178,6 +190,14 @@ def open_run(folder: Run | Path | str) -> Run:
         what = "has no " + MODEL if folder.is_dir() else "does not exist"
         raise DataError(f"{folder} is not a run: it {what}; expected a folder written by `tfvision train`")
     return Run(folder)
+
+
+def refuse_missing_model(path: Path | str) -> None:
+    """Raise a DataError if nothing exists where a run or a SavedModel should be."""
+    if not Path(path).exists():
+        raise DataError(
+            f"{path} does not exist; expected a run folder of `tfvision train` or a SavedModel of `tfvision export`"
+        )
 
 
 def best_run(folder: Path) -> Run:

@@ -11,7 +11,6 @@ from tfvision.errors import DataError, RunError, UsageError, WriteError, listing
 from tfvision.runs.folder import Run, best_run
 from tfvision.runs.names import CHECKPOINTS, CONFIG, REPORT, SPLITS
 from tfvision.system.terminal import console
-from tfvision.training.checkpoints import Checkpoints
 from tfvision.training.config import TrainConfig
 
 # Where data and results are stored does not affect the result: the data is compared by its content.
@@ -42,6 +41,8 @@ def finished(folder: Path) -> Run | None:
     open_unfinished(folder)
     if not (folder / REPORT).is_file():
         return None
+    from tfvision.training.checkpoints import Checkpoints
+
     Checkpoints(folder / CHECKPOINTS).remove()  # still there if the run was killed after writing its last file
     console.print(f"{folder} is finished already: {folder / REPORT}")
     return best_run(folder)

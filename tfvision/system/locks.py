@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from tfvision.system.terminal import console
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 # The errors of file systems that do not support locks.
 _UNKNOWN = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
@@ -29,6 +31,8 @@ def locked(file: Path, busy: Callable[[], None]) -> Iterator[None]:
     Raises:
         OSError: The file cannot be created or opened.
     """
+    from filelock import FileLock
+
     # A soft lock would outlive a killed process.
     lock = FileLock(file, fallback_to_soft=False)
     _acquire(lock, file, busy)
@@ -42,7 +46,9 @@ def locked(file: Path, busy: Callable[[], None]) -> Iterator[None]:
         lock.release()
 
 
-def _acquire(lock: FileLock, file: Path, busy: Callable[[], None]) -> None:
+def _acquire(lock: "FileLock", file: Path, busy: Callable[[], None]) -> None:
+    from filelock import Timeout
+
     try:
         try:
             lock.acquire(blocking=False)

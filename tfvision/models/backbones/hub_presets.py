@@ -10,8 +10,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tfvision.errors import UsageError, nearest, one_line
 from tfvision.models.backbones.families import HUB, Backbone, sizes_up_to
 from tfvision.system.device import load_tensorflow, quiet_start
@@ -211,4 +209,6 @@ def _is_image(kind: type, keras_hub: ModuleType) -> bool:
 
 def _plain(value: "ArrayLike | None", default: float) -> float | list[float]:
     """Return a number, or a list with one for each channel."""
+    import numpy as np
+
     return default if value is None else np.asarray(value, np.float64).tolist()

@@ -1,0 +1,107 @@
+"""Training a model that was built in Python."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfvision.config.options import from_dict
+from tfvision.data.images.imageset import ImageSet
+from tfvision.errors import UsageError
+from tfvision.experiment.experiment import Experiment
+from tfvision.experiment.preparation import prepare_images
+from tfvision.experiment.resolving import check_files, output_folder, phases_of, resolve_training
+from tfvision.experiment.running import run_training, try_run
+from tfvision.runs.folder import Run
+from tfvision.runs.resume import finished
+from tfvision.system.device import set_seed
+from tfvision.tasks import PROBABILITIES, has_boxes, has_classes
+from tfvision.training.config import TrainConfig
+from tfvision.training.views import resolve_views
+
+if TYPE_CHECKING:
+    import keras
+
+# Options that were settled when the model was built.
+_BUILT = ("backbone", "weights", "image_size", "channels", "head", "small_cnn", "precision")
+
+
+def train_existing(
+    model: "keras.Model", images: ImageSet, options: dict[str, Any], *, dry_run: bool, resume: Path | None
+) -> Run | None:
+    """Train a model from Python.
+
+    Args:
+        model: From `build_classifier` or `build_localizer`, or one like theirs.
+        images: From `open_images`.
+        options: Options as in a YAML file.
+        dry_run: Compute one batch, print the plan and write nothing.
+        resume: The folder of a run to resume.
+
+    Returns:
+        The finished run; None for a dry run.
+
+    Raises:
+        UsageError, DataError, RunError: One clear line each.
+    """
+    config = _suited_options(model, images, options)
+    folder = output_folder(config, resume)
+    if resume and (run := finished(folder)):
+        return run
+    data = prepare_images(images, config)
+    set_seed(config.seed)
+    note = "the model came from Python: config.yaml reproduces its training, not its architecture"
+    experiment = Experiment(model, replace(data, notes=(*data.notes, note)), replace(config, output=None))
+    if dry_run:
+        try_run(experiment, folder)
+        return None
+    return run_training(experiment, folder, resume=resume is not None)
+
+
+def _suited_options(model: "keras.Model", images: ImageSet, options: dict[str, Any]) -> TrainConfig:
+    """Return the resolved options of an existing model; those it was built with are read from the model."""
+    from tfvision.models.classifier import is_pretrained, task_of
+    from tfvision.models.freezing import unfreeze
+    from tfvision.training.logistic import feature_model, has_linear_head
+
+    if built := [name for name in _BUILT if name in options]:
+        raise UsageError(f"{built[0]}: the model is built already; give it to build_classifier, not to train")
+    enlarged = [layer.output.shape[1] for layer in model.layers if layer.name == "enlarge"]
+    values = {"data": images.source, "backbone": _name(model), "source": dict(images.columns), "task": task_of(model)}
+    config = from_dict(TrainConfig, values | options)
+    pretrained, linear_head = is_pretrained(model), has_linear_head(model) and not has_boxes(config.task)
+    if config.classifier:
+        feature_model(model)  # refuses a head with hidden layers
+    check_files(config)
+    config = replace(
+        resolve_training(config, pretrained=pretrained, linear_head=linear_head),
+        weights=getattr(model, "tfvision_weights", "imagenet" if pretrained else "none"),
+        precision=model.dtype_policy.name,
+        image_size=int([*enlarged, model.input_shape[1]][0]),
+        channels=model.input_shape[-1],
+    )
+    if config.train_batch_norm is not None:
+        unfreeze(model, "all", batch_norm=config.train_batch_norm)
+    _check_outputs(model, images, config.task)
+    return replace(config, phases=resolve_views(phases_of(config), model, config), views=None)
+
+
+def _name(model: "keras.Model") -> str:
+    """Return the backbone of a model from Python; it may contain slashes, which the name of a Keras model cannot."""
+    return getattr(model, "tfvision_backbone", model.name)
+
+
+def _check_outputs(model: "keras.Model", images: ImageSet, task: str) -> None:
+    """Refuse a model from Python whose outputs do not fit the task or the number of classes."""
+    from tfvision.models.classifier import task_of
+
+    if task_of(model) != task:
+        raise UsageError(f"task {task}: the model was built for {task_of(model)}; leave task out, or build another")
+    if has_boxes(task) and images.given is None:
+        raise UsageError("the model finds boxes, the images have none; open them with open_images(..., boxes=True)")
+    outputs = model.output[PROBABILITIES] if isinstance(model.output, dict) else model.output
+    classes = len(images.class_names)
+    if has_classes(task) and outputs.shape[-1] != (1 if classes == 2 else classes):
+        raise UsageError(
+            f"the model has {outputs.shape[-1]} outputs, the images have {classes} classes; "
+            f"build it with num_classes={classes}"
+        )

@@ -1,0 +1,119 @@
+"""Running what was prepared: one batch of it, or the training and all it writes."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfvision.experiment.experiment import Experiment, begin_run
+from tfvision.experiment.resolving import phases_of
+from tfvision.experiment.unlabelled import open_unlabelled
+from tfvision.models.model_file import save_model
+from tfvision.runs.folder import Run, training_alone
+from tfvision.runs.names import CHECKPOINTS, HISTORY, MODEL, TENSORBOARD
+from tfvision.runs.resume import finished, resumable
+from tfvision.system.files import remove_leftovers
+from tfvision.system.terminal import console, duration
+from tfvision.tasks import has_boxes
+from tfvision.training.checkpoints import Checkpoints
+from tfvision.training.history import History
+
+if TYPE_CHECKING:
+    from tfvision.training.settings import TrainingSettings
+
+
+def try_run(experiment: Experiment, output: Path) -> None:
+    """Print the plan, compute one batch and write nothing.
+
+    Args:
+        experiment: The run.
+        output: The run folder that it would have.
+    """
+    from tfvision.training.fit import try_one_batch
+
+    console.print(experiment.plan)
+    if experiment.config.classifier:
+        from tfvision.experiment.shallow import try_features
+
+        console.print(
+            f"dry run: one batch passed, {try_features(experiment):,} features an image; nothing was written to {output}"
+        )
+        return
+    loss = try_one_batch(
+        experiment.model, experiment.parts["train"], phases_of(experiment.config)[-1], _settings(experiment)
+    )
+    console.print(f"dry run: one batch passed with loss {loss:.4f}; nothing was written to {output}")
+
+
+def run_training(experiment: Experiment, output: Path, *, resume: bool) -> Run:
+    """Train by epochs or fit shallow classifiers, and write the run folder.
+
+    Args:
+        experiment: The run.
+        output: The run folder.
+        resume: Whether to go on with what is in it.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        UsageError, DataError, RunError: One clear line each.
+    """
+    if experiment.config.classifier:
+        from tfvision.experiment.shallow import train_shallow
+
+        return train_shallow(experiment, output, resume=resume)
+    return _train(experiment, output, resume=resume)
+
+
+def _train(experiment: Experiment, output: Path, *, resume: bool) -> Run:
+    """Train from the beginning or from the last checkpoint, then write the results."""
+    from tfvision.data.augmentation.augment_layers import check_engine
+    from tfvision.experiment.pictures import plot_samples
+    from tfvision.experiment.results import write_results
+
+    start = time.monotonic()
+    settings = _settings(experiment)
+    check_engine(settings.augmentation, settings.resize.channels, boxes=has_boxes(settings.task))
+    run = begin_run(experiment, output, resume=resume)
+    checkpoints = Checkpoints(run.folder / CHECKPOINTS)
+    with training_alone(run.folder), resumable(run):
+        if resume and finished(run.folder):  # by another process, while this one read the images
+            return run
+        remove_leftovers(run.folder)
+        plot_samples(run.folder, experiment.parts["train"], settings)
+        console.print(f"run folder: {run.folder}\n")
+        _fit(experiment, run, settings, checkpoints)
+        # Half precision is enough for training, but the predictions are to be those of the saved model.
+        stored = experiment.config.cache == "float32" and phases_of(experiment.config)[-1].views != "fresh"
+        write_results(run, experiment.model, experiment.facts, experiment.parts, settings, stored=stored)
+        checkpoints.remove()
+    console.print(f"done in {duration(time.monotonic() - start)}")
+    return run
+
+
+def _fit(experiment: Experiment, run: Run, settings: "TrainingSettings", checkpoints: Checkpoints) -> None:
+    from tfvision.training.fit import fit_phases
+    from tfvision.training.training import Training
+
+    def save() -> None:
+        save_model(experiment.model, run.folder / MODEL, experiment.facts)
+
+    config = experiment.config
+    training = Training(
+        experiment.model,
+        experiment.parts["train"],
+        experiment.parts["validation"],
+        settings,
+        History(config.monitor, run.folder / HISTORY),
+        save=save,
+        checkpoints=checkpoints,
+        tensorboard=run.folder / TENSORBOARD if config.tensorboard else None,
+        pseudo=open_unlabelled(experiment.data, config, run.folder),
+    )
+    fit_phases(training, phases_of(config))
+
+
+def _settings(experiment: Experiment) -> "TrainingSettings":
+    from tfvision.training.settings import TrainingSettings
+
+    return TrainingSettings.from_config(experiment.config, experiment.facts.resize)
