@@ -30,7 +30,7 @@ from tfvision.evaluation.paired import paired_differences
 from tfvision.evaluation.predictions import Predictions
 from tfvision.experiment.train import train_from_config
 from tfvision.prediction.answers import predict_labelled
-from tfvision.prediction.predictors import load_predictor
+from tfvision.prediction.stored import load_predictor
 from tfvision.system.terminal import console
 from tfvision.training.config import TrainConfig
 

@@ -14,7 +14,7 @@ from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.images.changed import change_images
 from tfvision.data.sources.open import open_images
 from tfvision.errors import DataError, UsageError
-from tfvision.prediction.predictors import load_predictor
+from tfvision.prediction.stored import load_predictor
 from tfvision.prediction.tta import TtaPredictor, draw_views, flip_views, with_tta
 from tfvision.robustness.corruptions import CORRUPTIONS, blend, parse_corruptions
 from tfvision.robustness.scores import corrupt_images

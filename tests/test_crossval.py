@@ -203,7 +203,7 @@ def test_each_image_passes_the_frozen_part_once(
     from tfvision.data.sources.open import open_images
     from tfvision.evaluation.predictions import read_predictions
     from tfvision.prediction.answers import predict_images
-    from tfvision.prediction.predictors import load_predictor
+    from tfvision.prediction.stored import load_predictor
 
     told = read_predictions(run.folder / "predictions.csv").part("test")
     images = open_images(data)

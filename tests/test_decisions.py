@@ -27,7 +27,7 @@ from tfvision.export.savedmodel import publish, write_saved_model
 from tfvision.models.decision import Decision, softmax
 from tfvision.models.model_file import ModelFacts, read_facts, replace_facts
 from tfvision.prediction.answers import predict_images
-from tfvision.prediction.predictors import load_predictor
+from tfvision.prediction.stored import load_predictor
 from tfvision.runs.folder import open_run
 
 

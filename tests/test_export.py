@@ -24,7 +24,7 @@ from tfvision.export import checked as export_run_module
 from tfvision.export.check import Agreement
 from tfvision.export.checked import export_run
 from tfvision.models.model_file import save_model
-from tfvision.prediction.predictors import load_predictor
+from tfvision.prediction.stored import load_predictor
 from tfvision.runs.folder import open_run
 
 

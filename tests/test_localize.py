@@ -28,7 +28,8 @@ from tfvision.experiment.train import train_from_config
 from tfvision.models.model_file import ModelFacts
 from tfvision.models.options import BoxOptions, HeadOptions, SmallCnnOptions
 from tfvision.prediction.answers import predict_boxes
-from tfvision.prediction.predictors import KerasPredictor, load_predictor
+from tfvision.prediction.predictors import KerasPredictor
+from tfvision.prediction.stored import load_predictor
 from tfvision.runs.folder import open_run
 from tfvision.training.options import Phase
 

@@ -21,7 +21,7 @@ from tfvision.evaluation.parts import compute_part
 from tfvision.evaluation.predictions import read_predictions
 from tfvision.experiment.train import train_from_config
 from tfvision.models.model_file import read_facts
-from tfvision.prediction.predictors import load_predictor
+from tfvision.prediction.stored import load_predictor
 from tfvision.runs.folder import create_run, open_run
 from tfvision.system.files import remove_leftovers, write_text
 from tfvision.training.config import TrainConfig

@@ -27,7 +27,7 @@ from tfvision.models.heads.shallow_heads import LinearHead, attach_shallow_head,
 from tfvision.models.options import HeadOptions, SmallCnnOptions
 from tfvision.plots import classes as plots
 from tfvision.plots import image_grid
-from tfvision.prediction.predictors import load_predictor
+from tfvision.prediction.stored import load_predictor
 from tfvision.runs.folder import open_run
 from tfvision.training.config import TrainConfig
 from tfvision.training.logistic import feature_model

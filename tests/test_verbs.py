@@ -83,7 +83,7 @@ def test_a_finished_run_is_resumed_by_its_own_options(small_run: Path, tmp_path:
 def test_files_that_cannot_be_written_are_refused_before_the_work(
     small_run: Path, colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tfvision.prediction.predictors.load_model", lambda path: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("tfvision.prediction.stored.load_model", lambda path: pytest.fail("a model was loaded"))
     (tmp_path / "file").write_text("")
     output = tmp_path / "file" / "scores.json"
     for ask in (

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tfvision.models.freezing import unfreeze as unfreeze
     from tfvision.prediction.evaluate import evaluate as evaluate
     from tfvision.prediction.predict import predict as predict
-    from tfvision.prediction.predictors import load_predictor as load_predictor
+    from tfvision.prediction.stored import load_predictor as load_predictor
     from tfvision.robustness.evaluate import evaluate_corrupted as evaluate_corrupted
     from tfvision.runs.folder import open_run as open_run
     from tfvision.search.search import search as search
@@ -46,7 +46,7 @@ _PUBLIC = {
     "evaluate_corrupted": "tfvision.robustness.evaluate",
     "export": "tfvision.export.export",
     "images_from_arrays": "tfvision.data.sources.arrays",
-    "load_predictor": "tfvision.prediction.predictors",
+    "load_predictor": "tfvision.prediction.stored",
     "open_images": "tfvision.data.sources.open",
     "open_run": "tfvision.runs.folder",
     "predict": "tfvision.prediction.predict",

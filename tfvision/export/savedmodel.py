@@ -14,7 +14,7 @@ from tfvision.data.pixels.resize import resize_images
 from tfvision.errors import RunError
 from tfvision.models.decision import Decision, least_probability
 from tfvision.models.model_file import ModelFacts
-from tfvision.prediction.predictors import FACTS_FILE, newest_version
+from tfvision.prediction.stored import FACTS_FILE, newest_version
 from tfvision.system.files import remove_abandoned
 from tfvision.tasks import BOX, PROBABILITIES, outputs_of
 

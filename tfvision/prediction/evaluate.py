@@ -12,7 +12,8 @@ from tfvision.evaluation.parts import compute_part, describe_scores
 from tfvision.evaluation.predictions import Predictions, write_predictions
 from tfvision.prediction.answers import predict_labelled
 from tfvision.prediction.images import images_to_score
-from tfvision.prediction.predictors import KerasPredictor, StoredModel, find_model
+from tfvision.prediction.predictors import KerasPredictor
+from tfvision.prediction.stored import StoredModel, find_model
 from tfvision.prediction.tta import TtaPredictor, compare_tta, describe_gain, stored_views
 from tfvision.runs.folder import open_run
 from tfvision.system.files import refuse_unwritable, write_json

@@ -8,7 +8,7 @@ from tfvision.data.options import Source
 from tfvision.data.sources.open import open_images
 from tfvision.models.model_file import ModelFacts
 from tfvision.prediction.answers import map_labels
-from tfvision.prediction.predictors import StoredModel
+from tfvision.prediction.stored import StoredModel
 from tfvision.runs.folder import open_run
 from tfvision.runs.images import open_part
 from tfvision.system.terminal import ProgressLine, console

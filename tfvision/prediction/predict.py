@@ -10,7 +10,8 @@ from tfvision.evaluation.box_predictions import BoxPredictions, write_box_predic
 from tfvision.evaluation.predictions import Predictions, write_unlabelled
 from tfvision.prediction.answers import predict_boxes, predict_images
 from tfvision.prediction.images import read_given_images
-from tfvision.prediction.predictors import ClassPredictor, KerasPredictor, find_model
+from tfvision.prediction.predictors import ClassPredictor, KerasPredictor
+from tfvision.prediction.stored import find_model
 from tfvision.prediction.tta import TtaPredictor, stored_views
 from tfvision.system.files import refuse_unwritable
 from tfvision.system.terminal import console

@@ -2,27 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from tfvision.data.boxes.resizing import predicted_boxes
 from tfvision.data.images.imageset import ImageSet
-from tfvision.errors import DataError, listing
+from tfvision.errors import DataError
 from tfvision.evaluation.inference import run_model
 from tfvision.evaluation.predictions import class_probabilities
-from tfvision.models.model_file import LARGEST_FACTS, ModelFacts, load_model, read_facts
-from tfvision.runs.folder import open_run, refuse_comparison, refuse_missing_model
-from tfvision.runs.names import CONFIG, MODEL
-from tfvision.system.device import load_tensorflow
+from tfvision.models.model_file import ModelFacts
 from tfvision.system.terminal import ProgressLine
 from tfvision.tasks import BOX, PROBABILITIES, outputs_of
 
 if TYPE_CHECKING:
     import keras
 
-FACTS_FILE = Path("assets.extra") / "tfvision.json"  # TF Serving ignores this folder of a SavedModel
 _Outputs = np.ndarray | dict[str, np.ndarray]
 
 
@@ -149,115 +144,6 @@ class SavedModelPredictor:
                     rows.append(answer[name].numpy()[0])
                 line.report(index + 1)
         return {name: np.array(rows, np.float64) for name, rows in found.items()}
-
-
-@dataclass(frozen=True)
-class StoredModel:
-    """A model found on disk. Loading it takes TensorFlow; reading its facts does not.
-
-    Attributes:
-        path: The path as given.
-        facts: What is stored with the model.
-        file: The `.keras` file, or the folder of one version of a SavedModel.
-        batch_size: Images per step; a SavedModel takes them one at a time.
-    """
-
-    path: Path
-    facts: ModelFacts
-    file: Path
-    batch_size: int = 64
-
-    def load(self) -> Predictor:
-        """Load the model.
-
-        Returns:
-            A predictor for it.
-
-        Raises:
-            DataError: It is damaged, or its outputs do not match its facts.
-        """
-        load_tensorflow()
-        if self.file.suffix == ".keras":
-            model = _fitting(load_model(self.file), self.facts, self.path)
-            return KerasPredictor(model, self.facts, self.batch_size)
-        import tensorflow as tf
-
-        return SavedModelPredictor(tf.saved_model.load(str(self.file)), self.facts)
-
-
-def load_predictor(path: Path | str) -> Predictor:
-    """Load the model of a run, a `.keras` file or a SavedModel.
-
-    Args:
-        path: A run folder, a `.keras` file of a run, a SavedModel, or a folder of its versions, of which the newest is
-            loaded.
-
-    Returns:
-        A predictor for the model.
-
-    Raises:
-        DataError: There is no such model, or it is damaged.
-    """
-    return find_model(path).load()
-
-
-def find_model(path: Path | str) -> StoredModel:
-    """Find a model without loading it, and read the facts stored with it.
-
-    Args:
-        path: See `load_predictor`.
-
-    Returns:
-        The model found.
-
-    Raises:
-        DataError: There is no such model, or its facts are damaged.
-    """
-    path = Path(path)
-    refuse_missing_model(path)
-    if path.is_file() and path.suffix == ".keras":
-        return StoredModel(path, read_facts(path), path)
-    if (path / MODEL).is_file() or (path / CONFIG).is_file():
-        run = open_run(path)  # says how to finish one that has no model yet
-        return StoredModel(path, run.facts, path / MODEL, run.config.batch_size)
-    refuse_comparison(path)
-    version = path if (path / "saved_model.pb").is_file() else newest_version(path)
-    if version is None or not (version / FACTS_FILE).is_file():
-        raise DataError(
-            f"{path} is neither; expected a run folder of `tfvision train` or a SavedModel of `tfvision export`"
-        )
-    return StoredModel(path, _exported_facts(version / FACTS_FILE), version)
-
-
-def _exported_facts(path: Path) -> ModelFacts:
-    """Read the class names and the resize stored with a SavedModel."""
-    try:
-        if (size := path.stat().st_size) > LARGEST_FACTS:
-            raise ValueError(f"it has {size:,} bytes, more than {LARGEST_FACTS:,}")
-        return ModelFacts.from_json(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} does not give the class names ({error}); export the run again") from None
-
-
-def _fitting(model: "keras.Model", facts: ModelFacts, path: Path) -> "keras.Model":
-    """Return the model if it has one output per class and four for a box; else raise a DataError."""
-    names = len(facts.class_names)
-    given = model.output if isinstance(model.output, dict) else {outputs_of(facts.task)[0]: model.output}
-    shapes = {name: tuple(output.shape) for name, output in given.items()}
-    classes = shapes.get(PROBABILITIES, (None, names))
-    fits = classes == (None, names) or (names, classes) == (2, (None, 1))
-    if not fits or shapes.get(BOX, (None, 4)) != (None, 4) or set(shapes) != set(outputs_of(facts.task)):
-        raise DataError(
-            f"{path} gives outputs of shape {listing(list(shapes.values()))} and names {names} classes; "
-            "expected one output per class, and four for a box; train the run again"
-        )
-    return model
-
-
-def newest_version(folder: Path) -> Path | None:
-    """Return the subfolder of `folder` with the highest number, the version that TF Serving would choose, or None."""
-    versions = [child for child in folder.iterdir() if child.name.isdigit()] if folder.is_dir() else []
-    return max(versions, key=lambda child: int(child.name), default=None)
 
 
 def _sizes(images: ImageSet) -> np.ndarray:

@@ -18,7 +18,8 @@ from tfvision.evaluation.paired import brief_lines, paired_differences
 from tfvision.evaluation.predictions import Predictions
 from tfvision.models.model_file import ModelFacts
 from tfvision.prediction.answers import predict_classes
-from tfvision.prediction.predictors import KerasPredictor, Predictor, StoredModel
+from tfvision.prediction.predictors import KerasPredictor, Predictor
+from tfvision.prediction.stored import StoredModel
 from tfvision.runs.folder import Run, open_run
 from tfvision.runs.names import MODEL
 from tfvision.tasks import has_boxes

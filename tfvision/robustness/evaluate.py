@@ -8,7 +8,7 @@ from tfvision.config.options import from_dict
 from tfvision.data.options import Source
 from tfvision.errors import UsageError
 from tfvision.prediction.images import images_to_score
-from tfvision.prediction.predictors import find_model
+from tfvision.prediction.stored import find_model
 from tfvision.robustness.corruptions import parse_corruptions
 from tfvision.robustness.scores import CorruptedScores, score_corrupted, write_corrupted
 from tfvision.runs.names import CORRUPTIONS_TABLE, PLOTS
