@@ -12,9 +12,9 @@ ROOT = Path(__file__).parent.parent
 ORDER = (
     ("tfvision", "__main__"),
     ("cli",),
-    ("search", "crossval"),
+    ("search", "crossval", "ensembles"),
     ("experiment",),
-    ("comparison", "decisions", "ensembles", "robustness", "audit", "export"),
+    ("comparison", "decisions", "robustness", "audit", "export"),
     ("report",),
     ("prediction",),
     ("runs",),

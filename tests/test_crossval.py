@@ -16,8 +16,8 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.data.options import SplitOptions
 from tfvision.data.splits.folds import draw_folds
 from tfvision.data.splits.split import split_by_fold
-from tfvision.ensembles.voting import vote_majority, vote_mean
 from tfvision.errors import DataError, UsageError
+from tfvision.models.combination import Combination
 from tfvision.runs.folder import open_run
 from tfvision.training.config import TrainConfig
 
@@ -107,6 +107,13 @@ def test_what_is_held_out_is_the_same_for_each_fold_and_shared_by_none() -> None
 def test_votes() -> None:
     """Two of three models prefer the first class; the third is so sure of the second that the mean is its own."""
     probabilities = np.array([[[0.6, 0.4, 0.0]], [[0.5, 0.3, 0.2]], [[0.0, 1.0, 0.0]]])
+
+    def vote_majority(given: np.ndarray) -> np.ndarray:
+        return Combination.equal("vote", len(given)).combine(given)
+
+    def vote_mean(given: np.ndarray) -> np.ndarray:
+        return Combination.equal("mean", len(given)).combine(given)
+
     assert vote_majority(probabilities).argmax() == 0 and vote_mean(probabilities).argmax() == 1
     np.testing.assert_allclose(vote_mean(probabilities), [[1.1 / 3, 1.7 / 3, 0.2 / 3]])
     np.testing.assert_allclose(vote_majority(probabilities).sum(axis=1), 1)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tfvision.data.sources.open import open_images as open_images
     from tfvision.decisions.choose import calibrate as calibrate
     from tfvision.decisions.choose import threshold as threshold
+    from tfvision.ensembles.ensemble import ensemble as ensemble
     from tfvision.experiment.pseudo_label import pseudo_label as pseudo_label
     from tfvision.experiment.train import train as train
     from tfvision.export.export import export as export
@@ -42,6 +43,7 @@ _PUBLIC = {
     "compare": "tfvision.comparison.compare",
     "count_parameters": "tfvision.models.freezing",
     "crossval": "tfvision.crossval.crossval",
+    "ensemble": "tfvision.ensembles.ensemble",
     "evaluate": "tfvision.prediction.evaluate",
     "evaluate_corrupted": "tfvision.robustness.evaluate",
     "export": "tfvision.export.export",

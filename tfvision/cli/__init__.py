@@ -11,6 +11,7 @@ from tfvision.cli.audit import add_audit
 from tfvision.cli.compare import add_compare
 from tfvision.cli.crossval import add_crossval
 from tfvision.cli.decide import add_calibrate, add_threshold
+from tfvision.cli.ensemble import add_ensemble
 from tfvision.cli.evaluate import add_evaluate
 from tfvision.cli.export import add_export
 from tfvision.cli.listing import add_cache, add_list_things
@@ -33,6 +34,7 @@ _VERBS = (  # in the order of `tfvision --help`
     add_evaluate,
     add_predict,
     add_compare,
+    add_ensemble,
     add_threshold,
     add_calibrate,
     add_pseudo_label,

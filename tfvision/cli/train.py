@@ -11,6 +11,7 @@ from tfvision.config.nested import merge
 from tfvision.config.options import from_dict
 from tfvision.config.recipes import find_recipe
 from tfvision.config.yaml import load_yaml, to_yaml
+from tfvision.ensembles.options import MEMBERS
 from tfvision.errors import UsageError
 from tfvision.search.settings import SECTION
 from tfvision.training.config import TrainConfig
@@ -81,6 +82,8 @@ def train_config(args: argparse.Namespace, **defaults: Any) -> TrainConfig:
     in_file = load_yaml(path) if path else {}
     if SECTION in in_file:
         raise UsageError(f"{args.config} describes a search; run it with `tfvision search --config {args.config}`")
+    if MEMBERS in in_file:
+        raise UsageError(f"{args.config} describes an ensemble; run it with `tfvision ensemble --config {args.config}`")
     from_dict(TrainConfig, in_file)  # so that a mistake in the file is reported by its key, not by a flag
     if in_file.get("phases") and any(in_file.get(key) is not None for key in _PHASE_FLAGS):
         raise UsageError(

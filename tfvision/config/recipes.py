@@ -45,5 +45,5 @@ def header(path: Path) -> tuple[str, str]:
             break
         comments.append(line[1:].strip())
     figure = next((line for line in comments if line.startswith(("here:", "not yet run"))), "")
-    first = re.split(r"\. | tfvision (?:train|crossval|search) ", " ".join(comments))[0]
+    first = re.split(r"\. | tfvision (?:train|crossval|search|ensemble) ", " ".join(comments))[0]
     return first.rstrip("."), figure.removeprefix("here: ")

@@ -10,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from tfvision.audit.options import AuditConfig
 from tfvision.config.options import from_dict
 from tfvision.config.yaml import load_yaml
 from tfvision.crossval.scores import FoldScores, Spread
 from tfvision.data.splits.split import HELD_OUT
-from tfvision.ensembles.voting import vote
 from tfvision.errors import UsageError
 from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions, write_box_predictions
 from tfvision.evaluation.joining import join_parts
@@ -24,6 +25,7 @@ from tfvision.evaluation.predictions import Predictions, read_predictions, write
 from tfvision.experiment.resolving import default_folder, resolve_options
 from tfvision.experiment.train import train_from_config
 from tfvision.models.backbones.table import plain_name
+from tfvision.models.combination import Combination, Kind
 from tfvision.runs.folder import Run, refuse_existing
 from tfvision.runs.names import CONFIG, FOLDS_TABLE, METRICS, PREDICTIONS, VOTES
 from tfvision.system.files import write_json, write_text
@@ -33,6 +35,7 @@ from tfvision.training.config import TrainConfig
 
 AUDIT = "audit"
 
+_VOTES: dict[str, Kind] = {"majority": "vote", "mean": "mean"}
 _Found = TypeVar("_Found", Predictions, BoxPredictions)
 
 
@@ -197,10 +200,19 @@ def _collect(backbone: str, folder: Path, runs: Sequence[Run]) -> FoldScores:
     tested = FoldScores(backbone, tests, compute_part(together, facts))
     if not runs[0].config.split.held_out:
         return tested
-    votes = vote([one.part(HELD_OUT) for one in found])
+    votes = _vote([one.part(HELD_OUT) for one in found])
     write_predictions(folder / VOTES, join_parts(votes.values()))
     scores = {kind: compute_part(one, facts) for kind, one in votes.items()}
     return replace(tested, alone=tuple(run.metrics[HELD_OUT] for run in runs), votes=scores)
+
+
+def _vote(found: Sequence[Predictions]) -> dict[str, Predictions]:
+    """Let the models of all folds answer together: the name of each rule to its predictions, which have it as their part."""
+    probabilities = np.stack([one.probabilities for one in found])
+    return {
+        name: replace(found[0], probabilities=Combination.equal(kind, len(found)).combine(probabilities)).called(name)
+        for name, kind in _VOTES.items()
+    }
 
 
 def _out_of_fold(found: Sequence[_Found]) -> _Found:

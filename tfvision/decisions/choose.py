@@ -12,9 +12,8 @@ from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.evaluation.score_names import compared_scores
 from tfvision.evaluation.temperature import fit_temperature
 from tfvision.models.decision import Decision
-from tfvision.models.model_file import replace_facts
 from tfvision.runs.folder import Run, open_run, training_alone
-from tfvision.runs.names import CALIBRATION_AFTER, DECISION, MODEL, PLOTS, PREDICTIONS
+from tfvision.runs.names import CALIBRATION_AFTER, DECISION, PLOTS, PREDICTIONS
 from tfvision.system.files import read_json, write_json
 from tfvision.tasks import has_boxes
 
@@ -108,8 +107,7 @@ def _store(run: Run, decision: Decision) -> Run:
     from tfvision.report.page import write_report
 
     with training_alone(run.folder):
-        replace_facts(run.folder / MODEL, replace(run.facts, decision=None if decision.is_neutral else decision))
-        decided = open_run(run.folder)
+        decided = run.store_facts(replace(run.facts, decision=None if decision.is_neutral else decision))
         write_json(run.folder / DECISION, _scores(decided, decision))
         answers = decided.predictions
         assert isinstance(answers, Predictions)  # `_opened` refuses runs that find boxes

@@ -12,26 +12,20 @@ from tfvision.data.augmentation.augment_layers import rand_augment_layer
 from tfvision.data.batches.pipeline import load_image
 from tfvision.data.images.imageset import ImageSet
 from tfvision.evaluation.box_predictions import BoxPredictions
-from tfvision.evaluation.mistakes import worst_mistakes
 from tfvision.evaluation.parts import judged_part
 from tfvision.evaluation.predictions import Predictions
 from tfvision.experiment.box_pictures import plot_box_results, plot_box_samples
-from tfvision.plots.classes import plot_calibration, plot_confusion_matrix, plot_precision_recall, plot_roc
+from tfvision.experiment.class_pictures import plot_classes
 from tfvision.plots.image_grid import plot_image_grid
 from tfvision.plots.learning_curves import plot_learning_curves
 from tfvision.plots.thumbnails import thumbnail
 from tfvision.runs.folder import Run
 from tfvision.runs.names import (
     AUGMENTED_SAMPLES,
-    CALIBRATION_CURVE,
     CLASS_SAMPLES,
-    CONFUSION_MATRIX,
     HISTORY,
     LEARNING_CURVES,
     PLOTS,
-    PRECISION_RECALL,
-    ROC,
-    WORST_MISTAKES,
 )
 from tfvision.tasks import has_boxes
 
@@ -98,30 +92,7 @@ def plot_results(
     else:
         classes = found
     if classes:
-        _plot_classes(plots, classes, scores, parts[part], part)
-
-
-def _plot_classes(
-    plots: Path, found: Predictions, scores: Mapping[str, Any], images_of_part: ImageSet, part: str
-) -> None:
-    names = found.class_names
-    plot_confusion_matrix(
-        np.array(scores["confusion_matrix"]), names, plots / CONFUSION_MATRIX, f"Confusion matrix, {part}"
-    )
-    for plot, file in (
-        (plot_precision_recall, PRECISION_RECALL),
-        (plot_roc, ROC),
-        (plot_calibration, CALIBRATION_CURVE),
-    ):
-        plot(found.labels, found.probabilities, names, plots / file)
-    worst = worst_mistakes(found)
-    places = {image_id: index for index, image_id in enumerate(images_of_part.ids)}
-    captions = [
-        f"{names[found.labels[i]]}, taken for {names[found.predicted[i]]} ({found.probabilities[i].max():.0%})"
-        for i in worst
-    ]
-    images = [thumbnail(images_of_part.read(places[found.ids[i]]))[0] for i in worst]
-    plot_image_grid(images, captions, f"Worst mistakes, {part}", plots / WORST_MISTAKES)
+        plot_classes(plots, classes, scores, parts[part], part)
 
 
 def _samples(labels: np.ndarray, num_classes: int) -> list[int]:

@@ -10,7 +10,7 @@ from tfvision.data.options import DuplicateOptions
 from tfvision.data.sources.entries import THING
 from tfvision.data.sources.open import open_images
 from tfvision.data.splits.split import MIN_IMAGES, Split, split_by_fold, split_images
-from tfvision.data.splits.splits_file import read_splits
+from tfvision.data.splits.splits_file import read_parts, read_splits
 from tfvision.data.splits.stratify import draw_some
 from tfvision.errors import DataError, UsageError, listing
 from tfvision.system.terminal import ProgressLine
@@ -59,8 +59,8 @@ def prepare_images(images: ImageSet, config: TrainConfig) -> Prepared:
         )
     notes = list(images.notes)
     if config.limit and config.limit < len(images):
-        notes.append(f"limit: {config.limit:,} of {len(images):,} images")
-        images = images.select(draw_some(images, config.limit, config.seed))
+        images, note = _limited(images, config)
+        notes.append(note)
     with ProgressLine("reading images", len(images)) as line:
         found = scan(images, on_bad=config.source.on_bad, progress=line.report)
     if found.unreadable:
@@ -73,6 +73,20 @@ def prepare_images(images: ImageSet, config: TrainConfig) -> Prepared:
     if not (split.parts == "validation").any():
         raise UsageError("no images for validation, which chooses the best epoch; set split.validation above 0")
     return Prepared(images, split.parts, found.hashes, found.sizes, found.is_gray, (*notes, *split.notes))
+
+
+def _limited(images: ImageSet, config: TrainConfig) -> tuple[ImageSet, str]:
+    """Return as many images as the limit allows, and a note; those of the split if it is that of a run with a limit."""
+    assert config.limit is not None, "called where there is a limit"
+    if config.split.file:
+        named = read_parts(config.split.file)
+        rows = [row for row, image_id in enumerate(images.ids) if image_id in named]
+        if len(rows) == len(named) < len(images):
+            return images.select(
+                rows
+            ), f"limit: the {len(rows):,} of {len(images):,} images that {config.split.file} names"
+    chosen = images.select(draw_some(images, config.limit, config.seed))
+    return chosen, f"limit: {config.limit:,} of {len(images):,} images"
 
 
 def _stratifiable(images: ImageSet, config: TrainConfig) -> tuple[ImageSet, list[str]]:

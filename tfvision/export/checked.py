@@ -11,10 +11,13 @@ from tfvision.data.images.scan import scan
 from tfvision.data.sources.open import open_images
 from tfvision.errors import DataError
 from tfvision.export.check import Agreement, check_saved_model
-from tfvision.export.savedmodel import publish, write_saved_model
+from tfvision.export.ensemble import ensemble_endpoints, jumps
+from tfvision.export.savedmodel import Endpoints, model_endpoints, publish, write_saved_model
 from tfvision.models.decision import Decision
 from tfvision.models.heads.shallow_heads import is_stepped
-from tfvision.prediction.predictors import KerasPredictor
+from tfvision.prediction.ensemble import EnsemblePredictor
+from tfvision.prediction.predictors import KerasPredictor, Predictor
+from tfvision.prediction.stored import load_ensemble
 from tfvision.runs.folder import Run
 from tfvision.tasks import has_boxes
 
@@ -37,18 +40,28 @@ def export_run(run: Run, output: Path, *, data: str | None = None) -> tuple[Path
         DataError: There are no images to compare on.
         RunError: Model and SavedModel disagree, or the disk is full; nothing is left behind.
     """
-    model, facts = run.model(), run.facts
+    facts = run.facts
+    predictor: Predictor = load_ensemble(run.folder) if run.is_ensemble else KerasPredictor(run.model(), facts)
     found = scan(_images(run, data), on_bad="fail" if data else "skip", frames=has_boxes(facts.task))
     images = found.images.select(_fitting(found.sizes))
     with keras.device("cpu:0"):
-        expected = KerasPredictor(model, facts).outputs(images)
-    temporary = write_saved_model(model, facts, output)
+        expected = predictor.outputs(images)
+    endpoints, stepped = _served(predictor)
+    temporary = write_saved_model(endpoints, facts, output)
     try:
         decision = facts.decision or Decision()
-        agreement = check_saved_model(temporary, images, expected, decision, stepped=is_stepped(model))
+        agreement = check_saved_model(temporary, images, expected, decision, stepped=stepped)
         return publish(temporary, output), agreement
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _served(predictor: Predictor) -> tuple[Endpoints, bool]:
+    """Return what to serve, and whether its probabilities jump."""
+    if isinstance(predictor, EnsemblePredictor):
+        return ensemble_endpoints(predictor), jumps(predictor)
+    assert isinstance(predictor, KerasPredictor), "a run has a model or is an ensemble"
+    return model_endpoints(predictor.model, predictor.facts), is_stepped(predictor.model)
 
 
 def _images(run: Run, data: str | None) -> ImageSet:

@@ -21,11 +21,14 @@ from tfvision.tasks import BOX, PROBABILITIES, outputs_of
 _UNFINISHED = ".unfinished-"  # followed by the id of the process that writes it
 
 
-def write_saved_model(model: keras.Model, facts: ModelFacts, folder: Path) -> Path:
-    """Write a model with its resize and class names to a temporary folder beside the published versions.
+Endpoints = tuple[tf.Module, dict[str, Callable[..., Any]]]
+
+
+def write_saved_model(endpoints: Endpoints, facts: ModelFacts, folder: Path) -> Path:
+    """Write what is served, with its class names, to a temporary folder beside the published versions.
 
     Args:
-        model: Takes raw pixels at the model's size; returns probabilities, boxes or both.
+        endpoints: A module that holds the variables, and the functions to serve by name.
         facts: Facts stored with the model: task, class names, resize, decision.
         folder: The folder of the versions, such as `saved_models/<name>`; made if missing.
 
@@ -39,8 +42,8 @@ def write_saved_model(model: keras.Model, facts: ModelFacts, folder: Path) -> Pa
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_abandoned(folder, _UNFINISHED)
-        endpoints, signatures = _endpoints(model, facts)
-        tf.saved_model.save(endpoints, str(temporary), signatures=signatures)
+        module, signatures = endpoints
+        tf.saved_model.save(module, str(temporary), signatures=signatures)
         (temporary / FACTS_FILE).parent.mkdir(exist_ok=True)
         (temporary / FACTS_FILE).write_text(facts.to_json(), encoding="utf-8")
     except (OSError, tf.errors.OpError) as error:
@@ -65,8 +68,17 @@ def publish(temporary: Path, folder: Path) -> Path:
     return version
 
 
-def _endpoints(model: keras.Model, facts: ModelFacts) -> tuple[tf.Module, dict[str, Callable[..., Any]]]:
-    """Return a module that holds the model's variables, and the functions to serve."""
+def model_endpoints(model: keras.Model, facts: ModelFacts) -> Endpoints:
+    """Return a module that holds the model's variables, and the functions to serve.
+
+    Args:
+        model: Takes raw pixels at the model's size; returns probabilities, boxes or both.
+        facts: Facts stored with the model.
+
+    Returns:
+        The module; `serving_default`, which takes decoded images of one size, uint8 (b, height, width, 3), and
+        `serve_bytes`, which takes encoded ones of any sizes, string (b,).
+    """
     module = tf.Module()
     # The variables that the graph reads. Keras' own export searches the whole model for them and takes twice as long.
     module.model_variables = [variable.value for variable in model.variables]
@@ -102,7 +114,7 @@ def _answering(model: keras.Model, facts: ModelFacts) -> Callable[[tf.Tensor, tf
         if BOX in outputs:
             answers[BOX] = tf.cast(predicted_boxes(outputs[BOX], sizes, resize), tf.float32)
         if PROBABILITIES in outputs:
-            answers |= _classes(outputs[PROBABILITIES], facts)
+            answers |= class_answers(outputs[PROBABILITIES], facts)
         return answers
 
     return answer
@@ -119,8 +131,16 @@ def _decide(outputs: tf.Tensor, decision: Decision | None) -> tuple[tf.Tensor, t
     return probabilities, tf.argmax(scores, axis=-1)
 
 
-def _classes(outputs: tf.Tensor, facts: ModelFacts) -> dict[str, tf.Tensor]:
-    """Return the probabilities, the class and its name."""
+def class_answers(outputs: tf.Tensor, facts: ModelFacts) -> dict[str, tf.Tensor]:
+    """Return the probabilities, the class and its name.
+
+    Args:
+        outputs: float32 (b, classes), or (b, 1) from one sigmoid unit.
+        facts: Class names and decision.
+
+    Returns:
+        `probabilities`, `class` and `class_name`.
+    """
     if len(facts.class_names) == 2 and outputs.shape[-1] == 1:
         outputs = tf.concat([1.0 - outputs, outputs], axis=-1)
     outputs, predicted = _decide(outputs, facts.decision)
@@ -128,12 +148,17 @@ def _classes(outputs: tf.Tensor, facts: ModelFacts) -> dict[str, tf.Tensor]:
     return {PROBABILITIES: outputs, "class": predicted, "class_name": names}
 
 
+def decode_bytes(data: tf.Tensor) -> tf.Tensor:
+    """Decode one JPEG or PNG, uint8 (height, width, 3)."""
+    # This op reads PNG too; the accurate transform is the one that the decoder in training uses.
+    return tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
+
+
 def _decode(encoded: tf.Tensor, facts: ModelFacts) -> tuple[tf.Tensor, tf.Tensor]:
     """Decode JPEG or PNG strings and resize each on its own; return their original sizes too, int32 (b, 2)."""
 
     def decode_one(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        # This op reads PNG too; the accurate transform is the one that the decoder in training uses.
-        image = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
+        image = decode_bytes(data)
         return resize_images(image, facts.resize), tf.shape(image)[:2]
 
     size = (facts.resize.height, facts.resize.width, facts.resize.channels)

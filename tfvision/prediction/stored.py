@@ -1,14 +1,17 @@
 """Find a model on disk, a run, a model file or a SavedModel, and load it."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfvision.errors import DataError, listing
 from tfvision.models.model_file import LARGEST_FACTS, ModelFacts, load_model, read_facts
+from tfvision.prediction.ensemble import EnsemblePredictor
 from tfvision.prediction.predictors import KerasPredictor, Predictor, SavedModelPredictor
+from tfvision.runs.ensemble import read_ensemble
 from tfvision.runs.folder import open_run, refuse_comparison, refuse_missing_model
-from tfvision.runs.names import CONFIG, MODEL
+from tfvision.runs.names import CONFIG, ENSEMBLE, MODEL
 from tfvision.system.device import load_tensorflow
 from tfvision.tasks import BOX, PROBABILITIES, outputs_of
 
@@ -25,7 +28,7 @@ class StoredModel:
     Attributes:
         path: The path as given.
         facts: What is stored with the model.
-        file: The `.keras` file, or the folder of one version of a SavedModel.
+        file: The `.keras` file, the `ensemble.json`, or the folder of one version of a SavedModel.
         batch_size: Images per step; a SavedModel takes them one at a time.
     """
 
@@ -43,6 +46,8 @@ class StoredModel:
         Raises:
             DataError: It is damaged, or its outputs do not match its facts.
         """
+        if self.file.name == ENSEMBLE:
+            return load_ensemble(self.file.parent)
         load_tensorflow()
         if self.file.suffix == ".keras":
             model = _fitting(load_model(self.file), self.facts, self.path)
@@ -84,6 +89,8 @@ def find_model(path: Path | str) -> StoredModel:
     refuse_missing_model(path)
     if path.is_file() and path.suffix == ".keras":
         return StoredModel(path, read_facts(path), path)
+    if (path / ENSEMBLE).is_file():
+        return StoredModel(path, read_ensemble(path).facts, path / ENSEMBLE)
     if (path / MODEL).is_file() or (path / CONFIG).is_file():
         run = open_run(path)  # says how to finish one that has no model yet
         return StoredModel(path, run.facts, path / MODEL, run.config.batch_size)
@@ -94,6 +101,50 @@ def find_model(path: Path | str) -> StoredModel:
             f"{path} is neither; expected a run folder of `tfvision train` or a SavedModel of `tfvision export`"
         )
     return StoredModel(path, _exported_facts(version / FACTS_FILE), version)
+
+
+def find_members(folder: Path) -> list[StoredModel]:
+    """Find the members of an ensemble without loading them.
+
+    Args:
+        folder: The folder of the ensemble.
+
+    Returns:
+        Its members, in the order of the weights.
+
+    Raises:
+        DataError: A member is gone, or has another decision than when the ensemble was made.
+    """
+    found = []
+    for stored in read_ensemble(folder).members:
+        path = Path(os.path.normpath(folder / stored.path))
+        if not path.exists():
+            raise DataError(f"{folder} needs its member {path}, which is gone; put it back, or make the ensemble again")
+        member = find_model(path)
+        if member.facts.decision != stored.decision:
+            raise DataError(
+                f"{path} was calibrated or given a threshold after {folder} was made of it; make the ensemble again"
+            )
+        found.append(member)
+    return found
+
+
+def load_ensemble(folder: Path) -> EnsemblePredictor:
+    """Load the members of an ensemble that have a weight.
+
+    Args:
+        folder: The folder of the ensemble.
+
+    Returns:
+        A predictor for the ensemble.
+
+    Raises:
+        DataError: A member is gone or has changed.
+    """
+    ensemble = read_ensemble(folder)
+    members, combination = find_members(folder), ensemble.combination
+    counted = combination.counted()
+    return EnsemblePredictor([members[i].load() for i in counted], combination.only(counted), ensemble.facts)
 
 
 def _exported_facts(path: Path) -> ModelFacts:

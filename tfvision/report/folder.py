@@ -22,6 +22,7 @@ from tfvision.runs.names import (
     CORRUPTION_CURVES,
     CORRUPTION_SAMPLES,
     DECISION,
+    ENSEMBLE,
     ENVIRONMENT,
     HISTORY,
     IOU_HISTOGRAM,
@@ -65,6 +66,7 @@ class RunFiles:
         plots: Name of a plot, without `.png`, to its PNG as a data URI.
         missing: Names of the files that are not there or cannot be read.
         decision: Parsed `decision.json`, which a run has after `tfvision threshold` or `calibrate`.
+        ensemble: Parsed `ensemble.json` of an ensemble.
         pseudo_labels: Parsed `pseudo_labels.json` of a run that was trained with pseudo-labels.
     """
 
@@ -79,6 +81,7 @@ class RunFiles:
     plots: dict[str, str]
     missing: list[str] = field(default_factory=list)
     decision: dict[str, Any] = field(default_factory=dict)
+    ensemble: dict[str, Any] = field(default_factory=dict)
     pseudo_labels: dict[str, Any] = field(default_factory=dict)
 
 
@@ -97,8 +100,10 @@ def read_run_files(folder: Path | str) -> RunFiles:
             return empty
         return content
 
-    config: dict[str, Any] = read(CONFIG, lambda text: parse_yaml(text, CONFIG), {})
-    epochs = not config.get("classifier")  # a shallow classifier has no history
+    ensemble: dict[str, Any] = read(ENSEMBLE, json.loads, {}) if (folder / ENSEMBLE).exists() else {}
+    # An ensemble was not trained, and its options are in its own file.
+    config = ensemble["options"] if ensemble else read(CONFIG, lambda text: parse_yaml(text, CONFIG), {})
+    epochs = not ensemble and not config.get("classifier")  # a shallow classifier has no history
     return RunFiles(
         folder=folder,
         config=config,
@@ -106,8 +111,8 @@ def read_run_files(folder: Path | str) -> RunFiles:
         metrics=read(METRICS, json.loads, {}),
         history=read(HISTORY, _rows, []) if epochs else [],
         counts=read(SPLITS, _counts, Counter()),
-        config_text=read(CONFIG, str, ""),
-        summary=read(SUMMARY, str, ""),
+        config_text="" if ensemble else read(CONFIG, str, ""),
+        summary="" if ensemble else read(SUMMARY, str, ""),
         plots={
             Path(name).stem: uri
             for name in (*CLASS_PLOTS, *_BOX_PLOTS, *_LATER_PLOTS)
@@ -115,6 +120,7 @@ def read_run_files(folder: Path | str) -> RunFiles:
         },
         missing=missing,
         decision=read(DECISION, json.loads, {}) if (folder / DECISION).exists() else {},
+        ensemble=ensemble,
         pseudo_labels=read(PSEUDO_RESULTS, json.loads, {}) if (folder / PSEUDO_RESULTS).exists() else {},
     )
 

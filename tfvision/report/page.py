@@ -6,6 +6,7 @@ from typing import Any
 
 from tfvision.report.box_story import box_tables, class_metrics, tell_boxes
 from tfvision.report.decision import decision_section
+from tfvision.report.ensemble import ensemble_section
 from tfvision.report.folder import RunFiles, read_run_files
 from tfvision.report.pseudo_labels import pseudo_label_section
 from tfvision.report.story import headline_part, tell
@@ -42,7 +43,7 @@ def render(files: RunFiles) -> str:
     boxes, of_classes = box_tables(files.metrics, part), class_metrics(files.metrics)
     class_part = headline_part(of_classes)
     return template.render(
-        title=_title(config) or files.folder.name,
+        title=_title(config, len(files.ensemble.get("member_scores", ()))) or files.folder.name,
         run=files.folder.as_posix(),
         story=tell_boxes(files.metrics, part) if boxes and part else tell(files.metrics),
         boxes=boxes,
@@ -53,6 +54,7 @@ def render(files: RunFiles) -> str:
         images=image_table(files.counts),
         scores=score_table(of_classes),
         classes=class_table(of_classes),
+        ensemble=ensemble_section(files.ensemble),
         decision=decision_section(files.decision),
         pseudo_labels=pseudo_label_section(files.pseudo_labels),
         plots=files.plots,
@@ -68,7 +70,9 @@ def render(files: RunFiles) -> str:
     )
 
 
-def _title(config: dict[str, Any]) -> str:
+def _title(config: dict[str, Any], members: int) -> str:
+    if members:
+        return f"Ensemble of {members}" + (f" on {Path(plain(config['data'])).name}" if config.get("data") else "")
     subject = [Path(plain(config[name])).name for name in ("backbone", "data") if config.get(name) is not None]
     kind = f"{config['classifier']} on features of " if config.get("classifier") else ""
     return kind + " on ".join(subject) if subject else ""
@@ -83,9 +87,30 @@ def _usage(files: RunFiles) -> dict[str, str]:
         "predict": f"tfvision predict {run} photos/ --output predictions.csv{draw}",
         "evaluate": f"tfvision evaluate {run} --data other.zip --output other.json",
         "export": f"tfvision export {run} --output {model}",
-        "repeat": f"tfvision train --config {config} --output runs/again",
-        "python": _snippet(files),
+        "repeat": _again(files) or f"tfvision train --config {config} --output runs/again",
+        "python": _ensemble_snippet(files) if files.ensemble else _snippet(files),
     }
+
+
+def _again(files: RunFiles) -> str:
+    """Return the command that makes an ensemble again; nothing for other runs."""
+    if not files.ensemble:
+        return ""
+    members = " ".join(shlex.quote(each["name"]) for each in files.ensemble["member_scores"])
+    return f"tfvision ensemble {members} --method {files.ensemble['method']} --output runs/again"
+
+
+def _ensemble_snippet(files: RunFiles) -> str:
+    return "\n".join(
+        [
+            "import tfvision",
+            "",
+            f"ensemble = tfvision.load_predictor({files.folder.as_posix()!r})",
+            'photos = tfvision.open_images("photos/", labelled=False)',
+            "probabilities = ensemble.probabilities(photos)  # (n, classes)",
+            "print([ensemble.facts.class_names[i] for i in probabilities.argmax(axis=1)])",
+        ]
+    )
 
 
 def _snippet(files: RunFiles) -> str:

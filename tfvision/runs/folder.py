@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tfvision.config.options import from_dict
 from tfvision.config.yaml import load_yaml
 from tfvision.errors import DataError, UsageError
-from tfvision.runs.names import COMPARISON, CONFIG, LOCK, METRICS, MODEL, PLOTS, PREDICTIONS, SPLITS
+from tfvision.runs.names import COMPARISON, CONFIG, ENSEMBLE, LOCK, METRICS, MODEL, PLOTS, PREDICTIONS, SPLITS
 from tfvision.system.files import not_written, remove_abandoned, write_text
 from tfvision.system.locks import locked
 from tfvision.tasks import has_boxes
@@ -41,17 +41,27 @@ class Run:
 
     folder: Path
 
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether it combines other runs and has no model of its own."""
+        return (self.folder / ENSEMBLE).is_file()
+
     @cached_property
     def config(self) -> TrainConfig:
-        """The resolved configuration."""
+        """The resolved configuration; of an ensemble, where its images are and the seed."""
+        if self.is_ensemble:
+            from tfvision.runs.ensemble import read_ensemble
+
+            return from_dict(TrainConfig, {"backbone": "ensemble", **read_ensemble(self.folder).options})
         return from_dict(TrainConfig, load_yaml(self.folder / CONFIG))
 
     @cached_property
     def facts(self) -> "ModelFacts":
         """What is stored with its model: task, class names, resize, decision."""
         from tfvision.models.model_file import read_facts
+        from tfvision.runs.ensemble import read_ensemble
 
-        return read_facts(self.folder / MODEL)
+        return read_ensemble(self.folder).facts if self.is_ensemble else read_facts(self.folder / MODEL)
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -99,8 +109,35 @@ class Run:
         """The part of the split of each image, by id."""
         return {row["id"]: row["part"] for row in self.splits}
 
+    def store_facts(self, facts: "ModelFacts") -> "Run":
+        """Replace what is stored with the model, such as its decision.
+
+        Args:
+            facts: The new facts.
+
+        Returns:
+            The run, opened again.
+
+        Raises:
+            WriteError: The file cannot be written.
+        """
+        from tfvision.models.model_file import replace_facts
+        from tfvision.runs.ensemble import replace_ensemble_facts
+
+        if self.is_ensemble:
+            replace_ensemble_facts(self.folder, facts)
+        else:
+            replace_facts(self.folder / MODEL, facts)
+        return open_run(self.folder)
+
     def model(self) -> "keras.Model":
-        """Load the best model, which takes raw pixels and returns probabilities, boxes or both."""
+        """Load the best model, which takes raw pixels and returns probabilities, boxes or both.
+
+        Raises:
+            UsageError: The run is an ensemble, whose models are those of its members.
+        """
+        if self.is_ensemble:
+            raise UsageError(f"{self.folder} is an ensemble and has no model of its own; name one of its members")
         from tfvision.models.model_file import load_model
 
         return load_model(self.folder / MODEL)
@@ -184,7 +221,7 @@ def open_run(folder: Run | Path | str) -> Run:
     """
     folder = folder.folder if isinstance(folder, Run) else Path(folder)
     refuse_comparison(folder)
-    if not (folder / MODEL).is_file():
+    if not (folder / MODEL).is_file() and not (folder / ENSEMBLE).is_file():
         if (folder / CONFIG).is_file():
             raise DataError(f"{folder} has no model yet; finish it with `tfvision train --resume {folder}`")
         what = "has no " + MODEL if folder.is_dir() else "does not exist"

@@ -4,6 +4,7 @@ CONFIG = "config.yaml"
 SPLITS = "splits.csv"
 HISTORY = "history.csv"
 MODEL = "model.keras"
+ENSEMBLE = "ensemble.json"  # in place of a model: its members, and how they are combined
 SUMMARY = "summary.txt"
 PREDICTIONS = "predictions.csv"
 METRICS = "metrics.json"
