@@ -86,7 +86,7 @@ def _planned(member: Mapping[str, Any], shared: Mapping[str, Any], where: str) -
         raise UsageError(
             f"{where}: a member needs a name of letters, digits, dots, - and _, or a backbone; got {name!r}"
         )
-    if "output" in own or "output" in shared:
+    if own.get("output") or shared.get("output"):
         raise UsageError(f"{where}: output: each member has a folder of its own in --output; leave it out")
     config = from_dict(TrainConfig, merge(dict(shared), own), where)
     if has_boxes(config.task):
