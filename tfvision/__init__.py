@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tfvision.prediction.evaluate import evaluate as evaluate
     from tfvision.prediction.predict import predict as predict
     from tfvision.prediction.predictors import load_predictor as load_predictor
+    from tfvision.robustness.certify import certify as certify
     from tfvision.robustness.evaluate import evaluate_corrupted as evaluate_corrupted
     from tfvision.runs.folder import open_run as open_run
     from tfvision.search.search import search as search
@@ -39,6 +40,7 @@ _PUBLIC = {
     "build_classifier": "tfvision.models.classifier",
     "build_localizer": "tfvision.models.classifier",
     "calibrate": "tfvision.decisions.choose",
+    "certify": "tfvision.robustness.certify",
     "compare": "tfvision.comparison.compare",
     "count_parameters": "tfvision.models.freezing",
     "crossval": "tfvision.crossval.crossval",

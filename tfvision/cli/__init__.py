@@ -8,6 +8,7 @@ from contextlib import suppress
 from types import FrameType
 
 from tfvision.cli.audit import add_audit
+from tfvision.cli.certify import add_certify
 from tfvision.cli.compare import add_compare
 from tfvision.cli.crossval import add_crossval
 from tfvision.cli.decide import add_calibrate, add_threshold
@@ -31,6 +32,7 @@ _VERBS = (  # in the order of `tfvision --help`
     add_crossval,
     add_search,
     add_evaluate,
+    add_certify,
     add_predict,
     add_compare,
     add_threshold,

@@ -16,6 +16,8 @@ from tfvision.runs.names import (
     BOX_SAMPLES,
     CALIBRATION_AFTER,
     CALIBRATION_CURVE,
+    CERTIFICATES,
+    CERTIFIED_CURVE,
     CLASS_SAMPLES,
     CONFIG,
     CONFUSION_MATRIX,
@@ -46,6 +48,7 @@ _LATER_PLOTS = (
     CALIBRATION_AFTER,
     CORRUPTION_CURVES,
     CORRUPTION_SAMPLES,
+    CERTIFIED_CURVE,
 )  # made by verbs that may be run after training
 
 
@@ -66,6 +69,7 @@ class RunFiles:
         missing: Names of the files that are not there or cannot be read.
         decision: Parsed `decision.json`, which a run has after `tfvision threshold` or `calibrate`.
         pseudo_labels: Parsed `pseudo_labels.json` of a run that was trained with pseudo-labels.
+        certificates: Parsed `certify.json`, which a run has after `tfvision certify`.
     """
 
     folder: Path
@@ -80,6 +84,7 @@ class RunFiles:
     missing: list[str] = field(default_factory=list)
     decision: dict[str, Any] = field(default_factory=dict)
     pseudo_labels: dict[str, Any] = field(default_factory=dict)
+    certificates: dict[str, Any] = field(default_factory=dict)
 
 
 def read_run_files(folder: Path | str) -> RunFiles:
@@ -116,6 +121,7 @@ def read_run_files(folder: Path | str) -> RunFiles:
         missing=missing,
         decision=read(DECISION, json.loads, {}) if (folder / DECISION).exists() else {},
         pseudo_labels=read(PSEUDO_RESULTS, json.loads, {}) if (folder / PSEUDO_RESULTS).exists() else {},
+        certificates=read(CERTIFICATES, json.loads, {}) if (folder / CERTIFICATES).exists() else {},
     )
 
 
