@@ -87,17 +87,17 @@ def distances(images, plane: tuple[np.ndarray, float]) -> np.ndarray:
 def test_a_half_space_is_certified_up_to_its_plane_and_no_further(squares: Path, plane) -> None:
     images = open_images(squares)
     exact = distances(images, plane)
-    few, many = (CertifyOptions(sigma=20, samples=samples, seed=3) for samples in (500, 20_000))
+    few, many = (CertifyOptions(sigma=20, samples=samples, seed=3) for samples in (500, 6_000))
     predictor = predictor_of(linear_model(*plane))
     found = {options.samples: certify_images(predictor, images, options, "plane") for options in (few, many)}
     for certificates in found.values():
         kept = certificates.predicted >= 0
         assert kept.sum() >= 6 and certificates.correct[kept].all()
         assert (certificates.radii <= exact).all()  # in the worst image by chance once in 1,000
-    close = found[20_000]
+    close = found[6_000]
     inner = exact < 30
     assert inner.sum() >= 4 and close.abstained == 0
-    np.testing.assert_allclose(close.radii[inner], exact[inner], atol=2)
+    np.testing.assert_allclose(close.radii[inner], exact[inner], atol=3)
     assert (close.radii >= found[500].radii).all()
     assert close.average_radius == pytest.approx(close.radii.mean())
 
@@ -219,6 +219,7 @@ def test_the_verb_writes_into_the_run_and_its_report(small_run: Path, tmp_path: 
     assert f"{stored['average_certified_radius']:.2f}" in page
 
 
+@pytest.mark.slow
 def test_other_images_go_beside_the_output_and_a_savedmodel_is_certified_too(
     small_run: Path, colours: Path, tmp_path: Path
 ) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tfvision.prediction.predictors import load_predictor as load_predictor
     from tfvision.robustness.certify import certify as certify
     from tfvision.robustness.evaluate import evaluate_corrupted as evaluate_corrupted
+    from tfvision.robustness.texture import texture as texture
     from tfvision.runs.folder import open_run as open_run
     from tfvision.search.search import search as search
     from tfvision.training.options import Phase as Phase
@@ -54,6 +55,7 @@ _PUBLIC = {
     "predict": "tfvision.prediction.predict",
     "pseudo_label": "tfvision.experiment.pseudo_label",
     "search": "tfvision.search.search",
+    "texture": "tfvision.robustness.texture",
     "threshold": "tfvision.decisions.choose",
     "train": "tfvision.experiment.train",
     "unfreeze": "tfvision.models.freezing",

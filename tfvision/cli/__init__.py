@@ -18,6 +18,7 @@ from tfvision.cli.listing import add_cache, add_list_things
 from tfvision.cli.predict import add_predict
 from tfvision.cli.pseudo_label import add_pseudo_label
 from tfvision.cli.search import add_search
+from tfvision.cli.texture import add_texture
 from tfvision.cli.train import add_train
 from tfvision.config.flags import Parser
 from tfvision.errors import TfvisionError, one_line
@@ -33,6 +34,7 @@ _VERBS = (  # in the order of `tfvision --help`
     add_search,
     add_evaluate,
     add_certify,
+    add_texture,
     add_predict,
     add_compare,
     add_threshold,

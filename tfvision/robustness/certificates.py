@@ -161,8 +161,8 @@ def write_certificates(found: Certificates, path: Path, plots: Path) -> list[Pat
     table, picture = path.with_suffix(".csv"), plots / f"{path.stem}.png"
     write_json(path, found.to_dict())
     write_text(table, to_csv(found.rows()))
-    radii = np.linspace(0, 1.02 * largest_radius(found.options), 300)
+    radii = np.linspace(0, largest_radius(found.options), 400, endpoint=False)  # beyond it nothing can be certified
     points = [found.certified_accuracy(radius) for radius in radii]
     shares, intervals = np.array([share for share, _ in points]), np.array([interval for _, interval in points])
-    plot_certificates(radii, shares, intervals, picture, clean=found.clean, sigma=found.options.sigma)
+    plot_certificates(radii, shares, intervals, picture, clean=found.clean, options=found.options)
     return [path, table, picture]

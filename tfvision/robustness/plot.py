@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tfvision.plots.figure import CLASS_COLOURS, INK, VALIDATION, draw_legend, new_figure, save, set_title
+from tfvision.robustness.options import CertifyOptions
 
 
 def plot_corruptions(accuracies: Mapping[str, Sequence[float]], clean: float, path: Path | str) -> None:
@@ -37,22 +38,28 @@ def plot_corruptions(accuracies: Mapping[str, Sequence[float]], clean: float, pa
 
 
 def plot_certificates(
-    radii: np.ndarray, shares: np.ndarray, intervals: np.ndarray, path: Path | str, *, clean: float, sigma: float
+    radii: np.ndarray,
+    shares: np.ndarray,
+    intervals: np.ndarray,
+    path: Path | str,
+    *,
+    clean: float,
+    options: CertifyOptions,
 ) -> None:
     """Draw certified accuracy against the radius, with its interval; the axis above shows the radius as share of 255.
 
     Args:
-        radii: float (r,), L2 norms in pixel values 0..255, ascending.
+        radii: float (r,), L2 norms in pixel values 0..255, ascending up to the most that can be certified.
         shares: float (r,), certified accuracy at each.
         intervals: float (r, 2), the ends of its interval.
         path: The PNG file to write.
         clean: Accuracy of the model itself, without noise.
-        sigma: Standard deviation of the noise, for the title.
+        options: Noise and samples, for the title.
 
     Raises:
         WriteError: The file cannot be written.
     """
-    figure, (axes,) = new_figure(7, 4.4)
+    figure, (axes,) = new_figure(7.4, 4.4)
     axes.fill_between(radii, *intervals.T, color=VALIDATION, alpha=0.2, linewidth=0, label="95 % interval")
     axes.plot(radii, shares, color=VALIDATION, label="certified accuracy of the smoothed model")
     axes.axhline(clean, color=INK, linewidth=1, linestyle=":", label="accuracy of the model itself, without noise")
@@ -62,6 +69,10 @@ def plot_certificates(
     axes.set_ylabel("accuracy")
     above = axes.secondary_xaxis("top", functions=(lambda radius: radius / 255, lambda share: share * 255))
     above.set_xlabel("as a share of 255")
-    set_title(axes, f"Certified accuracy, noise of sigma {sigma:g}", pad=10)
+    set_title(
+        axes,
+        f"Certified accuracy, noise of sigma {options.sigma:g}, up to the most that {options.samples:,} samples certify",
+        80,
+    )
     draw_legend(axes, loc="best")
     save(figure, path)

@@ -117,9 +117,7 @@ def draw_noise(key: tf.Tensor, start: tf.Tensor, stop: tf.Tensor, shape: tuple[i
     return tf.reshape(noise, (-1, *shape))[: stop - start]
 
 
-def certify_classes(
-    classes: np.ndarray, n0: int, num_classes: int, *, alpha: float, sigma: float
-) -> tuple[int, float]:
+def certify_classes(classes: np.ndarray, n0: int, num_classes: int, *, alpha: float, sigma: float) -> tuple[int, float]:
     """Choose the class of an image and bound the radius in which it cannot change: CERTIFY of the paper.
 
     The class is the most frequent of the first `n0` draws. Its probability is bounded from below by Clopper and Pearson

@@ -24,6 +24,7 @@ LOCK = ".lock"  # held while a process trains there
 COMPARISON = "comparison.csv"
 COMPARISON_PLOT = "comparison.png"
 FOLDS_TABLE = "crossval.csv"
+TEXTURE = "texture.json"  # its table and picture are texture.csv and texture.png
 VOTES = "held_out.csv"  # votes of the models of all folds
 
 PLOTS = "plots"
