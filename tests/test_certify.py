@@ -17,6 +17,7 @@ from tfvision.errors import RunError, UsageError
 from tfvision.models.decision import Decision
 from tfvision.models.model_file import ModelFacts
 from tfvision.prediction.predictors import KerasPredictor
+from tfvision.report.page import write_report
 from tfvision.robustness.binomial import clopper_pearson_interval, clopper_pearson_lower, share_interval
 from tfvision.robustness.certificates import largest_radius, listed_radii
 from tfvision.robustness.certify import certify_images
@@ -217,6 +218,8 @@ def test_the_verb_writes_into_the_run_and_its_report(small_run: Path, tmp_path: 
     page = (run / "report.html").read_text()
     assert "Certified against small changes" in page and (run / "plots" / "certify.png").is_file()
     assert f"{stored['average_certified_radius']:.2f}" in page
+    (run / "certify.json").write_text('{"certified_accuracy": [{"radius": 1}]}')
+    assert "Certified against" not in write_report(run).read_text()  # damaged: left out, and the page is still written
 
 
 @pytest.mark.slow

@@ -13,12 +13,13 @@ def certificate_section(stored: dict[str, Any]) -> dict[str, Any] | None:
 
     Returns:
         `sentences`, and `rows` of `(radius, share of 255, certified accuracy, interval)` as text; None without
-        certificates.
+        certificates, or if the file is damaged.
     """
-    points = stored.get("certified_accuracy")
-    if not isinstance(points, list):
+    try:
+        rows = [_certified_row(point) for point in stored["certified_accuracy"]]
+        return {"sentences": _certified_sentences(stored), "rows": rows}
+    except (KeyError, TypeError, ValueError):
         return None
-    return {"sentences": _certified_sentences(stored), "rows": [_certified_row(point) for point in points]}
 
 
 def _certified_sentences(stored: dict[str, Any]) -> list[str]:
@@ -31,7 +32,7 @@ def _certified_sentences(stored: dict[str, Any]) -> list[str]:
         f"The average certified radius is {mean:.2f} ({mean / 255:.4f} of 255), wrong classes counting 0; "
         f"{stored['samples']:,} samples an image cannot certify more than {stored['largest_radius']:.2f}. The smoothed "
         f"model abstains on {stored['abstained']:,} images. Without noise the model itself is right on "
-        f"{percent(stored['clean_accuracy'])} of them all.",
+        f"{percent(stored['clean_accuracy'])} of them.",
     ]
 
 

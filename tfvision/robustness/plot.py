@@ -69,10 +69,7 @@ def plot_certificates(
     axes.set_ylabel("accuracy")
     above = axes.secondary_xaxis("top", functions=(lambda radius: radius / 255, lambda share: share * 255))
     above.set_xlabel("as a share of 255")
-    set_title(
-        axes,
-        f"Certified accuracy, noise of sigma {options.sigma:g}, up to the most that {options.samples:,} samples certify",
-        80,
-    )
+    title = f"Certified accuracy at sigma {options.sigma:g}, {options.samples:,} samples an image"
+    set_title(axes, title, pad=10)
     draw_legend(axes, loc="best")
     save(figure, path)
