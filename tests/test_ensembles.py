@@ -386,3 +386,13 @@ def test_members_are_trained_combined_asked_and_exported(
     assert main(["predict", "out/ensemble", str(colours)]) == 3
     assert "make the ensemble again" in capsys.readouterr().err
     assert main(["ensemble", "--config", "ens.yaml", "--output", "out", "--resume"]) == 0
+
+
+@pytest.mark.parametrize("verb", ["certify", "texture"])
+def test_verbs_that_change_images_at_a_models_size_refuse_ensembles(
+    members: list[Path], tmp_path: Path, verb: str, capsys: pytest.CaptureFixture
+) -> None:
+    ensemble(*members, output=tmp_path / "ens")
+    words = [verb, str(tmp_path / "ens"), *(["--output", str(tmp_path / "t")] if verb == "texture" else [])]
+    assert main(words) == 2
+    assert "is an ensemble" in capsys.readouterr().err

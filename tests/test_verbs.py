@@ -90,6 +90,8 @@ def test_files_that_cannot_be_written_are_refused_before_the_work(
         lambda: tfvision.evaluate(small_run, colours, output=output),
         lambda: tfvision.evaluate(small_run, colours, predictions=output),
         lambda: tfvision.evaluate_corrupted(small_run, colours, "noise", output=output),
+        lambda: tfvision.certify(small_run, colours, output=output),
+        lambda: tfvision.texture(small_run, data=colours, output=output),
         lambda: tfvision.predict(small_run, colours, output=output),
     ):
         with pytest.raises(WriteError, match="cannot write"):

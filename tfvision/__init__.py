@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from tfvision.prediction.evaluate import evaluate as evaluate
     from tfvision.prediction.predict import predict as predict
     from tfvision.prediction.stored import load_predictor as load_predictor
+    from tfvision.robustness.certify import certify as certify
     from tfvision.robustness.evaluate import evaluate_corrupted as evaluate_corrupted
+    from tfvision.robustness.texture import texture as texture
     from tfvision.runs.folder import open_run as open_run
     from tfvision.search.search import search as search
     from tfvision.training.options import Phase as Phase
@@ -40,6 +42,7 @@ _PUBLIC = {
     "build_classifier": "tfvision.models.classifier",
     "build_localizer": "tfvision.models.classifier",
     "calibrate": "tfvision.decisions.choose",
+    "certify": "tfvision.robustness.certify",
     "compare": "tfvision.comparison.compare",
     "count_parameters": "tfvision.models.freezing",
     "crossval": "tfvision.crossval.crossval",
@@ -54,6 +57,7 @@ _PUBLIC = {
     "predict": "tfvision.prediction.predict",
     "pseudo_label": "tfvision.experiment.pseudo_label",
     "search": "tfvision.search.search",
+    "texture": "tfvision.robustness.texture",
     "threshold": "tfvision.decisions.choose",
     "train": "tfvision.experiment.train",
     "unfreeze": "tfvision.models.freezing",

@@ -8,6 +8,7 @@ from contextlib import suppress
 from types import FrameType
 
 from tfvision.cli.audit import add_audit
+from tfvision.cli.certify import add_certify
 from tfvision.cli.compare import add_compare
 from tfvision.cli.crossval import add_crossval
 from tfvision.cli.decide import add_calibrate, add_threshold
@@ -18,6 +19,7 @@ from tfvision.cli.listing import add_cache, add_list_things
 from tfvision.cli.predict import add_predict
 from tfvision.cli.pseudo_label import add_pseudo_label
 from tfvision.cli.search import add_search
+from tfvision.cli.texture import add_texture
 from tfvision.cli.train import add_train
 from tfvision.config.flags import Parser
 from tfvision.errors import TfvisionError, one_line
@@ -32,6 +34,8 @@ _VERBS = (  # in the order of `tfvision --help`
     add_crossval,
     add_search,
     add_evaluate,
+    add_certify,
+    add_texture,
     add_predict,
     add_compare,
     add_ensemble,

@@ -59,8 +59,8 @@ def prepare_images(images: ImageSet, config: TrainConfig) -> Prepared:
         )
     notes = list(images.notes)
     if config.limit and config.limit < len(images):
-        images, note = _limited(images, config)
-        notes.append(note)
+        images, limited = _limited(images, config)
+        notes.append(limited)
     with ProgressLine("reading images", len(images)) as line:
         found = scan(images, on_bad=config.source.on_bad, progress=line.report)
     if found.unreadable:

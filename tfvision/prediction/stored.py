@@ -37,6 +37,11 @@ class StoredModel:
     file: Path
     batch_size: int = 64
 
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether it combines several models, which may take images of different sizes."""
+        return self.file.name == ENSEMBLE
+
     def load(self) -> Predictor:
         """Load the model.
 
@@ -46,7 +51,7 @@ class StoredModel:
         Raises:
             DataError: It is damaged, or its outputs do not match its facts.
         """
-        if self.file.name == ENSEMBLE:
+        if self.is_ensemble:
             return load_ensemble(self.file.parent)
         load_tensorflow()
         if self.file.suffix == ".keras":

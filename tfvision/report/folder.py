@@ -16,6 +16,8 @@ from tfvision.runs.names import (
     BOX_SAMPLES,
     CALIBRATION_AFTER,
     CALIBRATION_CURVE,
+    CERTIFICATES,
+    CERTIFIED_CURVE,
     CLASS_SAMPLES,
     CONFIG,
     CONFUSION_MATRIX,
@@ -47,6 +49,7 @@ _LATER_PLOTS = (
     CALIBRATION_AFTER,
     CORRUPTION_CURVES,
     CORRUPTION_SAMPLES,
+    CERTIFIED_CURVE,
 )  # made by verbs that may be run after training
 
 
@@ -68,6 +71,7 @@ class RunFiles:
         decision: Parsed `decision.json`, which a run has after `tfvision threshold` or `calibrate`.
         ensemble: Parsed `ensemble.json` of an ensemble.
         pseudo_labels: Parsed `pseudo_labels.json` of a run that was trained with pseudo-labels.
+        certificates: Parsed `certify.json`, which a run has after `tfvision certify`.
     """
 
     folder: Path
@@ -83,6 +87,7 @@ class RunFiles:
     decision: dict[str, Any] = field(default_factory=dict)
     ensemble: dict[str, Any] = field(default_factory=dict)
     pseudo_labels: dict[str, Any] = field(default_factory=dict)
+    certificates: dict[str, Any] = field(default_factory=dict)
 
 
 def read_run_files(folder: Path | str) -> RunFiles:
@@ -122,6 +127,7 @@ def read_run_files(folder: Path | str) -> RunFiles:
         decision=read(DECISION, json.loads, {}) if (folder / DECISION).exists() else {},
         ensemble=ensemble,
         pseudo_labels=read(PSEUDO_RESULTS, json.loads, {}) if (folder / PSEUDO_RESULTS).exists() else {},
+        certificates=read(CERTIFICATES, json.loads, {}) if (folder / CERTIFICATES).exists() else {},
     )
 
 

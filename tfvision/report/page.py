@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tfvision.report.box_story import box_tables, class_metrics, tell_boxes
+from tfvision.report.certificates import certificate_section
 from tfvision.report.decision import decision_section
 from tfvision.report.ensemble import ensemble_section
 from tfvision.report.folder import RunFiles, read_run_files
@@ -57,6 +58,7 @@ def render(files: RunFiles) -> str:
         ensemble=ensemble_section(files.ensemble),
         decision=decision_section(files.decision),
         pseudo_labels=pseudo_label_section(files.pseudo_labels),
+        certificates=certificate_section(files.certificates),
         plots=files.plots,
         classifier=bool(config.get("classifier")),
         flawless=class_part is not None and of_classes[class_part]["accuracy"] == 1,

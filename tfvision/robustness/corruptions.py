@@ -73,7 +73,19 @@ def blur(image: np.ndarray, severity: int, generator: np.random.Generator) -> np
     Returns:
         uint8 of the same shape.
     """
-    deviation = _BLUR[severity - 1] * min(image.shape[:2])
+    return low_pass(image, _BLUR[severity - 1] * min(image.shape[:2]))
+
+
+def low_pass(image: np.ndarray, deviation: float) -> np.ndarray:
+    """Keep what is coarser than a Gaussian.
+
+    Args:
+        image: uint8 (height, width, channels).
+        deviation: Standard deviation of the Gaussian, in pixels.
+
+    Returns:
+        uint8 of the same shape.
+    """
     return cv2.GaussianBlur(image, (0, 0), deviation).reshape(image.shape)
 
 
