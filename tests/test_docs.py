@@ -16,6 +16,7 @@ from tfvision.cli.train import train_config
 from tfvision.config.flags import flags_to_dict
 from tfvision.config.options import from_dict, leaves
 from tfvision.config.yaml import parse_yaml
+from tfvision.ensembles.recipe import parse_recipe
 from tfvision.search.plan import parse_search
 from tfvision.training.config import TrainConfig
 from tfvision.training.options import PseudoLabelOptions
@@ -45,6 +46,7 @@ READERS = {
     "train.yaml": _load_train,
     "audit.yaml": lambda values: from_dict(AuditConfig, values),
     "search.yaml": parse_search,
+    "ensemble.yaml": lambda values: parse_recipe(values, "ensemble.yaml", {"weights": "none"}, {}),
 }
 
 

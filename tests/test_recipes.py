@@ -15,14 +15,17 @@ from tfvision.cli.train import train_config
 from tfvision.config.options import from_dict
 from tfvision.config.recipes import find_recipe, recipes
 from tfvision.config.yaml import load_yaml
+from tfvision.ensembles.recipe import read_recipe
 from tfvision.models.classifier import build_classifier
 from tfvision.training.config import TrainConfig
 
 ROOT = Path(__file__).parent.parent
 ALL = sorted((ROOT / "configs").glob("*.yaml"))
 SEARCHES = [path for path in ALL if "search" in load_yaml(path)]
-RECIPES = [path for path in ALL if path not in SEARCHES]
+ENSEMBLES = [path for path in ALL if "members" in load_yaml(path)]
+RECIPES = [path for path in ALL if path not in (*SEARCHES, *ENSEMBLES)]
 NOT_RUN = {
+    "earth_ensemble",
     "earth_vgg16_block5",
     "earth_vgg16_block45",
     "earth_resnet50_original",
@@ -92,6 +95,29 @@ def test_search_dry_runs(recipe: Path, capsys: pytest.CaptureFixture, tmp_path: 
     assert counts == {"cactus_search": [16, 12, 3], "head_search": [20], "blood_cells_search": [20]}[recipe.stem]
 
 
+@pytest.mark.parametrize("recipe", ENSEMBLES, ids=lambda path: path.stem)
+def test_every_member_of_an_ensemble_is_checked(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a stand-in for its preset, in the folder where weights are kept."""
+    import keras_hub
+
+    preset = tmp_path / "efficientnet_lite0_preset"
+    backbone = keras_hub.models.ResNetBackbone(
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[3],
+        stackwise_num_filters=[64],
+        stackwise_num_blocks=[1],
+        stackwise_num_strides=[1],
+        block_type="basic_block",
+    )
+    backbone.save_to_preset(str(preset))
+    keras_hub.layers.ImageConverter(scale=1 / 255).save_to_preset(str(preset))
+    monkeypatch.setenv("TFVISION_WEIGHTS", str(tmp_path))
+    found = read_recipe(recipe, {"weights": "none", "seed": 1}, {})
+    backbones = {one.config.backbone for one in found.members}
+    assert len(found.members) >= 4 and len(backbones) >= 4 and any(one.config.classifier for one in found.members)
+    assert found.options.method == "choose" and found.options.seed == 1
+
+
 def stand_in_data(recipe: str, folder: Path) -> Path:
     """Write some images in the layout of a recipe's data."""
     if recipe.startswith("animal"):
@@ -115,7 +141,7 @@ def write_boxed(folder: Path) -> Path:
 @pytest.mark.parametrize("recipe", ALL, ids=lambda path: path.stem)
 def test_header_says_command_and_figure(recipe: Path) -> None:
     header = "".join(line for line in recipe.read_text().splitlines(keepends=True) if line.startswith("#"))
-    command = re.search(r"^#\s+(tfvision (?:train|crossval|search) .*)$", header, re.MULTILINE)
+    command = re.search(r"^#\s+(tfvision (?:train|crossval|search|ensemble) .*)$", header, re.MULTILINE)
     assert command, "the header names no command"
     args = build_parser().parse_args(shlex.split(command[1])[1:])
     assert Path(args.config).name == recipe.name

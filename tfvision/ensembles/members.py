@@ -160,7 +160,7 @@ def _refuse_leaks(members: Sequence[Member], test_part: str) -> None:
                 raise DataError(
                     f"{member.name} was trained on {len(same):,} images that are validation or test images of {judge.name}: "
                     f"{listing(sorted(same))}; train all with the same --split.file (or --seed, or "
-                    "--split.held_out for the folds of a cross-validation)"
+                    "--split.held-out for the folds of a cross-validation)"
                 )
 
 

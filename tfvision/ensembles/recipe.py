@@ -63,7 +63,27 @@ def read_recipe(config: str | Path, given: Mapping[str, Any], combined: Mapping[
         UsageError: Fewer than two members, an unknown or wrong option, two of one name, or a backbone or weights that are
             not there.
     """
-    in_file = load_yaml(find_recipe(str(config)))
+    return parse_recipe(load_yaml(find_recipe(str(config))), str(config), given, combined)
+
+
+def parse_recipe(
+    values: Mapping[str, Any], config: str, given: Mapping[str, Any], combined: Mapping[str, Any]
+) -> Recipe:
+    """Check the content of a file of an ensemble, see `read_recipe`.
+
+    Args:
+        values: Its keys and values.
+        config: What to call it in messages.
+        given: Options of training that override those of the file.
+        combined: Options of `EnsembleOptions` that override those of the file.
+
+    Returns:
+        The members to train, and how to combine them.
+
+    Raises:
+        UsageError: As `read_recipe`.
+    """
+    in_file = dict(values)
     members, section = in_file.pop(MEMBERS, None), in_file.pop(SECTION, None) or {}
     if not isinstance(members, list) or len(members) < 2 or not all(isinstance(one, dict) for one in members):
         raise UsageError(f"{config}: {MEMBERS}: expected a list of two or more members, each with options of training")

@@ -12,8 +12,9 @@ from tfvision.models.backbones.hub_graph import load_hub_weights
 from tfvision.models.backbones.preprocessing import BEFORE
 from tfvision.models.backbones.table import backbone_facts
 from tfvision.models.heads.heads import HEAD
+from tfvision.models.weight_folders import weight_folders
 from tfvision.models.weights_file import check_weights_file, operation_names, refusing_damage
-from tfvision.models.weights_location import find_weights, weight_folders
+from tfvision.models.weights_location import find_weights
 
 if TYPE_CHECKING:
     import keras

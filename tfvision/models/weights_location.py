@@ -1,14 +1,13 @@
 """Where a backbone's weights come from: ImageNet, a file, an earlier run, or nowhere."""
 
-import os
 from pathlib import Path
 
 from tfvision.errors import UsageError
 from tfvision.models.backbones.hub_presets import hub_weights
 from tfvision.models.backbones.table import backbone_facts
+from tfvision.models.weight_folders import weight_folders
 
 _MODEL = "model.keras"  # in a run folder; `tfvision.runs` must not be imported here
-_OWN = (("TFVISION_WEIGHTS", ""), ("TFVISION_DATA", "weights"))
 
 
 def find_weights(backbone: str, weights: str) -> Path | None:
@@ -42,10 +41,3 @@ def find_weights(backbone: str, weights: str) -> Path | None:
     return next(
         (folder / name for folder in weight_folders() for name in facts.weights if (folder / name).is_file()), None
     )
-
-
-def weight_folders() -> list[Path]:
-    """Return the folders that weights are looked for in: named by the environment, and where Keras keeps downloads."""
-    keras_home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    own = [Path(os.environ[name]) / below for name, below in _OWN if os.environ.get(name)]
-    return [*own, keras_home / "models"]

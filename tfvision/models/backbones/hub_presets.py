@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfvision.errors import UsageError, nearest, one_line
 from tfvision.models.backbones.families import HUB, Backbone, sizes_up_to
+from tfvision.models.weight_folders import weight_folders
 from tfvision.system.device import load_tensorflow, quiet_start
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _FILES = ("model.weights.h5", "model.weights.json")  # of a preset's weights, whole or in shards
 
-_CONVERTER = "image_converter.json"
+_CONVERTER, _CONFIG = "image_converter.json", "config.json"
 
 
 def hub_facts(name: str) -> Backbone:
@@ -27,7 +28,8 @@ def hub_facts(name: str) -> Backbone:
 
     Args:
         name: `hub/` and a preset's name (`hub/resnet_18_imagenet`), an address (`hub/hf://timm/resnet18.a1_in1k`), or a
-            folder that `save_to_preset` wrote (`hub/./folder`, `hub//data/folder`).
+            folder that `save_to_preset` wrote (`hub/./folder`, `hub//data/folder`, or its name alone where weights are kept,
+            `hub/folder`).
 
     Returns:
         An entry as in BACKBONES. `options` holds the preset; `fixed`, the side that a network with position embeddings
@@ -38,17 +40,31 @@ def hub_facts(name: str) -> Backbone:
         UsageError: KerasHub is not installed; there is no such preset (the nearest is named), or not one for images;
             it cannot be downloaded, is damaged or does not say how pixels are scaled.
     """
-    preset = name.removeprefix(HUB)
+    preset = preset_of(name)
     keras_hub = require_hub(name)
-    config = Path(preset, "config.json")
+    config = Path(preset, _CONFIG)
     if not _is_folder(preset):
         _check_known(name, keras_hub)
         return _facts(name, 0)
     if not config.is_file():
-        raise UsageError(
-            f"{name}: {preset} holds no config.json; expected a folder that KerasHub's save_to_preset wrote"
-        )
+        raise UsageError(f"{name}: {preset} holds no {_CONFIG}; expected a folder that KerasHub's save_to_preset wrote")
     return _facts(name, config.stat().st_mtime_ns)
+
+
+def preset_of(name: str) -> str:
+    """Return the preset that a backbone's name means: a folder on this machine, or a name or address for KerasHub.
+
+    Args:
+        name: `hub/` and a preset's name, an address or a folder. A name that a folder of weights has (see
+            `weight_folders`) means that folder.
+
+    Returns:
+        What KerasHub takes.
+    """
+    preset = name.removeprefix(HUB)
+    if _is_folder(preset) or "://" in preset:
+        return preset
+    return next((str(folder / preset) for folder in weight_folders() if (folder / preset / _CONFIG).is_file()), preset)
 
 
 def require_hub(what: str) -> ModuleType:
@@ -91,7 +107,7 @@ def hub_weights(name: str) -> Path | None:
     Raises:
         UsageError: The folder holds no weights.
     """
-    preset = name.removeprefix(HUB)
+    preset = preset_of(name)
     if not _is_folder(preset):
         return None
     found = next((Path(preset, file) for file in _FILES if Path(preset, file).is_file()), None)
@@ -108,7 +124,7 @@ def _facts(name: str, written: int) -> Backbone:
     import keras_hub
     from keras_hub.src.utils.preset_utils import get_preset_loader  # nothing public reads a preset without building it
 
-    preset = name.removeprefix(HUB)
+    preset = preset_of(name)
     with refusing(name):
         loader = get_preset_loader(preset)
         kind = loader.check_backbone_class()
@@ -159,7 +175,7 @@ def refusing(name: str) -> Iterator[None]:
         raise
     except Exception as error:  # files and networks fail in many ways
         kind = type(error).__name__
-        if _is_folder(name.removeprefix(HUB)):
+        if _is_folder(preset_of(name)):
             reason = f"cannot be built ({one_line(error) or kind}); expected a preset that KerasHub loads"
         else:
             reason = (
@@ -173,7 +189,7 @@ def _check_known(name: str, keras_hub: ModuleType) -> None:
     """Refuse a name that KerasHub does not know, or that is not an image backbone, before it tries the network."""
     from keras_hub.src.utils.preset_utils import list_subclasses
 
-    preset = name.removeprefix(HUB)
+    preset = preset_of(name)
     kinds = [kind for kind in list_subclasses(keras_hub.models.Backbone) if preset in kind.presets]
     if "://" in preset or any(_is_image(kind, keras_hub) for kind in kinds):
         return
