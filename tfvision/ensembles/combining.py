@@ -151,13 +151,19 @@ def _content(
         "rules": [{**each.to_dict(), "words": RULES[each.name].words} for each in results.rules],
         "skipped": chosen.skipped,
         "member_scores": [
-            {**each.to_dict(), "backbone": member.facts.backbone}
+            {**each.to_dict(), "backbone": member.facts.backbone, "kind": _kind(member)}
             for each, member in zip(results.members, members, strict=True)
         ],
         "diversity": results.diversity.to_dict(),
         "notes": list(answers.notes),
     }
     return EnsembleFile(facts, stored, chosen.one.combination, {**own, "seed": options.seed}, found)
+
+
+def _kind(member: Member) -> str:
+    """Return what a member is, such as `knn on features of mobilenet_v2`."""
+    backbone = member.facts.backbone
+    return f"{member.classifier} on features of {backbone}" if member.classifier else backbone
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -29,6 +29,7 @@ class Member:
         predictions: Of labelled images of every part, calibrated by the temperature stored with the model.
         rows: Rows of its `splits.csv`; none for a SavedModel.
         options: Where its images are: `data`, `source` and `seed` of its training; none for a SavedModel.
+        classifier: Name of a shallow classifier; "" for others.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class Member:
     predictions: Predictions
     rows: Sequence[Mapping[str, str]] = field(repr=False, default=())
     options: Mapping[str, Any] = field(default_factory=dict)
+    classifier: str = ""
 
     @property
     def name(self) -> str:
@@ -100,7 +102,7 @@ def read_member(path: Path | str) -> Member:
         assert isinstance(found, Predictions), "it finds no boxes"
         config = run.config
         options = {"data": config.data, "source": dataclasses.asdict(config.source), "seed": config.seed}
-        return Member(path, stored, _labelled(found), run.splits, options)
+        return Member(path, stored, _labelled(found), run.splits, options, config.classifier or "")
     file = _predictions_file(path)
     return Member(path, stored, _labelled(_with_facts(read_predictions(file), stored.facts)))
 

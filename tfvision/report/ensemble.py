@@ -70,9 +70,9 @@ def describe_ensemble(stored: Mapping[str, Any]) -> str:
     lines.append(f"  {'rule':<{width}} {'expected':<9} {head} difference to the best member")
     for each in stored["rules"]:
         mark = "*" if each["name"] == stored["rule"] else " "
-        gain, bounds = _gain(each)
+        gain = "{} [{}]".format(*_gain(each))
         expected = _expected(each, stored)
-        lines.append(f"{mark} {each['name']:<{width}} {expected:<9} {_figures(each[part])} {gain} [{bounds}]")
+        lines.append(f"{mark} {each['name']:<{width}} {expected:<9} {_figures(each[part])} {gain}")
     objective = SCORES[stored["objective"]].label()
     lines.append(f"expected: {objective} by cross-validation inside the validation part; *: in use")
     return "\n".join([*lines, *tell_ensemble(stored), *_notes(stored)])
@@ -108,9 +108,11 @@ def _rule_row(each: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, A
         "chosen": each["name"] == stored["rule"],
         "expected": _expected(each, stored),
         "cells": [_cell(each[stored["part"]], score.name) for score in brief_scores()],
-        "difference": _gain(each),
+        "gain": _gain(each),
         "verdict": Difference.from_dict(each["difference_to_best"]["accuracy"]).verdict("accuracy"),
-        "weights": ", ".join(f"{weight:.2f}" if weight else "–" for weight in each.get("weights", ())),
+        "weights": ""
+        if each["name"] == "best"
+        else ", ".join(f"{weight:.2f}" if weight else "–" for weight in each.get("weights", ())),
     }
 
 
@@ -118,7 +120,7 @@ def _member_row(each: Mapping[str, Any], number: int, stored: Mapping[str, Any])
     return {
         "number": number,
         "name": each["name"],
-        "backbone": each["backbone"],
+        "backbone": each["kind"],
         "best": each["name"] == stored["best_member"],
         "cells": [_cell(each[stored["part"]], score.name) for score in brief_scores()],
     }
@@ -146,7 +148,7 @@ def _expected(each: Mapping[str, Any], stored: Mapping[str, Any]) -> str:
 
 def _gain(each: Mapping[str, Any]) -> tuple[str, str]:
     one = Difference.from_dict(each["difference_to_best"]["accuracy"])
-    return f"{one.value:+.4f}", f"{one.low:+.4f}, {one.high:+.4f}"
+    return f"{one.value:+.4f}", f"{one.low:+.4f} to {one.high:+.4f}"
 
 
 def _cell(scores: Mapping[str, Any], name: str) -> tuple[str, str]:
