@@ -22,7 +22,7 @@ from tfvision.models.classifier import build_classifier
 from tfvision.models.cut import cut_model
 from tfvision.models.freezing import unfreeze
 from tfvision.models.options import HeadOptions
-from tfvision.robustness.defences import Ball, build_defence, pgd
+from tfvision.robustness.defences import Neighbourhood, build_defence, inner_pgd
 from tfvision.runs.folder import Run
 from tfvision.system.device import set_seed
 from tfvision.training.checkpoints import Checkpoints
@@ -141,7 +141,9 @@ def test_an_attack_raises_the_loss(name: str) -> None:
 @pytest.mark.parametrize("classes", [2, 3])
 def test_against_a_linear_model_one_long_step_ends_in_the_corner(classes: int) -> None:
     model, labels = linear(classes), LABELS if classes == 3 else LABELS[:, :1]
-    changed = pgd(Ball("linf", 2.0), steps=1, step_size=4.0)(model, tf.constant(GREY), labels, SEED).numpy()
+    changed = inner_pgd(Neighbourhood("linf", 2.0), steps=1, step_size=4.0)(
+        model, tf.constant(GREY), labels, SEED
+    ).numpy()
     weights = model.get_layer("dense").get_weights()[0]
     wrong = np.exp(log_softmax(logits(model, GREY))) - (labels if classes == 3 else np.hstack([1 - labels, labels]))
     slope = (wrong @ weights.T if classes == 3 else wrong[:, 1:] @ weights.T).reshape(GREY.shape)
@@ -150,10 +152,10 @@ def test_against_a_linear_model_one_long_step_ends_in_the_corner(classes: int) -
 
 def test_random_starts_fill_the_ball() -> None:
     many = tf.fill([4000, 1, 2, 1], 128.0)
-    moved = Ball("l2", 10.0).draw(many, SEED).numpy() - 128
+    moved = Neighbourhood("l2", 10.0).draw(many, SEED).numpy() - 128
     radius = np.sqrt((moved**2).sum(axis=(1, 2, 3)))
     assert radius.max() <= 10 and np.mean(radius < 5) == pytest.approx(0.25, abs=0.03)  # a quarter of a disc
-    even = Ball("linf", 10.0).draw(many, SEED).numpy() - 128
+    even = Neighbourhood("linf", 10.0).draw(many, SEED).numpy() - 128
     assert np.abs(even).max() <= 10 and np.mean(np.abs(even) < 5) == pytest.approx(0.5, abs=0.03)
 
 
@@ -249,6 +251,18 @@ def test_the_loss_of_trades_is_cross_entropy_and_weighed_divergence(weights: np.
     assert float(found["loss"]) == pytest.approx(expected, rel=1e-5)
     robust = np.mean(changed.argmax(axis=1) == LABELS.argmax(axis=1))
     assert float(found["robust_accuracy"]) == pytest.approx(robust)
+
+
+@pytest.mark.parametrize(("name", "tolerance"), [("pgd, l2", 1e-3), ("noise", 0.2)])  # XLA draws other numbers
+def test_a_step_compiled_by_xla_as_on_a_gpu_gives_the_same_loss(name: str, tolerance: float) -> None:
+    losses = []
+    for compiled in (False, True):
+        defence = build_defence(ATTACKS.get(name, AdversarialOptions("noise")), seed=0)
+        defended = Defended(linear(), defence)
+        defended.compile("sgd", "categorical_crossentropy", jit_compile=compiled)
+        losses.append([float(defended.train_on_batch(PIXELS, LABELS)[0]) for _ in range(2)])
+        losses[-1].append(float(defended.test_on_batch(PIXELS, LABELS)[0]))
+    np.testing.assert_allclose(losses[1], losses[0], rtol=tolerance)
 
 
 def test_each_step_draws_anew_and_validation_always_the_same() -> None:
@@ -395,7 +409,7 @@ PGD, TEACHER = AdversarialOptions("pgd"), DistillOptions("run")
         ({"adversarial": PGD, "augment": Augmentation(mixup=0.2)}, r"augment\.mixup: does not go with"),
         ({"adversarial": PGD, "precision": "mixed_float16"}, r"precision: .* too small for float16"),
         ({"adversarial": PGD, "task": "localize"}, r"task: .* localize finds boxes"),
-        ({"distill": TEACHER, "adversarial": PGD}, r"adversarial.attack: does not go with distill.teacher"),
+        ({"distill": TEACHER, "adversarial": PGD}, r"distill: does not go with adversarial\.attack pgd"),
         ({"distill": TEACHER, "loss": "focal"}, r"loss: does not go with distill.teacher"),
         ({"distill": DistillOptions(None, 20.0), "label_smoothing": 0.1}, r"label_smoothing: .* distill.temperature"),
         ({"distill": TEACHER, "augment": Augmentation(cutmix=1.0)}, r"augment\.cutmix: does not go with"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from tfvision.training.defence_options import AdversarialOptions
-from tfvision.training.defended import Answer, Change, Defence, divergence
+from tfvision.training.defended import Defence, Inference, Perturbation, divergence
 from tfvision.training.softened import cross_entropy
 
 _WHITE = 255.0
@@ -30,20 +30,20 @@ def build_defence(options: AdversarialOptions, seed: int) -> Defence | None:
     if options.attack == "none":
         return None
     if options.attack == "noise":
-        noise = add_noise(options.sigma)
+        noise = training_noise(options.sigma)
         return Defence(noise, noise, seed)
-    ball = Ball(options.norm, options.epsilon)
+    ball = Neighbourhood(options.norm, options.epsilon)
     steps = max(options.steps, _CHALLENGE_STEPS)
-    challenge = pgd(ball, steps, 2.5 * options.epsilon / steps)
+    challenge = inner_pgd(ball, steps, 2.5 * options.epsilon / steps)
     if options.attack == "trades":
-        return Defence(part_answers(ball, options.steps, options.step), challenge, seed, options.beta)
+        return Defence(inner_trades(ball, options.steps, options.step), challenge, seed, options.beta)
     # Wong, Rice and Kolter, "Fast is better than free", 2020: one step from a random start.
     steps = 1 if options.attack == "fast" else options.steps
-    return Defence(pgd(ball, steps, options.step), challenge, seed)
+    return Defence(inner_pgd(ball, steps, options.step), challenge, seed)
 
 
 @dataclass(frozen=True)
-class Ball:
+class Neighbourhood:
     """The changes that are allowed: at most epsilon away, and within 0..255.
 
     Attributes:
@@ -69,7 +69,8 @@ class Ball:
             change = tf.random.stateless_uniform(shape, seed, -self.epsilon, self.epsilon)
             return self.project(pixels, pixels + change)
         along = self.direction(tf.random.stateless_normal(shape, seed))
-        share = tf.random.stateless_uniform([shape[0], 1, 1, 1], tf.random.experimental.stateless_fold_in(seed, 1))
+        another = tf.random.experimental.stateless_fold_in(seed, tf.constant(1, tf.int64))
+        share = tf.random.stateless_uniform([shape[0], 1, 1, 1], another)
         # Of a ball in d dimensions, the share r^d lies within the radius r.
         radius = self.epsilon * share ** (1 / tf.cast(tf.size(pixels) // shape[0], tf.float32))
         return self.project(pixels, pixels + radius * along)
@@ -103,7 +104,7 @@ class Ball:
         return tf.clip_by_value(moved, 0.0, _WHITE)
 
 
-def pgd(ball: Ball, steps: int, step_size: float) -> Change:
+def inner_pgd(ball: Neighbourhood, steps: int, step_size: float) -> Perturbation:
     """Build projected gradient descent: from a random start, steps up the cross-entropy (Madry et al., 2018).
 
     Args:
@@ -115,7 +116,7 @@ def pgd(ball: Ball, steps: int, step_size: float) -> Change:
         A function of model, pixels, labels and seed, see `Defence`.
     """
 
-    def change(answer: Answer, pixels: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def change(answer: Inference, pixels: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         def loss(moved: tf.Tensor) -> tf.Tensor:
             return tf.reduce_sum(cross_entropy(labels, answer(moved)))
 
@@ -124,7 +125,7 @@ def pgd(ball: Ball, steps: int, step_size: float) -> Change:
     return change
 
 
-def part_answers(ball: Ball, steps: int, step_size: float) -> Change:
+def inner_trades(ball: Neighbourhood, steps: int, step_size: float) -> Perturbation:
     """Build the inner attack of TRADES: steps up the divergence from the answer to the image as it is.
 
     It needs no labels. The start is a little noise, since the divergence has no slope at the image itself.
@@ -138,7 +139,7 @@ def part_answers(ball: Ball, steps: int, step_size: float) -> Change:
         A function of model, pixels, labels and seed, see `Defence`.
     """
 
-    def change(answer: Answer, pixels: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def change(answer: Inference, pixels: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         clean = answer(pixels)
 
         def loss(moved: tf.Tensor) -> tf.Tensor:
@@ -150,7 +151,7 @@ def part_answers(ball: Ball, steps: int, step_size: float) -> Change:
     return change
 
 
-def add_noise(sigma: float) -> Change:
+def training_noise(sigma: float) -> Perturbation:
     """Build Gaussian noise on pixels, as randomized smoothing adds it (Cohen et al., 2019).
 
     As there, pixels may leave 0..255: clipped noise would be another noise than the one that is certified.
@@ -162,13 +163,15 @@ def add_noise(sigma: float) -> Change:
         A function of model, pixels, labels and seed, see `Defence`.
     """
 
-    def change(answer: Answer, pixels: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def change(answer: Inference, pixels: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         return pixels + tf.random.stateless_normal(tf.shape(pixels), seed, stddev=sigma)
 
     return change
 
 
-def _ascend(loss: _Loss, start: tf.Tensor, pixels: tf.Tensor, ball: Ball, steps: int, step_size: float) -> tf.Tensor:
+def _ascend(
+    loss: _Loss, start: tf.Tensor, pixels: tf.Tensor, ball: Neighbourhood, steps: int, step_size: float
+) -> tf.Tensor:
     def step(number: tf.Tensor, moved: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             tape.watch(moved)

@@ -7,10 +7,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfvision.training.softened import is_right, log_probabilities
+from tfvision.training.softened import is_right, softened_logarithms
 
-Answer = Callable[[tf.Tensor], tf.Tensor]
-Change = Callable[[Answer, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+Inference = Callable[[tf.Tensor], tf.Tensor]
+Perturbation = Callable[[Inference, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
 _STREAM = 5  # separates these draws from those of other parts of a run with the same seed
 
@@ -33,8 +33,8 @@ class Defence:
             Attacks", 2018).
     """
 
-    change: Change
-    challenge: Change
+    change: Perturbation
+    challenge: Perturbation
     seed: int
     beta: float | None = None
 
@@ -133,12 +133,11 @@ class Defended(keras.Model):
 
     def _seed(self) -> tf.Tensor:
         start, first_epoch = self._seeds
-        of_phase = tf.random.experimental.stateless_fold_in(
-            tf.constant(start, tf.int64), tf.constant(first_epoch, tf.int64)
-        )
+        fold_in = tf.random.experimental.stateless_fold_in
+        of_phase = fold_in(tf.constant(start, tf.int64), tf.constant(first_epoch, tf.int64))
         # The optimizer counts the steps of the phase, and is restored when a run is resumed.
         step = tf.cast(keras.ops.convert_to_tensor(self.optimizer.iterations), tf.int64)
-        return tf.random.experimental.stateless_fold_in(of_phase, step)
+        return fold_in(of_phase, step)
 
 
 def divergence(clean: tf.Tensor, changed: tf.Tensor) -> tf.Tensor:
@@ -151,5 +150,5 @@ def divergence(clean: tf.Tensor, changed: tf.Tensor) -> tf.Tensor:
     Returns:
         float32 (b,), 0 or more.
     """
-    expected, found = log_probabilities(clean), log_probabilities(changed)
+    expected, found = softened_logarithms(clean), softened_logarithms(changed)
     return tf.reduce_sum(tf.exp(expected) * (expected - found), axis=-1)

@@ -7,7 +7,7 @@ from keras import ops
 _LEAST = 1e-30
 
 
-def log_probabilities(outputs: tf.Tensor, temperature: float = 1.0) -> tf.Tensor:
+def softened_logarithms(outputs: tf.Tensor, temperature: float = 1.0) -> tf.Tensor:
     """Return the logarithms of a classifier's probabilities at a temperature.
 
     They come from the logits that Keras keeps behind a softmax or a sigmoid: a probability of 1 has lost how sure the
@@ -43,7 +43,7 @@ def cross_entropy(labels: tf.Tensor, outputs: tf.Tensor, temperature: float = 1.
     Returns:
         float32 (b,).
     """
-    return -ops.sum(shares_of(labels) * log_probabilities(outputs, temperature), axis=-1)
+    return -ops.sum(shares_of(labels) * softened_logarithms(outputs, temperature), axis=-1)
 
 
 class SoftenedLoss(keras.losses.Loss):

@@ -10,7 +10,7 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.data.pixels.resize import Resize
 from tfvision.evaluation.inference import one_line_errors
 from tfvision.system.terminal import ProgressLine
-from tfvision.training.softened import log_probabilities
+from tfvision.training.softened import softened_logarithms
 
 if TYPE_CHECKING:
     import keras
@@ -36,7 +36,7 @@ def soften(
         RunError: Memory ran out.
     """
     probabilities = tf.function(
-        lambda pixels: tf.exp(log_probabilities(teacher(pixels, training=False), temperature)), reduce_retracing=True
+        lambda pixels: tf.exp(softened_logarithms(teacher(pixels, training=False), temperature)), reduce_retracing=True
     )
     found: list[np.ndarray] = []
     batches = evaluation_batches(images, resize=resize, batch_size=batch_size, labelled=False)
