@@ -26,7 +26,7 @@ from tfvision.robustness.defences import Neighbourhood, build_defence, inner_pgd
 from tfvision.runs.folder import Run
 from tfvision.system.device import set_seed
 from tfvision.training.checkpoints import Checkpoints
-from tfvision.training.config import TrainConfig
+from tfvision.training.config import TrainConfig, check_task
 from tfvision.training.defence_options import AdversarialOptions, DistillOptions
 from tfvision.training.defended import Defence, Defended
 from tfvision.training.features.feeding import feed_phase
@@ -105,7 +105,7 @@ def test_a_step_is_two_and_a_half_epsilon_shared_among_the_steps() -> None:
 )
 def test_options_that_would_be_ignored_are_refused(options: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        AdversarialOptions(**options)
+        check_task(TrainConfig(adversarial=AdversarialOptions(**options)))
 
 
 # ---- pixels

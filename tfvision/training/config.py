@@ -121,6 +121,7 @@ def check_task(config: TrainConfig) -> None:
         raise UsageError(f"monitor: {monitor} is of boxes, and task {task} has none; use val_loss, or --task localize")
     if measured == "classes" and not has_classes(task):
         raise UsageError(f"monitor: {monitor} is of classes, and task {task} has none; use val_loss or val_iou")
+    config.adversarial.refuse_ignored()
     if monitor == "val_robust_accuracy" and not config.adversarial.changes_pixels:
         raise UsageError("monitor: val_robust_accuracy needs adversarial.attack, under which it is measured; got none")
     if balance != "none" and (not has_classes(task) or (has_boxes(task) and balance == "class_weights")):

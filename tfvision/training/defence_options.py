@@ -8,7 +8,7 @@ from tfvision.errors import UsageError
 
 _WHITE = 255.0
 # What each way of changing pixels takes; another option that is set would be ignored.
-_TAKES = {
+_TAKES: dict[str, tuple[str, ...]] = {
     "none": (),
     "pgd": ("epsilon", "norm", "steps", "step_size"),
     "fast": ("epsilon", "norm", "step_size"),
@@ -22,7 +22,7 @@ class AdversarialOptions:
     """How the pixels of training images are changed against the model, or at random, in each step.
 
     Raises:
-        UsageError: A value out of range, or one that the attack does not take.
+        UsageError: A value out of range.
     """
 
     attack: Literal["none", "pgd", "fast", "trades", "noise"] = option(
@@ -41,15 +41,22 @@ class AdversarialOptions:
 
     def __post_init__(self) -> None:
         check_bounds(self, "adversarial")
-        takes = ("attack", *_TAKES.get(self.attack, ()))
+        if self.norm == "linf" and self.epsilon > _WHITE:
+            raise UsageError(f"adversarial.epsilon: expected 0 to 255 with norm linf, got {self.epsilon:g}")
+
+    def refuse_ignored(self) -> None:
+        """Refuse an option that is set and that the attack does not take.
+
+        Raises:
+            UsageError: With the attacks that take it.
+        """
+        takes = ("attack", *_TAKES[self.attack])
         for item in fields(self):
             if item.name not in takes and getattr(self, item.name) != item.default:
                 known = ", ".join(attack for attack, names in _TAKES.items() if item.name in names)
                 raise UsageError(
                     f"adversarial.{item.name}: means nothing with adversarial.attack {self.attack}; it belongs to {known}"
                 )
-        if self.norm == "linf" and self.epsilon > _WHITE:
-            raise UsageError(f"adversarial.epsilon: expected 0 to 255 with norm linf, got {self.epsilon:g}")
 
     @property
     def changes_pixels(self) -> bool:
