@@ -102,16 +102,19 @@ def check_teacher(parts: "Mapping[str, ImageSet]", config: TrainConfig) -> None:
     stored = find_teacher(config)
     if stored is None:
         return
-    known, needed = stored.facts.class_names, parts["train"].class_names
-    if known != needed:
-        raise UsageError(
-            f"distill.teacher: {stored.path} knows {listing(list(known))}, and the images are of "
-            f"{listing(list(needed))}; train the teacher on the same classes"
-        )
+    _refuse_other_classes(stored, parts["train"])
     for part, count in _learned(stored, parts).items():
         console.print(
             f"note: the teacher has learned {count:,} of the {len(parts[part]):,} {part} images; scores there may be too "
             "good; train it with the same data, split and seed"
+        )
+
+
+def _refuse_other_classes(stored: "StoredModel", train: ImageSet) -> None:
+    if stored.facts.class_names != train.class_names:
+        raise UsageError(
+            f"distill.teacher: {stored.path} knows {listing(stored.facts.class_names)}, and the images are of "
+            f"{listing(train.class_names)}; train the teacher on the same classes"
         )
 
 
@@ -144,6 +147,7 @@ def taught(train: ImageSet, config: TrainConfig) -> ImageSet:
     stored, temperature = find_teacher(config), config.distill.at
     if stored is None or temperature is None:
         return train
+    _refuse_other_classes(stored, train)
     from tfvision.models.model_file import load_model
     from tfvision.training.teaching import soften
 
