@@ -132,7 +132,8 @@ class Column:
 
     Attributes:
         name: Name of the column.
-        scores: Names of the same score of a finished model; if several, the first that metrics.json has.
+        scores: Names of the same score of a finished model; if several, the first that metrics.json has. None for what
+            is measured in training alone.
         of: The tasks that have it: those with `boxes`, those with `classes`, or `all`.
         monitored: Whether it may choose the best epoch, as `monitor`, and the best trial of a search.
     """
@@ -153,6 +154,7 @@ COLUMNS = {
         Column("iou_50", ("share_50",), "boxes", monitored=False),
         Column("accuracy", ("accuracy",), "classes"),
         Column("f1", ("f1", "f1_macro"), "classes"),
+        Column("robust_accuracy", (), "classes"),
     )
 }
 MONITORS = tuple(f"val_{column.name}" for column in COLUMNS.values() if column.monitored)
@@ -187,7 +189,7 @@ def column_of(monitor: str) -> Column:
 def column_words(name: str) -> str:
     """Return what a column of history.csv is called in running text, with or without `val_`."""
     bare = name.removeprefix("val_")
-    if bare not in COLUMNS or _is_loss(bare):
+    if bare not in COLUMNS or not COLUMNS[bare].scores or _is_loss(bare):
         return bare.replace("_", " ")
     return SCORES[COLUMNS[bare].scores[0]].label()
 
@@ -202,7 +204,7 @@ def lower_is_better(name: str) -> bool:
         True for scores declared so and for every name that ends in `loss`; False for unknown names.
     """
     bare = name.removeprefix("val_")
-    known = COLUMNS[bare].scores[0] if bare in COLUMNS else bare
+    known = next(iter(COLUMNS[bare].scores), bare) if bare in COLUMNS else bare
     return _is_loss(bare) or (known in SCORES and SCORES[known].lower_is_better)
 
 

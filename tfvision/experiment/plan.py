@@ -7,6 +7,7 @@ import numpy as np
 
 from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.images.imageset import ImageSet
+from tfvision.experiment.defending import describe_defence
 from tfvision.experiment.resolving import phases_of
 from tfvision.models.heads.heads import HEAD
 from tfvision.tasks import has_boxes, has_classes
@@ -54,6 +55,7 @@ def describe_plan(
         *([("", note)] if (note := engine_note(config.augment)) else []),
         *([("", note) for note in _box_notes(config)]),
         *([("balance", config.balance)] if config.balance != "none" else []),
+        *(("" if number else "defence", line) for number, line in enumerate(describe_defence(config))),
         ("model", f"{config.backbone}, weights {config.weights}, {model.count_params():,} parameters"),
         *(_classifier(model, config, config.classifier) if config.classifier else _phases(model, config)),
         ("best by", f"{config.monitor}; seed {config.seed}, batches of {config.batch_size}"),
@@ -145,6 +147,8 @@ def _phases(model: "keras.Model", config: TrainConfig) -> list[tuple[str, str]]:
 
 def _describe_views(phase: Phase, config: TrainConfig) -> str:
     """Say how often the features of a frozen trunk are computed."""
+    if config.adversarial.changes_pixels:
+        return "computed in each step, for pixels that the defence has changed (views: fresh)"
     if phase.views == "fresh":
         return "computed in each epoch, for new augmentation (views: fresh)"
     if config.cache == "none":

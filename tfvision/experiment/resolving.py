@@ -10,6 +10,7 @@ from pathlib import Path
 from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.sources.digits import refuse_missing_data
 from tfvision.errors import UsageError
+from tfvision.experiment.defending import find_teacher
 from tfvision.models.backbones.table import backbone_facts, plain_name
 from tfvision.models.weights_location import find_weights
 from tfvision.runs.folder import refuse_existing
@@ -72,10 +73,11 @@ def check_files(config: TrainConfig) -> None:
     """Refuse files other than the data that are missing or not in the expected form.
 
     Args:
-        config: Options, which name a split or images without labels.
+        config: Options, which name a split, images without labels or a teacher.
 
     Raises:
-        DataError: The split or the images without labels do not exist, or the split is malformed.
+        UsageError: The teacher does not predict classes.
+        DataError: The split, the images without labels or the teacher do not exist, or the split is malformed.
     """
     if config.split.file:
         from tfvision.data.splits.splits_file import read_parts  # with NumPy
@@ -83,6 +85,7 @@ def check_files(config: TrainConfig) -> None:
         read_parts(config.split.file)
     if config.pseudo.data:
         refuse_missing_data(config.pseudo.data)
+    find_teacher(config)
 
 
 def output_folder(config: TrainConfig, resume: Path | None = None) -> Path:
@@ -143,6 +146,8 @@ def _resolve_shallow(config: TrainConfig, names: str) -> TrainConfig:
             "features are computed once, of the images as they are",
         ),
         ("balance", config.balance != "oversample", "features are computed once; use class_weights"),
+        ("adversarial.attack", not config.adversarial.changes_pixels, "pixels are not changed for it"),
+        ("distill", config.distill.at is None, "it learns labels"),
         ("head.units", not config.head.units, head),
         ("head.pool_batch_norm", not config.head.pool_batch_norm, head),
     )

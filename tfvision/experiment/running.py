@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfvision.experiment.defending import check_teacher, defence_of, taught
 from tfvision.experiment.experiment import Experiment, begin_run
 from tfvision.experiment.resolving import phases_of
 from tfvision.experiment.unlabelled import open_unlabelled
@@ -38,9 +39,12 @@ def try_run(experiment: Experiment, output: Path) -> None:
             f"dry run: one batch passed, {try_features(experiment):,} features an image; nothing was written to {output}"
         )
         return
-    loss = try_one_batch(
-        experiment.model, experiment.parts["train"], phases_of(experiment.config)[-1], _settings(experiment)
-    )
+    config, train = experiment.config, experiment.parts["train"]
+    check_teacher(experiment.parts, config)
+    if config.distill.teacher:
+        train = taught(train.select(range(min(config.batch_size, len(train)))), config)
+    phase, settings = phases_of(config)[-1], _settings(experiment)
+    loss = try_one_batch(experiment.model, train, phase, settings, defence_of(config))
     console.print(f"dry run: one batch passed with loss {loss:.4f}; nothing was written to {output}")
 
 
@@ -74,6 +78,7 @@ def _train(experiment: Experiment, output: Path, *, resume: bool) -> Run:
     start = time.monotonic()
     settings = _settings(experiment)
     check_engine(settings.augmentation, settings.resize.channels, boxes=has_boxes(settings.task))
+    check_teacher(experiment.parts, experiment.config)
     run = begin_run(experiment, output, resume=resume)
     checkpoints = Checkpoints(run.folder / CHECKPOINTS)
     with training_alone(run.folder), resumable(run):
@@ -101,7 +106,7 @@ def _fit(experiment: Experiment, run: Run, settings: "TrainingSettings", checkpo
     config = experiment.config
     training = Training(
         experiment.model,
-        experiment.parts["train"],
+        taught(experiment.parts["train"], config),
         experiment.parts["validation"],
         settings,
         History(config.monitor, run.folder / HISTORY),
@@ -109,6 +114,7 @@ def _fit(experiment: Experiment, run: Run, settings: "TrainingSettings", checkpo
         checkpoints=checkpoints,
         tensorboard=run.folder / TENSORBOARD if config.tensorboard else None,
         pseudo=open_unlabelled(experiment.data, config, run.folder),
+        defence=defence_of(config),
     )
     fit_phases(training, phases_of(config))
 

@@ -35,7 +35,7 @@ class SearchOptions:
     trials: int | None = option(
         None, "most trials of a stage; default 20, and all of a grid or of hyperband", at_least=1
     )
-    objective: Literal["val_f1", "val_accuracy", "val_loss", "val_iou"] | None = option(
+    objective: Literal["val_f1", "val_accuracy", "val_loss", "val_iou", "val_robust_accuracy"] | None = option(
         None, "what is searched for, read at the epoch that `monitor` chose; default what `monitor` is"
     )
     keep: int = option(1, "so many of the best models stay on disk", at_least=1)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfvision.experiment.building import suit_images, suited_backbone, suited_model
+from tfvision.experiment.defending import defence_of, taught
 from tfvision.experiment.experiment import Experiment
 from tfvision.experiment.preparation import Prepared
 from tfvision.experiment.resolving import phases_of
@@ -69,10 +70,11 @@ class TrialRunner:
             facts, parts = experiment.facts, experiment.parts
             training = Training(
                 model,
-                parts["train"],
+                taught(parts["train"], config),
                 parts["validation"],
                 TrainingSettings.from_config(config, facts.resize),
                 History(config.monitor),
+                defence=defence_of(config),
             )
             fit_phases(training, phases_of(config))
         best = training.history.best

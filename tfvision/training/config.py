@@ -10,6 +10,7 @@ from tfvision.errors import UsageError
 from tfvision.evaluation.score_names import column_of
 from tfvision.models.options import BoxOptions, HeadOptions, SmallCnnOptions
 from tfvision.tasks import Task, has_boxes, has_classes
+from tfvision.training.defence_options import AdversarialOptions, DistillOptions
 from tfvision.training.options import Phase, PseudoLabelOptions, ShallowOptions, check_views
 
 
@@ -55,8 +56,10 @@ class TrainConfig:
     loss: Literal["cross_entropy", "focal"] = option("cross_entropy", "what is minimized; focal for rare classes")
     focal_gamma: float = option(2.0, "focal loss: how little an easy image counts", at_least=0)
     label_smoothing: float = option(0.0, "share of each label spread over all classes", at_least=0, below=1)
-    monitor: Literal["val_loss", "val_accuracy", "val_f1", "val_iou"] = option(
-        "val_loss", "validation score that chooses the best epoch; val_iou is the mean overlap of boxes"
+    monitor: Literal["val_loss", "val_accuracy", "val_f1", "val_iou", "val_robust_accuracy"] = option(
+        "val_loss",
+        "validation score that chooses the best epoch; val_iou is the mean overlap of boxes, val_robust_accuracy is "
+        "measured under adversarial.attack",
     )
     balance: Literal["none", "oversample", "class_weights"] = option(
         "none", "what is done about unequal classes, in training only"
@@ -85,6 +88,8 @@ class TrainConfig:
     shallow: ShallowOptions = option(ShallowOptions, "the shallow classifiers")
     small_cnn: SmallCnnOptions = option(SmallCnnOptions, "the small CNN")
     pseudo: PseudoLabelOptions = option(PseudoLabelOptions, "images without labels, for phases with pseudo_labels")
+    adversarial: AdversarialOptions = option(AdversarialOptions, "pixels changed against the model while it is trained")
+    distill: DistillOptions = option(DistillOptions, "learning the softened probabilities of a teacher")
     phases: list[Phase] | None = option(
         None, "the phases of training in order, each with these keys; default by the backbone's weights"
     )
@@ -116,6 +121,9 @@ def check_task(config: TrainConfig) -> None:
         raise UsageError(f"monitor: {monitor} is of boxes, and task {task} has none; use val_loss, or --task localize")
     if measured == "classes" and not has_classes(task):
         raise UsageError(f"monitor: {monitor} is of classes, and task {task} has none; use val_loss or val_iou")
+    config.adversarial.refuse_ignored()
+    if monitor == "val_robust_accuracy" and not config.adversarial.changes_pixels:
+        raise UsageError("monitor: val_robust_accuracy needs adversarial.attack, under which it is measured; got none")
     if balance != "none" and (not has_classes(task) or (has_boxes(task) and balance == "class_weights")):
         instead = "none or oversample" if has_classes(task) else "none"
         raise UsageError(f"balance: {balance} does not go with task {task}; use {instead}")

@@ -15,6 +15,7 @@ from tfvision.models.freezing import trains_batch_norm, unfreeze
 from tfvision.system.terminal import console
 from tfvision.training.callbacks import EpochRecorder
 from tfvision.training.checkpoints import Checkpoint, PhaseState, digest, other_model, restore
+from tfvision.training.defended import Defence, Defended
 from tfvision.training.features.feeding import feed_phase
 from tfvision.training.labelling import with_pseudo_labels
 from tfvision.training.logistic import fit_closed
@@ -76,7 +77,7 @@ def _fit_gradient(training: Training, phase: Phase, state: PhaseState, optimizer
     mixed, plain = (weights, None) if settings.augmentation.mixing else (None, weights)
     epochs = done - state.epochs + phase.epochs
     feed = feed_phase(training, phase, first_epoch=done, epochs=epochs, class_weights=mixed)
-    model, batches = feed.model, feed.batches
+    model, batches = _defended(feed.model, training.defence, done - state.epochs), feed.batches
     compile_model(
         model,
         phase,
@@ -104,7 +105,13 @@ def _fit_gradient(training: Training, phase: Phase, state: PhaseState, optimizer
         recorder.close()
 
 
-def try_one_batch(model: keras.Model, train: ImageSet, phase: Phase, settings: TrainingSettings) -> float:
+def _defended(model: keras.Model, defence: Defence | None, first_epoch: int) -> keras.Model:
+    return Defended(model, defence, first_epoch) if defence else model
+
+
+def try_one_batch(
+    model: keras.Model, train: ImageSet, phase: Phase, settings: TrainingSettings, defence: Defence | None = None
+) -> float:
     """Train one step on the first batch of a phase.
 
     Args:
@@ -112,6 +119,7 @@ def try_one_batch(model: keras.Model, train: ImageSet, phase: Phase, settings: T
         train: Training images.
         phase: What is opened and the learning rate.
         settings: The options.
+        defence: What is done to the pixels, or None.
 
     Returns:
         The loss of the batch.
@@ -130,7 +138,7 @@ def try_one_batch(model: keras.Model, train: ImageSet, phase: Phase, settings: T
         task=settings.task,
     )
     cut = cut_model(model)
-    fitted = cut.joined if cut else model
+    fitted = _defended(cut.joined if cut else model, defence, 0)
     compile_model(fitted, phase, settings, num_classes=len(train.class_names), steps_per_epoch=batches.steps_per_epoch)
     with one_line_errors(batch_size=settings.batch_size):
         images, targets, *weights = next(iter(batches.dataset))

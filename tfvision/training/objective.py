@@ -8,6 +8,8 @@ from tfvision.training.box_losses import build_box_loss, build_box_metrics
 from tfvision.training.losses import build_metrics
 
 if TYPE_CHECKING:
+    import keras
+
     from tfvision.training.settings import TrainingSettings
 
 
@@ -30,7 +32,7 @@ def build_objective(
         metrics[BOX] = build_box_metrics()
     if has_classes(settings.task):
         losses[PROBABILITIES] = settings.build_loss(num_classes)
-        metrics[PROBABILITIES] = build_metrics(num_classes, mixed=bool(settings.augmentation.mixing))
+        metrics[PROBABILITIES] = _class_metrics(settings, num_classes)
         if settings.augmentation.mixing:
             from tfvision.training.mixed_labels import MixedLabelLoss
 
@@ -41,6 +43,14 @@ def build_objective(
     (loss,), (found,) = losses.values(), metrics.values()
     # An image whose box was lost counts neither in the loss nor in the metrics.
     return {"loss": loss, "weighted_metrics" if has_boxes(settings.task) else "metrics": found}
+
+
+def _class_metrics(settings: "TrainingSettings", num_classes: int) -> "list[keras.metrics.Metric]":
+    if settings.distill.teacher:
+        from tfvision.training.softened import hard_metrics
+
+        return hard_metrics(num_classes)
+    return build_metrics(num_classes, mixed=bool(settings.augmentation.mixing))
 
 
 def plain_scores(logs: Mapping[str, SupportsFloat]) -> dict[str, float]:

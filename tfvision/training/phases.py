@@ -6,6 +6,7 @@ from dataclasses import replace
 from tfvision.errors import UsageError
 from tfvision.tasks import has_boxes
 from tfvision.training.config import TrainConfig
+from tfvision.training.defence_checks import check_defences, defends
 from tfvision.training.options import Phase
 
 
@@ -54,8 +55,9 @@ def resolve_phases(config: TrainConfig, *, pretrained: bool, linear_head: bool) 
     """
     if config.phases is not None and not config.phases:
         raise UsageError("phases: expected at least one phase, got an empty list; leave it out for the default")
-    # Flattened maps are ten thousands of features: too many to keep for all images at once.
-    few_features = linear_head and config.head.pooling != "flatten"
+    # Flattened maps are ten thousands of features: too many to keep for all images at once. A head fitted without the
+    # defence would win by clean validation scores.
+    few_features = linear_head and config.head.pooling != "flatten" and not defends(config)
     phases = config.phases or default_phases(pretrained=pretrained, linear_head=few_features)
     if config.epochs is not None:
         warmup = min(phases[-1].warmup, config.epochs / 4)
@@ -71,6 +73,7 @@ def resolve_phases(config: TrainConfig, *, pretrained: bool, linear_head: bool) 
         _check_relations(phase, f"phases[{number}]", linear_head=linear_head)
     _check_pseudo_labels(phases, config)
     _check_mixing(phases, config)
+    check_defences(phases, config)
     return phases
 
 

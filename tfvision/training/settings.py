@@ -8,6 +8,7 @@ from tfvision.data.pixels.resize import Resize
 from tfvision.models.options import BoxOptions
 from tfvision.tasks import CLASSIFY
 from tfvision.training.config import TrainConfig
+from tfvision.training.defence_options import DistillOptions
 from tfvision.training.losses import build_loss
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class TrainingSettings:
         cache: How features of a frozen trunk are stored: `float16`, `float32` or `none`.
         task: See `tfvision.tasks`.
         box: Head and loss of the box.
+        distill: The temperature at which labels, or the softened probabilities of a teacher, are learned.
     """
 
     resize: Resize
@@ -51,6 +53,7 @@ class TrainingSettings:
     cache: str = "float16"
     task: str = CLASSIFY
     box: BoxOptions = field(default_factory=BoxOptions)
+    distill: DistillOptions = field(default_factory=DistillOptions)
 
     @classmethod
     def from_config(cls, config: TrainConfig, resize: Resize) -> "TrainingSettings":
@@ -68,5 +71,9 @@ class TrainingSettings:
 
     def build_loss(self, num_classes: int) -> "keras.losses.Loss":
         """Return the loss for training, and for scores of stored features."""
+        if self.distill.at is not None:
+            from tfvision.training.softened import SoftenedLoss
+
+            return SoftenedLoss(self.distill.at)
         options = {"focal_gamma": self.focal_gamma, "label_smoothing": self.label_smoothing}
         return build_loss(num_classes, kind=self.loss, **options)

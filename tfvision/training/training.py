@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from tfvision.training.defended import Defence
+
 
 @dataclass(frozen=True)
 class Training:
@@ -30,6 +32,7 @@ class Training:
         checkpoints: Where to leave a checkpoint after each epoch, or None.
         tensorboard: Folder for TensorBoard's scalars, or None.
         pseudo: The images that phases with pseudo-labels label, or None.
+        defence: What is done to the pixels of each step, or None.
     """
 
     model: "keras.Model"
@@ -41,6 +44,7 @@ class Training:
     checkpoints: Checkpoints | None = None
     tensorboard: Path | None = None
     pseudo: PseudoLabels | None = None
+    defence: "Defence | None" = None
 
     def keep_best(self) -> None:
         """Keep the weights the model has now, in memory and on disk."""

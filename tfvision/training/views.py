@@ -21,7 +21,7 @@ def resolve_views(phases: list[Phase], model: "keras.Model", config: TrainConfig
 
     `exact` if that changes nothing but the time: a part with weights is frozen, augmentation is off or can only flip
     and turn, and the phase has two epochs or more for each view of an image that this makes. Otherwise `fresh`: new
-    augmentation in each epoch, and nothing stored of the training part; always so when images are mixed in pairs. A
+    augmentation in each epoch, and nothing stored of the training part; always so when images are mixed in pairs or a defence changes pixels. A
     number of views is never chosen by default, since fewer views mean less augmentation.
 
     Args:
@@ -45,7 +45,11 @@ def resolve_views(phases: list[Phase], model: "keras.Model", config: TrainConfig
         views = phase.views or config.views
         if views is None:
             unfreeze(model, phase.unfreeze, batch_norm=batch_norm)
-            pays = turns is not None and (len(turns) == 1 or phase.epochs >= _EPOCHS_PER_VIEW * len(turns))
+            pays = (
+                not config.adversarial.changes_pixels
+                and turns is not None
+                and (len(turns) == 1 or phase.epochs >= _EPOCHS_PER_VIEW * len(turns))
+            )
             views = "exact" if phase.solver != "gradient" or (pays and cut_model(model)) else "fresh"
         _check(views, f"phases[{number}].views", turns is not None or phase.solver != "gradient", config)
         resolved.append(replace(phase, views=views))

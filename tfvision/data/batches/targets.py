@@ -141,7 +141,9 @@ def targets_of(images: ImageSet, task: str, resize: Resize) -> Targets:
 
 
 def encode_labels(images: ImageSet) -> np.ndarray:
-    """Return the labels as a model takes them: float32 one-hot (n, classes), or (n, 1) for two classes."""
+    """Return the labels as a model takes them: float32 one-hot or soft (n, classes), or (n, 1) for two classes."""
+    if images.soft_labels is not None:
+        return images.soft_labels
     if len(images.class_names) == 2:
         return images.labels[:, None].astype(np.float32)
     return np.eye(len(images.class_names), dtype=np.float32)[images.labels]

@@ -37,6 +37,8 @@ class ImageSet:
         boxes: float64 (n, 4), the box of each image in pixels of the upright image; None until `scan` has checked them.
         frames: int64 (n, 3), width and height of the upright image and its EXIF orientation; None until `scan` has read
             them.
+        soft_labels: float32 (n, classes), or (n, 1) of the second of two classes: what training learns in place of the
+            labels, such as the probabilities of a teacher; None for the labels.
         bad: Pairs (row, reason) of entries in the source that cannot be used, for `scan` to report.
     """
 
@@ -55,6 +57,7 @@ class ImageSet:
     boxes: np.ndarray | None = None
     frames: np.ndarray | None = None
     bad: tuple[tuple[str, str], ...] = ()
+    soft_labels: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -104,4 +107,5 @@ class ImageSet:
             given=None if self.given is None else self.given.select(indexes),
             boxes=None if self.boxes is None else self.boxes[indexes],
             frames=None if self.frames is None else self.frames[indexes],
+            soft_labels=None if self.soft_labels is None else self.soft_labels[indexes],
         )

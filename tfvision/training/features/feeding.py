@@ -69,8 +69,9 @@ def feed_phase(
         RunError: The trunk puts out NaN or infinite numbers.
     """
     settings, cut = training.settings, cut_model(training.model)
-    # Images are mixed before the trunk, so there are no features to store.
-    if cut and phase.views != "fresh" and settings.cache != "none" and not settings.augmentation.mixing:
+    # Images are mixed and defences change pixels before the trunk, so there are no features to store.
+    pixels_change = settings.augmentation.mixing or training.defence
+    if cut and phase.views != "fresh" and settings.cache != "none" and not pixels_change:
         return _feed_features(training, phase, cut, range(first_epoch, epochs))
     batches = image_batches(
         training.train,
