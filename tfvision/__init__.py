@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tfvision.prediction.evaluate import evaluate as evaluate
     from tfvision.prediction.predict import predict as predict
     from tfvision.prediction.predictors import load_predictor as load_predictor
+    from tfvision.robustness.attack import attack as attack
     from tfvision.robustness.evaluate import evaluate_corrupted as evaluate_corrupted
     from tfvision.runs.folder import open_run as open_run
     from tfvision.search.search import search as search
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "BACKBONES": "tfvision.models.backbones.table",
     "Phase": "tfvision.training.options",
+    "attack": "tfvision.robustness.attack",
     "audit": "tfvision.audit.audit",
     "build_classifier": "tfvision.models.classifier",
     "build_localizer": "tfvision.models.classifier",

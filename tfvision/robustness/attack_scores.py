@@ -4,13 +4,35 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tfvision.robustness.attacks.table import ATTACKS
 
 _Z = 1.959964  # 95 %
+
+
+class Cost(NamedTuple):
+    """What an attack took, of all images or of each.
+
+    Attributes:
+        passes: Forward passes.
+        gradients: How many of them went back to the pixels.
+        seconds: Wall time, without compilation.
+    """
+
+    passes: float = 0.0
+    gradients: float = 0.0
+    seconds: float = 0.0
+
+    def plus(self, other: "Cost") -> "Cost":
+        """Return the sum of two."""
+        return Cost(*(a + b for a, b in zip(self, other, strict=True)))
+
+    def each(self, count: int) -> "Cost":
+        """Return the mean of `count` images."""
+        return Cost(*(value / max(1, count) for value in self))
 
 
 @dataclass(frozen=True)
@@ -22,9 +44,8 @@ class AttackRow:
         norm: The norm of its budget; `patch` for a patch.
         epsilon: The budget in pixel units, 0..255; None if it has none.
         right: bool (n,), where the model is right about the image and the changed one.
-        passes: Forward passes, mean of the images attacked.
-        gradients: How many of them went back to the pixels.
-        seconds: Wall time, mean of the images attacked.
+        clean: Accuracy on the same images, unchanged.
+        cost: What it took, mean of the images attacked.
         as_files: Whether the images were rounded to uint8 and scored as files; else as float pixels only.
         settings: Steps, restarts and the like.
     """
@@ -33,9 +54,8 @@ class AttackRow:
     norm: str
     epsilon: float | None
     right: np.ndarray
-    passes: float
-    gradients: float
-    seconds: float
+    clean: float
+    cost: Cost
     as_files: bool
     settings: dict[str, float] = field(default_factory=dict)
 
@@ -44,29 +64,22 @@ class AttackRow:
         """Share of the images that the model is still right about."""
         return float(self.right.mean())
 
-    def to_dict(self, clean: float) -> dict[str, Any]:
-        """Return the row as plain values.
-
-        Args:
-            clean: Accuracy on the unchanged images.
-
-        Returns:
-            Fields by the names that RobustBench uses, as far as it has them.
-        """
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row as plain values, by the names that RobustBench uses as far as it has them."""
         low, high = binomial_interval(int(self.right.sum()), len(self.right))
         return {
             "attack": self.attack,
             "norm": self.norm,
             "epsilon": self.epsilon,
-            "clean": round(clean, 6),
+            "clean": round(self.clean, 6),
             "robust": round(self.accuracy, 6),
             "robust_low": round(low, 6),
             "robust_high": round(high, 6),
             "n": len(self.right),
             **self.settings,
-            "forward_passes": round(self.passes, 1),
-            "gradients": round(self.gradients, 1),
-            "seconds_per_image": round(self.seconds, 6),
+            "forward_passes": round(self.cost.passes, 1),
+            "gradients": round(self.cost.gradients, 1),
+            "seconds_per_image": round(self.cost.seconds, 6),
             "scored_as": "uint8 files" if self.as_files else "float pixels",
         }
 
@@ -102,7 +115,7 @@ class AttackScores:
         clean: bool (n,), where the model is right about the unchanged images.
         norm: `linf` or `l2`.
         rows: One for each attack and budget.
-        halving: `epsilon` at which PGD halves the accuracy, `robust` there and `n`; empty if none was found.
+        halving: `epsilon` at which PGD halves the accuracy, `robust` and `clean` there, and `n`; empty if none was found.
         distances: Of Carlini and Wagner, see `describe_distances`; empty if they were not asked.
         transfer: For each budget `epsilon` and `matrix`: accuracy of each run (column) on what was made against each
             (row).
@@ -153,7 +166,7 @@ class AttackScores:
 
     def row_dicts(self) -> list[dict[str, Any]]:
         """Return the rows as plain values."""
-        return [row.to_dict(self.clean_accuracy) for row in self.rows]
+        return [row.to_dict() for row in self.rows]
 
     def describe(self) -> str:
         """Return a table of accuracies, what else was found, and every sanity check that fails."""
@@ -228,7 +241,9 @@ def _remarks(scores: AttackScores) -> list[str]:
             f"{found['misled']:.0f} of {found['attacked']:.0f} misled, {found['mislead_as_files']:.0%} of them as files too"
         )
     for each in scores.transfer:
-        lines.append(f"transfer at epsilon {each['epsilon']:g}, accuracy of a run (column) on what was made against (row)")
+        lines.append(
+            f"transfer at epsilon {each['epsilon']:g}, accuracy of a run (column) on what was made against (row)"
+        )
         lines += [
             f"  {name:<30}" + "".join(f"{value:>9.4f}" for value in row)
             for name, row in zip(scores.runs, each["matrix"], strict=True)
@@ -241,4 +256,7 @@ def _verdicts(checks: Sequence[SanityCheck]) -> list[str]:
     if not failed:
         return [f"sanity: all {len(checks)} checks hold"] if checks else []
     lines = [f"sanity: {check.name}: FAILS, {check.found}: {check.meaning}" for check in failed]
-    return [*lines, f"sanity: {len(checks) - len(failed)} of {len(checks)} checks hold; these figures are no proof of robustness"]
+    return [
+        *lines,
+        f"sanity: {len(checks) - len(failed)} of {len(checks)} checks hold; these figures are no proof of robustness",
+    ]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfvision.robustness.attack_scores import Cost
 from tfvision.robustness.attacked import Attackable
 from tfvision.robustness.attacks.effort import Crafted, Effort
 from tfvision.robustness.attacks.table import ATTACKS
@@ -22,15 +23,11 @@ class Batch(NamedTuple):
 
     Attributes:
         images: float32 (b, height, width, channels), whole numbers if they were to be rounded.
-        passes: Forward passes of single images.
-        gradients: How many of them went back to the pixels.
-        seconds: Wall time without compilation.
+        cost: What it took for all of them.
     """
 
     images: np.ndarray
-    passes: int
-    gradients: int
-    seconds: float
+    cost: Cost
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,14 @@ class Attacker:
     _compiled: dict[object, _Compiled] = field(default_factory=dict)
 
     def craft(
-        self, method: str, images: np.ndarray, labels: np.ndarray, epsilon: float, *, seed: tuple[int, int], rounded: bool
+        self,
+        method: str,
+        images: np.ndarray,
+        labels: np.ndarray,
+        epsilon: float,
+        *,
+        seed: tuple[int, int],
+        rounded: bool,
     ) -> Batch:
         """Attack images of one size.
 
@@ -76,8 +80,8 @@ class Attacker:
         start = time.perf_counter()
         found = call(*given)
         moved = found.images.numpy()
-        seconds = time.perf_counter() - start
-        return Batch(np.rint(moved) if rounded else moved, int(found.passes), int(found.gradients), seconds)
+        cost = Cost(int(found.passes), int(found.gradients), time.perf_counter() - start)
+        return Batch(np.rint(moved) if rounded else moved, cost)
 
     def classes(self, images: np.ndarray) -> np.ndarray:
         """Return the class that the model takes for float pixels, without a file in between, int64 (b,)."""

@@ -60,7 +60,8 @@ def shift_logits(logits: Any, decision: Decision | None) -> Any:
     if decision is None:
         return logits
     logits = logits / decision.temperature if decision.temperature != 1 else logits
-    return logits + [list(decision.offsets)] if decision.offsets else logits
+    shift = decision.offsets or 0.0
+    return logits + shift
 
 
 def _activation(operation: "keras.Operation") -> bool:

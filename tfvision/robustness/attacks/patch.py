@@ -12,7 +12,7 @@ from tfvision.robustness.attacks.losses import Logits, log_odds
 _DEGREES = 22.5  # to either side
 _SCALE = (0.8, 1.2)  # of the side
 _STEP = 24.0  # gray levels, falling to none over the steps
-_BATCH = 64
+FITTED_AT_ONCE = 64  # images of each step
 
 
 def fit_patch(
@@ -36,7 +36,7 @@ def fit_patch(
 
     def take(number: tf.Tensor, patch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         drawn = seed + tf.stack([0, 3 * number])
-        chosen = tf.random.stateless_uniform((_BATCH,), drawn, 0, count, tf.int32)
+        chosen = tf.random.stateless_uniform((FITTED_AT_ONCE,), drawn, 0, count, tf.int32)
         seen, own = tf.gather(images, chosen), tf.gather(labels, chosen)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(patch)

@@ -35,7 +35,7 @@ def parse_methods(text: str) -> list[str]:
     """Parse a list of attacks.
 
     Args:
-        text: Names separated by commas, or `all`.
+        text: Names separated by commas, or `all` for those that need one run only.
 
     Returns:
         The names, without repetitions.
@@ -43,12 +43,12 @@ def parse_methods(text: str) -> list[str]:
     Raises:
         UsageError: A name is unknown, or there is none.
     """
-    chosen = [name for name in ATTACKS if name != "random"] if text == "all" else text.split(",")
+    chosen = ALL if text == "all" else text.split(",")
     names = list(dict.fromkeys(name.strip().lower() for name in chosen))
     for name in names:
-        if name not in ATTACKS:
+        if name not in METHODS:
             raise UsageError(
-                f"unknown attack {name!r}{nearest(name, ATTACKS)}; expected all, or some of {','.join(ATTACKS)}"
+                f"unknown attack {name!r}{nearest(name, METHODS)}; expected all, or some of {','.join(METHODS)}"
             )
     return names
 
@@ -117,4 +117,7 @@ ATTACKS: dict[str, Attack] = {
     "square": Attack("Square", "Andriushchenko et al., ECCV 2020", "answers", _square),
     "transfer": Attack("transfer", "Papernot et al., 2016", "nothing", _transfer),
     "random": Attack("random change", "a control, no attack", "nothing", _random),
+    "random-patch": Attack("random patch", "a control, no attack", "nothing", budget=False),
 }
+METHODS = tuple(name for name in ATTACKS if name != "random-patch")  # which comes with the patch
+ALL = ("fgsm", "pgd", "apgd", "cw", "patch", "square", "random")
