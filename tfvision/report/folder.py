@@ -12,6 +12,10 @@ from tfvision.config.yaml import parse_yaml
 from tfvision.errors import UsageError
 from tfvision.report.pictures import data_uri
 from tfvision.runs.names import (
+    ATTACK_CURVES,
+    ATTACK_IMAGES,
+    ATTACK_PATCH,
+    ATTACK_SCORES,
     AUGMENTED_SAMPLES,
     BOX_SAMPLES,
     CALIBRATION_AFTER,
@@ -46,6 +50,9 @@ _LATER_PLOTS = (
     CALIBRATION_AFTER,
     CORRUPTION_CURVES,
     CORRUPTION_SAMPLES,
+    ATTACK_CURVES,
+    ATTACK_IMAGES,
+    ATTACK_PATCH,
 )  # made by verbs that may be run after training
 
 
@@ -66,6 +73,7 @@ class RunFiles:
         missing: Names of the files that are not there or cannot be read.
         decision: Parsed `decision.json`, which a run has after `tfvision threshold` or `calibrate`.
         pseudo_labels: Parsed `pseudo_labels.json` of a run that was trained with pseudo-labels.
+        attack: Parsed `attack.json`, which a run has after `tfvision attack`.
     """
 
     folder: Path
@@ -80,6 +88,7 @@ class RunFiles:
     missing: list[str] = field(default_factory=list)
     decision: dict[str, Any] = field(default_factory=dict)
     pseudo_labels: dict[str, Any] = field(default_factory=dict)
+    attack: dict[str, Any] = field(default_factory=dict)
 
 
 def read_run_files(folder: Path | str) -> RunFiles:
@@ -116,6 +125,7 @@ def read_run_files(folder: Path | str) -> RunFiles:
         missing=missing,
         decision=read(DECISION, json.loads, {}) if (folder / DECISION).exists() else {},
         pseudo_labels=read(PSEUDO_RESULTS, json.loads, {}) if (folder / PSEUDO_RESULTS).exists() else {},
+        attack=read(ATTACK_SCORES, json.loads, {}) if (folder / ATTACK_SCORES).exists() else {},
     )
 
 

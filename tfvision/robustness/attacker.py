@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +43,12 @@ class Attacker:
     model: Attackable
     norm: str = "linf"
     effort: Effort = field(default_factory=Effort)
-    _compiled: dict[object, _Compiled] = field(default_factory=dict)
+    _compiled: dict[tuple[object, ...], _Compiled] = field(default_factory=dict)
+
+    def with_effort(self, effort: Effort) -> "Attacker":
+        """Return an attacker of the same model that tries more or less; the traced model is shared."""
+        shared = {key: value for key, value in self._compiled.items() if key[0] == "logits"}
+        return replace(self, effort=effort, _compiled=shared)
 
     def craft(
         self,
@@ -89,28 +94,30 @@ class Attacker:
 
     def answers(self, images: np.ndarray) -> np.ndarray:
         """Return logits of pixels (b, height, width, channels), float32 (b, classes)."""
-        return self._logits(images.shape[1:])(tf.constant(images, tf.float32)).numpy()
+        return self.traced_logits(images.shape[1:])(tf.constant(images, tf.float32)).numpy()
 
     def zero_gradients(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Return where the model gives no gradient at all, or none that is a number: bool (b,)."""
         from tfvision.robustness.attacks.losses import climb, log_odds
 
         given = tf.constant(images, tf.float32), tf.constant(labels, tf.int32)
-        gradient = tf.function(lambda *pair: climb(self.model.logits, log_odds, *pair)[2], autograph=False)(*given)
+        answer = self.traced_logits(images.shape[1:])
+        gradient = tf.function(lambda *pair: climb(answer, log_odds, *pair)[2], autograph=False)(*given)
         sums = tf.reduce_sum(tf.abs(gradient), (1, 2, 3)).numpy()
         return ~(np.isfinite(sums) & (sums > 0))
 
-    def chunk(self, height: int, width: int) -> int:
-        """Return how many images of a size are attacked at once, so that memory does not grow with their number."""
-        resize = self.model.predictor.facts.resize
-        return max(1, _PIXELS_AT_ONCE // max(height * width, resize.height * resize.width))
-
-    def _logits(self, shape: tuple[int, ...]) -> Callable[[tf.Tensor], tf.Tensor]:
+    def traced_logits(self, shape: tuple[int | None, ...]) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Return the logits of images (height, width, channels), traced once: that takes longer than many attacks."""
         key = ("logits", self._shape(shape))
         if key not in self._compiled:
             signature = [tf.TensorSpec((None, *self._shape(shape)))]
             self._compiled[key] = tf.function(self.model.logits, input_signature=signature, autograph=False)
         return self._compiled[key]
+
+    def chunk(self, height: int, width: int) -> int:
+        """Return how many images of a size are attacked at once, so that memory does not grow with their number."""
+        resize = self.model.predictor.facts.resize
+        return max(1, _PIXELS_AT_ONCE // max(height * width, resize.height * resize.width))
 
     def _function(self, method: str, shape: tuple[int, ...]) -> _Compiled:
         key = (method, self._shape(shape))
@@ -121,13 +128,16 @@ class Attacker:
     def _compile(self, method: str, shape: tuple[int | None, ...]) -> _Compiled:
         bind = ATTACKS[method].bind
         assert bind, f"{method} does not change images one by one"
+        answer = self.traced_logits(
+            shape
+        )  # traced once for all attacks: to trace a model takes longer than to attack with it
 
         def attack(
             images: tf.Tensor, labels: tf.Tensor, epsilon: tf.Tensor, seed: tf.Tensor, rounded: tf.Tensor
         ) -> Crafted:
             def logits(pixels: tf.Tensor) -> tf.Tensor:
                 off = tf.where(rounded, tf.round(pixels) - pixels, 0.0)
-                return self.model.logits(pixels + tf.stop_gradient(off))
+                return answer(pixels + tf.stop_gradient(off))
 
             return bind(logits, self.norm, self.effort)(images, labels, epsilon, seed)
 
@@ -140,7 +150,7 @@ class Attacker:
         ]
         return tf.function(attack, input_signature=signature, autograph=False).get_concrete_function()
 
-    def _shape(self, shape: tuple[int, ...]) -> tuple[int | None, ...]:
+    def _shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the size if it is the model's own; one compiled function serves all others."""
         resize = self.model.predictor.facts.resize
         return tuple(shape) if tuple(shape[:2]) == (resize.height, resize.width) else (None, None, shape[2])

@@ -47,7 +47,7 @@ class Campaign:
         Returns:
             The row.
         """
-        attacker = self.attacker if effort is None else replace(self.attacker, effort=effort, _compiled={})
+        attacker = self.attacker if effort is None else self.attacker.with_effort(effort)
         rounded = as_files(attacker.norm, epsilon)
         right, taken, took = self.clean.copy(), self.drawn(limit), Cost()
         rows = taken[self.clean[taken]]

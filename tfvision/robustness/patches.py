@@ -83,8 +83,10 @@ def _fit(campaign: Campaign, trial: PatchTrial, rows: np.ndarray, half: int) -> 
     pixels = tf.constant(load_images(campaign.images, rows, resize), tf.float32)
     labels, seed = tf.constant(campaign.images.labels[rows], tf.int32), tf.constant((campaign.seed, half))
 
+    answer = campaign.attacker.traced_logits(tuple(pixels.shape[1:]))
+
     def fit(*given: tf.Tensor) -> tf.Tensor:
-        return fit_patch(model.logits, *given, side=side, area=effort.patch_area, steps=effort.patch_steps)
+        return fit_patch(answer, *given, side=side, area=effort.patch_area, steps=effort.patch_steps)
 
     call = tf.function(fit, autograph=False).get_concrete_function(pixels, labels, seed)
     start = time.perf_counter()

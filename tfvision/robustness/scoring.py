@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -43,6 +44,16 @@ class AttackPictures:
     patch_captions: list[str] = field(default_factory=list)
 
 
+@dataclass
+class _Found:
+    """What attacks have found so far."""
+
+    rows: list[AttackRow]
+    distances: dict[str, float] = field(default_factory=dict)
+    transfer: list[dict[str, Any]] = field(default_factory=list)
+    pictures: AttackPictures = field(default_factory=AttackPictures)
+
+
 def score_attacks(
     attackers: Sequence[Attacker],
     images: ImageSet,
@@ -67,38 +78,60 @@ def score_attacks(
         The scores, and what is drawn of them.
     """
     campaign = start_campaign(attackers[0], images, options.seed)
-    rows, pictures = _budgeted(campaign, methods, budgets), AttackPictures()
-    distances: dict[str, float] = {}
+    found = _Found(_budgeted(campaign, methods, budgets))
     if "cw" in methods:
-        row, distances = carlini_distances(campaign)
-        rows.append(row)
+        _try_distances(campaign, found)
     if "patch" in methods:
-        pictures.trial = try_patches(campaign)
-        rows += pictures.trial.to_rows(campaign)
-        pictures.patch_captions = _said(campaign, pictures.trial.rows, pictures.trial.shown)
-    transfer = []
+        _try_patches(campaign, found)
     if "transfer" in methods:
-        others = [other_campaign(campaign, attacker) for attacker in attackers[1:]]
-        for epsilon in budgets:
-            matrix, row = transfer_matrix([campaign, *others], epsilon)
-            transfer.append(matrix)
-            rows.append(row)
-    halving = halving_epsilon(campaign, limit=_SEARCHED, known=[row for row in rows if row.attack == "pgd"])
-    checks = check_attacks(campaign, rows, halving, transfer) if options.sanity else []
-    if shown := _to_show(rows):
-        _show(campaign, shown, pictures)
-    names = tuple(attacker.model.name for attacker in attackers)
-    notes = [*notes, *(note for attacker in attackers for note in attacker.model.notes)]
-    if not halving:
-        notes.append("no budget was found at which PGD halves the accuracy")
+        _try_transfer(campaign, attackers[1:], budgets, found)
+    halving = halving_epsilon(campaign, limit=_SEARCHED, known=[row for row in found.rows if row.attack == "pgd"])
+    checks = check_attacks(campaign, found.rows, halving, found.transfer) if options.sanity else []
+    if shown := _to_show(found.rows):
+        _show(campaign, shown, found.pictures)
     scores = AttackScores(
-        names, part, campaign.clean, options.norm, rows, halving, distances, transfer, checks, notes, options.seed
+        runs=tuple(attacker.model.name for attacker in attackers),
+        part=part,
+        clean=campaign.clean,
+        norm=options.norm,
+        rows=found.rows,
+        halving=halving,
+        distances=found.distances,
+        transfer=found.transfer,
+        checks=checks,
+        notes=[*notes, *_notes_of(attackers, halving)],
+        seed=options.seed,
     )
-    return scores, pictures
+    return scores, found.pictures
+
+
+def _notes_of(attackers: Sequence[Attacker], halving: dict[str, float]) -> list[str]:
+    notes = [note for attacker in attackers for note in attacker.model.notes]
+    return notes if halving else [*notes, "no budget was found at which PGD halves the accuracy"]
+
+
+def _try_distances(campaign: Campaign, found: _Found) -> None:
+    row, found.distances = carlini_distances(campaign)
+    found.rows.append(row)
+
+
+def _try_patches(campaign: Campaign, found: _Found) -> None:
+    trial = try_patches(campaign)
+    found.rows += trial.to_rows(campaign)
+    found.pictures.trial = trial
+    found.pictures.patch_captions = _said(campaign, trial.rows, trial.shown)
+
+
+def _try_transfer(campaign: Campaign, others: Sequence[Attacker], budgets: Sequence[float], found: _Found) -> None:
+    campaigns = [campaign, *(other_campaign(campaign, attacker) for attacker in others)]
+    for epsilon in budgets:
+        matrix, row = transfer_matrix(campaigns, epsilon)
+        found.transfer.append(matrix)
+        found.rows.append(row)
 
 
 def _budgeted(campaign: Campaign, methods: Sequence[str], budgets: Sequence[float]) -> list[AttackRow]:
-    """Attack by what has budgets; an attack is left out above the budget at which it leaves nothing."""
+    """Attack by what has budgets."""
     rows = []
     for name in methods:
         if not ATTACKS[name].budget or name == "transfer":

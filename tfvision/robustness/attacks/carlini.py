@@ -9,7 +9,7 @@ from tfvision.robustness.attacks.geometry import l2_norm
 from tfvision.robustness.attacks.losses import Logits, is_wrong, margin
 
 _FIRST = 1e-2  # weight of the margin in the first round
-_SPEED = 0.01  # of Adam, in the space of the inverse hyperbolic tangent
+_REACH = 5.0  # learning rate of Adam times steps, in the space of the inverse hyperbolic tangent
 _DECAY = (0.9, 0.999)
 _EDGE = 1 - 1e-6  # black and white lie at infinity
 _UNKNOWN = 1e10
@@ -26,7 +26,7 @@ class _Search(NamedTuple):
 
 
 def carlini_wagner(
-    logits: Logits, images: tf.Tensor, labels: tf.Tensor, *, steps: int = 100, rounds: int = 6, speed: float = _SPEED
+    logits: Logits, images: tf.Tensor, labels: tf.Tensor, *, steps: int = 100, rounds: int = 6
 ) -> Crafted:
     """Find the change of least L2 norm, by a binary search for the weight of the margin against the distance.
 
@@ -34,9 +34,8 @@ def carlini_wagner(
         logits: float32 pixels to logits.
         images: float32 (b, height, width, channels), in 0..255.
         labels: int32 (b,), the true classes.
-        steps: Steps of Adam in each round.
+        steps: Steps of Adam in each round; its learning rate falls to a hundredth within them.
         rounds: Rounds of the search; the weight grows tenfold until an image is misled.
-        speed: The learning rate of Adam at first; it falls to a hundredth of this within each round.
 
     Returns:
         The nearest images found that the model is wrong about; unchanged where none was found, or was wrong already.
@@ -54,7 +53,7 @@ def carlini_wagner(
 
     def search(number: tf.Tensor, *values: tf.Tensor) -> tuple[tf.Tensor, ...]:
         state = _Search(*values)
-        misled, best, distance = _descend(logits, images, labels, origin, state, steps, speed)
+        misled, best, distance = _descend(logits, images, labels, origin, state, steps)
         return number + 1, *_next_weight(state._replace(best=best, distance=distance), misled)
 
     _, *values = tf.while_loop(lambda number, *_: number < rounds, search, (tf.constant(0), *start))
@@ -69,7 +68,6 @@ def _descend(
     origin: tf.Tensor,
     state: _Search,
     steps: int,
-    speed: float,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Return which images were misled in this round, and the nearest ones so far with their distances."""
 
@@ -84,7 +82,7 @@ def _descend(
         square = _DECAY[1] * square + (1 - _DECAY[1]) * tf.square(gradient)
         time = tf.cast(number + 1, tf.float32)
         corrected = (mean / (1 - _DECAY[0] ** time)) / (tf.sqrt(square / (1 - _DECAY[1] ** time)) + 1e-8)
-        rate = speed * tf.pow(0.01, time / steps)
+        rate = _REACH / steps * tf.pow(0.01, time / steps)
         found = (nearest, tf.where(nearer, distance, best[1]))
         return number + 1, at - rate * corrected, mean, square, misled | wrong, *found
 
