@@ -76,7 +76,7 @@ def test_other_images_of_any_size_and_a_file_for_the_scores(run: Path, tmp_path:
     )
     assert len(scores.clean) == 40 and scores.checks == []
     assert scores.rows[1].accuracy < scores.rows[0].accuracy
-    assert [path.name for path in scores.written] == ["out.csv", "out.json", "out.png", "out_images.png"]
+    assert [path.name for path in scores.written] == ["out.json", "out.csv", "out.png", "out_images.png"]
     assert not (run / "attack.json").exists()
     again = tfvision.attack(run, method="pgd", epsilon=[2, 60.0], data=data, limit=40, sanity=False, **QUICK)
     assert again.written == ()

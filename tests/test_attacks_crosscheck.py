@@ -13,7 +13,9 @@ from tfvision.robustness.attacks.square import square_attack
 from tfvision.robustness.logits import recover_logits
 
 WHY = "needs the extra robustness: pip install 'tfvision[robustness]'"
-SIDE, COUNT, STEPS = 10, 96, 20
+SIDE, COUNT, STEPS = 8, 64, 12
+
+pytestmark = pytest.mark.slow
 SEED = tf.constant((0, 1))
 
 
@@ -28,22 +30,14 @@ class Case:
         images = images.astype(np.float32)
         keras.utils.set_random_seed(classes)
         units, activation = (1, "sigmoid") if classes == 2 else (classes, "softmax")
-        model = keras.Sequential(
-            [
-                keras.Input((SIDE, SIDE, 3)),
-                keras.layers.Rescaling(1 / 127.5, -1),
-                keras.layers.Conv2D(8, 3, activation="relu"),
-                keras.layers.Flatten(),
-                keras.layers.Dense(16, activation="relu"),
-                keras.layers.Dense(units, activation=activation),
-            ]
-        )
+        pixels = keras.Input((SIDE, SIDE, 3))
+        maps = keras.layers.Conv2D(8, 3, activation="relu")(keras.layers.Rescaling(1 / 127.5, -1)(pixels))
+        hidden = keras.layers.Dense(16, activation="relu")(keras.layers.Flatten()(maps))
+        model = keras.Model(pixels, keras.layers.Dense(units, activation=activation)(hidden))
         loss = "binary_crossentropy" if classes == 2 else "sparse_categorical_crossentropy"
         model.compile(keras.optimizers.Adam(3e-3), loss)
         model.fit(images, labels, epochs=12, verbose=0)
-        # A Sequential is no flat graph of its own; tfvision's models are.
-        self.model = keras.Model(model.inputs, model.outputs[0])
-        self.logits, self.classes = recover_logits(self.model).model, classes
+        self.logits, self.classes = recover_logits(model).model, classes
         right = np.flatnonzero(self.logits(images).numpy().argmax(1) == labels)[:COUNT]
         self.images, self.labels = images[right], labels[right].astype(np.int32)
 
@@ -71,10 +65,17 @@ class Case:
 
     def halving(self, norm: str) -> float:
         """Return a budget that leaves about half of the images."""
-        low, high = (0.05, 128.0) if norm == "linf" else (0.5, 4096.0)
+        low, high = (1.0, 128.0) if norm == "linf" else (10.0, 2000.0)
+        given = tf.constant(self.images), tf.constant(self.labels)
+        options = {"norm": norm, "steps": STEPS}
+
+        @tf.function(autograph=False)
+        def attack(epsilon: tf.Tensor) -> tf.Tensor:
+            return projected_gradient(self.logits, *given, epsilon, SEED, **options).images
+
         while high / low > 1.1:
             middle = (low * high) ** 0.5
-            left = self.left(self.craft(projected_gradient, tf.constant(middle), SEED, norm=norm, steps=STEPS))
+            left = self.left(attack(tf.constant(middle, tf.float32)).numpy())
             low, high = (middle, high) if left > 0.5 else (low, middle)
         return middle
 
@@ -95,7 +96,7 @@ def test_pgd_is_as_strong_as_that_of_art(case: Case, norm: str) -> None:
     )  # fmt: skip
     theirs = case.left(attack.generate(case.images, case.one_hot))
     assert 0.2 < ours < 0.8
-    assert abs(ours - theirs) <= 0.03
+    assert -0.15 <= ours - theirs <= 0.03  # the cross-entropy that theirs climbs vanishes where the model is sure
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
@@ -121,7 +122,7 @@ def test_square_is_as_strong_as_that_of_art(case: Case) -> None:
     attack = evasion.SquareAttack(case.estimator(), eps=epsilon, max_iter=300, batch_size=COUNT, verbose=False)
     theirs = case.left(attack.generate(case.images, case.one_hot))
     assert 0.1 < ours < 0.8
-    assert abs(ours - theirs) <= 0.1  # both draw squares at random
+    assert -0.3 <= ours - theirs <= 0.05
 
 
 def test_carlini_and_wagner_find_as_near_images_as_foolbox(case: Case) -> None:
@@ -129,7 +130,8 @@ def test_carlini_and_wagner_find_as_near_images_as_foolbox(case: Case) -> None:
     ours = case.craft(carlini_wagner, steps=100, rounds=7)
     model = foolbox.models.TensorFlowModel(lambda images: case.logits(255 * images), bounds=(0, 1))
     attack = foolbox.attacks.L2CarliniWagnerAttack(binary_search_steps=7, steps=100, stepsize=0.01, initial_const=0.01)
-    theirs, _, success = attack(model, tf.constant(case.images / 255), tf.constant(case.labels), epsilons=None)
+    labels = tf.constant(case.labels, tf.int64)  # of the type of its argmax: eagerpy's promotion needs NumPy 1
+    theirs, _, success = attack(model, tf.constant(case.images / 255), labels, epsilons=None)
     distances = [np.sqrt(np.square(found - case.images).sum((1, 2, 3))) for found in (ours, 255 * np.asarray(theirs))]
     assert case.left(ours) == 0 and np.asarray(success).all()
     assert np.median(distances[0] / distances[1]) <= 1.02

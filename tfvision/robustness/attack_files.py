@@ -37,4 +37,4 @@ def write_attack(scores: AttackScores, pictures: AttackPictures, path: Path, plo
     if pictures.trial:
         area = next(row.settings["area"] for row in scores.rows if row.attack == "patch")
         plot_patches(pictures.trial, pictures.patch_captions, area, patch)
-    return [table, *(picture for picture in (path, curve, images, patch) if picture.is_file())]
+    return [path, table, *(picture for picture in (curve, images, patch) if picture.is_file())]

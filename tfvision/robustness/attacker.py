@@ -128,9 +128,7 @@ class Attacker:
     def _compile(self, method: str, shape: tuple[int | None, ...]) -> _Compiled:
         bind = ATTACKS[method].bind
         assert bind, f"{method} does not change images one by one"
-        answer = self.traced_logits(
-            shape
-        )  # traced once for all attacks: to trace a model takes longer than to attack with it
+        answer = self.traced_logits(shape)
 
         def attack(
             images: tf.Tensor, labels: tf.Tensor, epsilon: tf.Tensor, seed: tf.Tensor, rounded: tf.Tensor
