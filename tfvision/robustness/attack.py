@@ -13,7 +13,7 @@ from tfvision.prediction.images import images_to_score
 from tfvision.prediction.predictors import StoredModel, find_model
 from tfvision.robustness.attack_options import AttackOptions, parse_budgets
 from tfvision.robustness.attack_scores import AttackScores
-from tfvision.robustness.attacks.table import ATTACKS, parse_methods
+from tfvision.robustness.attacks.table import parse_methods
 from tfvision.system.files import refuse_unwritable
 from tfvision.tasks import has_boxes
 
@@ -156,6 +156,3 @@ def _load(name: str | Path, stored: StoredModel, options: AttackOptions) -> "Att
     from tfvision.robustness.attacker import Attacker
 
     return Attacker(attacked_model(str(name), predictor), options.norm, options)
-
-
-__all__ = ["ATTACKS", "attack"]

@@ -225,7 +225,9 @@ def _table(rows: Sequence[AttackRow], clean: float, count: int) -> str:
 
 
 def _unit(rows: Sequence[AttackRow]) -> str:
-    return "pixel units 0..255, " + ("L2 of the whole image" if any(row.norm == "l2" and row.epsilon for row in rows) else "L-infinity")
+    return "pixel units 0..255, " + (
+        "L2 of the whole image" if any(row.norm == "l2" and row.epsilon for row in rows) else "L-infinity"
+    )
 
 
 def _remarks(scores: AttackScores) -> list[str]:

@@ -67,8 +67,9 @@ def try_patches(campaign: Campaign) -> PatchTrial:
 
 
 def _try_half(campaign: Campaign, trial: PatchTrial, half: int) -> None:
-    halves = np.random.default_rng(campaign.seed).permutation(len(campaign.images)) % 2
-    scored = np.flatnonzero((halves != half) & campaign.clean)
+    generator = np.random.default_rng(campaign.seed)
+    halves = generator.permutation(len(campaign.images)) % 2
+    scored = generator.permutation(np.flatnonzero((halves != half) & campaign.clean))  # the first ones are shown
     trial.patch = np.rint(_fit(campaign, trial, np.flatnonzero(halves == half), half)).astype(np.uint8)
     drawn = tf.random.stateless_uniform(trial.patch.shape, (campaign.seed, half), 0.0, 255.0)
     _lay(campaign, scored, tf.round(drawn), trial.control)
