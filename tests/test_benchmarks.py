@@ -18,6 +18,7 @@ SCRIPTS = sorted(path.name for path in (ROOT / "benchmarks").glob("*.py") if "__
 # Script: its options, where {data} is the folder of tiny data, and what its output must hold.
 SPEEDUP = r"ours +other +ratio\n.* \d+\.\d\dx"
 ROWS = {
+    "attacks.py": ("--images 8 --rounds 1 --steps 2 --backbone small_cnn --side 32", SPEEDUP),
     "audit.py": (
         "--seeds 1 --clean colours.zip --weights none",
         r"(?s)mean .* / .*colours\.zip: 24 images  foreign \d+",

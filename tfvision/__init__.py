@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tfvision.prediction.evaluate import evaluate as evaluate
     from tfvision.prediction.predict import predict as predict
     from tfvision.prediction.stored import load_predictor as load_predictor
+    from tfvision.robustness.attack import attack as attack
     from tfvision.robustness.certify import certify as certify
     from tfvision.robustness.evaluate import evaluate_corrupted as evaluate_corrupted
     from tfvision.robustness.texture import texture as texture
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "BACKBONES": "tfvision.models.backbones.table",
     "Phase": "tfvision.training.options",
+    "attack": "tfvision.robustness.attack",
     "audit": "tfvision.audit.audit",
     "build_classifier": "tfvision.models.classifier",
     "build_localizer": "tfvision.models.classifier",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
 
+from tfvision.cli.attack import add_attack
 from tfvision.cli.audit import add_audit
 from tfvision.cli.certify import add_certify
 from tfvision.cli.compare import add_compare
@@ -39,6 +40,7 @@ _VERBS = (  # in the order of `tfvision --help`
     add_predict,
     add_compare,
     add_ensemble,
+    add_attack,
     add_threshold,
     add_calibrate,
     add_pseudo_label,

@@ -12,6 +12,10 @@ from tfvision.config.yaml import parse_yaml
 from tfvision.errors import UsageError
 from tfvision.report.pictures import data_uri
 from tfvision.runs.names import (
+    ATTACK_CURVES,
+    ATTACK_IMAGES,
+    ATTACK_PATCH,
+    ATTACK_SCORES,
     AUGMENTED_SAMPLES,
     BOX_SAMPLES,
     CALIBRATION_AFTER,
@@ -50,6 +54,9 @@ _LATER_PLOTS = (
     CORRUPTION_CURVES,
     CORRUPTION_SAMPLES,
     CERTIFIED_CURVE,
+    ATTACK_CURVES,
+    ATTACK_IMAGES,
+    ATTACK_PATCH,
 )  # made by verbs that may be run after training
 
 
@@ -72,6 +79,7 @@ class RunFiles:
         ensemble: Parsed `ensemble.json` of an ensemble.
         pseudo_labels: Parsed `pseudo_labels.json` of a run that was trained with pseudo-labels.
         certificates: Parsed `certify.json`, which a run has after `tfvision certify`.
+        attack: Parsed `attack.json`, which a run has after `tfvision attack`.
     """
 
     folder: Path
@@ -88,6 +96,7 @@ class RunFiles:
     ensemble: dict[str, Any] = field(default_factory=dict)
     pseudo_labels: dict[str, Any] = field(default_factory=dict)
     certificates: dict[str, Any] = field(default_factory=dict)
+    attack: dict[str, Any] = field(default_factory=dict)
 
 
 def read_run_files(folder: Path | str) -> RunFiles:
@@ -128,6 +137,7 @@ def read_run_files(folder: Path | str) -> RunFiles:
         ensemble=ensemble,
         pseudo_labels=read(PSEUDO_RESULTS, json.loads, {}) if (folder / PSEUDO_RESULTS).exists() else {},
         certificates=read(CERTIFICATES, json.loads, {}) if (folder / CERTIFICATES).exists() else {},
+        attack=read(ATTACK_SCORES, json.loads, {}) if (folder / ATTACK_SCORES).exists() else {},
     )
 
 

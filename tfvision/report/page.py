@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from tfvision.report.attacks import attack_section
 from tfvision.report.box_story import box_tables, class_metrics, tell_boxes
 from tfvision.report.certificates import certificate_section
 from tfvision.report.decision import decision_section
@@ -59,6 +60,7 @@ def render(files: RunFiles) -> str:
         decision=decision_section(files.decision),
         pseudo_labels=pseudo_label_section(files.pseudo_labels),
         certificates=certificate_section(files.certificates),
+        attack=attack_section(files.attack),
         plots=files.plots,
         classifier=bool(config.get("classifier")),
         flawless=class_part is not None and of_classes[class_part]["accuracy"] == 1,

@@ -1,0 +1,1 @@
+"""Attacks: small changes of pixels that are meant to change what a model says."""
