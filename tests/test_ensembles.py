@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import small_config
 from tfvision.cli import main
 from tfvision.data.pixels.resize import Resize
-from tfvision.ensembles.choose import choose_candidate, fit_candidates
+from tfvision.ensembles.choose import choose_rule, fit_rules
 from tfvision.ensembles.diversity import measure_diversity
 from tfvision.ensembles.ensemble import ensemble
 from tfvision.ensembles.objective import log_loss, make_objective
@@ -139,7 +139,7 @@ def test_the_choice_is_made_out_of_fold() -> None:
     """A rule that has learned the answers by heart promises nothing: it is judged on images it has not seen."""
     probabilities, labels = draw_members([1.5, 1.2, 1.0], 120)
     given = Learned(probabilities, labels, make_objective("accuracy"))
-    found, skipped = fit_candidates(given, list(RULES))
+    found, skipped = fit_rules(given, list(RULES))
     assert list(skipped) == ["stack"]
     by_name = {each.rule: each for each in found}
     assert set(by_name) == set(RULES) - {"stack"}
@@ -149,25 +149,23 @@ def test_the_choice_is_made_out_of_fold() -> None:
         assert by_name[rule].expected["accuracy"] < seen, rule
     mean = Combination.equal("mean", 3).combine(probabilities)
     assert by_name["mean"].expected["accuracy"] == accuracy(mean, labels)[0]
-    assert fit_candidates(given, list(RULES))[0] == found, "a seed repeats it"
+    assert fit_rules(given, list(RULES))[0] == found, "a seed repeats it"
 
 
 def test_the_best_member_is_chosen_where_nothing_promises_more() -> None:
     probabilities, labels = draw_members([6.0, -2.0, -2.0], 300)
     given = Learned(probabilities, labels, make_objective("accuracy"))
     assert best_member(given) == 0
-    found, _ = fit_candidates(given, ["best", "vote", "mean", "geometric"])
-    assert choose_candidate(found, "accuracy").rule == "best"
-    assert choose_candidate(found, "log_loss").rule == "best"
+    found, _ = fit_rules(given, ["best", "vote", "mean", "geometric"])
+    assert choose_rule(found, "accuracy").rule == "best"
+    assert choose_rule(found, "log_loss").rule == "best"
 
 
 def test_accuracy_and_log_loss_ask_for_other_rules() -> None:
     """On weak and timid members the mean wins accuracy and a weight on the surest wins log loss."""
     probabilities, labels = draw_members([1.0, 1.0, 1.0], 600)
     probabilities[1:] = 0.9 / 3 + 0.1 * probabilities[1:]  # hardly surer than a guess, in the same order
-    found, _ = fit_candidates(
-        Learned(probabilities, labels, make_objective("log_loss")), ["mean", "weighted", "geometric"]
-    )
+    found, _ = fit_rules(Learned(probabilities, labels, make_objective("log_loss")), ["mean", "weighted", "geometric"])
     by_name = {each.rule: each.expected for each in found}
     assert by_name["weighted"]["log_loss"] < by_name["mean"]["log_loss"] - 0.05
 

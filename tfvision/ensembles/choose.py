@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfvision.ensembles.objective import Name, score
+from tfvision.ensembles.objective import score
+from tfvision.ensembles.options import ObjectiveName
 from tfvision.ensembles.rules import RULES, Learned, why_skipped
 from tfvision.models.combination import Combination
 
@@ -12,7 +13,7 @@ FOLDS, REPEATS = 5, 4
 
 
 @dataclass(frozen=True)
-class Candidate:
+class FittedRule:
     """A rule, fitted on the validation part.
 
     Attributes:
@@ -27,7 +28,7 @@ class Candidate:
     expected: dict[str, float]
 
 
-def fit_candidates(given: Learned, rules: list[str]) -> tuple[list[Candidate], dict[str, str]]:
+def fit_rules(given: Learned, rules: list[str]) -> tuple[list[FittedRule], dict[str, str]]:
     """Fit rules on the validation images, and score each by repeated stratified cross-validation inside them.
 
     Args:
@@ -39,11 +40,11 @@ def fit_candidates(given: Learned, rules: list[str]) -> tuple[list[Candidate], d
     """
     skipped = {rule: why for rule in rules if (why := why_skipped(rule, given.labels, given.probabilities.shape[2]))}
     fitted = [rule for rule in rules if rule not in skipped]
-    found = [Candidate(rule, RULES[rule].fit(given), _expected(given, rule)) for rule in fitted]
+    found = [FittedRule(rule, RULES[rule].fit(given), _expected(given, rule)) for rule in fitted]
     return found, skipped
 
 
-def choose_candidate(candidates: list[Candidate], objective: Name) -> Candidate:
+def choose_rule(candidates: list[FittedRule], objective: ObjectiveName) -> FittedRule:
     """Return the candidate with the best expected score; of equals the one of less log loss, then the simplest.
 
     Args:

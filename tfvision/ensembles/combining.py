@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfvision.ensembles.choose import Candidate, choose_candidate, fit_candidates
-from tfvision.ensembles.members import Answers, Member, gather
+from tfvision.ensembles.choose import FittedRule, choose_rule, fit_rules
+from tfvision.ensembles.members import Member, MemberAnswers, gather
 from tfvision.ensembles.objective import make_objective
 from tfvision.ensembles.options import CHOOSE, EnsembleOptions
 from tfvision.ensembles.results import Results, combine, judge
@@ -35,8 +35,8 @@ from tfvision.system.terminal import console, say_result
 class _Chosen:
     """The candidates, the one chosen of them, and what is to be said about how."""
 
-    candidates: list[Candidate]
-    one: Candidate
+    candidates: list[FittedRule]
+    one: FittedRule
     skipped: dict[str, str]
     best: int
 
@@ -74,24 +74,20 @@ def combine_members(members: Sequence[Member], options: EnsembleOptions, folder:
     return run
 
 
-def _choose(answers: Answers, options: EnsembleOptions) -> _Chosen:
+def _choose(answers: MemberAnswers, options: EnsembleOptions) -> _Chosen:
     """Fit the rules on validation and choose one; without shared validation images only rules that learn nothing remain."""
     if not len(answers.validation[0]):
         return _without_validation(answers, options)
     probabilities = np.stack([each.probabilities for each in answers.validation])
     given = Learned(probabilities, answers.validation[0].labels, make_objective(options.objective), options.seed)
-    candidates, skipped = fit_candidates(given, list(RULES))
+    candidates, skipped = fit_rules(given, list(RULES))
     if options.method in skipped:
         raise DataError(f"--method {options.method}: {skipped[options.method]}; choose another, or choose")
-    one = (
-        choose_candidate(candidates, options.objective)
-        if options.method == CHOOSE
-        else _named(candidates, options.method)
-    )
+    one = choose_rule(candidates, options.objective) if options.method == CHOOSE else _named(candidates, options.method)
     return _Chosen(candidates, one, skipped, best_member(given))
 
 
-def _without_validation(answers: Answers, options: EnsembleOptions) -> _Chosen:
+def _without_validation(answers: MemberAnswers, options: EnsembleOptions) -> _Chosen:
     count = len(answers.test)
     names = [name for name, rule in RULES.items() if not rule.learns]
     method = "mean" if options.method == CHOOSE else options.method
@@ -103,18 +99,18 @@ def _without_validation(answers: Answers, options: EnsembleOptions) -> _Chosen:
     if options.method == CHOOSE:
         console.print("no validation images that no member was trained on: the mean, which learns nothing")
     nothing = Learned(np.empty((count, 0, 2)), np.empty(0, np.int64), make_objective(options.objective))
-    candidates = [Candidate(name, RULES[name].fit(nothing), {}) for name in names]
+    candidates = [FittedRule(name, RULES[name].fit(nothing), {}) for name in names]
     # Which member is best is not known; the first stands for all.
     return _Chosen(
         candidates, _named(candidates, method), {name: "no validation images" for name in RULES if name not in names}, 0
     )
 
 
-def _named(candidates: Sequence[Candidate], rule: str) -> Candidate:
+def _named(candidates: Sequence[FittedRule], rule: str) -> FittedRule:
     return next(each for each in candidates if each.rule == rule)
 
 
-def _predictions(answers: Answers, one: Candidate) -> Predictions:
+def _predictions(answers: MemberAnswers, one: FittedRule) -> Predictions:
     parts = [each for each in (answers.validation, answers.test) if len(each[0])]
     return join_parts(combine(each, one.combination) for each in parts)
 
@@ -133,7 +129,7 @@ def _split_rows(predictions: Predictions, members: Sequence[Member]) -> str:
 
 def _content(
     members: Sequence[Member],
-    answers: Answers,
+    answers: MemberAnswers,
     options: EnsembleOptions,
     chosen: _Chosen,
     results: Results,

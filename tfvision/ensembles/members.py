@@ -64,7 +64,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Answers:
+class MemberAnswers:
     """What all members said about the same images, images and classes in the same order.
 
     Attributes:
@@ -107,7 +107,7 @@ def read_member(path: Path | str) -> Member:
     return Member(path, stored, _labelled(_with_facts(read_predictions(file), stored.facts)))
 
 
-def gather(members: Sequence[Member]) -> Answers:
+def gather(members: Sequence[Member]) -> MemberAnswers:
     """Bring together what members said about the same images.
 
     Args:
@@ -140,7 +140,7 @@ def gather(members: Sequence[Member]) -> Answers:
         for member in members
         if not member.rows
     ]
-    return Answers(validation, test, tuple(notes))
+    return MemberAnswers(validation, test, tuple(notes))
 
 
 def _test_part(members: Sequence[Member]) -> str:

@@ -1,18 +1,17 @@
 """What the rules of an ensemble are chosen for, as one number of which more is better."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 
+from tfvision.ensembles.options import ObjectiveName
 from tfvision.evaluation.score_names import brief_scores, lower_is_better
 from tfvision.evaluation.scores import weighted_scores
 
-Name = Literal["accuracy", "f1_macro", "log_loss"]
-Objective = Callable[[np.ndarray, np.ndarray], tuple[float, float]]
+Goodness = Callable[[np.ndarray, np.ndarray], tuple[float, float]]
 
 
-def make_objective(name: Name) -> Objective:
+def make_objective(name: ObjectiveName) -> Goodness:
     """Return a function from probabilities (n, K) and labels (n,) to how good they are.
 
     Args:

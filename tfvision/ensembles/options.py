@@ -6,9 +6,9 @@ from typing import Literal
 from tfvision.config.options import check_bounds, option
 
 CHOOSE = "choose"
-MEMBERS, SECTION = "members", "ensemble"  # keys of a file that describes one
+MEMBERS, COMBINING = "members", "ensemble"  # keys of a file that describes one
 Method = Literal["choose", "best", "vote", "mean", "geometric", "weighted", "weighted_accuracy", "greedy", "stack"]
-Objective = Literal["accuracy", "f1_macro", "log_loss"]
+ObjectiveName = Literal["accuracy", "f1_macro", "log_loss"]
 
 
 @dataclass
@@ -20,7 +20,7 @@ class EnsembleOptions:
         "the rule: choose (by cross-validation inside the validation part, the best member among the candidates), best "
         "(the best member alone), vote, mean, geometric, weighted (weights for log loss), weighted_accuracy, greedy, stack",
     )
-    objective: Objective = option("accuracy", "what the rule is chosen for, and what greedy selection maximizes")
+    objective: ObjectiveName = option("accuracy", "what the rule is chosen for, and what greedy selection maximizes")
     seed: int = option(0, "seed of the folds in which rules are compared", at_least=0)
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from tfvision.config.nested import merge, to_plain
 from tfvision.config.options import from_dict
 from tfvision.config.recipes import find_recipe
 from tfvision.config.yaml import load_yaml
-from tfvision.ensembles.options import MEMBERS, SECTION, EnsembleOptions
+from tfvision.ensembles.options import COMBINING, MEMBERS, EnsembleOptions
 from tfvision.errors import UsageError
 from tfvision.experiment.resolving import resolve_options
 from tfvision.tasks import has_boxes
@@ -84,7 +84,7 @@ def parse_recipe(
         UsageError: As `read_recipe`.
     """
     in_file = dict(values)
-    members, section = in_file.pop(MEMBERS, None), in_file.pop(SECTION, None) or {}
+    members, section = in_file.pop(MEMBERS, None), in_file.pop(COMBINING, None) or {}
     if not isinstance(members, list) or len(members) < 2 or not all(isinstance(one, dict) for one in members):
         raise UsageError(f"{config}: {MEMBERS}: expected a list of two or more members, each with options of training")
     shared = merge(in_file, to_plain(dict(given)))
@@ -94,7 +94,7 @@ def parse_recipe(
         raise UsageError(f"{config}: two members are called {twice}; give each a name of its own")
     if len({(one.config.data, repr(one.config.source)) for one in planned}) > 1:
         raise UsageError(f"{config}: data and source are shared by all members; give them once, outside of {MEMBERS}")
-    options = from_dict(EnsembleOptions, {"seed": planned[0].config.seed, **section, **combined}, SECTION)
+    options = from_dict(EnsembleOptions, {"seed": planned[0].config.seed, **section, **combined}, COMBINING)
     return Recipe(tuple(planned), options, planned[0].config.data)
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tfvision.ensembles.choose import Candidate
+from tfvision.ensembles.choose import FittedRule
 from tfvision.ensembles.diversity import Diversity, measure_diversity
-from tfvision.ensembles.members import Answers, Member
+from tfvision.ensembles.members import Member, MemberAnswers
 from tfvision.ensembles.rules import RULES
 from tfvision.evaluation.metrics import compute_metrics
 from tfvision.evaluation.paired import Difference, paired_differences
@@ -66,7 +66,7 @@ class Results:
     part: str
 
 
-def judge(members: Sequence[Member], answers: Answers, candidates: Sequence[Candidate], best: int) -> Results:
+def judge(members: Sequence[Member], answers: MemberAnswers, candidates: Sequence[FittedRule], best: int) -> Results:
     """Score every rule and every member.
 
     Args:

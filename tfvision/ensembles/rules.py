@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfvision.ensembles.objective import Objective
+from tfvision.ensembles.objective import Goodness
 from tfvision.ensembles.stacking import fit_stack
 from tfvision.ensembles.weights import fit_accuracy, fit_greedy, fit_log_loss
 from tfvision.models.combination import Combination
 
 STACK_IMAGES = 400  # with 60 validation images stacking cost 6 points of accuracy, at worst 22
-BEST = "best"
+BEST_MEMBER = "best"
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Learned:
 
     probabilities: np.ndarray
     labels: np.ndarray
-    goodness: Objective
+    goodness: Goodness
     seed: int = 0
 
     @property
@@ -67,7 +67,7 @@ def _fit_best(given: Learned) -> Combination:
 
 
 RULES = {
-    BEST: Rule("the best member alone", _fit_best),
+    BEST_MEMBER: Rule("the best member alone", _fit_best),
     "vote": Rule(
         "majority vote, ties by summed probability", lambda given: Combination.equal("vote", given.models), learns=False
     ),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfvision.ensembles.objective import Objective
+from tfvision.ensembles.objective import Goodness
 from tfvision.models.combination import Combination
 
 _STEPS = 1000  # of expectation maximization; it stops far earlier
@@ -60,7 +60,7 @@ def fit_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> Combination:
     return Combination("mean", _normalized(max(found, key=lambda each: each[0])[1]))
 
 
-def fit_greedy(probabilities: np.ndarray, labels: np.ndarray, goodness: Objective) -> Combination:
+def fit_greedy(probabilities: np.ndarray, labels: np.ndarray, goodness: Goodness) -> Combination:
     """Select members greedily with replacement; the weights are how often each was taken.
 
     In each round the member is added with which the mean is best (Caruana, Niculescu-Mizil, Crew and Ksikes, 2004,
