@@ -135,7 +135,14 @@ def _content(
     results: Results,
     folder: Path,
 ) -> EnsembleFile:
-    facts = replace(members[0].facts, backbone="ensemble", decision=None, class_names=answers.validation[0].class_names)
+    largest = max((member.facts.resize for member in members), key=lambda resize: resize.height * resize.width)
+    facts = replace(
+        members[0].facts,
+        backbone="ensemble",
+        resize=largest,
+        decision=None,
+        class_names=answers.validation[0].class_names,
+    )
     stored = tuple(StoredMember(_relative(member.path, folder), member.facts.decision) for member in members)
     own = next((member.options for member in members if member.options), {})
     found = {

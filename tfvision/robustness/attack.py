@@ -37,7 +37,7 @@ def attack(
     its report if the images are the run's own, and are not written for other data.
 
     Args:
-        *runs: Run folders or `.keras` files of runs. The first is attacked; the others are for `transfer`.
+        *runs: Run folders, ensembles or `.keras` files of runs. The first is attacked; the others are for `transfer`.
         method: Attacks, see `ATTACKS`, separated by commas; or `all`, which needs one run only.
         epsilon: Budgets in pixel units 0..255.
         data: Labelled images, see `open_images`; None for the first run's own test part.
@@ -99,7 +99,7 @@ def _find(runs: Sequence[str | Path], methods: Sequence[str]) -> list[StoredMode
     for name, each in zip(names, stored, strict=True):
         if has_boxes(each.facts.task):
             raise UsageError(f"attack changes classes, and {name} finds boxes; give a run that predicts classes alone")
-        if each.file.suffix != ".keras":
+        if each.file.suffix != ".keras" and not each.is_ensemble:
             raise UsageError(f"{name} is a SavedModel, through which no gradient goes; attack the run it came from")
     first = stored[0].facts.class_names
     for name, each in zip(names, stored, strict=True):

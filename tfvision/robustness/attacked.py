@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Protocol
 from tfvision.errors import UsageError
 from tfvision.models.heads.shallow_heads import is_stepped
 from tfvision.models.model_file import ModelFacts
+from tfvision.prediction.ensemble import EnsemblePredictor
 from tfvision.prediction.predictors import ClassPredictor, KerasPredictor
-from tfvision.robustness.logits import recover_logits, shift_logits
+from tfvision.robustness.logits import combine_logarithms, recover_logits, shift_logits
 
 if TYPE_CHECKING:
     import keras
@@ -71,14 +72,51 @@ class AttackedModel:
 
     def logits(self, images: "tf.Tensor") -> "tf.Tensor":
         """Return logits whose largest is that of the class that is taken, see `Attackable`."""
+        return shift_logits(self._plain(images), self.facts.decision)
+
+    def calibrated(self, images: "tf.Tensor") -> "tf.Tensor":
+        """Return logits divided by the stored temperature, without offsets, as an ensemble takes them."""
+        decision = self.facts.decision
+        return self._plain(images) / (decision.temperature if decision else 1.0)
+
+    def _plain(self, images: "tf.Tensor") -> "tf.Tensor":
         from tfvision.data.pixels.smooth_resize import resize_smoothly
 
-        found = self.model(resize_smoothly(images, self.facts.resize), training=False)
-        return shift_logits(found, self.facts.decision)
+        return self.model(resize_smoothly(images, self.facts.resize), training=False)
 
 
-def attacked_model(name: str, predictor: ClassPredictor) -> AttackedModel:
-    """Make a loaded run attackable.
+@dataclass(frozen=True)
+class AttackedEnsemble:
+    """An ensemble: every member's resize, preprocessing and logits, and the rule, in one differentiable function.
+
+    Attributes:
+        name: The run as the user wrote it.
+        predictor: Predicts as the ensemble does.
+        members: Those that have a weight.
+        differentiable: Whether any gradient goes through it.
+        notes: What a user should know.
+    """
+
+    name: str
+    predictor: EnsemblePredictor
+    members: tuple[AttackedModel, ...]
+    differentiable: bool = True
+    notes: tuple[str, ...] = ()
+
+    def logits(self, images: "tf.Tensor") -> "tf.Tensor":
+        """Return logits whose largest is that of the class that is taken, see `Attackable`."""
+        import tensorflow as tf
+
+        answers = []
+        for member in self.members:
+            columns = [member.facts.class_names.index(name) for name in self.predictor.facts.class_names]
+            answers.append(tf.nn.log_softmax(tf.gather(member.calibrated(images), columns, axis=1)))
+        combined = combine_logarithms(tf.stack(answers), self.predictor.combination)
+        return shift_logits(combined, self.predictor.facts.decision)
+
+
+def attacked_model(name: str, predictor: ClassPredictor) -> AttackedModel | AttackedEnsemble:
+    """Make a loaded run or ensemble attackable.
 
     Args:
         name: The run as the user wrote it.
@@ -88,8 +126,24 @@ def attacked_model(name: str, predictor: ClassPredictor) -> AttackedModel:
         The model as attacks see it.
 
     Raises:
-        UsageError: It is a SavedModel, whose gradients are not known.
+        UsageError: It is a SavedModel, whose gradients are not known, or has one for a member.
     """
+    if isinstance(predictor, EnsemblePredictor):
+        return _attacked_ensemble(name, predictor)
+    return _attacked_run(name, predictor)
+
+
+def _attacked_ensemble(name: str, predictor: EnsemblePredictor) -> AttackedEnsemble:
+    members = tuple(_attacked_run(f"{name}, member {i}", each) for i, each in enumerate(predictor.members, start=1))
+    notes = [note for member in members for note in member.notes]
+    if predictor.combination.kind == "vote":
+        notes.append(
+            f"{name}: votes have no gradient; that of the mean probability is taken in its place (Athalye et al., 2018)"
+        )
+    return AttackedEnsemble(name, predictor, members, any(each.differentiable for each in members), tuple(notes))
+
+
+def _attacked_run(name: str, predictor: ClassPredictor) -> AttackedModel:
     if not isinstance(predictor, KerasPredictor):
         raise UsageError(f"{name} is a SavedModel, through which no gradient goes; attack the run it was exported from")
     recovered, notes = recover_logits(predictor.model), []

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tfvision.models.backbones.graph import copy_onto
+from tfvision.models.combination import Combination
 from tfvision.models.decision import Decision, least_probability
 from tfvision.robustness.folding import fold_batch_norm
 
@@ -62,6 +63,34 @@ def shift_logits(logits: Any, decision: Decision | None) -> Any:
     logits = logits / decision.temperature if decision.temperature != 1 else logits
     shift = decision.offsets or 0.0
     return logits + shift
+
+
+def combine_logarithms(logs: Any, combination: Combination) -> Any:
+    """Return the logarithms of an ensemble's probabilities, up to a constant for each image.
+
+    The same formulas as `Combination.combine`, in steps that neither overflow nor lose the gradient where a member is sure.
+    A majority vote has no gradient: its values are those of the vote, its gradient is that of the mean probability.
+
+    Args:
+        logs: float32 (m, b, K), the logarithms of each member's probabilities.
+        combination: The rule.
+
+    Returns:
+        float32 (b, K).
+    """
+    import tensorflow as tf
+
+    weights = tf.constant(combination.weights, tf.float32)
+    if combination.kind == "geometric":
+        return tf.tensordot(weights, logs, axes=1)
+    if combination.kind == "stack":
+        features = tf.concat(tf.unstack(logs, num=len(combination.weights)), axis=1)
+        return features @ tf.constant(combination.coefficients) + tf.constant(combination.intercepts)
+    mean = tf.reduce_logsumexp(logs + tf.math.log(weights)[:, tf.newaxis, tf.newaxis], axis=0)
+    if combination.kind == "mean":
+        return mean
+    votes = tf.reduce_mean(tf.one_hot(tf.argmax(logs, axis=2), logs.shape[2]), axis=0) * len(combination.weights)
+    return mean + tf.stop_gradient(tf.math.log(votes + tf.exp(mean) / 2) - mean)
 
 
 def _activation(operation: "keras.Operation") -> bool:

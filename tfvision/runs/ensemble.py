@@ -32,7 +32,7 @@ class EnsembleFile:
     """The content of `ensemble.json`.
 
     Attributes:
-        facts: Class names and the decision of the ensemble; `resize` is that of the first member, and each member has
+        facts: Class names and the decision of the ensemble; `resize` is that of the member with the largest images, and each has
             its own.
         members: In the order of the weights.
         combination: How their probabilities become those of the ensemble.
