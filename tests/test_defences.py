@@ -253,18 +253,6 @@ def test_the_loss_of_trades_is_cross_entropy_and_weighed_divergence(weights: np.
     assert float(found["robust_accuracy"]) == pytest.approx(robust)
 
 
-@pytest.mark.parametrize(("name", "tolerance"), [("pgd, l2", 1e-3), ("noise", 0.2)])  # XLA draws other numbers
-def test_a_step_compiled_by_xla_as_on_a_gpu_gives_the_same_loss(name: str, tolerance: float) -> None:
-    losses = []
-    for compiled in (False, True):
-        defence = build_defence(ATTACKS.get(name, AdversarialOptions("noise")), seed=0)
-        defended = Defended(linear(), defence)
-        defended.compile("sgd", "categorical_crossentropy", jit_compile=compiled)
-        losses.append([float(defended.train_on_batch(PIXELS, LABELS)[0]) for _ in range(2)])
-        losses[-1].append(float(defended.test_on_batch(PIXELS, LABELS)[0]))
-    np.testing.assert_allclose(losses[1], losses[0], rtol=tolerance)
-
-
 def test_each_step_draws_anew_and_validation_always_the_same() -> None:
     seeds: list[tuple] = []
 
