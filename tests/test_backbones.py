@@ -140,14 +140,15 @@ def test_family_saves_loads_and_exports(built: Built, tmp_path: Path) -> None:
     """What is exported is the model as it was loaded, so that one comparison of answers serves file and export."""
     import tensorflow as tf
 
-    from tfvision.export.savedmodel import write_saved_model
+    from tfvision.export.savedmodel import model_endpoints, write_saved_model
 
     built.model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     assert [layer.name for layer in loaded.layers] == [layer.name for layer in built.model.layers]
     assert all(map(np.array_equal, loaded.get_weights(), built.model.get_weights()))
     side = built.facts.minimum
-    folder = write_saved_model(loaded, ModelFacts(("a", "b", "c"), Resize(side, side), built.name), tmp_path)
+    facts = ModelFacts(("a", "b", "c"), Resize(side, side), built.name)
+    folder = write_saved_model(model_endpoints(loaded, facts), facts, tmp_path)
     answer = tf.saved_model.load(str(folder)).signatures["serving_default"](images=tf.constant(built.pixels))
     np.testing.assert_allclose(answer["probabilities"], built.model(built.pixels, training=False), atol=1e-5)
 

@@ -193,7 +193,7 @@ def test_which_images_are_drawn_does_not_depend_on_their_order(squares: Path) ->
 def test_wrong_options_are_refused_before_the_model_is_loaded(
     small_run: Path, options: dict[str, object], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tfvision.prediction.predictors.load_model", lambda path: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("tfvision.prediction.stored.load_model", lambda path: pytest.fail("a model was loaded"))
     with pytest.raises(UsageError, match=message):
         tfvision.certify(small_run, **options)
 

@@ -23,7 +23,7 @@ from tfvision.evaluation.scores import probability_scores
 from tfvision.evaluation.temperature import fit_temperature
 from tfvision.experiment.train import train_from_config
 from tfvision.export import savedmodel
-from tfvision.export.savedmodel import publish, write_saved_model
+from tfvision.export.savedmodel import model_endpoints, publish, write_saved_model
 from tfvision.models.decision import Decision, softmax
 from tfvision.models.model_file import ModelFacts, read_facts, replace_facts
 from tfvision.prediction.answers import predict_images
@@ -248,7 +248,9 @@ def test_every_way_to_the_model_decides_as_the_run(
     facts = read_facts(folder / "model.keras")
     replace_facts(folder / "model.keras", replace(facts, decision=decision))
     run = open_run(folder)
-    publish(write_saved_model(run.model(), run.facts, tmp_path / "saved"), tmp_path / "saved")
+    publish(
+        write_saved_model(model_endpoints(run.model(), run.facts), run.facts, tmp_path / "saved"), tmp_path / "saved"
+    )
     expected = run.predictions.part("test")
     assert (expected.predicted != plain.predicted).any()
     chosen = images.select([images.ids.index(image_id) for image_id in expected.ids])

@@ -81,6 +81,25 @@ def test_damaged_combinations_are_refused(values: dict[str, object]) -> None:
         Combination.from_dict(values)
 
 
+@pytest.mark.parametrize("kind", ["vote", "mean", "geometric", "stack"])
+def test_attacks_see_the_combination_and_its_gradient(kind: str) -> None:
+    """The logarithms that are attacked have the softmax that the ensemble predicts, and a gradient to every member."""
+    import tensorflow as tf
+
+    from tfvision.robustness.logits import combine_logarithms
+
+    probabilities, labels = draw_members([1.5, 1.0], 40)
+    weights = (0.5, 0.5) if kind == "vote" else (0.7, 0.3)
+    one = fit_stack(probabilities, labels) if kind == "stack" else Combination(kind, weights)  # type: ignore[arg-type]
+    logs = tf.constant(np.log(probabilities), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(logs)
+        found = combine_logarithms(logs, one)
+        odds = found[:, 0] - found[:, 1]
+    np.testing.assert_allclose(tf.nn.softmax(found).numpy(), one.combine(probabilities), atol=1e-5)
+    assert (np.abs(tape.gradient(odds, logs).numpy()).max(axis=(1, 2)) > 0).all()
+
+
 def test_weights_of_the_least_log_loss() -> None:
     """Against a fine grid over the simplex; a member that only guesses gets nothing."""
     probabilities, labels = draw_members([2.0, 1.5, -0.5], 300)
@@ -374,6 +393,8 @@ def test_members_are_trained_combined_asked_and_exported(
     again, stored = read_predictions("again.csv"), read_predictions(run.folder / "predictions.csv")
     rows = np.array([again.ids.index(name) for name in stored.ids])
     np.testing.assert_allclose(again.probabilities[rows], stored.probabilities, atol=2e-6)
+    assert main(["attack", "out/ensemble", "--method", "fgsm", "--epsilon", "8", "--limit", "6", "--quiet"]) == 0
+    assert json.loads((run.folder / "attack.json").read_text())["n"] == 6
     assert main(["threshold", "out/ensemble", "--objective", "f1"]) == 0
     assert main(["calibrate", "out/ensemble"]) == 0
     assert open_run("out/ensemble").facts.decision is not None

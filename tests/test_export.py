@@ -157,7 +157,7 @@ def test_large_images_are_compared_only_as_far_as_their_pixels_fit(
     small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """60 images of 768 bytes each: of 4,000 bytes five fit, of 100 none, and one is compared all the same."""
-    monkeypatch.setattr(export_run_module, "write_saved_model", lambda model, facts, folder: folder)
+    monkeypatch.setattr(export_run_module, "write_saved_model", lambda endpoints, facts, folder: folder)
     monkeypatch.setattr(
         export_run_module, "check_saved_model", lambda folder, images, *_, **__: Agreement(len(images), 0, 1, None)
     )

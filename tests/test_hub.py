@@ -13,7 +13,8 @@ from tfvision.cli import main
 from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.pixels.resize import Resize
 from tfvision.errors import DataError, UsageError
-from tfvision.experiment.train import _name, train_from_config
+from tfvision.experiment.existing import _name
+from tfvision.experiment.train import train_from_config
 from tfvision.export.checked import export_run
 from tfvision.models.backbones.graph import copied, copy_onto
 from tfvision.models.backbones.hub_graph import _deepest, load_hub_weights

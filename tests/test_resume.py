@@ -247,7 +247,7 @@ def test_a_run_that_another_process_finished_is_left_alone(
     half: tuple[Path, TrainConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both were asked to go on; the other was done while this one still read the images."""
-    from tfvision.experiment import train as experiment
+    from tfvision.experiment import preparation as experiment
 
     run, config = half
     real = experiment.read_images
