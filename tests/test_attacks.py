@@ -133,7 +133,7 @@ def test_carlini_and_wagner_find_the_distance_to_the_hyperplane() -> None:
     found = attack(IMAGES, LABELS)
     assert not right(found.images).any()
     ratio = l2_norm(found.images - IMAGES).numpy().ravel() / (LEADS / np.linalg.norm(NORMAL))
-    assert ratio.min() > 0.999 and np.median(ratio) < 1.01 and ratio.max() < 1.2
+    assert ratio.min() > 0.999 and np.percentile(ratio, 95) < 1.01  # the last few lie within a gray level of the border
     wrong = carlini_wagner(linear, IMAGES[:4], 1 - LABELS[:4], steps=2, rounds=1)
     np.testing.assert_array_equal(wrong.images, IMAGES[:4])
 

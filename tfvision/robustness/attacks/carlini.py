@@ -10,6 +10,7 @@ from tfvision.robustness.attacks.losses import Logits, is_wrong, margin
 
 _FIRST = 1e-2  # weight of the margin in the first round
 _REACH = 5.0  # learning rate of Adam times steps, in the space of the inverse hyperbolic tangent
+_STEP = 1.0  # of a step that follows, as a share of the best distance so far, in each value
 _DECAY = (0.9, 0.999)
 _EDGE = 1 - 1e-6  # black and white lie at infinity
 _UNKNOWN = 1e10
@@ -71,6 +72,8 @@ def _descend(
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Return which images were misled in this round, and the nearest ones so far with their distances."""
 
+    rate = _rate(images, state.distance, steps)
+
     def take(
         number: tf.Tensor, at: tf.Tensor, mean: tf.Tensor, square: tf.Tensor, misled: tf.Tensor, *best: tf.Tensor
     ) -> tuple[tf.Tensor, ...]:
@@ -82,14 +85,20 @@ def _descend(
         square = _DECAY[1] * square + (1 - _DECAY[1]) * tf.square(gradient)
         time = tf.cast(number + 1, tf.float32)
         corrected = (mean / (1 - _DECAY[0] ** time)) / (tf.sqrt(square / (1 - _DECAY[1] ** time)) + 1e-8)
-        rate = _REACH / steps * tf.pow(0.01, time / steps)
         found = (nearest, tf.where(nearer, distance, best[1]))
-        return number + 1, at - rate * corrected, mean, square, misled | wrong, *found
+        return number + 1, at - rate * tf.pow(0.01, time / steps) * corrected, mean, square, misled | wrong, *found
 
     none = tf.zeros_like(origin)
     begin = (tf.constant(0), origin, none, none, labels < 0, state.best, state.distance)
     *_, misled, best, distance = tf.while_loop(lambda number, *_: number < steps, take, begin)
     return misled, best, distance
+
+
+def _rate(images: tf.Tensor, distance: tf.Tensor, steps: int) -> tf.Tensor:
+    """Return the learning rate of each image at the begin of a round: a step no longer than its best distance so far."""
+    values = tf.cast(tf.size(images[0]), tf.float32)
+    near = _STEP * distance / (127.5 * tf.sqrt(values))
+    return tf.minimum(_REACH / steps, near)[:, None, None, None]
 
 
 def _objective(
