@@ -133,6 +133,9 @@ class Run:
     def model(self) -> "keras.Model":
         """Load the best model, which takes raw pixels and returns probabilities, boxes or both.
 
+        Returns:
+            The Keras model.
+
         Raises:
             UsageError: The run is an ensemble, whose models are those of its members.
         """
