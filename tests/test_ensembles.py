@@ -398,7 +398,10 @@ def test_members_are_trained_combined_asked_and_exported(
     assert main(["threshold", "out/ensemble", "--objective", "f1"]) == 0
     assert main(["calibrate", "out/ensemble"]) == 0
     assert open_run("out/ensemble").facts.decision is not None
-    assert main(["export", "out/ensemble", "--quiet"]) == 0
+    assert main(["pseudo-label", "out/ensemble", "--data", str(colours)]) == 2
+    assert "is an ensemble, which was not trained" in capsys.readouterr().err
+    assert main(["export", "out/ensemble"]) == 0
+    assert "compared with the ensemble's members in a fresh process" in capsys.readouterr().out
     assert main(["evaluate", "saved_models/ensemble", "--data", str(colours), "--quiet"]) == 0
     # A member that is calibrated later is another model.
     assert main(["calibrate", "out/a"]) == 0

@@ -51,11 +51,14 @@ def pseudo_label(
         The new run; `pseudo_labels.json` says what it brought.
 
     Raises:
-        UsageError: The folder exists already, there are no images without labels, or the run came from Python.
+        UsageError: The folder exists already, there are no images without labels, or the run came from Python or is an
+            ensemble.
         DataError: The data is gone or has changed.
         RunError: The loss became NaN, or memory or disk space ran out.
     """
     run = open_run(run)
+    if run.is_ensemble:
+        raise UsageError(f"{run.folder} is an ensemble, which was not trained; continue one of its members")
     wanted = from_dict(PseudoLabelOptions, options)
     folder = Path(output) if output else run.folder.with_name(f"{run.folder.resolve().name}_pseudo")
     config = _with_rounds(run, wanted, rounds, restart=not go_on)

@@ -7,6 +7,7 @@ from tfvision.data.sources.digits import refuse_missing_data
 from tfvision.errors import DataError
 from tfvision.export.check import Agreement
 from tfvision.runs.folder import Run, open_run
+from tfvision.runs.names import MODEL
 from tfvision.system.device import load_tensorflow
 
 
@@ -17,17 +18,19 @@ class Exported:
     Attributes:
         folder: Folder of its version.
         agreement: How closely it agrees.
+        origin: What it was compared with, in words.
     """
 
     folder: Path
     agreement: Agreement
+    origin: str = MODEL
 
     def describe(self) -> str:
         """Say in lines what was compared, and how closely it agrees."""
         found = self.agreement
         same = "" if found.classes is None else f", same class for {found.classes}"
         lines = [
-            f"compared with model.keras in a fresh process on {found.images} images: "
+            f"compared with {self.origin} in a fresh process on {found.images} images: "
             f"largest difference {found.difference:.1e}{same}"
         ]
         if found.bytes_agreement is not None:
@@ -39,7 +42,7 @@ def export(run: Run | str | Path, output: str | Path | None = None, *, data: str
     """Export a run as a SavedModel that takes raw images, and check it in a fresh process.
 
     Args:
-        run: A run with a model, or its folder.
+        run: A run or an ensemble, or its folder.
         output: The folder of the SavedModel's versions; default `saved_models/<run>`. Each export adds a version.
         data: Images to compare on; default the test images of the run.
 
@@ -56,7 +59,8 @@ def export(run: Run | str | Path, output: str | Path | None = None, *, data: str
     load_tensorflow()
     from tfvision.export.checked import export_run
 
-    return Exported(*export_run(run, folder, data=str(data) if data else None))
+    found = export_run(run, folder, data=str(data) if data else None)
+    return Exported(*found, "the ensemble's members" if run.is_ensemble else MODEL)
 
 
 def _refuse_missing_data(run: Run, data: str | Path | None) -> None:
