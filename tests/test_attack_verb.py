@@ -205,6 +205,31 @@ def test_a_layer_that_blocks_gradients_is_named(blocked: dict[str, keras.layers.
     assert checks["the same answer twice"].passed and checks["clean accuracy above chance"].passed
 
 
+def test_distillation_hides_the_gradients_of_probabilities_but_not_those_of_logits(colours: Path) -> None:
+    """A student that learned at temperature 100 has logits 100 times as large: its softmax saturates in float32.
+
+    What an attack on its probabilities would follow is zero; attacked on logits it falls as the teacher does (Carlini and
+    Wagner, 2017).
+    """
+    images = open_images(str(colours))
+    teacher, student = colour_model(), colour_model()
+    dense = student.layers[-2]
+    dense.set_weights([100 * weights for weights in dense.get_weights()])
+    pixels = tf.constant(np.stack([images.read(i) for i in range(len(images))]), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(pixels)
+        truth = tf.gather(student(pixels), images.labels, axis=1, batch_dims=1)
+        loss = -tf.math.log(tf.maximum(truth, 1e-30))
+    assert (np.abs(tape.gradient(loss, pixels).numpy()) < 1e-8).all()  # rounding errors, of any sign
+    left = []
+    for model in (teacher, student):
+        facts = ModelFacts(("blue", "green", "red"), Resize(16, 16), "colours")
+        attacker = Attacker(attacked_model("colours", KerasPredictor(model, facts)), "linf", AttackOptions(steps=8))
+        scores, _ = score_attacks([attacker], images, "colours", ["pgd"], [64.0, 96.0], AttackOptions(sanity=False), [])
+        left.append([row.accuracy for row in scores.rows])
+    assert left[0] == left[1] and left[0][-1] == 0
+
+
 def test_a_random_model_is_named(colours: Path) -> None:
     checks = checks_of(colour_model(before=Noise()), open_images(str(colours)))
     assert "the same answer twice" in failed(checks)
