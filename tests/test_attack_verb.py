@@ -66,6 +66,7 @@ def test_a_run_is_attacked_and_its_report_says_so(run: Path, capsys: pytest.Capt
         assert (run / "plots" / name).read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_other_images_of_any_size_and_a_file_for_the_scores(run: Path, tmp_path: Path, colours: Path) -> None:
     import cv2
 
@@ -84,6 +85,7 @@ def test_other_images_of_any_size_and_a_file_for_the_scores(run: Path, tmp_path:
     np.testing.assert_array_equal(again.rows[1].right, scores.rows[1].right)
 
 
+@pytest.mark.slow
 def test_transfer_between_runs_is_a_matrix(run: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(run, tmp_path / "other"))
     scores = tfvision.attack(run, other, method="pgd,transfer", epsilon="40", **QUICK)
@@ -256,6 +258,7 @@ def test_the_halving_budget_is_where_half_is_left(colours: Path) -> None:
     assert 0.2 < found["robust"] < 0.8
 
 
+@pytest.mark.slow
 def test_saved_models_and_damaged_scores(run: Path, tmp_path: Path) -> None:
     from tfvision.report.page import write_report
 

@@ -212,7 +212,14 @@ def test_without_strength_a_defence_changes_nothing(name: str, plain: Training, 
     assert last["val_robust_accuracy"] == pytest.approx(last["val_accuracy"])
 
 
-@pytest.mark.parametrize(("name", "ema"), [("pgd", 0.0), ("trades", 0.9), ("noise", 0.0)])
+@pytest.mark.parametrize(
+    ("name", "ema"),
+    [
+        ("pgd", 0.0),
+        pytest.param("trades", 0.9, marks=pytest.mark.slow),
+        pytest.param("noise", 0.0, marks=pytest.mark.slow),
+    ],
+)
 def test_a_resumed_training_ends_with_the_same_bits(
     name: str, ema: float, two_colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,6 +357,7 @@ def test_the_plan_of_a_frozen_part_says_that_nothing_is_stored(
     assert "one batch passed" in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unfreeze_what", ["all", "none"])  # pixels, or stored features
 def test_a_student_learns_the_teachers_answers(
     unfreeze_what: str, small_run: Path, colours: Path, tmp_path: Path
@@ -364,6 +372,7 @@ def test_a_student_learns_the_teachers_answers(
     assert "robust" not in (run.folder / "history.csv").read_text()
 
 
+@pytest.mark.slow
 def test_a_student_of_other_images_is_warned_of_what_its_teacher_knows(
     small_run: Path, colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -432,6 +441,7 @@ def test_shallow_classifiers_and_monitors_are_refused(colours: Path, tmp_path: P
         train_from_config(replace(config, adversarial=AdversarialOptions(), monitor="val_robust_accuracy"))
 
 
+@pytest.mark.slow
 def test_pixels_keep_their_fractions_in_half_precision(two_colours: Path, tmp_path: Path) -> None:
     config = small_config(two_colours, tmp_path / "run", precision="mixed_bfloat16", phases=[Phase(epochs=1)])
     run = train_from_config(replace(config, adversarial=replace(PGD, steps=2)))

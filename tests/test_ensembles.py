@@ -374,6 +374,7 @@ def test_a_recipe_is_checked_before_anything_is_trained(tmp_path: Path) -> None:
     assert main(["train", "--config", str(path)]) == 2
 
 
+@pytest.mark.slow
 def test_members_are_trained_combined_asked_and_exported(
     colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
