@@ -150,14 +150,15 @@ def _test_part(members: Sequence[Member]) -> str:
 
 def _refuse_leaks(members: Sequence[Member], test_part: str) -> None:
     """Refuse a member that learned from an image on which the ensemble is chosen or tested."""
+    learned = [(member, member.learned_ids(), member.learned_hashes()) for member in members]
     for judge in members:
         judged = [_TEST, _VALIDATION] if test_part == _TEST else [_HELD_OUT]
         found = judge.predictions
         ids = {name for name, part in zip(found.ids, found.parts, strict=True) if part in judged}
         hashes = judge.hashes
-        for member in members:
-            same = ids & member.learned_ids()
-            same |= {name for name in ids if hashes.get(name) in member.learned_hashes()}
+        for member, known_ids, known_hashes in learned:
+            same = ids & known_ids
+            same |= {name for name in ids if hashes.get(name) in known_hashes}
             if same:
                 raise DataError(
                     f"{member.name} was trained on {len(same):,} images that are validation or test images of {judge.name}: "
