@@ -203,19 +203,8 @@ def _on_same_images(answers: Sequence[Answers], *, common: bool) -> list[Answers
 
 def _reorder(answers: Answers, ids: Sequence[str], class_names: tuple[str, ...]) -> Answers:
     found = answers.predictions
-    places = {image_id: row for row, image_id in enumerate(found.ids)}
-    chosen = found.select(np.array([places[image_id] for image_id in ids]))
-    columns = [found.class_names.index(name) for name in class_names]
-    number = np.argsort(columns)  # from its own class indexes to those in `class_names`
-    chosen = Predictions(
-        chosen.ids,
-        chosen.parts,
-        number[chosen.labels],
-        chosen.probabilities[:, columns],
-        class_names,
-        number[chosen.predicted],
-    )
-    return replace(answers, predictions=chosen)
+    decided = replace(found, decided=found.predicted)  # of equal probabilities its own first class stays
+    return replace(answers, predictions=decided.aligned(ids, class_names))
 
 
 def _check_classes(first: Answers, other: Answers) -> None:

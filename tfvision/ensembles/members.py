@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -172,30 +172,26 @@ def _part(member: Member, first: Member, part: str) -> Predictions:
     wanted, found = first.predictions.part(part), member.predictions.part(part)
     if not member.rows and not len(found):  # a SavedModel's file may say nothing about parts
         found = member.predictions
-    places = {name: row for row, name in enumerate(found.ids)}
-    if missing := [name for name in wanted.ids if name not in places]:
+    known = set(found.ids)
+    if missing := [name for name in wanted.ids if name not in known]:
         raise DataError(
             f"{member.name} says nothing about {len(missing):,} {part} images of {first.name}: {listing(missing)}; "
             "train with the same --split.file"
         )
     if member.rows and len(found) > len(wanted):
-        more = sorted(set(found.ids) - set(wanted.ids))
+        more = sorted(known - set(wanted.ids))
         raise DataError(
             f"{member.name} has {len(more):,} {part} images more than {first.name}: {listing(more)}; "
             "train with the same --split.file"
         )
-    names = first.predictions.class_names
-    columns = [found.class_names.index(name) for name in names]
-    number = np.argsort(columns)
-    rows = np.array([places[name] for name in wanted.ids], np.int64)
-    labels = number[found.labels[rows]]
-    if relabelled := [wanted.ids[i] for i in np.flatnonzero(labels != wanted.labels)]:
+    answers = replace(found, decided=None).aligned(wanted.ids, wanted.class_names)
+    if relabelled := [wanted.ids[i] for i in np.flatnonzero(answers.labels != wanted.labels)]:
         raise DataError(
             f"{first.name} and {member.name} give {len(relabelled):,} images other labels: {listing(relabelled)}; "
             "train both on the same labels"
         )
     _check_content(first, member, wanted.ids)
-    return Predictions(wanted.ids, wanted.parts, labels, found.probabilities[rows][:, columns], names)
+    return replace(answers, parts=wanted.parts)
 
 
 def _check_content(first: Member, member: Member, ids: Sequence[str]) -> None:

@@ -106,6 +106,28 @@ class Predictions:
             ids, self.parts[rows], self.labels[rows], self.probabilities[rows], self.class_names, decided
         )
 
+    def aligned(self, ids: Sequence[str], class_names: tuple[str, ...]) -> "Predictions":
+        """Return the predictions of some images, in the order of `ids`, with the same classes in another order.
+
+        Args:
+            ids: Ids of images that are here.
+            class_names: The names of the classes, in the order wanted.
+
+        Returns:
+            The predictions; labels and decided classes are indexes into `class_names`.
+        """
+        places = {image_id: row for row, image_id in enumerate(self.ids)}
+        chosen = self.select(np.array([places[image_id] for image_id in ids], np.int64))
+        columns = [self.class_names.index(name) for name in class_names]
+        number = np.argsort(columns)  # from the class indexes here to those in `class_names`
+        return replace(
+            chosen,
+            labels=np.where(chosen.labels >= 0, number[chosen.labels], -1),
+            probabilities=chosen.probabilities[:, columns],
+            class_names=class_names,
+            decided=None if chosen.decided is None else number[chosen.decided],
+        )
+
     def decide(self, decision: Decision | None) -> "Predictions":
         """Return the predictions with a decision applied to their probabilities; unchanged if it is None."""
         if decision is None:
