@@ -1,6 +1,7 @@
 """Find a model on disk, a run, a model file or a SavedModel, and load it."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from tfvision.errors import DataError, listing
 from tfvision.models.model_file import LARGEST_FACTS, ModelFacts, load_model, read_facts
 from tfvision.prediction.ensemble import EnsemblePredictor
 from tfvision.prediction.predictors import KerasPredictor, Predictor, SavedModelPredictor
-from tfvision.runs.ensemble import read_ensemble
+from tfvision.runs.ensemble import StoredMember, read_ensemble
 from tfvision.runs.folder import open_run, refuse_comparison, refuse_missing_model
 from tfvision.runs.names import CONFIG, ENSEMBLE, MODEL
 from tfvision.system.device import load_tensorflow
@@ -108,11 +109,12 @@ def find_model(path: Path | str) -> StoredModel:
     return StoredModel(path, _exported_facts(version / FACTS_FILE), version)
 
 
-def find_members(folder: Path) -> list[StoredModel]:
+def find_members(folder: Path, members: Iterable[StoredMember]) -> list[StoredModel]:
     """Find the members of an ensemble without loading them.
 
     Args:
         folder: The folder of the ensemble.
+        members: What it stores of them.
 
     Returns:
         Its members, in the order of the weights.
@@ -121,7 +123,7 @@ def find_members(folder: Path) -> list[StoredModel]:
         DataError: A member is gone, or has another decision than when the ensemble was made.
     """
     found = []
-    for stored in read_ensemble(folder).members:
+    for stored in members:
         path = Path(os.path.normpath(folder / stored.path))
         if not path.exists():
             raise DataError(f"{folder} needs its member {path}, which is gone; put it back, or make the ensemble again")
@@ -147,7 +149,7 @@ def load_ensemble(folder: Path) -> EnsemblePredictor:
         DataError: A member is gone or has changed.
     """
     ensemble = read_ensemble(folder)
-    members, combination = find_members(folder), ensemble.combination
+    members, combination = find_members(folder, ensemble.members), ensemble.combination
     counted = combination.counted()
     return EnsemblePredictor([members[i].load() for i in counted], combination.only(counted), ensemble.facts)
 
