@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import UsageError, listing
 from tfvision.system.terminal import console
 from tfvision.tasks import CLASSIFY
@@ -13,6 +12,7 @@ from tfvision.training.defence_options import AdversarialOptions
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tfvision.data.images.imageset import ImageSet
     from tfvision.prediction.stored import StoredModel
     from tfvision.training.defended import Defence
 
@@ -110,7 +110,7 @@ def check_teacher(parts: "Mapping[str, ImageSet]", config: TrainConfig) -> None:
         )
 
 
-def _refuse_other_classes(stored: "StoredModel", train: ImageSet) -> None:
+def _refuse_other_classes(stored: "StoredModel", train: "ImageSet") -> None:
     if stored.facts.class_names != train.class_names:
         raise UsageError(
             f"distill.teacher: {stored.path} knows {listing(stored.facts.class_names)}, and the images are of "
@@ -131,7 +131,7 @@ def _learned(stored: "StoredModel", parts: "Mapping[str, ImageSet]") -> dict[str
     return {part: count for part, count in counts.items() if count and part != "train"}
 
 
-def taught(train: ImageSet, config: TrainConfig) -> ImageSet:
+def taught(train: "ImageSet", config: TrainConfig) -> "ImageSet":
     """Give training images the softened probabilities of the teacher, if there is one.
 
     Args:
