@@ -311,6 +311,20 @@ def test_the_choice_is_stored_scored_and_taken_back(copied, capsys: pytest.Captu
     assert "How it decides" not in (folder / "report.html").read_text()
 
 
+def test_scores_of_another_decision_are_marked_in_the_report(copied) -> None:
+    folder, mark = copied("two"), "decision was changed to what it is now"
+    assert main(["threshold", str(folder), "--objective", "f1"]) == 0
+    assert main(["evaluate", str(folder), "--corrupt", "blur"]) == 0
+    assert main(["certify", str(folder), "--samples", "20", "--n0", "5", "--limit", "3"]) == 0
+    assert main(["attack", str(folder), "--method", "fgsm", "--epsilon", "1", "--limit", "3", "--sanity", "false"]) == 0
+    assert (page := (folder / "report.html").read_text()).count(mark) == 0 and "Under attack" in page
+    assert main(["calibrate", str(folder)]) == 0
+    page = (folder / "report.html").read_text()
+    assert page.count(mark) == 3 and all(f"run tfvision {verb}" in page for verb in ("evaluate --corrupt", "certify"))
+    assert main(["certify", str(folder), "--samples", "20", "--n0", "5", "--limit", "3"]) == 0
+    assert (folder / "report.html").read_text().count(mark) == 2
+
+
 def test_only_validation_decides(copied) -> None:
     """Other test labels, another test score: the same choice."""
     folder = copied("two")

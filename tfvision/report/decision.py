@@ -27,6 +27,34 @@ def decision_section(stored: dict[str, Any]) -> dict[str, Any] | None:
     return {"sentences": _sentences(decision, stored, names), "tables": tables}
 
 
+def outdated(scores: dict[str, Any], stored: dict[str, Any], verb: str) -> str:
+    """Say that scores were taken with another decision than the run has now.
+
+    Args:
+        scores: Content of a file of scores; empty if there is none.
+        stored: Content of `decision.json`; empty if there is none.
+        verb: The command that takes the scores again.
+
+    Returns:
+        A sentence; nothing if the decision is the same, or if the scores say nothing about theirs.
+    """
+    try:
+        then, now = (_effect(content) for content in (scores["decision"], stored))
+    except (KeyError, ValueError):
+        return ""
+    if then == now:
+        return ""
+    return (
+        "These figures were taken before the run's decision was changed to what it is now, and no longer hold for it: "
+        f"run {verb} again."
+    )
+
+
+def _effect(content: dict[str, Any] | None) -> tuple[float, tuple[float, ...]]:
+    decision = Decision.from_dict(content) if content else Decision()
+    return decision.temperature, decision.offsets
+
+
 def _sentences(decision: Decision, stored: dict[str, Any], names: list[str]) -> list[str]:
     count = stored.get("validation_images", 0)
     sentences = []

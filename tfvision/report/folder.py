@@ -27,6 +27,7 @@ from tfvision.runs.names import (
     CONFUSION_MATRIX,
     CORRUPTION_CURVES,
     CORRUPTION_SAMPLES,
+    CORRUPTION_SCORES,
     DECISION,
     ENSEMBLE,
     ENVIRONMENT,
@@ -78,6 +79,7 @@ class RunFiles:
         decision: Parsed `decision.json`, which a run has after `tfvision threshold` or `calibrate`.
         ensemble: Parsed `ensemble.json` of an ensemble.
         pseudo_labels: Parsed `pseudo_labels.json` of a run that was trained with pseudo-labels.
+        corruptions: Parsed `corruptions.json`, which a run has after `tfvision evaluate --corrupt`.
         certificates: Parsed `certify.json`, which a run has after `tfvision certify`.
         attack: Parsed `attack.json`, which a run has after `tfvision attack`.
     """
@@ -95,6 +97,7 @@ class RunFiles:
     decision: dict[str, Any] = field(default_factory=dict)
     ensemble: dict[str, Any] = field(default_factory=dict)
     pseudo_labels: dict[str, Any] = field(default_factory=dict)
+    corruptions: dict[str, Any] = field(default_factory=dict)
     certificates: dict[str, Any] = field(default_factory=dict)
     attack: dict[str, Any] = field(default_factory=dict)
 
@@ -114,7 +117,10 @@ def read_run_files(folder: Path | str) -> RunFiles:
             return empty
         return content
 
-    ensemble: dict[str, Any] = read(ENSEMBLE, json.loads, {}) if (folder / ENSEMBLE).exists() else {}
+    def read_if_there(name: str) -> dict[str, Any]:
+        return read(name, json.loads, {}) if (folder / name).exists() else {}
+
+    ensemble = read_if_there(ENSEMBLE)
     # An ensemble was not trained, and its options are in its own file.
     config = ensemble["options"] if ensemble else read(CONFIG, lambda text: parse_yaml(text, CONFIG), {})
     epochs = not ensemble and not config.get("classifier")  # a shallow classifier has no history
@@ -133,11 +139,12 @@ def read_run_files(folder: Path | str) -> RunFiles:
             if (uri := _picture(folder / PLOTS / name))
         },
         missing=missing,
-        decision=read(DECISION, json.loads, {}) if (folder / DECISION).exists() else {},
+        decision=read_if_there(DECISION),
         ensemble=ensemble,
-        pseudo_labels=read(PSEUDO_RESULTS, json.loads, {}) if (folder / PSEUDO_RESULTS).exists() else {},
-        certificates=read(CERTIFICATES, json.loads, {}) if (folder / CERTIFICATES).exists() else {},
-        attack=read(ATTACK_SCORES, json.loads, {}) if (folder / ATTACK_SCORES).exists() else {},
+        pseudo_labels=read_if_there(PSEUDO_RESULTS),
+        corruptions=read_if_there(CORRUPTION_SCORES),
+        certificates=read_if_there(CERTIFICATES),
+        attack=read_if_there(ATTACK_SCORES),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from tfvision.report.attacks import attack_section
 from tfvision.report.box_story import box_tables, class_metrics, tell_boxes
 from tfvision.report.certificates import certificate_section
-from tfvision.report.decision import decision_section
+from tfvision.report.decision import decision_section, outdated
 from tfvision.report.ensemble import ensemble_section
 from tfvision.report.folder import RunFiles, read_run_files
 from tfvision.report.pseudo_labels import pseudo_label_section
@@ -60,6 +60,7 @@ def render(files: RunFiles) -> str:
         decision=decision_section(files.decision),
         pseudo_labels=pseudo_label_section(files.pseudo_labels),
         certificates=certificate_section(files.certificates),
+        outdated={name: outdated(scores, files.decision, verb) for name, verb, scores in _judged_later(files)},
         attack=attack_section(files.attack),
         plots=files.plots,
         classifier=bool(config.get("classifier")),
@@ -72,6 +73,15 @@ def render(files: RunFiles) -> str:
         version=__version__,
         percent=percent,
     )
+
+
+def _judged_later(files: RunFiles) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return section, command and scores of the verbs that judge a finished run as it decides."""
+    return [
+        ("corruptions", "tfvision evaluate --corrupt", files.corruptions),
+        ("certificates", "tfvision certify", files.certificates),
+        ("attack", "tfvision attack", files.attack),
+    ]
 
 
 def _title(config: dict[str, Any], members: int) -> str:

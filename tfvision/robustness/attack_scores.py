@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tfvision.models.decision import Decision
 from tfvision.robustness.attacks.table import ATTACKS
 
 _Z = 1.959964  # 95 %
@@ -122,6 +123,7 @@ class AttackScores:
         checks: Sanity checks.
         notes: What a user should know.
         seed: Seed of everything drawn.
+        decision: What turned probabilities into classes; None for the most probable class.
         written: The files written.
     """
 
@@ -136,6 +138,7 @@ class AttackScores:
     checks: list[SanityCheck]
     notes: list[str]
     seed: int
+    decision: Decision | None = None
     written: tuple[Path, ...] = ()
 
     @property
@@ -156,6 +159,7 @@ class AttackScores:
             "pixel_range": [0, 255],
             "clean": round(self.clean_accuracy, 6),
             "clean_ci95": [round(low, 6), round(high, 6)],
+            "decision": self.decision and self.decision.to_dict(),
             "attacks": self.row_dicts(),
             "halving": self.halving,
             "distances": self.distances,

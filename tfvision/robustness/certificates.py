@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tfvision.models.decision import Decision
 from tfvision.robustness.binomial import clopper_pearson_lower, share_interval
 from tfvision.robustness.options import CertifyOptions
 from tfvision.system.files import to_csv, write_json, write_text
@@ -28,6 +29,7 @@ class Certificates:
         options: Noise, samples, chance of a mistake.
         clean: Accuracy of the model itself on the same images without noise.
         seconds: For an image.
+        decision: What turned probabilities into classes; None for the most probable class.
         written: The files written.
     """
 
@@ -40,6 +42,7 @@ class Certificates:
     options: CertifyOptions
     clean: float = float("nan")
     seconds: float = 0.0
+    decision: Decision | None = None
     written: tuple[Path, ...] = field(default=())
 
     def __len__(self) -> int:
@@ -98,6 +101,7 @@ class Certificates:
             **{name: getattr(options, name) for name in ("sigma", "alpha", "samples", "n0", "seed")},
             "unit": "L2 norm in pixel values 0..255 at the model's input",
             "clean_accuracy": self.clean,
+            "decision": self.decision and self.decision.to_dict(),
             "abstained": self.abstained,
             "average_certified_radius": self.average_radius,
             "largest_radius": largest_radius(options),

@@ -128,7 +128,8 @@ def certify_images(predictor: Predictor, images: ImageSet, options: CertifyOptio
     seconds = (time.monotonic() - begun) / len(images)
     clean = float(np.mean(plain.predicted == plain.labels))
     table = plain.ids, plain.class_names, plain.labels, np.array(predicted), np.array(radii)
-    return Certificates(name, *table, options=options, clean=clean, seconds=seconds)
+    decision = predictor.facts.decision
+    return Certificates(name, *table, options=options, clean=clean, seconds=seconds, decision=decision)
 
 
 def _certify_image(

@@ -11,8 +11,8 @@ from tfvision.prediction.images import images_to_score
 from tfvision.prediction.stored import find_model
 from tfvision.robustness.corruptions import parse_corruptions
 from tfvision.robustness.scores import CorruptedScores, score_corrupted, write_corrupted
-from tfvision.runs.names import CORRUPTIONS_TABLE, PLOTS
-from tfvision.system.files import refuse_unwritable, write_json
+from tfvision.runs.names import CORRUPTION_SCORES, PLOTS
+from tfvision.system.files import refuse_unwritable
 from tfvision.tasks import has_boxes
 
 
@@ -54,14 +54,12 @@ def evaluate_corrupted(
     _, images = images_to_score(stored, None if data is None else str(data), options)
     scores = score_corrupted(stored.load(), images, names, seed=seed)
     if output is not None:
-        write_json(output, scores.to_dict())
-        table = Path(output).with_suffix(".csv")
-        written = write_corrupted(scores, images, table, table.parent, seed=seed)
+        written = write_corrupted(scores, images, Path(output), Path(output).parent, seed=seed)
     elif data is None:
         from tfvision.report.page import write_report
 
-        table, plots = stored.path / CORRUPTIONS_TABLE, stored.path / PLOTS
-        written = [*write_corrupted(scores, images, table, plots, seed=seed), write_report(stored.path)]
+        path, plots = stored.path / CORRUPTION_SCORES, stored.path / PLOTS
+        written = [*write_corrupted(scores, images, path, plots, seed=seed), write_report(stored.path)]
     else:
         written = []
     return replace(scores, written=tuple(written))

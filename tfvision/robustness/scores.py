@@ -15,10 +15,11 @@ from tfvision.evaluation.metrics import draw_weights
 from tfvision.evaluation.predictions import Predictions
 from tfvision.evaluation.score_names import brief_scores
 from tfvision.evaluation.scores import weighted_scores
+from tfvision.models.decision import Decision
 from tfvision.prediction.answers import predict_classes
 from tfvision.prediction.predictors import ClassPredictor
 from tfvision.robustness.corruptions import CORRUPTIONS, SEVERITIES, blend
-from tfvision.system.files import to_csv, write_text
+from tfvision.system.files import to_csv, write_json, write_text
 from tfvision.system.terminal import console
 
 _RESAMPLES = 1000
@@ -34,6 +35,7 @@ class CorruptedScores:
         mean: Mean accuracy over all corruptions and severities.
         interval: 95 % interval of the mean, from resampling the images.
         count: Number of images.
+        decision: What turned probabilities into classes; None for the most probable class.
         written: The files written.
     """
 
@@ -42,6 +44,7 @@ class CorruptedScores:
     mean: float
     interval: tuple[float, float]
     count: int
+    decision: Decision | None = None
     written: tuple[Path, ...] = ()
 
     def accuracies(self, name: str) -> list[float]:
@@ -55,6 +58,7 @@ class CorruptedScores:
             "clean_accuracy": self.clean,
             "mean_corruption_accuracy": self.mean,
             "ci95": list(self.interval),
+            "decision": self.decision and self.decision.to_dict(),
             "corruptions": self.rows,
         }
 
@@ -101,7 +105,8 @@ def score_corrupted(predictor: ClassPredictor, images: ImageSet, names: Sequence
     means = [each @ weights / len(each) for weights in draw_weights(len(each), _RESAMPLES, seed)]
     low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
     accuracy = float(np.mean(clean.predicted == clean.labels))
-    return CorruptedScores(accuracy, rows, float(each.mean()), (float(low), float(high)), len(each))
+    interval = float(low), float(high)
+    return CorruptedScores(accuracy, rows, float(each.mean()), interval, len(each), predictor.facts.decision)
 
 
 def corrupt_images(images: ImageSet, name: str, severity: int, *, seed: int) -> ChangedImages:
@@ -128,18 +133,18 @@ def corrupt_images(images: ImageSet, name: str, severity: int, *, seed: int) -> 
     )
 
 
-def write_corrupted(scores: CorruptedScores, images: ImageSet, table: Path, plots: Path, *, seed: int) -> list[Path]:
-    """Write the scores as CSV, their curves, and a picture of what the corruptions do to an image.
+def write_corrupted(scores: CorruptedScores, images: ImageSet, path: Path, plots: Path, *, seed: int) -> list[Path]:
+    """Write the scores as JSON and as a table beside it, their curves, and a picture of what the corruptions do to an image.
 
     Args:
         scores: The scores.
         images: The images they were computed on; the first one is shown.
-        table: The CSV file to write.
-        plots: The folder for the pictures, which are named after `table`.
+        path: The JSON file to write.
+        plots: The folder for the pictures, which are named after `path`.
         seed: Seed used for the scores.
 
     Returns:
-        The paths of the three files.
+        The paths of the four files.
 
     Raises:
         WriteError: A file cannot be written.
@@ -147,7 +152,8 @@ def write_corrupted(scores: CorruptedScores, images: ImageSet, table: Path, plot
     from tfvision.plots.image_grid import plot_image_grid  # imports matplotlib
     from tfvision.robustness.plot import plot_corruptions
 
-    picture, samples = plots / f"{table.stem}.png", plots / f"{table.stem}_samples.png"
+    table, picture, samples = path.with_suffix(".csv"), plots / f"{path.stem}.png", plots / f"{path.stem}_samples.png"
+    write_json(path, scores.to_dict())
     write_text(table, to_csv(scores.rows))
     names = list(dict.fromkeys(str(row["corruption"]) for row in scores.rows))
     plot_corruptions({name: scores.accuracies(name) for name in names}, scores.clean, picture)
@@ -159,7 +165,7 @@ def write_corrupted(scores: CorruptedScores, images: ImageSet, table: Path, plot
             shown.append(corrupt_images(images, name, severity, seed=seed).read(0))
             captions.append(f"{name} {severity}")
     plot_image_grid(shown, captions, "An image under each corruption", samples, columns=1 + SEVERITIES)
-    return [table, picture, samples]
+    return [path, table, picture, samples]
 
 
 def _partners(images: ImageSet, seed: int) -> dict[str, int]:

@@ -101,6 +101,7 @@ def score_attacks(
         checks=checks,
         notes=[*notes, *_notes_of(attackers, halving)],
         seed=options.seed,
+        decision=attackers[0].model.predictor.facts.decision,
     )
     return scores, found.pictures
 
