@@ -1,5 +1,6 @@
 """Backbones of KerasHub: presets saved here, of which nothing is downloaded."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -331,6 +332,25 @@ def test_a_vit_trains_on_features_computed_once(presets: dict[str, str], tmp_pat
     run = trained(write_tree(tmp_path / "data", 10), tmp_path / "run", presets["vit"])
     assert "features computed once" in (run.folder / "summary.txt").read_text()
     assert len(run.predictions.ids) == 6
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_pictures")
+def test_a_vit_stands_beside_a_resnet_in_the_tables_of_attacks_and_of_textures(
+    presets: dict[str, str], tmp_path: Path
+) -> None:
+    data = write_tree(tmp_path / "data", 10)
+    runs = [str(trained(data, tmp_path / kind, presets[kind]).folder) for kind in ("vit", "resnet")]
+    words = ["--method", "pgd,transfer", "--epsilon", "64", "--steps", "5", "--sanity", "false", "--output"]
+    assert main(["attack", *runs, *words, str(tmp_path / "attack.json")]) == 0
+    attacked = json.loads((tmp_path / "attack.json").read_text())
+    (pgd,) = (row for row in attacked["attacks"] if row["attack"] == "pgd")
+    assert pgd["robust"] < attacked["clean"] and pgd["gradients"] > 0  # through attention as through convolutions
+    assert np.shape(attacked["transfer"][0]["matrix"]) == (2, 2)
+    assert main(["texture", *runs, "--output", str(tmp_path)]) == 0
+    rows = json.loads((tmp_path / "texture.json").read_text())["scores"]
+    unchanged = {row["run"]: row["accuracy"] for row in rows if row["change"] == "unchanged"}
+    assert unchanged == {run: Run(Path(run)).metrics["test"]["accuracy"] for run in runs}
 
 
 @pytest.mark.parametrize(("kind", "head"), [("resnet", "spatial"), ("vit", "grid"), ("deit", "grid")])
