@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tfvision.data.sources.tables import LABEL_COLUMNS, Columns
+from tfvision.data.sources.columns import LABEL_COLUMNS, Columns
 from tfvision.errors import DataError, listing, nearest
 
 # What folders and arrays call the parts of a split.

@@ -8,17 +8,10 @@ from tfvision.data.boxes.given import GivenBox, choose_box
 from tfvision.data.sources.array_names import PART_NAMES
 from tfvision.data.sources.box_columns import find_box_columns, find_unit, read_boxes
 from tfvision.data.sources.classes import plain_labels
+from tfvision.data.sources.columns import LABEL_COLUMNS, Columns, by_name, find_columns, names_images
 from tfvision.data.sources.entries import Entry
-from tfvision.data.sources.tables import (
-    LABEL_COLUMNS,
-    TABLE_SUFFIXES,
-    Columns,
-    FileIndex,
-    by_name,
-    find_columns,
-    names_images,
-    read_table,
-)
+from tfvision.data.sources.file_index import FileIndex
+from tfvision.data.sources.tables import TABLE_SUFFIXES, read_table
 from tfvision.data.sources.voc import names_of_annotations, read_voc
 from tfvision.data.storage.files import Storage
 from tfvision.errors import DataError, listing

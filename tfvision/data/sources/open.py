@@ -14,18 +14,12 @@ from tfvision.data.sources.array_names import PART_NAMES
 from tfvision.data.sources.arrays import ARRAY_SUFFIXES, find_container, names_image_arrays, open_arrays, open_container
 from tfvision.data.sources.boxes import read_boxed
 from tfvision.data.sources.classes import plain_labels
+from tfvision.data.sources.columns import Columns, find_columns, names_images
 from tfvision.data.sources.digits import EMBEDDED, shadowed_note, write_digits
 from tfvision.data.sources.entries import Entry, build_images
+from tfvision.data.sources.file_index import FileIndex
 from tfvision.data.sources.selection import is_selection, open_selection
-from tfvision.data.sources.tables import (
-    TABLE_SUFFIXES,
-    Columns,
-    FileIndex,
-    Table,
-    find_columns,
-    names_images,
-    read_table,
-)
+from tfvision.data.sources.tables import TABLE_SUFFIXES, Table, read_table
 from tfvision.data.storage.arrays import check_pixel_rule
 from tfvision.data.storage.directory import Directory
 from tfvision.data.storage.files import Storage, open_storage

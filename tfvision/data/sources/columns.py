@@ -1,0 +1,129 @@
+"""The columns of a CSV that names images, found by name or by elimination."""
+
+import re
+from dataclasses import dataclass
+
+from tfvision.data.sources.file_index import FileIndex
+from tfvision.data.sources.tables import Table
+from tfvision.errors import DataError, listing, nearest
+
+FILE_COLUMNS = (
+    *("file", "filename", "filepath", "path", "image", "imagefile", "imagename", "imagepath", "imageid"),
+    *("img", "id", "name", "picture", "photo"),
+)
+LABEL_COLUMNS = ("label", "labels", "class", "classname", "classlabel", "target", "category", "species", "y", "classid")
+GROUP_COLUMNS = ("group", "groupid")
+
+_ENOUGH_HITS = 0.5
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns with the file, the label, the group and the box; None for those not asked for or absent."""
+
+    file: str | None = None
+    label: str | None = None
+    group: str | None = None
+    boxes: tuple[str, ...] | None = None
+
+    def any(self) -> bool:
+        """Tell whether at least one column is named."""
+        return (self.file, self.label, self.group, self.boxes) != (None, None, None, None)
+
+
+def find_columns(table: Table, index: FileIndex, asked: Columns, *, labelled: bool) -> Columns:
+    """Find the columns: as asked, else by name, else by elimination if only one is left.
+
+    Args:
+        table: The CSV.
+        index: Finds the images that cells name.
+        asked: The columns that were asked for.
+        labelled: Whether a label column is needed.
+
+    Returns:
+        The columns, without those of boxes.
+
+    Raises:
+        DataError: A column that was asked for is missing, or it is not clear which column is meant.
+    """
+    for option, column in (("file", asked.file), ("label", asked.label), ("group", asked.group)):
+        if column is not None and column not in table.columns:
+            raise DataError(
+                f"{table.name} has no column {column!r}{nearest(column, table.columns)}; its columns are "
+                f"{listing(table.columns, 20)}; give one of them as --{option}-column"
+            )
+    free = [column for column in table.columns if column and column not in (asked.file, asked.label, asked.group)]
+    file = asked.file or find_file_column(table, index, free)
+    if file is None:
+        raise _unclear(table, "file")
+    free = [column for column in free if column != file]
+    group = asked.group or next(iter(by_name(free, GROUP_COLUMNS)), None)
+    free = [column for column in free if column != group]
+    label = asked.label
+    if label is None and labelled:
+        named = by_name(free, LABEL_COLUMNS)
+        if not named and len(free) != 1:
+            raise _unclear(table, "label")
+        label = (named or free)[0]
+    return Columns(file, label, group)
+
+
+def find_file_column(table: Table, index: FileIndex, free: list[str]) -> str | None:
+    """Find the column that names images: by its name, else the only one most of whose cells name an image.
+
+    Args:
+        table: The CSV.
+        index: Finds the images that cells name.
+        free: The columns to choose from.
+
+    Returns:
+        The column; None if it is not clear which one.
+    """
+    named = by_name(free, FILE_COLUMNS)
+    hits = {column: index.share_found(table.values(column)) for column in free}
+    if found := [column for column in named if hits[column] > 0]:
+        return found[0]
+    found = [column for column in free if hits[column] >= _ENOUGH_HITS]
+    if len(found) == 1:
+        return found[0]
+    return named[0] if named and not found else None
+
+
+def names_images(table: Table, index: FileIndex, asked: Columns) -> bool:
+    """Tell whether a CSV names at least one image.
+
+    Args:
+        table: The CSV.
+        index: Finds the images that cells name.
+        asked: The columns that were asked for.
+
+    Returns:
+        Whether a cell of its file column names an image.
+    """
+    file = (
+        asked.file if asked.file in table.columns else find_file_column(table, index, [c for c in table.columns if c])
+    )
+    return file is not None and index.share_found(table.values(file)) > 0
+
+
+def by_name(columns: list[str], known: tuple[str, ...]) -> list[str]:
+    """Return the columns that have a known name; case and punctuation are ignored.
+
+    Args:
+        columns: The columns.
+        known: Names in lowercase letters and digits, the preferred ones first.
+
+    Returns:
+        The columns that were recognized, in the order of `known`.
+    """
+    plain = {column: re.sub(r"[^0-9a-z]", "", column.lower()) for column in columns}
+    return sorted(
+        (column for column in columns if plain[column] in known), key=lambda column: known.index(plain[column])
+    )
+
+
+def _unclear(table: Table, option: str) -> DataError:
+    return DataError(
+        f"{table.name} does not say which column is the {option}; its columns are {listing(table.columns, 20)}; "
+        f"give one of them as --{option}-column"
+    )

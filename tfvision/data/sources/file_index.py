@@ -1,0 +1,72 @@
+"""The image that a cell of a CSV names."""
+
+import ntpath
+import posixpath
+from collections.abc import Iterable
+
+from tfvision.errors import DataError
+
+_SAMPLE = 1000
+
+
+class FileIndex:
+    """Finds the image that a CSV cell names.
+
+    It is looked up in this order: below the folder of the CSV, below the folder named like the CSV, below `images/`,
+    else by a base name that occurs once; each first as written, then without extension.
+
+    Args:
+        table_name: The name of the CSV in the storage.
+        images: The names of all images in the storage.
+    """
+
+    def __init__(self, table_name: str, images: Iterable[str]):
+        folder, base = posixpath.split(table_name)
+        self._table_name = table_name
+        self._prefixes = ("", posixpath.splitext(base)[0] + "/", "images/")
+        start = f"{folder}/" if folder else ""
+        below = {name[len(start) :]: name for name in images if name.startswith(start)}
+        self._paths = _with_stems([(path, name) for path, name in below.items()])
+        self._bases = _with_stems([(posixpath.basename(path), name) for path, name in below.items()])
+
+    def find(self, cell: str) -> str | None:
+        """Return the name in the storage of the image that a cell names; None if there is none, or more than one."""
+        path = posixpath.normpath(cell.replace("\\", "/")) if cell else ""
+        for prefix in self._prefixes:
+            if found := self._paths.get(prefix + path):
+                return found
+        return self._bases.get(posixpath.basename(path))
+
+    def share_found(self, cells: list[str]) -> float:
+        """Return the share of the cells (of the first 1,000) that name an image, 0..1."""
+        cells = cells[:_SAMPLE]
+        return sum(self.find(cell) is not None for cell in cells) / max(1, len(cells))
+
+    def check_inside(self, cells: Iterable[str]) -> None:
+        """Refuse cells that point outside the folder of the CSV.
+
+        Args:
+            cells: Paths as written in the CSV.
+
+        Raises:
+            DataError: A path is absolute, or leaves the folder by `..`.
+        """
+        for cell in cells:
+            path = posixpath.normpath(cell.replace("\\", "/"))
+            if path.startswith(("/", "../")) or path == ".." or ntpath.splitdrive(cell)[0]:
+                raise DataError(
+                    f"{self._table_name} names {cell!r}, which leaves its folder; "
+                    "give paths relative to the CSV and below its folder"
+                )
+
+
+def _with_stems(pairs: list[tuple[str, str]]) -> dict[str, str | None]:
+    """Map each key, and each key without extension, to its name; to None if two names share it."""
+    index: dict[str, str | None] = {}
+    for key, name in pairs:
+        index[key] = None if key in index else name
+    stems: dict[str, str | None] = {}
+    for key, name in pairs:
+        stem = posixpath.splitext(key)[0]
+        stems[stem] = None if stem in stems else name
+    return stems | index
