@@ -232,5 +232,5 @@ def test_a_box_may_stand_out_by_what_rounding_makes(tmp_path):
 
 def test_arrays_have_no_boxes(tmp_path):
     np.save(tmp_path / "images.npy", np.zeros((3, 8, 8, 3), np.uint8))
-    with pytest.raises(DataError, match="boxes need files"):
+    with pytest.raises(DataError, match="boxes need image files"):
         open_images(tmp_path, boxes=True)

@@ -18,6 +18,12 @@ class Source:
     group_column: str | None = option(
         None, "CSV column or array whose equal values never stand in two parts of the split"
     )
+    split_column: str | None = option(
+        None, "CSV column with the part of each image, such as train or test; found by name if not given"
+    )
+    label_from_name: str | None = option(
+        None, "regular expression whose one group is the label in a file's name, or in its path if it holds a slash"
+    )
     positive_class: str | None = option(None, "the positive one of two classes; default '1' or 'true', else the second")
     pixel_rule: str | None = option(
         None, "how arrays that are no uint8 become 0..255, such as 'float 0..1'; found from their range if not given"

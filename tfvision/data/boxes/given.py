@@ -58,12 +58,14 @@ class GivenBoxes:
         rows: Where each was found.
         sizes: int64 (n, 2), width and height of each image according to the source, or 0.
         unit: One of UNITS.
+        is_upright: Whether all boxes are relative to the upright image.
     """
 
     boxes: np.ndarray
     rows: tuple[str, ...]
     sizes: np.ndarray
     unit: str = "pixels"
+    is_upright: bool = False
 
     def select(self, indexes: np.ndarray) -> GivenBoxes:
         """Return the boxes at some indexes, int (m,), in that order."""
@@ -86,7 +88,7 @@ class GivenBoxes:
         box, claimed = self.boxes[index], tuple(int(side) for side in self.sizes[index])
         stored = (height, width) if swaps_sides(orientation) else (width, height)
         # A tool that applied the orientation before the box was drawn gives the size of the upright image.
-        turned = claimed == (width, height) != stored
+        turned = self.is_upright or claimed == (width, height) != stored
         if all(claimed) and claimed not in (stored, (width, height)):
             return f"its box was drawn on {claimed[0]}x{claimed[1]} px, the image has {stored[0]}x{stored[1]}"
         frame = np.array((width, height) if turned else stored, np.float64)

@@ -22,6 +22,10 @@ _BARE = frozenset((0x01, *range(0xD0, 0xDA)))
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
+HEAD_BYTES = 32  # enough to tell the format
+_BITMAP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
+
+
 @dataclass(frozen=True)
 class Header:
     """What the header of an image says.
@@ -39,6 +43,30 @@ class Header:
     is_whole: bool
     problem: str = ""
     reader: str = "opencv"
+
+
+def image_format(head: bytes) -> str:
+    """Tell the format of a file by its first bytes.
+
+    TIFF is not among them: raw photos and slides begin like one, and the picture that is found in them is a preview.
+
+    Args:
+        head: At least `HEAD_BYTES` bytes.
+
+    Returns:
+        `JPEG`, `PNG`, `GIF`, `WEBP` or `BMP`; "" for anything else.
+    """
+    if head.startswith(_JPEG_START):
+        return "JPEG"
+    if head.startswith(_PNG_START):
+        return "PNG"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BITMAP_HEADERS:
+        return "BMP"
+    return ""
 
 
 def read_header(data: bytes) -> Header | None:

@@ -5,18 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tfvision.data.sources.columns import LABEL_COLUMNS, Columns
+from tfvision.data.sources.parts import PART_NAMES
 from tfvision.errors import DataError, listing, nearest
 
-# What folders and arrays call the parts of a split.
-PART_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
 IMAGE_ARRAYS = ("images", "image", "x", "data", "imgs", "img", "pixels")
 LABEL_ARRAYS = (*LABEL_COLUMNS, "targets")
 GROUP_ARRAYS = ("group", "groups", "groupid")

@@ -1,10 +1,11 @@
 """The columns of a CSV that names images, found by name or by elimination."""
 
-import re
 from dataclasses import dataclass
 
 from tfvision.data.sources.file_index import FileIndex
-from tfvision.data.sources.tables import Table
+from tfvision.data.sources.label_columns import find_one_hot
+from tfvision.data.sources.part_columns import find_part_column
+from tfvision.data.sources.tables import Table, plain_column
 from tfvision.errors import DataError, listing, nearest
 
 FILE_COLUMNS = (
@@ -19,16 +20,29 @@ _ENOUGH_HITS = 0.5
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns with the file, the label, the group and the box; None for those not asked for or absent."""
+    """Names of the columns of a CSV; None for those not asked for or absent.
+
+    Attributes:
+        file: That names the image.
+        label: With its class.
+        group: Whose equal values belong together.
+        boxes: The four of its box.
+        part: With the part of the split.
+        one_hot: One for each class, in place of `label`: 1 for the class of the image, 0 in the others.
+        is_guess: Whether the label was found because no other column is left.
+    """
 
     file: str | None = None
     label: str | None = None
     group: str | None = None
     boxes: tuple[str, ...] | None = None
+    part: str | None = None
+    one_hot: tuple[str, ...] = ()
+    is_guess: bool = False
 
     def any(self) -> bool:
         """Tell whether at least one column is named."""
-        return (self.file, self.label, self.group, self.boxes) != (None, None, None, None)
+        return self != Columns()
 
 
 def find_columns(table: Table, index: FileIndex, asked: Columns, *, labelled: bool) -> Columns:
@@ -46,26 +60,34 @@ def find_columns(table: Table, index: FileIndex, asked: Columns, *, labelled: bo
     Raises:
         DataError: A column that was asked for is missing, or it is not clear which column is meant.
     """
-    for option, column in (("file", asked.file), ("label", asked.label), ("group", asked.group)):
+    for option, column in (
+        *(("file", asked.file), ("label", asked.label)),
+        *(("group", asked.group), ("split", asked.part)),
+    ):
         if column is not None and column not in table.columns:
             raise DataError(
                 f"{table.name} has no column {column!r}{nearest(column, table.columns)}; its columns are "
                 f"{listing(table.columns, 20)}; give one of them as --{option}-column"
             )
-    free = [column for column in table.columns if column and column not in (asked.file, asked.label, asked.group)]
+    taken = (asked.file, asked.label, asked.group, asked.part)
+    free = [column for column in table.columns if column and column not in taken]
     file = asked.file or find_file_column(table, index, free)
     if file is None:
         raise _unclear(table, "file")
     free = [column for column in free if column != file]
     group = asked.group or next(iter(by_name(free, GROUP_COLUMNS)), None)
     free = [column for column in free if column != group]
-    label = asked.label
-    if label is None and labelled:
-        named = by_name(free, LABEL_COLUMNS)
-        if not named and len(free) != 1:
-            raise _unclear(table, "label")
-        label = (named or free)[0]
-    return Columns(file, label, group)
+    part = asked.part or find_part_column(table, free)
+    free = [column for column in free if column != part]
+    if asked.label or not labelled:
+        return Columns(file, asked.label, group, part=part)
+    if named := by_name(free, LABEL_COLUMNS):
+        return Columns(file, named[0], group, part=part)
+    if one_hot := find_one_hot(table, free):
+        return Columns(file, None, group, part=part, one_hot=one_hot)
+    if len(free) != 1:
+        raise _unclear(table, "label")
+    return Columns(file, free[0], group, part=part, is_guess=True)
 
 
 def find_file_column(table: Table, index: FileIndex, free: list[str]) -> str | None:
@@ -116,7 +138,7 @@ def by_name(columns: list[str], known: tuple[str, ...]) -> list[str]:
     Returns:
         The columns that were recognized, in the order of `known`.
     """
-    plain = {column: re.sub(r"[^0-9a-z]", "", column.lower()) for column in columns}
+    plain = {column: plain_column(column) for column in columns}
     return sorted(
         (column for column in columns if plain[column] in known), key=lambda column: known.index(plain[column])
     )

@@ -1,5 +1,6 @@
 """From the entries that a source has for its images to an ImageSet."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -9,7 +10,7 @@ import numpy as np
 from tfvision.data.boxes.given import GivenBox, GivenBoxes
 from tfvision.data.images.imageset import ImageSet, ImageStorage
 from tfvision.data.sources.classes import order_classes
-from tfvision.errors import UsageError
+from tfvision.errors import DataError, UsageError, listing
 
 THING = "object"  # the class of boxes without a class
 
@@ -24,6 +25,21 @@ class Entry:
     group: str | None = None
     part: str | None = None
     box: GivenBox | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a source says of its images.
+
+    Attributes:
+        entries: One for each image that is used.
+        notes: What a user should know about how they were found, one line each.
+        used: Names of the other files that were read, such as a CSV.
+    """
+
+    entries: Sequence[Entry]
+    notes: tuple[str, ...] = ()
+    used: tuple[str, ...] = ()
 
 
 def build_images(
@@ -50,7 +66,9 @@ def build_images(
 
     Raises:
         UsageError: The positive class is unknown, or given for images without labels.
+        DataError: Two images have the same id.
     """
+    _refuse_same_ids(entries)
     positive_class = columns.get("positive_class")
     labels = np.full(len(entries), -1, np.int64)
     ordered: tuple[str, ...] = ()
@@ -75,6 +93,16 @@ def build_images(
         given=_given_boxes(entries) if entries[0].box else None,
         columns=columns,
         notes=notes,
+    )
+
+
+def _refuse_same_ids(entries: Sequence[Entry]) -> None:
+    if len({entry.id for entry in entries}) == len(entries):
+        return
+    twice = [image_id for image_id, count in Counter(entry.id for entry in entries).items() if count > 1]
+    raise DataError(
+        f"{len(twice):,} names stand for two images each, which differ only in how an accent is stored: {listing(twice)}; "
+        "rename one of each"
     )
 
 

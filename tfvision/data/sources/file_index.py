@@ -3,7 +3,9 @@
 import ntpath
 import posixpath
 from collections.abc import Iterable
+from pathlib import Path
 
+from tfvision.data.sources.spelling import spelled
 from tfvision.errors import DataError
 
 _SAMPLE = 1000
@@ -13,25 +15,31 @@ class FileIndex:
     """Finds the image that a CSV cell names.
 
     It is looked up in this order: below the folder of the CSV, below the folder named like the CSV, below `images/`,
-    else by a base name that occurs once; each first as written, then without extension.
+    else by a base name that occurs once; each first as written, then without extension. A CSV in a folder without
+    images names those below the folder above it. Composed and decomposed Unicode are the same name.
 
     Args:
         table_name: The name of the CSV in the storage.
         images: The names of all images in the storage.
+        root: The folder of the storage; a cell with a path below that of the CSV is taken as relative to it.
     """
 
-    def __init__(self, table_name: str, images: Iterable[str]):
+    def __init__(self, table_name: str, images: Iterable[str], root: Path | None = None):
+        images = list(images)
         folder, base = posixpath.split(table_name)
         self._table_name = table_name
+        self._root = None if root is None else (root / folder).absolute().as_posix()
+        while folder and not any(name.startswith(f"{folder}/") for name in images):
+            folder = posixpath.dirname(folder)
         self._prefixes = ("", posixpath.splitext(base)[0] + "/", "images/")
         start = f"{folder}/" if folder else ""
-        below = {name[len(start) :]: name for name in images if name.startswith(start)}
+        below = {spelled(name[len(start) :]): name for name in images if name.startswith(start)}
         self._paths = _with_stems([(path, name) for path, name in below.items()])
         self._bases = _with_stems([(posixpath.basename(path), name) for path, name in below.items()])
 
     def find(self, cell: str) -> str | None:
         """Return the name in the storage of the image that a cell names; None if there is none, or more than one."""
-        path = posixpath.normpath(cell.replace("\\", "/")) if cell else ""
+        path = self._relative(cell)
         for prefix in self._prefixes:
             if found := self._paths.get(prefix + path):
                 return found
@@ -52,12 +60,18 @@ class FileIndex:
             DataError: A path is absolute, or leaves the folder by `..`.
         """
         for cell in cells:
-            path = posixpath.normpath(cell.replace("\\", "/"))
-            if path.startswith(("/", "../")) or path == ".." or ntpath.splitdrive(cell)[0]:
+            path = self._relative(cell)
+            if path.startswith(("/", "../")) or path == ".." or ntpath.splitdrive(path)[0]:
                 raise DataError(
                     f"{self._table_name} names {cell!r}, which leaves its folder; "
                     "give paths relative to the CSV and below its folder"
                 )
+
+    def _relative(self, cell: str) -> str:
+        path = posixpath.normpath(spelled(cell).replace("\\", "/")) if cell else ""
+        if self._root and path.startswith(f"{self._root}/"):
+            return path[len(self._root) + 1 :]
+        return path
 
 
 def _with_stems(pairs: list[tuple[str, str]]) -> dict[str, str | None]:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 
 from tfvision.data.storage.files import Storage
@@ -62,3 +63,8 @@ def read_table(storage: Storage, name: str) -> Table:
             "quote text that holds the delimiter"
         )
     return Table(name, tuple(columns), tuple(map(tuple, rows)))
+
+
+def plain_column(column: str) -> str:
+    """Return the name of a column in lowercase letters and digits, by which it is recognized."""
+    return re.sub(r"[^0-9a-z]", "", column.lower())

@@ -12,6 +12,9 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 
 from tfvision.data.boxes.given import GivenBox
+from tfvision.data.sources.box_rows import BoxRow, BoxRows
+from tfvision.data.sources.file_index import FileIndex
+from tfvision.data.sources.folders import parts_by_folder
 from tfvision.data.storage.files import Storage
 from tfvision.errors import DataError
 
@@ -69,6 +72,41 @@ def read_voc(storage: Storage, name: str) -> VocFile:
 def names_of_annotations(names: Sequence[str]) -> list[str]:
     """Return those names that are XML files."""
     return [name for name in names if name.lower().endswith(VOC_SUFFIX)]
+
+
+def rows_of_voc(storage: Storage, annotations: Sequence[str], images: Sequence[str]) -> BoxRows:
+    """Read the boxes of annotations; each names its image by its own name, else by the one that is written in it.
+
+    Args:
+        storage: Where they are.
+        annotations: Their names.
+        images: Names of all images.
+
+    Returns:
+        A row for each box.
+    """
+    index, parts = FileIndex("", images), parts_by_folder(images)
+    found = BoxRows(f"{len(annotations):,} VOC files", unit="pixels", used=list(annotations))
+    rows, bad = found.rows, found.bad
+    for name in annotations:
+        try:
+            voc = read_voc(storage, name)
+        except DataError as error:
+            bad.append((name, str(error)))
+            continue
+        # The annotation's own name comes first: the one written in it often comes from another computer.
+        stem = posixpath.splitext(name)[0]
+        image = index.find(stem) or index.find(voc.filename.replace("\\", "/").rsplit("/", 1)[-1])
+        if image is None:
+            bad.append((name, f"there is no image {posixpath.basename(stem)}.* or {voc.filename or '(unnamed)'}"))
+            continue
+        unlabelled = [box for box in voc.boxes if not box.label]
+        bad += [(box.row, "it has no <name>") for box in unlabelled]
+        boxes = [box for box in voc.boxes if box.label]
+        rows += [BoxRow(image, image, box, box.row, part=parts.get(image)) for box in boxes]
+        if not voc.boxes:
+            rows.append(BoxRow(image, image, None, name, part=parts.get(image)))
+    return found
 
 
 def _parse(data: bytes) -> "Element":

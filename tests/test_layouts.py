@@ -1,0 +1,392 @@
+"""Layouts that people have: parts in other words, folders beside a CSV, columns of parts, labels in names, boxes."""
+
+import json
+import os
+import unicodedata
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from test_sources import PNG, build, labels_of
+
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.sources.open import open_images
+from tfvision.data.sources.parts import part_in, parts_among
+from tfvision.errors import DataError, UsageError
+
+
+def tree(*folders: str, each: int = 2) -> dict[str, bytes]:
+    return {f"{folder}/{number}.png": PNG for folder in folders for number in range(each)}
+
+
+def parts_of(images: ImageSet) -> dict[str, int]:
+    return dict(Counter(images.parts.tolist()))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("train", ("train", "")),
+        ("Training", ("train", "")),
+        ("X_test", ("test", "")),
+        ("seg_train", ("train", "seg")),
+        ("trainingSet", ("train", "")),
+        ("testset", ("test", "")),
+        ("val_images", ("validation", "")),
+        ("val2017", ("validation", "2017")),
+        ("seg_pred", ("unlabelled", "seg")),
+        ("steam_train_station", ("train", "steam station")),
+        ("rain", ("", "rain")),
+        ("contest", ("", "contest")),
+        ("train_test", ("", "train test")),
+    ],
+)
+def test_words_of_parts(name: str, expected: tuple[str, str]) -> None:
+    assert part_in(name) == expected
+
+
+def test_parts_are_called_alike() -> None:
+    assert parts_among(["train_images", "test"]) == {"train_images": "train", "test": "test"}
+    assert parts_among(["val", "test"]) == {"val": "validation", "test": "test"}
+    for classes in (["train", "bus"], ["blood test", "steam train"], ["test", "val", "c"], ["train", "training"]):
+        assert parts_among(classes) == {}
+
+
+NESTED = {
+    "repeated": tree("seg_train/seg_train/a", "seg_train/seg_train/b", "seg_test/seg_test/a", "seg_test/seg_test/b"),
+    "sets": tree("training_set/training_set/a", "training_set/training_set/b", "test_set/test_set/a"),
+    "images": tree("Train/images/a", "Train/images/b", "Test/images/a", "Test/images/b"),
+    "one class in the test": tree("train/a", "train/b/day", "test/a/day"),
+    "inside the classes": tree("a/train", "a/test", "b/train", "b/test"),
+}
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("case", NESTED)
+def test_parts_in_other_words_and_repeated(case: str, zipped: bool, tmp_path: Path) -> None:
+    images = open_images(build(tmp_path, NESTED[case], zipped=zipped))
+    assert images.class_names == ("a", "b") and set(parts_of(images)) == {"train", "test"}
+    assert len(images) == len(NESTED[case])
+    for image_id, label in labels_of(images).items():
+        assert label in image_id.split("/")
+
+
+def test_a_part_without_labels_is_left_out_and_said(tmp_path: Path) -> None:
+    files = tree("train/a", "train/b", each=5) | tree("seg_pred/seg_pred", "test")
+    files = {name.replace("train/", "seg_train/").replace("test/", "seg_test/"): PNG for name in files}
+    images = open_images(build(tmp_path, files))
+    assert images.class_names == ("a", "b") and parts_of(images) == {"train": 10}
+    assert [note for note in images.notes if "left out" in note] == [
+        "seg_pred/ holds 2 images in no class folder: left out",
+        "seg_test/ holds 2 images in no class folder: left out",
+    ]
+
+
+def test_classes_that_are_there_once_more_below_themselves(tmp_path: Path) -> None:
+    files = tree("cells/ill", "cells/well", "cells/cells/ill", "cells/cells/well")
+    images = open_images(build(tmp_path, files))
+    assert images.class_names == ("ill", "well") and len(images) == 8
+    assert any("once more: its 4 images" in note for note in images.notes)
+
+
+def test_two_levels_that_could_both_be_classes_are_said(tmp_path: Path) -> None:
+    data = build(tmp_path, tree("left/cat", "left/dog", "right/cat", "right/dog"))
+    images = open_images(data)
+    assert images.class_names == ("left", "right")
+    assert any("--label-from-name '([^/]+)/[^/]+$'" in note for note in images.notes)
+    assert open_images(data, label_from_name="([^/]+)/[^/]+$").class_names == ("cat", "dog")
+    assert open_images(build(tmp_path / "other", tree("a/day", "a/night", "b/day"))).notes == ()
+
+
+def test_composed_and_decomposed_are_one_name(tmp_path: Path) -> None:
+    files = {f"{part}/{unicodedata.normalize(form, c)}/1.png": PNG
+             for part, form in (("train", "NFD"), ("test", "NFC")) for c in ("Café", "Bär")}  # fmt: skip
+    assert open_images(build(tmp_path / "folders", files)).class_names == ("Bär", "Café")
+    rows = "\n".join(["file,label", *(f"Übung {k}.png,{'ab'[k]}" for k in range(2))])
+    files = {unicodedata.normalize("NFD", f"images/Übung {k}.png"): PNG for k in range(2)}
+    images = open_images(build(tmp_path / "csv", files | {"labels.csv": unicodedata.normalize("NFC", rows)}))
+    assert images.ids == ("Übung 0.png", "Übung 1.png") and images.read(0).shape == (4, 5, 3)
+    both = {f"{unicodedata.normalize(form, 'ä')}/1.png": PNG for form in ("NFC", "NFD")}
+    with pytest.raises(DataError, match=r"stand for two images each.*ä/1.png"):
+        open_images(build(tmp_path / "both", both | {"b/1.png": PNG}))
+
+
+def test_names_that_are_no_utf8_are_said_and_escaped(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        os.makedirs(tmp_path / name)
+        for number in range(3):
+            with open(os.fsencode(tmp_path / name) + b"/f\xe9line_%d.png" % number, "wb") as file:
+                file.write(PNG)
+    images = open_images(tmp_path)
+    assert images.ids[0] == r"cat/f\xe9line_0.png" and images.read(5).shape == (4, 5, 3)
+    assert images.notes[0].startswith("6 names are no UTF-8")
+    assert all(image_id.isascii() for image_id in images.ids)
+
+
+def test_images_are_found_by_their_bytes(tmp_path: Path) -> None:
+    files = tree("cat") | {
+        "fox/1.jfif": PNG,
+        "fox/2": PNG,
+        "owl/1.HEIC": PNG,
+        "dog/1.avif": b"\0" * 99,
+        "dog/2.raw": b"x",
+    }
+    images = open_images(build(tmp_path, files))
+    assert labels_of(images) == {
+        **{"cat/0.png": "cat", "cat/1.png": "cat"},
+        **{"fox/1.jfif": "fox", "fox/2": "fox", "owl/1.HEIC": "owl"},
+    }
+    assert images.notes == (
+        "no image that can be read in dog/",
+        "not read: 1 .avif, 1 .raw (such as dog/1.avif)",
+    )
+
+
+def test_what_a_csv_does_not_name_is_said(tmp_path: Path) -> None:
+    files = tree("train", "test", each=4) | {"sub.csv": "id,odd\n", "inner.zip": b"PK"}
+    rows = "\n".join(["id,has_cactus", *(f"{number}.png,{number % 2}" for number in range(4))])
+    images = open_images(build(tmp_path, files | {"train.csv": rows}))
+    assert len(images) == 4 and images.notes == (
+        "labels: column 'has_cactus' of train.csv",
+        "not read: 4 images that train.csv does not name (such as test/0.png); 1 .zip, 1 .csv (such as inner.zip)",
+    )
+
+
+def test_zips_inside_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"but 2 archives, such as a.zip; unpack it"):
+        open_images(build(tmp_path, {"a.zip": b"PK", "b.tar.gz": b"x"}))
+
+
+def table(column: str, values: list[str], *, header: str = "file") -> str:
+    return "\n".join([f"{header},{column}", *(f"{number}.png,{value}" for number, value in enumerate(values))])
+
+
+FLOWERS = tree("daisy", "rose", each=3)
+
+
+def test_folders_win_over_a_column_that_is_only_left(tmp_path: Path) -> None:
+    rows = "\n".join(["file_name,license", *(f"{name},CC{len(name) % 2}" for name in FLOWERS)])
+    images = open_images(build(tmp_path, FLOWERS | {"metadata.csv": rows}))
+    assert images.class_names == ("daisy", "rose")
+    assert images.notes[0] == (
+        "labels: the folders; column 'license' of metadata.csv is not used (--label-column license is)"
+    )
+    assert open_images(tmp_path, label_column="license").class_names == ("CC0", "CC1")
+
+
+def test_a_column_that_is_left_wins_over_numbered_folders(tmp_path: Path) -> None:
+    files = tree("part_1", "part_2", each=3)
+    rows = "\n".join(["file,diagnosis", *(f"{name},{'ab'[number % 2]}" for number, name in enumerate(files))])
+    assert open_images(build(tmp_path, files | {"meta.csv": rows})).class_names == ("a", "b")
+    digits = tree("0", "1", each=3)
+    rows = "\n".join(["file,licence", *(f"{name},CC" for name in digits)])
+    assert open_images(build(tmp_path / "digits", digits | {"meta.csv": rows})).class_names == ("0", "1")
+
+
+NO_CLASSES = {
+    "tags": (["clear primary", "clear primary road", "haze primary", "haze primary road"] * 3, "several tags", "tags"),
+    "a bar": (["a|b", "a|b|c", "b|c", "c"] * 3, "several tags", "label"),
+    "a list": (["['a', 'b']", "['b', 'c']"] * 6, "several tags", "label"),
+    "numbers": ([f"{number * 0.37:.2f}" for number in range(12)], "12 different numbers for 12 images", "target"),
+    "texts": ([f"a photo of {number}" for number in range(12)], "12 different values for 12 images", "caption"),
+}
+
+
+@pytest.mark.parametrize("case", NO_CLASSES)
+def test_columns_that_hold_no_classes_are_refused(case: str, tmp_path: Path) -> None:
+    values, message, column = NO_CLASSES[case]
+    files = {f"{number}.png": PNG for number in range(12)}
+    text = table(column, [f'"{value}"' for value in values])
+    with pytest.raises(DataError, match=message):
+        open_images(build(tmp_path, files | {"train.csv": text}))
+
+
+@pytest.mark.parametrize(
+    "values", [["fox", "red fox", "arctic fox", "shark", "tiger shark", "sand tiger shark"], ["a, b", "b"], ["1", "2"]]
+)
+def test_classes_of_several_words_are_classes(values: list[str], tmp_path: Path) -> None:
+    files = {f"{number}.png": PNG for number in range(len(values))}
+    text = table("label", [f'"{value}"' for value in values])
+    assert set(open_images(build(tmp_path, files | {"t.csv": text})).class_names) == set(values)
+
+
+def test_one_hot_columns(tmp_path: Path) -> None:
+    files = {f"{part}/{number}.png": PNG for part in ("train", "valid") for number in range(3)}
+    rows = "filename, cat, dog\n0.png, 1, 0\n1.png, 0, 1\n2.png, 0, 1\n"
+    files |= {f"{part}/_classes.csv": rows for part in ("train", "valid")}
+    images = open_images(build(tmp_path, files))
+    assert images.class_names == ("cat", "dog") and parts_of(images) == {"train": 3, "validation": 3}
+    assert list(images.labels) == [0, 1, 1, 0, 1, 1] and len(set(images.ids)) == 6
+    files["train/_classes.csv"] = rows.replace("0.png, 1, 0", "0.png, 1, 1")
+    files["valid/_classes.csv"] = rows.replace("0.png, 1, 0", "0.png, 0, 0")
+    with pytest.raises(DataError, match="1 rows are of several classes and 0 of none"):
+        open_images(build(tmp_path, files))
+
+
+SPLITS = {
+    "data set": (["train", "train", "valid", "test"], {"train": 2, "validation": 1, "test": 1}),
+    "is_valid": (["False", "False", "False", "True"], {"train": 3, "validation": 1}),
+    "is_train": (["1", "1", "0", "0"], {"train": 2, "test": 2}),
+    "Usage": (["Training", "Training", "PublicTest", "PrivateTest"], {"train": 2, "validation": 1, "test": 1}),
+    "subset": (["TRAIN", "TRAIN", "TEST", "TEST"], {"train": 2, "test": 2}),
+}
+
+
+@pytest.mark.parametrize("column", SPLITS)
+def test_a_column_of_parts_is_kept(column: str, tmp_path: Path) -> None:
+    values, expected = SPLITS[column]
+    files = {f"{number}.png": PNG for number in range(4)}
+    text = table(f"label,{column}", [f"{'ab'[number % 2]},{value}" for number, value in enumerate(values)])
+    images = open_images(build(tmp_path, files | {"t.csv": text}))
+    assert parts_of(images) == expected and f"parts: column {column!r} of t.csv" in images.notes
+
+
+def test_a_column_of_folds_is_said_and_one_that_is_asked_for_must_name_parts(tmp_path: Path) -> None:
+    files = {f"{number}.png": PNG for number in range(4)}
+    text = table("label,fold,when", ["a,0,train", "b,0,test", "a,1,train", "b,1,test"])
+    images = open_images(build(tmp_path, files | {"t.csv": text}))
+    assert images.parts is None
+    assert "column 'fold' of t.csv is not used: its values 0, 1 name no parts of a split" in images.notes
+    assert parts_of(open_images(tmp_path, split_column="when")) == {"train": 2, "test": 2}
+    with pytest.raises(DataError, match=r"column 'fold' of t.csv holds 0, 1; expected names of two parts"):
+        open_images(tmp_path, split_column="fold")
+    with pytest.raises(DataError, match="give one of them as --split-column"):
+        open_images(tmp_path, split_column="whne")
+
+
+def test_a_file_in_two_parts_stays_in_the_later_one(tmp_path: Path) -> None:
+    text = "file,label,split\n0.png,a,train\n1.png,b,train\n0.png,a,test\n2.png,b,test\n"
+    images = open_images(build(tmp_path, {f"{number}.png": PNG for number in range(3)} | {"t.csv": text}))
+    assert parts_of(images) == {"train": 1, "test": 2}
+    assert any("1 files are in two parts, and are left in the later one: 0.png" in note for note in images.notes)
+
+
+def test_a_csv_for_each_part(tmp_path: Path) -> None:
+    files = {f"images/{number}.png": PNG for number in range(6)}
+    files |= {
+        "train.csv": "file,label\n0.png,a\n1.png,b\n2.png,b\n3.png,a\n",
+        "test.csv": "file,label\n4.png,a\n5.png,b\n",
+    }
+    assert parts_of(open_images(build(tmp_path, files))) == {"train": 4, "test": 2}
+    files["test.csv"] = "file\n4.png\n5.png\n"  # without labels
+    images = open_images(build(tmp_path, files))
+    assert images.parts is None and len(images) == 4
+    files["test.csv"] = "file,label\n0.png,a\n5.png,b\n"
+    with pytest.raises(DataError, match=r"1 images are in two parts: 0.png"):
+        open_images(build(tmp_path, files))
+
+
+def test_absolute_paths_below_the_folder_of_the_csv(tmp_path: Path) -> None:
+    build(tmp_path, {"d/0.png": PNG, "d/1.png": PNG})
+    build(tmp_path, {"t.csv": f"file,label\n{tmp_path}/d/0.png,a\n{tmp_path}/d/1.png,b\n"})
+    assert open_images(tmp_path).names == ("d/0.png", "d/1.png")
+    build(tmp_path, {"t.csv": f"file,label\n{tmp_path.parent}/0.png,a\n{tmp_path}/d/1.png,b\n"})
+    with pytest.raises(DataError, match="leaves its folder"):
+        open_images(tmp_path)
+
+
+def test_labels_in_names(tmp_path: Path) -> None:
+    names = [f"{label}.{number}.jpg" for label in ("cat", "dog") for number in range(3)]
+    data = build(tmp_path, {name: PNG for name in names})
+    with pytest.raises(
+        DataError, match=r"the names look like labels \(cat 3, dog 3\): --label-from-name '(.*)' takes"
+    ) as caught:
+        open_images(data)
+    suggested = str(caught.value).split("--label-from-name '")[1].split("' takes")[0]
+    for pattern in (suggested, r"^(.+?)\.", r"(?P<label>[a-z]+)\.(\d)"):
+        images = open_images(data, label_from_name=pattern)
+        assert images.class_names == ("cat", "dog") and labels_of(images)["dog.1.jpg"] == "dog"
+    with pytest.raises(DataError, match=r"3 of 6 images .* have no label by --label-from-name '\^\(cat\)': dog.0.jpg"):
+        open_images(data, label_from_name="^(cat)")
+    for wrong, message in (("cat", "has 0 groups; expected one"), ("(", "is no regular expression")):
+        with pytest.raises(UsageError, match=message):
+            open_images(data, label_from_name=wrong)
+    with pytest.raises(UsageError, match="keep one"):
+        open_images(data, label_from_name="(a)", label_column="x")
+
+
+@pytest.mark.parametrize("name", ["12.jpg", "IMG_0001.jpg"])
+def test_names_without_words_suggest_nothing(name: str, tmp_path: Path) -> None:
+    number = name[:-4][-4:]
+    files = {name.replace(number, f"{int(number) + k:0{len(number)}}"): PNG for k in range(8)}
+    with pytest.raises(DataError, match="stand in no class folder") as caught:
+        open_images(build(tmp_path, files))
+    assert "--label-from-name" not in str(caught.value)
+
+
+def boxed(data: Path, **options: str) -> dict[str, tuple]:
+    """Id to label, part and box of each image."""
+    images = open_images(data, boxes=True, **options)
+    parts = [None] * len(images) if images.parts is None else images.parts.tolist()
+    boxes = [tuple(round(value, 4) for value in box) for box in images.given.boxes.tolist()]
+    return dict(zip(images.ids, zip(labels_of(images).values(), parts, boxes, strict=True), strict=True))
+
+
+def test_boxes_in_a_csv_for_each_part_and_a_column_of_parts(tmp_path: Path) -> None:
+    rows = "filename,width,height,class,xmin,ymin,xmax,ymax\n1.png,5,4,cat,0,1,2,3\n"
+    data = build(tmp_path / "a", {f"{part}/{name}": content for part in ("train", "valid", "test")
+                                  for name, content in (("1.png", PNG), ("_annotations.csv", rows))})  # fmt: skip
+    assert boxed(data) == {f"{folder}/1.png": ("cat", part, (0, 1, 2, 3)) for folder, part in
+                           (("train", "train"), ("valid", "validation"), ("test", "test"))}  # fmt: skip
+    rows = "file,label,split,xmin,ymin,xmax,ymax\n0.png,a,train,0,1,2,3\n1.png,b,test,0,1,2,4\n"
+    found = boxed(build(tmp_path / "b", {"0.png": PNG, "1.png": PNG, "t.csv": rows}))
+    assert found == {"0.png": ("a", "train", (0, 1, 2, 3)), "1.png": ("b", "test", (0, 1, 2, 4))}
+
+
+def coco(names: list[str]) -> str:
+    return json.dumps(
+        {
+            "images": [{"id": k, "file_name": name, "width": 5, "height": 4} for k, name in enumerate(names, start=7)],
+            "categories": [{"id": 3, "name": "cat"}, {"id": 5, "name": "dog"}],
+            "annotations": [
+                {"image_id": 7, "category_id": 5, "bbox": [1, 1, 1, 1]},
+                {"image_id": 7, "category_id": 3, "bbox": [0, 0, 2, 3]},
+                {"image_id": 7, "category_id": 5, "bbox": [0, 0, 5, 4], "iscrowd": 1},
+                {"image_id": 8, "category_id": 5, "bbox": [1.5, 1, 2, 2]},
+            ],
+        }
+    )
+
+
+def test_coco(tmp_path: Path) -> None:
+    files = {f"images/{name}.png": PNG for name in "abc"} | {"annotations/instances.json": coco(["a.png", "b.png"])}
+    images = open_images(build(tmp_path / "one", files), boxes=True)
+    assert images.bad == (("images/c.png", "no row or annotation names this image"),)
+    assert boxed(tmp_path / "one") == {
+        "images/a.png": ("cat", None, (0, 0, 2, 3)),
+        "images/b.png": ("dog", None, (1.5, 1, 3.5, 3)),
+    }
+    assert boxed(tmp_path / "one", several_boxes="first")["images/a.png"][0] == "dog"
+    files = {f"{part}2017/{part}{name}.png": PNG for part in ("train", "val") for name in "ab"}
+    files |= {
+        f"annotations/instances_{part}2017.json": coco([f"{part}a.png", f"{part}b.png"]) for part in ("train", "val")
+    }
+    found = boxed(build(tmp_path / "two", files))
+    assert [part for _, part, _ in found.values()] == ["train"] * 2 + ["validation"] * 2
+
+
+def test_yolo(tmp_path: Path) -> None:
+    files = {f"{part}/images/{name}.png": PNG for part in ("train", "valid") for name in "abcd"}
+    lines = {
+        "a": "1 0.5 0.5 0.4 0.5\n0 0.2 0.2 0.1 0.1\n",
+        "b": "0 0.2 0.2 0.6 0.2 0.4 0.8\n",
+        "c": "7 0.5 0.5 1 1\n",
+        "d": "",
+    }
+    files |= {f"{part}/labels/{name}.txt": text for part in ("train", "valid") for name, text in lines.items()}
+    data = build(tmp_path, files | {"data.yaml": "names: [cat, dog]\nnc: 2\n"})
+    found = boxed(data)
+    assert found["train/images/a.png"] == ("dog", "train", (0.3, 0.25, 0.7, 0.75))
+    assert found["valid/images/b.png"] == ("cat", "validation", (0.2, 0.2, 0.6, 0.8))
+    bad = dict(open_images(data, boxes=True).bad)
+    assert bad["train/labels/c.txt line 1"] == "its class 7 has no name"
+    assert bad["train/labels/d.txt"] == "it has no box"
+    beside = build(tmp_path / "beside", {"1.png": PNG, "1.txt": "3 0.5 0.5 1 1"})
+    assert boxed(beside) == {"1.png": ("3", None, (0, 0, 1, 1))}
+
+
+def test_a_damaged_json_is_no_coco(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no boxes in .* a COCO JSON, or YOLO"):
+        open_images(
+            build(tmp_path, {"1.png": PNG, "a.json": b"\xff{", "b.json": "[1]", "c.json": '{"images": 3}'}), boxes=True
+        )

@@ -1,0 +1,105 @@
+"""COCO annotations: one JSON for many images.
+
+Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014.
+"""
+
+import json
+import posixpath
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tfvision.data.boxes.given import GivenBox
+from tfvision.data.sources.box_rows import BoxRow, BoxRows
+from tfvision.data.sources.file_index import FileIndex
+from tfvision.data.sources.folders import parts_by_folder
+from tfvision.data.sources.image_files import suffix
+from tfvision.data.sources.parts import UNLABELLED
+from tfvision.data.sources.spelling import spelled
+from tfvision.data.sources.table_parts import parts_of_tables
+from tfvision.data.storage.files import Storage
+from tfvision.errors import DataError, listing
+
+_MOST_FILES = 50  # other tools write a JSON for each image
+_KEYS = ("images", "annotations", "categories")
+
+
+def rows_of_coco(storage: Storage, images: Sequence[str]) -> BoxRows | None:
+    """Read the boxes of COCO files, one for all images or one for each part.
+
+    Boxes of crowds are left out. Corners that are missing or not numbers are NaN.
+
+    Args:
+        storage: Where they are.
+        images: Names of all images.
+
+    Returns:
+        A row for each box, and one without a box for an image that has none; None if there is no such file.
+
+    Raises:
+        DataError: Several files could be meant.
+    """
+    names = [name for name in storage.names if suffix(name) == ".json"]
+    files = {name: content for name in names[:_MOST_FILES] if (content := _read(storage, name))}
+    if not files:
+        return None
+    parts = parts_of_tables(list(files)) if len(files) > 1 else dict.fromkeys(files, "")
+    if not parts:
+        raise DataError(f"{len(files)} COCO files hold boxes ({listing(list(files))}); keep one, or one for each part")
+    found = BoxRows(f"{', '.join(parts)} (COCO)", unit="pixels", used=list(parts))
+    by_folder = parts_by_folder(images)
+    for name, part in parts.items():
+        if part != UNLABELLED:
+            _add_rows(name, files[name], FileIndex(name, images), part, by_folder, found)
+    return found
+
+
+def _read(storage: Storage, name: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(storage.read(name))
+    except (ValueError, RecursionError):  # not JSON, or not UTF-8
+        return None
+    lists = isinstance(found, dict) and all(isinstance(found.get(key), list) for key in _KEYS)
+    return found if lists else None
+
+
+def _add_rows(
+    name: str, content: Mapping[str, Any], index: FileIndex, part: str, by_folder: Mapping[str, str], into: BoxRows
+) -> None:
+    base = posixpath.basename(name)
+    labels = {entry.get("id"): spelled(str(entry.get("name", ""))) for entry in _dicts(content["categories"])}
+    boxes: dict[Any, list[GivenBox]] = {}
+    for number, entry in enumerate(_dicts(content["annotations"]), start=1):
+        if not entry.get("iscrowd"):
+            label = labels.get(entry.get("category_id"), "")
+            box = GivenBox(f"{base} annotation {number}", _corners(entry.get("bbox")), label)
+            boxes.setdefault(entry.get("image_id"), []).append(box)
+    for entry in _dicts(content["images"]):
+        file = str(entry.get("file_name", ""))
+        image = index.find(file)
+        if image is None:
+            into.bad.append((f"{base} image {entry.get('id')} ({file})", "it names no image, or more than one"))
+            continue
+        own_part, size = part or by_folder.get(image), _size(entry)
+        of_image = boxes.get(entry.get("id"), [])
+        into.bad += [(box.row, "its category_id is of no category") for box in of_image if not box.label]
+        whole = [GivenBox(box.row, box.corners, box.label, size) for box in of_image if box.label]
+        into.rows += [BoxRow(image, image, box, box.row, part=own_part) for box in whole]
+        if not of_image:
+            into.rows.append(BoxRow(image, image, None, f"{base} ({file})", part=own_part))
+
+
+def _dicts(entries: list[Any]) -> list[dict[str, Any]]:
+    return [entry for entry in entries if isinstance(entry, dict)]
+
+
+def _corners(box: Any) -> tuple[float, float, float, float]:
+    try:
+        x, y, width, height = map(float, box)
+    except (TypeError, ValueError):
+        return (float("nan"),) * 4
+    return x, y, x + width, y + height
+
+
+def _size(entry: Mapping[str, Any]) -> tuple[int, int]:
+    width, height = entry.get("width"), entry.get("height")
+    return (width, height) if isinstance(width, int) and isinstance(height, int) and min(width, height) > 0 else (0, 0)

@@ -1,0 +1,153 @@
+"""Labels from folders: one for each class, below a folder for each part if the data comes with a split."""
+
+import posixpath
+from collections.abc import Sequence
+from pathlib import Path
+
+from tfvision.data.sources.entries import Entry, Reading
+from tfvision.data.sources.parts import PART_NAMES, UNLABELLED, part_in, parts_among
+from tfvision.data.sources.spelling import spelled
+from tfvision.errors import DataError, listing
+
+_Placed = dict[str, tuple[str, list[str]]]  # image: its part, or "", and the folders below that of the part
+
+
+def read_folders(path: Path, images: Sequence[str]) -> Reading:
+    """Read labels, and the split if there is one, from the folders that images lie in.
+
+    Folders that all images have in common do not count, nor does one that repeats the name of a part, as in
+    `seg_train/seg_train/<class>`. Images of a part that lie in no folder there have no label, and are left out.
+
+    Args:
+        path: The data, for messages.
+        images: Their names in the storage.
+
+    Returns:
+        An entry for each labelled image, and what a user should know.
+
+    Raises:
+        DataError: An image lies in no class folder, or folders could be parts as well as classes.
+    """
+    shorts = dict(zip(images, without_top(images), strict=True))
+    if not any("/" in short for short in shorts.values()):
+        # A single folder is a class, not a top folder: data to evaluate on may have only one class.
+        shorts = {name: posixpath.join(*name.split("/")[-2:]) for name in images}
+    notes: list[str] = []
+    placed = _placed_in_parts(shorts, path, notes) or _placed_in_classes(shorts, path, notes)
+    outside = [shorts[name] for name, (_, folders) in placed.items() if not folders]
+    if outside:
+        raise DataError(
+            f"{len(outside):,} of {len(images):,} images in {path} stand in no class folder: "
+            f"{listing(outside)}; expected two or more folders, one for each class, or a CSV that names the files"
+        )
+    entries = [
+        Entry(spelled(shorts[name]), name, spelled(folders[0]), part=part or None)
+        for name, (part, folders) in placed.items()
+    ]
+    return Reading(entries, tuple(notes))
+
+
+def without_top(names: Sequence[str]) -> list[str]:
+    """Return names without the folders that all of them have in common."""
+    common = posixpath.commonpath([posixpath.dirname(name) or "." for name in names])
+    return [name[len(common) + 1 :] for name in names] if common not in ("", ".") else list(names)
+
+
+def parts_by_folder(names: Sequence[str]) -> dict[str, str]:
+    """Return the part of each name by the top folders; empty unless all of those are parts, training among them."""
+    tops = {name: short.split("/")[0] for name, short in zip(names, without_top(names), strict=True)}
+    found = parts_among(set(tops.values()))
+    if "train" not in found.values() or not set(tops.values()) <= found.keys():
+        return {}
+    return {name: found[top] for name, top in tops.items()}
+
+
+def _placed_in_parts(shorts: dict[str, str], path: Path, notes: list[str]) -> _Placed:
+    """Place images if the top folders are parts, or the folders in each class are."""
+    split = {name: short.split("/") for name, short in shorts.items()}
+    tops = parts_among({folders[0] for folders in split.values() if len(folders) > 1})
+    if tops:
+        return _below_parts(split, tops, path, notes)
+    inner: dict[str, set[str]] = {folders[0]: set() for folders in split.values()}
+    for folders in split.values():
+        inner[folders[0]].add(folders[1] if len(folders) > 2 else "")
+    seconds = set().union(*inner.values())
+    below = parts_among(seconds) if len(inner) > 1 and "" not in seconds else {}
+    if not below or below.keys() < seconds or UNLABELLED in below.values():
+        return {}
+    notes.append(f"parts: {_named(below)}, inside each class folder")
+    return {name: (below[second], [top]) for name, (top, second, *_) in split.items()}
+
+
+def _below_parts(split: dict[str, list[str]], tops: dict[str, str], path: Path, notes: list[str]) -> _Placed:
+    others = {folders[0] if len(folders) > 1 else "" for folders in split.values()} - tops.keys()
+    labelled = [top for top in others if top and any(f[0] == top and len(f) > 2 for f in split.values())]
+    if labelled or "" in others:
+        odd = sorted(labelled) or ["images"]
+        raise DataError(f"{path} has {listing(odd)} beside train/; expected only train/, validation/ and test/")
+    placed: _Placed = {}
+    left_out: dict[str, int] = {}
+    dropped: set[str] = set()  # in training, so that what looks the same is dropped elsewhere
+    for top in sorted({folders[0] for folders in split.values()}, key=lambda top: (tops.get(top) != "train", top)):
+        part = tops.get(top, UNLABELLED)
+        below = {name: folders[1:-1] for name, folders in split.items() if folders[0] == top}
+        below = _unnested(below, top, dropped, is_training=part == "train")
+        if part == UNLABELLED or (part != "train" and not any(below.values())):
+            left_out[top] = len(below)
+            continue
+        placed |= {name: (part, folders) for name, folders in below.items()}
+    if any(top.lower() not in PART_NAMES for top in tops if top not in left_out):
+        notes.append(f"parts: {_named({top: part for top, part in tops.items() if top not in left_out})}")
+    notes += [f"{top}/ holds {count:,} images in no class folder: left out" for top, count in left_out.items()]
+    return {name: placed[name] for name in split if name in placed}
+
+
+def _unnested(below: dict[str, list[str]], top: str, dropped: set[str], *, is_training: bool) -> dict[str, list[str]]:
+    """Drop the folders inside a part that all of its images lie in and that are no class.
+
+    These repeat the name of the part, or are the only folder in training and hold others; elsewhere a single folder may
+    be the only class, so there those are dropped that were in training.
+    """
+    while all(below.values()) and len(firsts := {folders[0] for folders in below.values()}) == 1:
+        (first,) = firsts
+        repeats = first.lower() == top.lower() or (part_in(first)[0] != "" and part_in(first) == part_in(top))
+        holds = is_training and all(len(folders) > 1 for folders in below.values())
+        if not (repeats or holds or first.lower() in dropped):
+            break
+        if holds:
+            dropped.add(first.lower())
+        below = {name: folders[1:] for name, folders in below.items()}
+    return below
+
+
+def _placed_in_classes(shorts: dict[str, str], path: Path, notes: list[str]) -> _Placed:
+    """Place images by their first folder, past one that holds the folders beside it once more."""
+    split = {name: short.split("/")[:-1] for name, short in shorts.items()}
+    inner: dict[str, set[str]] = {folders[0]: set() for folders in split.values() if folders}
+    for folders in split.values():
+        if folders:
+            inner[folders[0]].update(folders[1:2])
+    tops = inner.keys()
+    again = [top for top in tops if len(inner[top]) > 1 and inner[top] == tops - {top}]
+    if len(again) == 1:
+        count = sum(folders[:1] == again for folders in split.values())
+        notes.append(f"{again[0]}/ holds the folders beside it once more: its {count:,} images are of those classes")
+        split = {name: folders[1:] if folders[:1] == again else folders for name, folders in split.items()}
+        return {name: ("", folders) for name, folders in split.items()}
+    shared = sorted(set.intersection(*inner.values())) if len(inner) > 1 else []
+    if len(shared) > 1 and any(part_in(top)[0] and not part_in(top)[1] for top in tops):
+        raise DataError(
+            f"{path} has the folders {listing([name.lower() for name in shared])} in each of "
+            f"{listing(sorted(top.lower() for top in tops))}, which look like "
+            "parts of a split; expected train/, validation/ and test/, or one folder per class; rename or move them"
+        )
+    if len(shared) > 1 and all(names == set(shared) for names in inner.values()):
+        notes.append(
+            f"classes: the folders {listing(sorted(tops), 5)}, each of which holds {listing(shared, 5)}; if those are "
+            "the classes, give --label-from-name '([^/]+)/[^/]+$'"
+        )
+    return {name: ("", folders) for name, folders in split.items()}
+
+
+def _named(parts: dict[str, str]) -> str:
+    return ", ".join(f"{folder} is {part}" for folder, part in sorted(parts.items()))

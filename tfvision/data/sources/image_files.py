@@ -1,0 +1,104 @@
+"""Which files of a storage are images, by their endings or their first bytes, and what is said of the others."""
+
+import posixpath
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+from tfvision.data.pixels.decoding import IMAGE_SUFFIXES
+from tfvision.data.pixels.headers import HEAD_BYTES, image_format
+from tfvision.data.sources.spelling import spelled
+from tfvision.data.storage.files import Storage
+from tfvision.errors import DataError, listing
+
+ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"})
+
+# Endings that are never looked into: text, programs, arrays, archives, sound and films, and the files of editors.
+_OTHERS = ARCHIVE_SUFFIXES | frozenset(
+    {".csv", ".tsv", ".txt", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".rst", ".html", ".pdf", ".log"}
+    | {".ini", ".cfg", ".toml", ".py", ".ipynb", ".sh", ".m", ".mat", ".npy", ".npz", ".h5", ".hdf5", ".pkl", ".pth"}
+    | {".keras", ".pb", ".parquet", ".mp4", ".avi", ".mov", ".mp3", ".wav", ".db", ".names", ".cache", ".xlsx", ".doc"}
+)
+
+
+def find_image_files(storage: Storage) -> list[str]:
+    """Find the image files: by a known ending, else by their first bytes.
+
+    Args:
+        storage: Any files.
+
+    Returns:
+        Their names in the order of the storage.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    return [name for name in storage.names if suffix(name) in IMAGE_SUFFIXES or _looks_like_one(storage, name)]
+
+
+def left_out(storage: Storage, images: Collection[str], used: Collection[str], what: str) -> tuple[str, ...]:
+    """Say which files are not used, in one line.
+
+    Args:
+        storage: Where they are.
+        images: Names of the image files.
+        used: Names of the files that are used, images or not.
+        what: What does not name or hold the images that are left out, such as `train.csv`.
+
+    Returns:
+        One note; none if all files are used.
+    """
+    kept, known = set(used), set(images)
+    unnamed = [name for name in storage.names if name in known and name not in kept]
+    others = [name for name in storage.names if name not in known and name not in kept]
+    said = [f"{len(unnamed):,} images that {what} does not name (such as {spelled(unnamed[0])})"] if unnamed else []
+    if others:
+        counts = Counter(suffix(name) or "without an ending" for name in others)
+        kinds = ", ".join(f"{count:,} {end}" for end, count in counts.most_common(4)) + ", ..." * (len(counts) > 4)
+        said.append(f"{kinds} (such as {spelled(_telling(others))})")
+    return (f"not read: {'; '.join(said)}",) if said else ()
+
+
+def empty_folders(storage: Storage, images: Sequence[str]) -> tuple[str, ...]:
+    """Name the folders beside those of the classes that hold files, but no image that can be read."""
+    depths = {name.count("/") for name in images}
+    filled = {posixpath.dirname(name) for name in images}
+    parents = {posixpath.dirname(folder) for folder in filled if folder.count("/") + 1 == min(depths)}
+    above = {folder for name in images for folder in _above(name)}
+    others = {folder for name in storage.names for folder in _above(name)} - above
+    empty = sorted(spelled(folder) for folder in others if posixpath.dirname(folder) in parents)
+    return (f"no image that can be read in {listing([f'{folder}/' for folder in empty], 5)}",) if empty else ()
+
+
+def no_images(storage: Storage, expected: str) -> DataError:
+    """Return the error for a storage without images, which names what is there instead."""
+    archives = [name for name in storage.names if suffix(name) in ARCHIVE_SUFFIXES]
+    if archives:
+        return DataError(
+            f"no images in {storage.path}, but {len(archives)} archives, such as {spelled(archives[0])}; "
+            "unpack it and give that"
+        )
+    counts = Counter(suffix(name) or "without an ending" for name in storage.names)
+    held = ", ".join(f"{count:,} {end}" for end, count in counts.most_common(4))
+    return DataError(f"no images in {storage.path}{f' (it holds {held})' if held else ''}; {expected}")
+
+
+def suffix(name: str) -> str:
+    """Return the ending of a name in lower case, with its dot."""
+    return posixpath.splitext(name)[1].lower()
+
+
+def _looks_like_one(storage: Storage, name: str) -> bool:
+    if suffix(name) in _OTHERS or storage.size(name) < HEAD_BYTES:
+        return False
+    return image_format(storage.head(name, HEAD_BYTES)) != ""
+
+
+def _telling(names: Sequence[str]) -> str:
+    """Return the name whose ending is the most frequent."""
+    frequent = Counter(map(suffix, names)).most_common(1)[0][0]
+    return next(name for name in names if suffix(name) == frequent)
+
+
+def _above(name: str) -> list[str]:
+    folders = name.split("/")[:-1]
+    return ["/".join(folders[:end]) for end in range(1, len(folders) + 1)]

@@ -1,0 +1,115 @@
+"""The images that the rows of a CSV name, with labels, groups and parts."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tfvision.data.sources.classes import plain_labels
+from tfvision.data.sources.columns import Columns, find_columns
+from tfvision.data.sources.entries import Entry, Reading
+from tfvision.data.sources.file_index import FileIndex
+from tfvision.data.sources.label_columns import check_labels, one_hot_labels
+from tfvision.data.sources.part_columns import check_part_column, unused_part_note
+from tfvision.data.sources.parts import UNLABELLED
+from tfvision.data.sources.spelling import spelled
+from tfvision.data.sources.tables import Table
+from tfvision.errors import DataError, listing
+
+_PARTS = (None, UNLABELLED, "train", "validation", "test")
+_Row = tuple[str, str | None, str | None, str | None]  # file, label, group, part
+
+
+def read_rows(
+    table: Table, images: Sequence[str], asked: Columns, *, labelled: bool, root: Path | None = None, part: str = ""
+) -> Reading:
+    """Read the entries of a CSV; rows that repeat the same entry count once.
+
+    Args:
+        table: The CSV.
+        images: Names of all images in the storage.
+        asked: The columns that were asked for.
+        labelled: Whether labels are needed.
+        root: The folder of the storage, below which paths may be absolute.
+        part: The part of all rows, if the CSV is that of one; "" to look for a column of parts.
+
+    Returns:
+        The entries, and which columns were read.
+
+    Raises:
+        DataError: Columns are missing or unclear, a row names no image, or labels are missing, contradictory or no
+            classes.
+    """
+    index = FileIndex(table.name, images, root)
+    columns = find_columns(table, index, asked, labelled=labelled)
+    rows, left_out = _labelled_rows(table, columns, labelled, part)
+    names = _names(table, columns, index, [file for file, *_ in rows])
+    entries: dict[str, Entry] = {}
+    twice, moved = [], []
+    for file, label, group, own_part in rows:
+        known = entries.setdefault(names[file], Entry(spelled(file), names[file], label, group, own_part))
+        if (known.label, known.group) != (label, group):
+            pair = (known.label, label) if known.label != label else (known.group, group)
+            twice.append(f"{file} ({pair[0]}, {pair[1]})")
+        elif own_part != known.part:
+            moved.append(spelled(file))
+            entries[names[file]] = replace(known, part=max(known.part, own_part, key=_PARTS.index))
+    if twice:
+        raise DataError(
+            f"{table.name} gives {len(twice):,} files two labels or groups: {listing(twice, 20)}; keep one row each"
+        )
+    notes = [*_said(table, columns, labelled, part), *left_out]
+    if moved:
+        notes.append(f"{len(moved):,} files are in two parts, and are left in the later one: {listing(moved, 3)}")
+    return Reading(list(entries.values()), tuple(notes), (table.name,))
+
+
+def _labelled_rows(table: Table, columns: Columns, labelled: bool, part: str) -> tuple[list[_Row], tuple[str, ...]]:
+    """Return file, label, group and part of each row, and a note on rows of a part without labels."""
+    assert columns.file is not None, "find_columns names the column of files or raises"
+    files, count = table.values(columns.file), len(table.rows)
+    labels: Sequence[str | None] = [None] * count
+    if columns.one_hot:
+        labels = one_hot_labels(table, columns.one_hot)
+    elif columns.label:
+        labels = [spelled(label) for label in plain_labels(table.values(columns.label))]
+    groups: Sequence[str | None] = table.values(columns.group) if columns.group else [None] * count
+    parts: Sequence[str | None] = [part or None] * count
+    if columns.part and not part:
+        meaning = check_part_column(table, columns.part)
+        parts = [meaning[value] for value in table.values(columns.part)]
+    rows = list(zip(files, labels, groups, parts, strict=True))
+    used = [row for row in rows if not (labelled and row[3] == UNLABELLED)]
+    if columns.label and labelled:
+        if empty := [file for file, label, *_ in used if not label]:
+            raise DataError(
+                f"{len(empty):,} rows of {table.name} have no label: {listing(empty, 20)}; fill or remove them"
+            )
+        check_labels(table, columns.label, is_guess=columns.is_guess)
+    left_out = len(rows) - len(used)
+    return used, (f"{left_out:,} rows of {table.name} are of no labelled part: left out",) if left_out else ()
+
+
+def _names(table: Table, columns: Columns, index: FileIndex, files: Sequence[str]) -> dict[str, str]:
+    """Return the image in the storage that each row names."""
+    index.check_inside(files)
+    names = {file: name for file in files if (name := index.find(file)) is not None}
+    if missing := [file for file in files if file not in names]:
+        raise DataError(
+            f"{len(missing):,} of {len(files):,} rows of {table.name} name no image, or more than one: "
+            f"{listing(missing, 20)}; correct column {columns.file!r} or add the files"
+        )
+    return names
+
+
+def _said(table: Table, columns: Columns, labelled: bool, part: str) -> tuple[str, ...]:
+    if not labelled:
+        return ()
+    notes = []
+    if columns.one_hot:
+        notes.append(f"labels: {len(columns.one_hot)} columns of {table.name}, with a 1 for the class")
+    elif columns.label:
+        notes.append(f"labels: column {columns.label!r} of {table.name}")
+    if columns.part and not part:
+        notes.append(f"parts: column {columns.part!r} of {table.name}")
+    taken = (columns.file, columns.label, columns.group, columns.part)
+    return (*notes, *unused_part_note(table, taken))
