@@ -1,7 +1,10 @@
 """Sources: trees and CSV files, in folders and zips, and what is refused."""
 
+import gzip
+import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -277,3 +280,36 @@ def test_select(tmp_path):
 def test_import_is_light():
     code = "import sys, tfvision.data.sources.open; sys.exit('tensorflow' in sys.modules or 'sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_tar(mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TFVISION_CACHE", str(tmp_path / "cache"))
+    build(tmp_path / "d", {f"top/{c}/{k}.png": PNG for c in "ab" for k in range(3)} | {"top/.hidden/1.png": PNG})
+    os.link(tmp_path / "d/top/a/0.png", tmp_path / "d/top/b/hard.png")
+    (tmp_path / "d/top/b/soft.png").symlink_to("../a/1.png")
+    (tmp_path / "d/top/b/gone.png").symlink_to("/etc/passwd")
+    path = tmp_path / f"data.tar{mode[1:].replace(':', '.')}"
+    with tarfile.open(path, mode) as archive:
+        archive.add(tmp_path / "d", arcname=".")
+    images = open_images(path)
+    assert images.ids == ("a/0.png", "a/1.png", "a/2.png", "b/0.png", "b/1.png", "b/2.png", "b/hard.png", "b/soft.png")
+    assert all(images.read_bytes(row) == PNG for row in range(8)) and images.storage.head("top/a/0.png", 4) == PNG[:4]
+    assert not [file for file in (tmp_path / "cache").iterdir()] if mode != "w" else not (tmp_path / "cache").exists()
+
+
+def test_damaged_tars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TFVISION_CACHE", str(tmp_path / "cache"))
+    build(tmp_path / "d", {f"{c}/{k}.png": PNG for c in "ab" for k in range(3)})
+    for mode, name in (("w", "x.tar"), ("w:gz", "x.tar.gz")):
+        with tarfile.open(tmp_path / name, mode) as archive:
+            archive.add(tmp_path / "d", arcname="d")
+        whole = (tmp_path / name).read_bytes()
+        for cut in (0, 5, len(whole) // 3):
+            (tmp_path / name).write_bytes(whole[:cut])
+            with pytest.raises(DataError, match=r"expected a whole \.tar|ends within"):
+                open_images(tmp_path / name)
+    (tmp_path / "bomb.tar.gz").write_bytes(gzip.compress(b"\0" * 300_000))
+    monkeypatch.setattr("tfvision.data.storage.tar_file._ANY_WAY", 1000)
+    with pytest.raises(DataError, match="unpacks to more than"):
+        open_images(tmp_path / "bomb.tar.gz")

@@ -1,4 +1,4 @@
-"""Opening a data set: a class-per-folder tree, a CSV or arrays, in a directory, a .zip or a file."""
+"""Opening a data set: a class-per-folder tree, a CSV or arrays, in a directory, a .zip, a .tar or a file."""
 
 import os
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def open_images(
     """Find the images of a data set and their labels; no image is read yet, but compressed arrays are unpacked once.
 
     Args:
-        data: A folder or .zip with one folder for each class, with a CSV or TSV that names files and labels, or with
+        data: A folder, .zip or .tar with one folder for each class, with a CSV or TSV that names files and labels, or with
             `images.npy` and `labels.npy`; such a CSV itself; the list `clean.csv` of an audit; an `.npy` file with the
             labels beside it; an `.npz` or HDF5 file (see `find_arrays` for the names in them, `pixel_arrays` for shapes
             and values); `digits` for the images that come with scikit-learn; without labels also a folder of images or

@@ -1,1 +1,1 @@
-"""Storage: folders, .zip files and arrays, read in place."""
+"""Storage: folders, .zip and .tar files and arrays, read in place."""
