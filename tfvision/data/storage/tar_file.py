@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
 
 from tfvision.data.storage.limits import check_size, is_visible
 from tfvision.data.storage.spans import Span, open_span
@@ -18,10 +17,11 @@ from tfvision.system.cache import write_temporary
 
 TAR_SUFFIXES = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 
-_OPENERS: dict[bytes, Callable[[Path], IO[bytes]]] = {
-    b"\x1f\x8b": lambda path: gzip.open(path, "rb"),
-    b"BZh": lambda path: bz2.open(path, "rb"),
-    b"\xfd7zXZ": lambda path: lzma.open(path, "rb"),
+_Packed = gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile
+_OPENERS: dict[bytes, Callable[[Path], _Packed]] = {
+    b"\x1f\x8b": gzip.GzipFile,
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ": lzma.LZMAFile,
 }
 _BLOCK_BYTES = 1 << 20
 _MOST_TIMES, _ANY_WAY = 200, 1 << 30  # what a compressed file may unpack to: that many times its size, or 1 GiB
@@ -124,7 +124,7 @@ def _unpacked(path: Path) -> Span:
     return Span(unpacked, 0, unpacked.seek(0, 2), str(path))
 
 
-def _blocks(packed: IO[bytes], path: Path) -> Iterator[bytes]:
+def _blocks(packed: _Packed, path: Path) -> Iterator[bytes]:
     most = max(_ANY_WAY, _MOST_TIMES * path.stat().st_size)
     total = 0
     while block := packed.read(_BLOCK_BYTES):
