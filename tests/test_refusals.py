@@ -1,12 +1,15 @@
 """Mistakes that are refused at once: with one line, the right exit status, and before TensorFlow is loaded."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tfvision.cli import main
 
 # What is typed, the exit status, and what the line names.
 MISTAKES = (
@@ -109,3 +112,31 @@ def test_a_mistake_is_refused_in_one_line_without_tensorflow(
 def test_there_are_mistakes_of_every_verb() -> None:
     verbs = {line.split()[0] for line, _, _ in MISTAKES}
     assert len(MISTAKES) >= 12 and len(verbs) >= 11
+
+
+def test_another_backend_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert main(["train", "--data", "digits"]) == 2
+    said = capsys.readouterr().err
+    assert "KERAS_BACKEND is jax" in said and said.count("\n") == 1
+
+
+def test_the_keras_json_of_another_project_changes_nothing(tmp_path: Path) -> None:
+    text = {"floatx": "float16", "epsilon": 1e-7, "backend": "jax", "image_data_format": "channels_first"}
+    (tmp_path / "keras.json").write_text(json.dumps(text))
+    code = (
+        "import tfvision; model = tfvision.build_classifier('small_cnn', 2, image_size=16, weights='none')\n"
+        "print(model.layers[-2].input.shape, model.input_shape, model.count_params(), model.weights[0].dtype)"
+    )
+    plain = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**plain, "KERAS_HOME": str(home)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for home in (tmp_path, tmp_path / "empty")
+    ]
+    assert found[0] == found[1] and "16, 16, 3" in found[0] and "float32" in found[0]

@@ -24,7 +24,7 @@ from tfvision.cli.texture import add_texture
 from tfvision.cli.train import add_train
 from tfvision.config.flags import Parser
 from tfvision.errors import TfvisionError, one_line
-from tfvision.system.device import use_device
+from tfvision.system.device import refuse_other_backend, use_device
 from tfvision.system.terminal import console, drop_output
 from tfvision.version import __version__
 
@@ -64,7 +64,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 done, 2 wrong usage, 3 wrong data, 4 a failed run, 130 interrupted, 143 terminated.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     # NumPy's threads wait for work in a loop, by default 2^26 cycles: 0.1 s of CPU for importing NumPy alone.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "20")
     debug = bool(os.environ.get("TFVISION_DEBUG"))
@@ -74,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(arguments)
         debug |= getattr(args, "debug", False)
         console.quiet = getattr(args, "quiet", False)
+        refuse_other_backend()
         use_device(getattr(args, "device", None))
         args.verb(args)
         return 0

@@ -11,6 +11,7 @@ from tfvision.models.backbones.table import backbone_facts, plain_name
 from tfvision.models.freezing import backbone_layers, unfreeze
 from tfvision.models.heads.heads import HEAD, build_box_head, build_head
 from tfvision.models.weights import load_backbone_weights
+from tfvision.system.device import load_tensorflow
 from tfvision.tasks import BOTH, BOX, CLASSIFY, LOCALIZE
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def build_open_backbone(
     Raises:
         UsageError: As `build_classifier`.
     """
+    load_tensorflow()  # which makes sure of Keras' backend and layout
     import keras
 
     backbone_facts(backbone)

@@ -31,18 +31,41 @@ def use_device(name: str | None) -> None:
         load_tensorflow()  # which alone knows the GPUs: a wrong number is refused before any image is read
 
 
-def load_tensorflow() -> None:
-    """Import TensorFlow, on the device that was chosen and without the messages it prints on start-up.
-
-    This takes some seconds, so check everything that can be checked without it first.
+def refuse_other_backend() -> None:
+    """Refuse another backend of Keras than TensorFlow, before anything is imported.
 
     Raises:
-        UsageError: There is no such GPU.
+        UsageError: The environment asks for one.
     """
+    asked = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if asked != "tensorflow":
+        raise UsageError(
+            f"KERAS_BACKEND is {asked}, and tfvision runs on TensorFlow alone; unset it, or set tensorflow"
+        )
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow and Keras, on the device that was chosen and without the messages printed on start-up.
+
+    Keras is told to work in float32 with channels last, whatever `~/.keras/keras.json` of another project says. This
+    takes some seconds, so check everything that can be checked without it first.
+
+    Raises:
+        UsageError: There is no such GPU, or Keras has another backend.
+    """
+    refuse_other_backend()
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # so that keras.json names no other
     is_first = "tensorflow" not in sys.modules
     with quiet_start(), importing():
-        import keras  # noqa: F401  # here, since it has as many objects as the rest
+        import keras  # here, since it has as many objects as the rest
         import tensorflow as tf
+    if keras.config.backend() != "tensorflow":
+        raise UsageError(
+            f"Keras was imported with the backend {keras.config.backend()}, and tfvision runs on TensorFlow alone; import "
+            "tfvision first, or set KERAS_BACKEND=tensorflow"
+        )
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
     # Who imported it before has chosen what to be told; the command line has chosen silence, whoever calls it.
     if is_first or os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "3":
         tf.get_logger().setLevel("ERROR")  # it warns of retracing, which models of two input shapes cannot avoid
