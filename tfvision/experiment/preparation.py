@@ -9,6 +9,7 @@ from tfvision.data.images.scan import scan
 from tfvision.data.options import DuplicateOptions
 from tfvision.data.sources.entries import THING
 from tfvision.data.sources.open import open_images
+from tfvision.data.sources.selection import relabel
 from tfvision.data.splits.split import MIN_IMAGES, Split, split_by_fold, split_images
 from tfvision.data.splits.splits_file import read_parts, read_splits
 from tfvision.data.splits.stratify import draw_some
@@ -67,12 +68,15 @@ def prepare_images(images: ImageSet, config: TrainConfig) -> Prepared:
         names = ", ".join(f"{name} ({reason})" for name, reason in found.unreadable[:5])
         what = "wrong or unreadable" if images.given is not None else "unreadable"
         notes.append(f"{len(found.unreadable):,} {what} left out: {names}{' ...' * (len(found.unreadable) > 5)}")
-    images, note = _stratifiable(found.images, config)
-    notes += note
-    split = _split(images, found.hashes, config)
+    images, note = _without_small_classes(found.images, config)
+    kept = np.isin(found.images.ids, images.ids)
+    sizes, hashes = found.sizes[kept], tuple(np.array(found.hashes)[kept].tolist())
+    images, more = _stratifiable(images, config)
+    notes += [*note, *more, *_contradictions(images, hashes, config)]
+    split = _split(images, hashes, config)
     if not (split.parts == "validation").any():
         raise UsageError("no images for validation, which chooses the best epoch; set split.validation above 0")
-    return Prepared(images, split.parts, found.hashes, found.sizes, found.is_gray, (*notes, *split.notes))
+    return Prepared(images, split.parts, hashes, sizes, found.is_gray, (*notes, *split.notes))
 
 
 def _limited(images: ImageSet, config: TrainConfig) -> tuple[ImageSet, str]:
@@ -87,6 +91,44 @@ def _limited(images: ImageSet, config: TrainConfig) -> tuple[ImageSet, str]:
             ), f"limit: the {len(rows):,} of {len(images):,} images that {config.split.file} names"
     chosen = images.select(draw_some(images, config.limit, config.seed))
     return chosen, f"limit: {config.limit:,} of {len(images):,} images"
+
+
+def _without_small_classes(images: ImageSet, config: TrainConfig) -> tuple[ImageSet, list[str]]:
+    """Leave out the classes with fewer than 3 images if that was asked for; return a note."""
+    counts = np.bincount(images.labels, minlength=len(images.class_names))
+    small = [k for k in range(len(counts)) if counts[k] < MIN_IMAGES]
+    if config.on_small != "skip" or not small or not has_classes(config.task):
+        return images, []
+    listed = listing([f"{images.class_names[k]} ({counts[k]})" for k in small])
+    if len(counts) - len(small) < 2:
+        raise DataError(
+            f"{config.data} has {len(counts) - len(small)} classes with {MIN_IMAGES} images or more; expected two; without: "
+            f"{listed}; add images"
+        )
+    images = images.select(~np.isin(images.labels, small))
+    named = relabel(images, [images.class_names[label] for label in images.labels])
+    return named, [f"classes with fewer than {MIN_IMAGES} images are left out: {listed}"]
+
+
+def _contradictions(images: ImageSet, hashes: tuple[str, ...], config: TrainConfig) -> list[str]:
+    """Say that exact copies stand under two labels: one of these is wrong."""
+    if not has_classes(config.task):
+        return []
+    first: dict[str, int] = {}
+    for row, content in enumerate(hashes):
+        first.setdefault(content, row)
+    torn = [
+        (first[content], row)
+        for row, content in enumerate(hashes)
+        if images.labels[first[content]] != images.labels[row]
+    ]
+    if not torn:
+        return []
+    named = [f"{images.ids[row]} ({images.class_names[images.labels[row]]})" for row in torn[0]]
+    return [
+        f"{len(torn):,} images are exact copies of images with another label, such as {' and '.join(named)}: one is wrong "
+        "(`tfvision audit` lists them)"
+    ]
 
 
 def _stratifiable(images: ImageSet, config: TrainConfig) -> tuple[ImageSet, list[str]]:

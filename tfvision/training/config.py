@@ -78,6 +78,9 @@ class TrainConfig:
         "how features of the frozen part are stored in the cache folder; none (--no-cache) computes them anew",
     )
     limit: int | None = option(None, "use so many images only, of every class alike; for a quick look", at_least=1)
+    on_small: Literal["fail", "skip"] = option(
+        "fail", "classes of fewer than 3 images: list them and stop, or go on without them"
+    )
     tensorboard: bool = option(False, "write scalars for TensorBoard into the run folder")
     source: Source = option(Source, "how the data is read")
     split: SplitOptions = option(SplitOptions, "how images are divided")

@@ -8,7 +8,7 @@ import csv
 import io
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,6 +110,19 @@ def _labelled(images: ImageSet, labels: list[str], path: Path) -> ImageSet:
             f"{path} has the label {unknown[0]!r}{nearest(unknown[0], images.class_names)}; "
             f"the classes of the data are {listing(images.class_names, 20)}"
         )
+    return relabel(images, labels)
+
+
+def relabel(images: ImageSet, labels: Sequence[str]) -> ImageSet:
+    """Give images other labels; classes without images are dropped, the others keep their order.
+
+    Args:
+        images: The images.
+        labels: The label of each, one of their classes.
+
+    Returns:
+        The images with these labels; if two classes are left of more, the second is the positive one.
+    """
     kept = tuple(name for name in images.class_names if name in set(labels))
     if len(kept) == 2 and kept != images.class_names:
         kept = order_classes(kept, images.columns.get("positive_class"))

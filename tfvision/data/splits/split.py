@@ -77,7 +77,7 @@ def split_images(
         raise DataError(
             f"classes with fewer than {MIN_IMAGES} images: {listing(small, 20)}"
             f"{'' if kept.all() else ', without exact copies of images in another group'}; "
-            "add images or leave them out"
+            "add images, or go on without them with --on-small skip"
         )
     parts = np.full(len(images), LEFT_OUT, "U10")
     shares = (1 - validation - test, validation, test)
