@@ -6,6 +6,7 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from test_sources import PNG, build, labels_of
 
@@ -390,3 +391,41 @@ def test_a_damaged_json_is_no_coco(tmp_path: Path) -> None:
         open_images(
             build(tmp_path, {"1.png": PNG, "a.json": b"\xff{", "b.json": "[1]", "c.json": '{"images": 3}'}), boxes=True
         )
+
+
+def digit(number: int) -> np.ndarray:
+    return np.random.default_rng(number).integers(0, 256, (4, 4)).astype(np.uint8)
+
+
+def test_a_column_for_each_pixel(tmp_path: Path) -> None:
+    header = ["label", *(f"pixel{k}" for k in range(16))]
+    rows = [[number % 2, *digit(number).ravel()] for number in range(6)]
+    data = build(tmp_path, {"train.csv": "\n".join(",".join(map(str, row)) for row in [header, *rows])})
+    for path in (data, data / "train.csv"):
+        images = open_images(path)
+        assert images.class_names == ("0", "1") and list(images.labels) == [0, 1, 0, 1, 0, 1]
+        assert np.array_equal(images.read(3)[..., 0], digit(3)) and images.pixel_rule == ""
+    assert images.notes == ("pixels: cells of train.csv, images of 4x4 px, gray", "labels: column 'label' of train.csv")
+    assert open_images(data, labelled=False).class_names == ()
+
+
+@pytest.mark.parametrize("three", [False, True])
+def test_a_column_of_pixels_and_one_of_parts(three: bool, tmp_path: Path) -> None:
+    usage = ["Training"] * 4 + ["PublicTest", "PrivateTest"]
+    cells = [" ".join(map(str, np.repeat(digit(number).ravel(), 3 if three else 1))) for number in range(6)]
+    lines = ["emotion,pixels,Usage", *(f"{number % 3},{cells[number]},{usage[number]}" for number in range(6))]
+    images = open_images(build(tmp_path, {"fer.csv": "\n".join(lines)}))
+    assert parts_of(images) == {"train": 4, "validation": 1, "test": 1} and len(images.class_names) == 3
+    assert np.array_equal(images.read(5)[..., 1], digit(5))
+    lines[3] = lines[3].replace(" ", " x ", 1)
+    with pytest.raises(DataError, match="row 3 after the header holds other pixels than the first"):
+        open_images(build(tmp_path, {"fer.csv": "\n".join(lines)}))
+
+
+def test_pixels_that_are_no_square_and_measurements(tmp_path: Path) -> None:
+    header = ["label", *(f"pixel{k}" for k in range(18))]
+    lines = [",".join(header), *(",".join(["a", *["7"] * 18]) for _ in range(3))]
+    with pytest.raises(DataError, match="18 pixels an image; expected a square number"):
+        open_images(build(tmp_path, {"t.csv": "\n".join(lines)}))
+    with pytest.raises(DataError, match=r"no images in .* \(it holds 1 \.csv\)"):
+        open_images(build(tmp_path, {"t.csv": "label,width,height\na,1,2\n"}))

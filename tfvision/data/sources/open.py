@@ -17,6 +17,7 @@ from tfvision.data.sources.entries import build_images
 from tfvision.data.sources.image_files import find_image_files, no_images
 from tfvision.data.sources.labelled import read_files
 from tfvision.data.sources.name_labels import check_pattern
+from tfvision.data.sources.pixel_cells import open_pixel_cells
 from tfvision.data.sources.selection import is_selection, open_selection
 from tfvision.data.sources.spelling import unspelled_note
 from tfvision.data.sources.tables import TABLE_SUFFIXES
@@ -147,6 +148,8 @@ def _open_files(
     """Open image files, labelled by the CSV that was given, else by what is found."""
     images = find_image_files(storage)
     if not images:
+        if pixels := open_pixel_cells(storage, table, asked, columns, labelled=labelled):
+            return pixels
         raise no_images(
             storage,
             f"expected files ending in {' '.join(sorted(IMAGE_SUFFIXES))}, or one of arrays ending in "

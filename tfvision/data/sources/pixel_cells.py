@@ -1,0 +1,193 @@
+"""Images whose pixels are the cells of a CSV: a column of numbers in each cell, or a column for each pixel."""
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.sources.classes import plain_labels
+from tfvision.data.sources.columns import GROUP_COLUMNS, LABEL_COLUMNS, Columns, by_name
+from tfvision.data.sources.entries import Entry, build_images
+from tfvision.data.sources.image_files import suffix
+from tfvision.data.sources.label_columns import check_labels
+from tfvision.data.sources.part_columns import find_part_column, parts_in_column
+from tfvision.data.sources.spelling import spelled
+from tfvision.data.sources.tables import TABLE_SUFFIXES, Table, plain_column
+from tfvision.data.storage.arrays import ArrayStorage, pixel_arrays
+from tfvision.data.storage.files import Storage
+from tfvision.errors import DataError, listing
+
+_CELL_COLUMNS = ("pixels", "pixel", "image", "data")
+_PIXEL = re.compile(r"(pixel|px|p|attr)?_?\d+(x\d+)?", re.IGNORECASE)
+_LEAST = 16  # pixels; fewer columns of numbers are measurements
+_LABELS = (*LABEL_COLUMNS, "emotion", "digit", "letter")
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Which columns of a header hold pixels: one with all of them, or one for each."""
+
+    name: str
+    columns: tuple[str, ...]
+    pixels: tuple[int, ...]
+    delimiter: str
+
+    @property
+    def in_one_cell(self) -> bool:
+        return len(self.pixels) == 1
+
+    @property
+    def others(self) -> list[int]:
+        return [index for index in range(len(self.columns)) if index not in set(self.pixels)]
+
+
+def open_pixel_cells(
+    storage: Storage, table: str | None, asked: Columns, columns: Mapping[str, Any], *, labelled: bool
+) -> ImageSet | None:
+    """Open the images in the cells of a CSV, which are read as a whole.
+
+    Images are square; of three times a square number of values, the three colours of a pixel follow each other.
+
+    Args:
+        storage: Where the CSV is.
+        table: Its name; None to look at all CSV files, of which one must hold pixels.
+        asked: The columns that were asked for.
+        columns: The options that the data was opened with.
+        labelled: Whether labels are needed.
+
+    Returns:
+        The images, numbered as rows; None if no CSV holds pixels.
+
+    Raises:
+        DataError: Rows of different lengths, cells that are no numbers, or labels that are missing or no classes.
+    """
+    names = [table] if table else [name for name in storage.names if suffix(name) in TABLE_SUFFIXES]
+    layouts = [layout for name in names if (layout := _layout(storage, name, asked))]
+    if not layouts:
+        return None
+    if len(layouts) > 1:
+        raise DataError(
+            f"{len(layouts)} CSV files hold pixels ({listing([layout.name for layout in layouts])}); give the path of one"
+        )
+    return _open(storage, layouts[0], asked, columns, labelled=labelled)
+
+
+def _layout(storage: Storage, name: str, asked: Columns) -> _Layout | None:
+    """Tell from the header and the first row which columns hold pixels."""
+    head = storage.head(name, 1 << 20).decode("utf-8-sig", "replace")
+    lines = head.splitlines()
+    if len(lines) < 2:
+        return None
+    delimiter = max(",;\t", key=lines[0].count)
+    header, first = ([cell.strip() for cell in line] for line in csv.reader(lines[:2], delimiter=delimiter))
+    if len(header) != len(first):
+        return None
+    one = [index for index, column in enumerate(header) if plain_column(column) in _CELL_COLUMNS]
+    if len(one) == 1 and len(first[one[0]].split()) >= _LEAST and _numbers(first[one[0]], " ") is not None:
+        return _Layout(name, tuple(header), tuple(one), delimiter)
+    taken = (asked.label, asked.group, asked.part)
+    each = [index for index, column in enumerate(header) if _PIXEL.fullmatch(column) and column not in taken]
+    if len(each) < _LEAST or _numbers(delimiter.join(first[index] for index in each), delimiter) is None:
+        return None
+    return _Layout(name, tuple(header), tuple(each), delimiter)
+
+
+def _open(storage: Storage, layout: _Layout, asked: Columns, columns: Mapping[str, Any], *, labelled: bool) -> ImageSet:
+    cells, pixels = _read(storage, layout)
+    table = Table(layout.name, tuple(layout.columns[index] for index in layout.others), tuple(cells))
+    images, shape = _shaped(pixels, layout.name)
+    arrays, notes = pixel_arrays({layout.name: images}, columns.get("pixel_rule"))
+    arrays_storage = ArrayStorage(storage.path, {"": arrays[layout.name]})
+    found = _columns(table, asked, labelled=labelled)
+    count = len(images)
+    labels: Sequence[str | None] = [None] * count
+    if found.label:
+        check_labels(table, found.label, is_guess=found.is_guess)
+        labels = [spelled(label) for label in plain_labels(table.values(found.label))]
+        if empty := sum(not label for label in labels):
+            raise DataError(
+                f"{empty:,} rows of {layout.name} have no label in column {found.label!r}; fill or remove them"
+            )
+    groups: Sequence[str | None] = table.values(found.group) if found.group else [None] * count
+    meaning = parts_in_column(table, found.part) if found.part else {}
+    parts: Sequence[str | None] = [meaning[cell] for cell in table.values(found.part)] if found.part else [None] * count
+    names = arrays_storage.names
+    entries = [Entry(*row) for row in zip(names, names, labels, groups, parts, strict=True)]
+    said = [f"pixels: cells of {layout.name}, images of {shape}"]
+    said += [f"labels: column {found.label!r} of {layout.name}"] if found.label else []
+    said += [f"parts: column {found.part!r} of {layout.name}"] if found.part else []
+    options = {**columns, "pixel_rule": arrays_storage.pixel_rule or columns.get("pixel_rule")}
+    return build_images(entries, arrays_storage, options, labelled=labelled, notes=(*said, *notes))
+
+
+def _read(storage: Storage, layout: _Layout) -> tuple[list[tuple[str, ...]], list[np.ndarray]]:
+    """Return the other cells and the pixels of each row."""
+    text = io.StringIO(storage.read(layout.name).decode("utf-8-sig", "replace"), newline="")
+    reader: Iterator[list[str]] = csv.reader(text, delimiter=layout.delimiter)
+    next(reader)
+    cells: list[tuple[str, ...]] = []
+    pixels: list[np.ndarray] = []
+    for number, row in enumerate(filter(any, reader), start=1):
+        values = None
+        if len(row) == len(layout.columns):
+            joined = row[layout.pixels[0]] if layout.in_one_cell else " ".join(row[index] for index in layout.pixels)
+            values = _numbers(joined, " ")
+        if values is None or (pixels and len(values) != len(pixels[0])):
+            raise DataError(
+                f"{layout.name}: row {number} after the header holds other pixels than the first; correct it"
+            )
+        pixels.append(values)
+        cells.append(tuple(row[index].strip() for index in layout.others))
+    return cells, pixels
+
+
+def _numbers(text: str, delimiter: str) -> np.ndarray | None:
+    """Return the numbers of a text as uint8 if they all are that, else float32; None if it holds anything else."""
+    try:
+        values = np.array(text.split() if delimiter == " " else text.split(delimiter), np.float32)
+    except ValueError:
+        return None
+    whole = values.astype(np.uint8) if len(values) and values.min() >= 0 and values.max() <= 255 else values
+    return whole if np.array_equal(whole, values) else values
+
+
+def _shaped(pixels: list[np.ndarray], name: str) -> tuple[np.ndarray, str]:
+    count = len(pixels[0])
+    side, side_of_three = math.isqrt(count), math.isqrt(count // 3)
+    stacked = np.stack(pixels)
+    if side * side == count:
+        return stacked.reshape(-1, side, side, 1), f"{side}x{side} px, gray"
+    if count % 3 == 0 and side_of_three**2 * 3 == count:
+        return stacked.reshape(-1, side_of_three, side_of_three, 3), f"{side_of_three}x{side_of_three} px, RGB"
+    raise DataError(
+        f"{name} holds {count:,} pixels an image; expected a square number, or three times one for RGB; save other images "
+        "as an .npz"
+    )
+
+
+def _columns(table: Table, asked: Columns, *, labelled: bool) -> Columns:
+    """Find the columns beside the pixels."""
+    free = [column for column in table.columns if column]
+    for option, column in (("label", asked.label), ("group", asked.group), ("split", asked.part)):
+        if column is not None and column not in free:
+            raise DataError(
+                f"{table.name} has no column {column!r}; beside the pixels it has {listing(free, 20)} (--{option}-column)"
+            )
+    part = asked.part or find_part_column(table, free)
+    group = asked.group or next(iter(by_name(free, GROUP_COLUMNS)), None)
+    left = [column for column in free if column not in (part, group)]
+    if not labelled:
+        return Columns(None, None, group, part=part)
+    named = [asked.label] if asked.label else by_name(left, _LABELS)
+    if not named and len(left) != 1:
+        raise DataError(
+            f"{table.name} does not say which column is the label; beside the pixels it has {listing(left, 20) or 'none'}; "
+            "give one of them as --label-column"
+        )
+    return Columns(None, (named or left)[0], group, part=part, is_guess=not named)
