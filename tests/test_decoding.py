@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.images.scan import scan
 from tfvision.data.pixels.decoding import MAX_PIXELS, UnreadableImage, decode
+from tfvision.data.sources.open import open_images
 from tfvision.data.storage.directory import Directory
 from tfvision.errors import DataError, UsageError
 
@@ -269,3 +271,47 @@ def test_file_that_went_away_is_unreadable(tmp_path):
 def test_unknown_on_bad(tmp_path):
     with pytest.raises(UsageError, match="did you mean skip"):
         scan(images_of(tmp_path, {}), on_bad="skp")
+
+
+def heic(pixels: np.ndarray, kind: str = "HEIF", **options: object) -> bytes:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    stream = io.BytesIO()
+    if kind == "HEIF":
+        pillow_heif.from_pillow(Image.fromarray(pixels)).save(stream, **options)
+    else:
+        Image.fromarray(pixels).save(stream, kind, **options)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
+def test_photos_of_phones(kind: str, tmp_path: Path) -> None:
+    smooth = cv2.resize(CORNERS, (64, 48), interpolation=cv2.INTER_LINEAR)
+    data = heic(smooth, kind, quality=95)
+    assert np.abs(decode(data, "x").astype(int) - smooth).mean() < 4
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned a quarter to the right when shown
+    turned = decode(heic(smooth, kind, quality=95, exif=exif.tobytes()), "x")
+    assert turned.shape == (64, 48, 3)
+    assert np.abs(turned.astype(int) - np.rot90(smooth, -1)).mean() < 4
+    for broken in (data[: len(data) // 2], data[:40]):
+        with pytest.raises(UnreadableImage, match="damaged"):
+            decode(broken, "x")
+    (tmp_path / "photo").write_bytes(data)
+    assert len(open_images(tmp_path / "photo", labelled=False)) == 1
+
+
+def test_without_the_extra_photos_are_counted_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = heic(NOISE)
+    for name in ("a/1.heic", "a/2.png", "b/3.png", "b/4.HEIC"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data if "h" in name.lower() else encode(NOISE, "PNG"))
+    assert len(open_images(tmp_path)) == 4
+    monkeypatch.setattr("tfvision.data.pixels.headers.reads", lambda kind: False)
+    monkeypatch.setattr("tfvision.data.sources.image_files.reads", lambda kind: False)
+    images = open_images(tmp_path)
+    assert images.ids == ("a/2.png", "b/3.png")
+    assert images.notes == (
+        "not read: 2 .heic (such as a/1.heic); 2 are photos of phones, which pip install 'tfvision[heif]' reads",
+    )
+    with pytest.raises(UnreadableImage, match=r"it is HEIC, which is read with pip install 'tfvision\[heif\]'"):
+        decode(data, "x")

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from tfvision.data.pixels.headers import Header, read_header
+from tfvision.data.pixels.heif import decode_heif
 from tfvision.errors import DataError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
@@ -47,7 +48,7 @@ def decode(data: bytes, name: str) -> np.ndarray:
     high byte (value // 256).
 
     Args:
-        data: JPEG, PNG, BMP, WebP, TIFF or GIF; the first of several frames or pages counts.
+        data: JPEG, PNG, BMP, WebP, TIFF, GIF, HEIC or AVIF; the first of several frames or pages counts.
         name: What to call the image in an error.
 
     Returns:
@@ -58,8 +59,8 @@ def decode(data: bytes, name: str) -> np.ndarray:
             as RGB: another number of bands, floats, signed numbers.
     """
     reader = _check_header(data, name).reader
-    if reader == "pillow":
-        return _decode_by_pillow(data, name)
+    if reader in ("pillow", "heif"):
+        return _decode_otherwise(data, name, reader)
     unchanged = reader == "opencv unchanged"
     flags = cv2.IMREAD_UNCHANGED if unchanged else cv2.IMREAD_COLOR_RGB
     try:
@@ -92,8 +93,10 @@ def _check_header(data: bytes, name: str) -> Header:
     return header
 
 
-def _decode_by_pillow(data: bytes, name: str) -> np.ndarray:
+def _decode_otherwise(data: bytes, name: str, reader: str) -> np.ndarray:
     try:
+        if reader == "heif":
+            return decode_heif(data)
         with Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
             return np.array(ImageOps.exif_transpose(image).convert("RGB"))
     except Exception:  # a decoder may fail in any way on damaged pixels

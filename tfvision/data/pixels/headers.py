@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from tfvision.data.pixels.heif import INSTALL, heif_format, heif_size, reads
 from tfvision.data.pixels.tiff import TIFF_STARTS, read_tiff
 
 _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
@@ -22,7 +23,7 @@ _BARE = frozenset((0x01, *range(0xD0, 0xDA)))
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
-HEAD_BYTES = 32  # enough to tell the format
+HEAD_BYTES = 64  # enough to tell the format
 _BITMAP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
 
 
@@ -35,7 +36,7 @@ class Header:
         width: Columns before the EXIF orientation is applied.
         is_whole: Whether the file has its end.
         problem: Why its pixels cannot be taken as RGB; "" if they can.
-        reader: "opencv", "opencv unchanged" or "pillow", see `Tiff`.
+        reader: "opencv", "opencv unchanged" or "pillow", see `Tiff`; or "heif".
     """
 
     height: int
@@ -54,7 +55,7 @@ def image_format(head: bytes) -> str:
         head: At least `HEAD_BYTES` bytes.
 
     Returns:
-        `JPEG`, `PNG`, `GIF`, `WEBP` or `BMP`; "" for anything else.
+        `JPEG`, `PNG`, `GIF`, `WEBP`, `BMP`, `HEIC` or `AVIF`; "" for anything else.
     """
     if head.startswith(_JPEG_START):
         return "JPEG"
@@ -66,14 +67,14 @@ def image_format(head: bytes) -> str:
         return "WEBP"
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BITMAP_HEADERS:
         return "BMP"
-    return ""
+    return heif_format(head)
 
 
 def read_header(data: bytes) -> Header | None:
     """Read the header of an image.
 
     Args:
-        data: A JPEG, PNG, BMP, WebP, TIFF or GIF file.
+        data: A JPEG, PNG, BMP, WebP, TIFF, GIF, HEIC or AVIF file.
 
     Returns:
         The header; None if this is not such an image or its header is damaged.
@@ -89,6 +90,8 @@ def read_header(data: bytes) -> Header | None:
     if data.startswith(TIFF_STARTS):
         tiff = read_tiff(data)
         return Header(tiff.height, tiff.width, tiff.is_whole, tiff.problem, tiff.reader) if tiff else None
+    if kind := heif_format(data[:HEAD_BYTES]):
+        return _read_heif(data, kind)
     try:
         with Image.open(io.BytesIO(data), formats=_OTHERS) as image:
             return Header(image.height, image.width, True)
@@ -96,6 +99,13 @@ def read_header(data: bytes) -> Header | None:
         raise Image.DecompressionBombError(str(error)) from error
     except Exception:  # a parser may fail in any way on foreign bytes
         return None
+
+
+def _read_heif(data: bytes, kind: str) -> Header | None:
+    if not reads(kind):
+        return Header(1, 1, True, f"it is {kind}, which is read with {INSTALL}")
+    size = heif_size(data)
+    return Header(*size, True, reader="heif") if size else None
 
 
 def _read_jpeg(data: bytes) -> Header | None:

@@ -3,15 +3,19 @@
 import posixpath
 from collections import Counter
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from tfvision.data.pixels.decoding import IMAGE_SUFFIXES
 from tfvision.data.pixels.headers import HEAD_BYTES, image_format
+from tfvision.data.pixels.heif import INSTALL, reads
 from tfvision.data.sources.spelling import spelled
+from tfvision.data.storage.directory import Directory
 from tfvision.data.storage.files import Storage
 from tfvision.errors import DataError, listing
 
 ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"})
 
+_PHOTOS = frozenset({".heic", ".heif", ".hif", ".avif"})
 # Endings that are never looked into: text, programs, arrays, archives, sound and films, and the files of editors.
 _OTHERS = ARCHIVE_SUFFIXES | frozenset(
     {".csv", ".tsv", ".txt", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".rst", ".html", ".pdf", ".log"}
@@ -35,6 +39,18 @@ def find_image_files(storage: Storage) -> list[str]:
     return [name for name in storage.names if suffix(name) in IMAGE_SUFFIXES or _looks_like_one(storage, name)]
 
 
+def is_image_file(path: Path) -> bool:
+    """Tell whether a file is an image, by its ending or its first bytes, though it may not be readable here."""
+    if not path.is_file():
+        return False
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return True
+    return (
+        path.suffix.lower() not in _OTHERS
+        and image_format(Directory(path.parent, [path.name]).head(path.name, HEAD_BYTES)) != ""
+    )
+
+
 def left_out(storage: Storage, images: Collection[str], used: Collection[str], what: str) -> tuple[str, ...]:
     """Say which files are not used, in one line.
 
@@ -55,6 +71,8 @@ def left_out(storage: Storage, images: Collection[str], used: Collection[str], w
         counts = Counter(suffix(name) or "without an ending" for name in others)
         kinds = ", ".join(f"{count:,} {end}" for end, count in counts.most_common(4)) + ", ..." * (len(counts) > 4)
         said.append(f"{kinds} (such as {spelled(_telling(others))})")
+        if photos := sum(suffix(name) in _PHOTOS and _format(storage, name) != "" for name in others):
+            said.append(f"{photos:,} are photos of phones, which {INSTALL} reads")
     return (f"not read: {'; '.join(said)}",) if said else ()
 
 
@@ -88,9 +106,14 @@ def suffix(name: str) -> str:
 
 
 def _looks_like_one(storage: Storage, name: str) -> bool:
-    if suffix(name) in _OTHERS or storage.size(name) < HEAD_BYTES:
+    if suffix(name) in _OTHERS:
         return False
-    return image_format(storage.head(name, HEAD_BYTES)) != ""
+    kind = _format(storage, name)
+    return kind != "" and (kind not in ("HEIC", "AVIF") or reads(kind))
+
+
+def _format(storage: Storage, name: str) -> str:
+    return image_format(storage.head(name, HEAD_BYTES)) if storage.size(name) >= HEAD_BYTES else ""
 
 
 def _telling(names: Sequence[str]) -> str:

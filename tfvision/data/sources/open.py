@@ -14,7 +14,7 @@ from tfvision.data.sources.boxes import read_boxed
 from tfvision.data.sources.columns import Columns
 from tfvision.data.sources.digits import EMBEDDED, shadowed_note, write_digits
 from tfvision.data.sources.entries import build_images
-from tfvision.data.sources.image_files import find_image_files, no_images
+from tfvision.data.sources.image_files import find_image_files, is_image_file, no_images
 from tfvision.data.sources.labelled import read_files
 from tfvision.data.sources.name_labels import check_pattern
 from tfvision.data.sources.pixel_cells import open_pixel_cells
@@ -103,7 +103,7 @@ def open_images(
         return replace(_open_boxed(path, asked, columns), source=os.fspath(data))
     if suffix in ARRAY_SUFFIXES and path.is_file():
         images = open_arrays(*open_container(path, asked), columns, labelled=labelled)
-    elif suffix in IMAGE_SUFFIXES and path.is_file():
+    elif is_image_file(path):
         images = _open_files(Directory(path.parent, only=[path.name]), None, asked, columns, labelled=labelled)
     elif suffix in TABLE_SUFFIXES and is_selection(path):
         images = open_selection(path, lambda data: open_images(data, **columns, labelled=labelled), labelled=labelled)
