@@ -13,9 +13,11 @@ import cv2
 import numpy as np
 import pytest
 from conftest import small_config
+from PIL import Image
 
 from tfvision.cli import main
 from tfvision.data.options import ResizeOptions
+from tfvision.data.pixels.decoding import decode
 from tfvision.data.sources.open import open_images
 from tfvision.errors import RunError
 from tfvision.experiment.train import train_from_config
@@ -23,6 +25,9 @@ from tfvision.export import check
 from tfvision.export import checked as export_run_module
 from tfvision.export.check import Agreement
 from tfvision.export.checked import export_run
+from tfvision.export.encoded import decode_bytes, find_orientation, turn_upright
+from tfvision.export.export import Exported
+from tfvision.export.savedmodel import model_endpoints, write_saved_model
 from tfvision.models.model_file import save_model
 from tfvision.prediction.stored import load_predictor
 from tfvision.runs.folder import open_run
@@ -119,6 +124,92 @@ def test_signatures_return_probabilities_class_and_name(
     assert answer["class_name"].numpy().tolist() == [b"blue", b"green", b"red"]
     encoded = tf.constant([images.read_bytes(0), images.read_bytes(45)])
     assert loaded.signatures["serve_bytes"](encoded=encoded)["class_name"].numpy().tolist() == [b"blue", b"red"]
+
+
+def turned(pixels: np.ndarray, orientation: int, kind: str) -> bytes:
+    """Encode smooth pixels with an EXIF orientation, which says how to turn them when they are shown."""
+    exif, stream = Image.Exif(), io.BytesIO()
+    exif.endian = "<" if orientation % 2 else ">"
+    exif[0x010F], exif[0x0112] = "a camera", orientation
+    Image.fromarray(pixels).save(stream, kind, exif=exif.tobytes(), quality=95)
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def saved(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The SavedModel of the small run, not compared."""
+    run = open_run(small_run)
+    return write_saved_model(model_endpoints(run.model(), run.facts), run.facts, tmp_path_factory.mktemp("saved"))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_encoded_images_are_turned_upright_as_by_the_decoder(kind: str) -> None:
+    import tensorflow as tf
+
+    corners = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [250, 250, 250]]], np.uint8)
+    pixels = cv2.resize(corners, (24, 16), interpolation=cv2.INTER_LINEAR)
+
+    find = tf.function(find_orientation, input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
+    for orientation in range(1, 9):
+        data = turned(pixels, orientation, kind)
+        found = find(tf.constant(data))
+        image = turn_upright(decode_bytes(data), found)
+        assert int(found) == orientation
+        expected = decode(data, "x")
+        assert image.shape == expected.shape and np.abs(image.numpy().astype(int) - expected).max() <= 2
+    data = turned(pixels, 6, kind)
+    for odd in (
+        b"",
+        b"\xff\xd8",
+        b"\x89PNG\r\n\x1a\n",
+        b"text",
+        data[:40],
+        data.replace(b"\x01\x12\0\x03", b"\x01\x13\0\x03"),
+    ):
+        assert int(find(tf.constant(odd))) == 1
+    generator = np.random.default_rng(0)
+    for _ in range(100):  # whatever stands there, an answer
+        noisy = np.frombuffer(data, np.uint8).copy()
+        noisy[generator.integers(2, 120, 8)] = generator.integers(0, 256, 8)
+        assert 1 <= int(find(tf.constant(noisy.tobytes()))) <= 8
+
+
+def test_a_broken_image_leaves_the_others_their_answers(saved: Path, colours: Path) -> None:
+    import tensorflow as tf
+
+    serve = tf.saved_model.load(str(saved)).signatures["serve_bytes"]
+    images = open_images(colours)
+    good = [images.read_bytes(row) for row in (0, 25, 45)]
+    alone = serve(encoded=tf.constant(good))
+    found = serve(encoded=tf.constant([b"nonsense", good[0], good[1][:60], good[1], b"", good[2]]))
+    assert found["class"].numpy().tolist() == [-1, 0, -1, 1, -1, 2]
+    assert found["class_name"].numpy().tolist() == [b"", b"blue", b"", b"green", b"", b"red"]
+    np.testing.assert_allclose(found["probabilities"].numpy()[[1, 3, 5]], alone["probabilities"], atol=1e-6)
+    assert np.isnan(found["probabilities"].numpy()[[0, 2, 4]]).all()
+    assert serve(encoded=tf.constant([b"x"]))["class"].numpy().tolist() == [-1]
+
+
+def test_a_loaded_savedmodel_is_called_with_bytes_floats_and_single_images(saved: Path, colours: Path) -> None:
+    import tensorflow as tf
+
+    model, images = tf.saved_model.load(str(saved)), open_images(colours)
+    batch = np.stack([images.read(row) for row in (0, 25)])
+    expected = model.signatures["serving_default"](images=tf.constant(batch))["probabilities"].numpy()
+    for given, rows in ((batch, slice(None)), (batch.astype(np.float32), slice(None)), (batch[1], slice(1, 2))):
+        np.testing.assert_allclose(model(given)["probabilities"], expected[rows], atol=1e-6)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"floats in 0\.\.255; multiply floats of 0\.\.1 by 255"):
+        model((batch / 255).astype(np.float32))
+    with pytest.raises(ValueError, match=r"shape=\(None, None, None, (None|3)\), dtype=tf.uint8"):
+        model([batch[0], batch[1][:5]])
+
+
+def test_folders_with_letters_of_patterns(small_run: Path, colours: Path, tmp_path: Path, compared_here: None) -> None:
+    output = tmp_path / "50% [new] #1 {x} ?*"
+    exported = Exported(*export_run(open_run(small_run), output))
+    assert "takes [ * ? in a path for a pattern" in exported.describe()
+    ours, theirs = (load_predictor(path).probabilities(open_images(colours)) for path in (small_run, output))
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert "pattern" not in Exported(tmp_path, exported.agreement).describe()
 
 
 def test_an_export_that_differs_is_refused_and_nothing_is_left(

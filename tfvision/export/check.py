@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from tfvision.data.boxes.geometry import box_ious
-from tfvision.data.boxes.orientation import UPRIGHT
 from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import RunError
 from tfvision.models.decision import Decision
+from tfvision.system.files import loadable
 from tfvision.tasks import BOX, PROBABILITIES
 
 LARGEST_DIFFERENCE = 1e-5  # of any probability, and of a box corner as a share of the image's side; for decoded images
-LEAST_AGREEMENT = 0.995  # of predicted classes and boxes; for encoded images (another JPEG decoder, no EXIF)
+LEAST_AGREEMENT = 0.995  # of predicted classes and boxes; for encoded images (another JPEG decoder)
 LARGEST_TIE = 1e-3  # lead of a class over the next, in log-probability, that rounding may reverse
 # Share of images that may differ by more if probabilities jump: a feature within a rounding error of a tree's
 # threshold may fall on either side of it.
@@ -72,9 +72,9 @@ def check_saved_model(
             fewer than `LEAST_AGREEMENT`; the SavedModel does not load; or the images cannot be written for the fresh
             process.
     """
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, loadable(saved_model) as path:
         _write(images, Path(folder))
-        answers = _ask(saved_model, Path(folder), len(images), _names(expected))
+        answers = _ask(path, Path(folder), len(images), _names(expected))
     decision = decision or Decision()
     known = expected.get(PROBABILITIES)
     predicted = None if known is None else decision.decide(known)
@@ -83,8 +83,7 @@ def check_saved_model(
         _difference(np.array(answers["pixels"][name]), values, name, images, jumping)
         for name, values in expected.items()
     )
-    # Boxes for encoded images are in stored pixels, so only images that EXIF does not turn can be compared.
-    by_bytes = [k for k, answer in enumerate(answers["encoded"]) if answer is not None and not _is_turned(images, k)]
+    by_bytes = [k for k, answer in enumerate(answers["encoded"]) if answer is not None]
     agreed = [
         (BOX not in expected or _same_box(answers["encoded"][k][BOX], expected[BOX][k]))
         and (predicted is None or answers["encoded"][k]["class"] == predicted[k])
@@ -121,10 +120,6 @@ def _difference(found: np.ndarray, expected: np.ndarray, name: str, images: Imag
 
 def _same_box(found: list[float], expected: np.ndarray) -> bool:
     return float(box_ious(np.array(found), expected)) >= SAME_BOX or np.allclose(found, expected, atol=1)
-
-
-def _is_turned(images: ImageSet, index: int) -> bool:
-    return images.frames is not None and images.frames[index, 2] != UPRIGHT
 
 
 def _write(images: ImageSet, folder: Path) -> None:

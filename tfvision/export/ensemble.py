@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from tfvision.data.pixels.resize import resize_images
-from tfvision.export.savedmodel import Endpoints, class_answers, decode_bytes
+from tfvision.export.calling import make_callable
+from tfvision.export.encoded import marked_broken, prepare_encoded
+from tfvision.export.savedmodel import Endpoints, class_answers
 from tfvision.models.combination import Combination
 from tfvision.models.decision import least_probability
 from tfvision.models.heads.shallow_heads import is_stepped
@@ -44,25 +46,26 @@ def ensemble_endpoints(ensemble: EnsemblePredictor) -> Endpoints:
     module = tf.Module()
     module.members = [_variables(member) for member in ensemble.members]
     parts = [_part(member, ensemble.facts.class_names) for member in ensemble.members]
-    color = all(member.facts.resize.channels == 3 for member in ensemble.members)
+    channels = 3 if all(member.facts.resize.channels == 3 for member in ensemble.members) else None
 
     def answer(prepared: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:
         answers = [tf.cast(part.answer(each), tf.float64) for part, each in zip(parts, prepared, strict=True)]
         combined = _combine(tf.stack(answers), ensemble.combination)
         return class_answers(tf.cast(combined, tf.float32), ensemble.facts)
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3 if color else None), tf.uint8, name="images")])
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, channels), tf.uint8, name="images")])
     def serving_default(images: tf.Tensor) -> dict[str, tf.Tensor]:
         return answer([part.prepare(images) for part in parts])
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="encoded")])
     def serve_bytes(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        def prepare(data: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            image = decode_bytes(data)
-            return tuple(part.prepare_one(image) for part in parts)
+        def prepare(image: tf.Tensor) -> list[tf.Tensor]:
+            return [part.prepare_one(image) for part in parts]
 
-        return answer(tf.map_fn(prepare, encoded, fn_output_signature=tuple(part.spec for part in parts)))
+        prepared = prepare_encoded(encoded, prepare, [part.spec for part in parts])
+        return marked_broken(answer(prepared.tensors), prepared.is_whole)
 
+    make_callable(module, serving_default, channels)
     return module, {"serving_default": serving_default, "serve_bytes": serve_bytes}
 
 

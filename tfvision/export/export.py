@@ -9,6 +9,7 @@ from tfvision.export.check import Agreement
 from tfvision.runs.folder import Run, open_run
 from tfvision.runs.names import MODEL
 from tfvision.system.device import load_tensorflow
+from tfvision.system.files import is_pattern
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,12 @@ class Exported:
             f"largest difference {found.difference:.1e}{same}"
         ]
         if found.bytes_agreement is not None:
-            lines.append(f"serve_bytes (another JPEG decoder, no EXIF): same answer for {found.bytes_agreement:.1%}")
+            lines.append(f"serve_bytes (another JPEG decoder): same answer for {found.bytes_agreement:.1%}")
+        if is_pattern(self.folder):
+            lines.append(
+                "TensorFlow itself takes [ * ? in a path for a pattern and finds no variables there: move the folder before "
+                "TF Serving or tf.saved_model.load reads it (tfvision does)"
+            )
         return "\n".join(lines)
 
 

@@ -12,6 +12,8 @@ import tensorflow as tf
 from tfvision.data.boxes.resizing import predicted_boxes
 from tfvision.data.pixels.resize import resize_images
 from tfvision.errors import RunError
+from tfvision.export.calling import make_callable
+from tfvision.export.encoded import marked_broken, prepare_encoded
 from tfvision.models.decision import Decision, least_probability
 from tfvision.models.model_file import ModelFacts
 from tfvision.prediction.stored import FACTS_FILE, newest_version
@@ -77,12 +79,14 @@ def model_endpoints(model: keras.Model, facts: ModelFacts) -> Endpoints:
 
     Returns:
         The module; `serving_default`, which takes decoded images of one size, uint8 (b, height, width, 3), and
-        `serve_bytes`, which takes encoded ones of any sizes, string (b,).
+        `serve_bytes`, which takes JPEG and PNG files of any sizes, string (b,), turns them upright by EXIF, and answers
+        NaN, class -1 and "" for one that cannot be decoded.
     """
     module = tf.Module()
     # The variables that the graph reads. Keras' own export searches the whole model for them and takes twice as long.
     module.model_variables = [variable.value for variable in model.variables]
     answer = _answering(model, facts)
+    pixels = tf.TensorSpec((facts.resize.height, facts.resize.width, facts.resize.channels), tf.uint8)
     # A model for gray images takes RGB too, and converts it to gray as in training.
     channels = 3 if facts.resize.channels == 3 else None
 
@@ -93,8 +97,10 @@ def model_endpoints(model: keras.Model, facts: ModelFacts) -> Endpoints:
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="encoded")])
     def serve_bytes(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(*_decode(encoded, facts))
+        prepared = prepare_encoded(encoded, lambda image: [resize_images(image, facts.resize)], [pixels])
+        return marked_broken(answer(prepared.tensors[0], prepared.sizes), prepared.is_whole)
 
+    make_callable(module, serving_default, channels)
     return module, {"serving_default": serving_default, "serve_bytes": serve_bytes}
 
 
@@ -146,21 +152,3 @@ def class_answers(outputs: tf.Tensor, facts: ModelFacts) -> dict[str, tf.Tensor]
     outputs, predicted = _decide(outputs, facts.decision)
     names = tf.gather(tf.constant(facts.class_names), predicted)
     return {PROBABILITIES: outputs, "class": predicted, "class_name": names}
-
-
-def decode_bytes(data: tf.Tensor) -> tf.Tensor:
-    """Decode one JPEG or PNG, uint8 (height, width, 3)."""
-    # This op reads PNG too; the accurate transform is the one that the decoder in training uses.
-    return tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
-
-
-def _decode(encoded: tf.Tensor, facts: ModelFacts) -> tuple[tf.Tensor, tf.Tensor]:
-    """Decode JPEG or PNG strings and resize each on its own; return their original sizes too, int32 (b, 2)."""
-
-    def decode_one(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        image = decode_bytes(data)
-        return resize_images(image, facts.resize), tf.shape(image)[:2]
-
-    size = (facts.resize.height, facts.resize.width, facts.resize.channels)
-    specs = tf.TensorSpec(size, tf.uint8), tf.TensorSpec((2,), tf.int32)
-    return tf.map_fn(decode_one, encoded, fn_output_signature=specs)

@@ -14,6 +14,7 @@ from tfvision.runs.ensemble import StoredMember, read_ensemble
 from tfvision.runs.folder import open_run, refuse_comparison, refuse_missing_model
 from tfvision.runs.names import CONFIG, ENSEMBLE, MODEL
 from tfvision.system.device import load_tensorflow
+from tfvision.system.files import loadable
 from tfvision.tasks import BOX, PROBABILITIES, outputs_of
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class StoredModel:
             return KerasPredictor(model, self.facts, self.batch_size)
         import tensorflow as tf
 
-        return SavedModelPredictor(tf.saved_model.load(str(self.file)), self.facts)
+        with loadable(self.file) as path:
+            return SavedModelPredictor(tf.saved_model.load(str(path)), self.facts)
 
 
 def load_predictor(path: Path | str) -> Predictor:

@@ -46,6 +46,32 @@ def replacing(path: Path | str) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def is_pattern(path: Path) -> bool:
+    """Tell whether a path holds letters that TensorFlow takes for a pattern."""
+    return bool(set(str(path.absolute())) & set("[]*?\\"))
+
+
+@contextmanager
+def loadable(folder: Path) -> Iterator[Path]:
+    """Provide a path by which TensorFlow finds the files of a folder.
+
+    It takes `[`, `*` and `?` in a path for a pattern, and then finds no variables.
+
+    Args:
+        folder: An existing folder.
+
+    Yields:
+        The folder, or a link to it without such letters.
+    """
+    if not is_pattern(folder):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+        link = Path(temporary) / "linked"
+        link.symlink_to(folder.absolute(), target_is_directory=True)
+        yield link
+
+
 def refuse_unwritable(*paths: Path | str | None) -> None:
     """Refuse output files that cannot be written, before the work whose outcome they are to hold.
 

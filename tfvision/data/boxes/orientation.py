@@ -10,7 +10,7 @@ _ORIENTATION = 274
 UPRIGHT = 1
 # How a stored image becomes upright, by orientation: whether rows and columns are swapped first, and whether the
 # result is then mirrored left to right and top to bottom.
-_STEPS = {
+STEPS = {
     1: (False, False, False),
     2: (False, True, False),
     3: (False, True, True),
@@ -31,12 +31,12 @@ def read_orientation(data: bytes) -> int:
                 found = image.getexif().get(_ORIENTATION, UPRIGHT)
     except Exception:  # a parser may fail in any way on foreign bytes
         return UPRIGHT
-    return found if found in _STEPS else UPRIGHT
+    return found if found in STEPS else UPRIGHT
 
 
 def swaps_sides(orientation: int) -> bool:
     """Tell whether the upright image has the width and height of the stored one swapped."""
-    return _STEPS[orientation][0]
+    return STEPS[orientation][0]
 
 
 def to_upright(box: np.ndarray, orientation: int, width: int, height: int) -> np.ndarray:
@@ -51,7 +51,7 @@ def to_upright(box: np.ndarray, orientation: int, width: int, height: int) -> np
     Returns:
         float64 (4,), in pixels of the upright image.
     """
-    swap, mirror_x, mirror_y = _STEPS[orientation]
+    swap, mirror_x, mirror_y = STEPS[orientation]
     return _mirrored(_swapped(box) if swap else box, mirror_x, mirror_y, width, height)
 
 
@@ -67,7 +67,7 @@ def to_stored(box: np.ndarray, orientation: int, width: int, height: int) -> np.
     Returns:
         float64 (4,), in stored pixels.
     """
-    swap, mirror_x, mirror_y = _STEPS[orientation]
+    swap, mirror_x, mirror_y = STEPS[orientation]
     moved = _mirrored(box, mirror_x, mirror_y, width, height)
     return _swapped(moved) if swap else moved
 
