@@ -29,7 +29,7 @@ SMALL = ("--backbone", "small_cnn", "--weights", "none", "--small-cnn.filters", 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--backbone", "mobilenetv2"], "did you mean mobilenet_v2"),
+        (["--backbone", "mobilnet_v2"], "did you mean mobilenet_v2"),
         (["--bakcbone", "vgg16"], "did you mean --backbone"),
         (["--epochs", "ten"], "expected an integer"),
         (["--epochs", "0"], "expected 1 or more"),

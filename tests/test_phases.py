@@ -31,14 +31,20 @@ def test_from_scratch_everything_is_open_at_once() -> None:
     assert phase.unfreeze == "all"
 
 
-def test_epochs_alone_is_exactly_one_phase_without_early_stopping() -> None:
-    (phase,) = resolve(epochs=7)
-    assert (phase.epochs, phase.patience) == (7, None)
-    (phase,) = resolve(epochs=7, phases=[Phase(), Phase(learning_rate=0.5, patience=3, unfreeze="15")])
-    assert (phase.epochs, phase.patience, phase.learning_rate, phase.unfreeze) == (7, None, 0.5, "15")
+def test_epochs_are_those_of_the_last_phase_and_the_head_comes_first() -> None:
+    head, rest = resolve(epochs=7)
+    assert head == resolve()[0] and (rest.epochs, rest.patience, rest.unfreeze) == (7, None, "all")
+    head, rest = resolve(epochs=7, unfreeze="15", learning_rate=0.5)
+    assert head.unfreeze == "none" and (rest.epochs, rest.unfreeze, rest.learning_rate) == (7, "15", 0.5)
+    head, rest = resolve(epochs=7, linear_head=False)
+    assert (head.solver, head.unfreeze, head.epochs, rest.epochs) == ("gradient", "none", 3, 7)
+    (phase,) = resolve(epochs=7, pretrained=False)  # no features to spoil
+    assert (phase.epochs, phase.patience, phase.unfreeze) == (7, None, "all")
+    first, last = resolve(epochs=7, phases=[Phase(epochs=2), Phase(learning_rate=0.5, patience=3, unfreeze="15")])
+    assert (first.epochs, last.epochs, last.patience, last.learning_rate, last.unfreeze) == (2, 7, None, 0.5, "15")
 
 
-def test_epochs_alone_works_for_one_epoch_of_any_recipe() -> None:
+def test_one_epoch_works_with_any_recipe() -> None:
     (phase,) = resolve(epochs=1, phases=[Phase(epochs=9, schedule="cosine", warmup=2.0)])
     assert (phase.epochs, phase.warmup) == (1, 0.25)
     (phase,) = resolve(epochs=1, phases=[Phase(solver="logistic_regression", unfreeze="none")])

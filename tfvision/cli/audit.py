@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from tfvision.audit.options import AuditConfig
+from tfvision.cli.train import add_data, data_given
 from tfvision.cli.verbs import Verbs, add_print_config, add_running, add_verb
 from tfvision.config.flags import Parser, add_flags, flags_to_dict
 from tfvision.config.nested import merge
@@ -21,6 +22,7 @@ def add_audit(verbs: Verbs) -> None:
 
 def _add_flags(command: Parser) -> None:
     command.add_argument("--config", metavar="FILE", help="YAML file of options")
+    add_data(command)
     add_print_config(command)
     # An audit continues past whatever is unreadable, so on_bad has no meaning here.
     add_flags(
@@ -33,7 +35,7 @@ def audit(args: argparse.Namespace) -> None:
     """Look for damaged, copied, foreign and wrongly labelled images, and list the clean ones."""
     in_file = load_yaml(args.config) if args.config else {}
     from_dict(AuditConfig, in_file)
-    config = from_dict(AuditConfig, merge(in_file, flags_to_dict(AuditConfig, vars(args))))
+    config = from_dict(AuditConfig, merge(in_file, flags_to_dict(AuditConfig, vars(args)) | data_given(args)))
     if args.print_config:
         sys.stdout.write(to_yaml(config, comments=True))
         return

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+_LISTS = {
+    "backbones": f"the {len(BACKBONES)} architectures, with parameters, scaling, stages and whether weights are here",
+    "recipes": "the files that reproduce published systems, with the figure that each reached",
+}
+
+
 def add_cache(verbs: Verbs) -> None:
     """Add the verb `cache`."""
     add_verb(verbs, "cache", cache, _flags_of_cache)
@@ -37,11 +43,15 @@ def add_list_things(verbs: Verbs) -> None:
 
 
 def _flags_of_list_things(command: Parser) -> None:
-    command.add_argument("what", choices=("backbones", "recipes"), help="what to list")
+    command.add_argument("what", nargs="?", choices=_LISTS, help="what to list; without it, what can be listed")
 
 
 def list_things(args: argparse.Namespace) -> None:
     """List what can be chosen."""
+    if args.what is None:
+        for name, what in _LISTS.items():
+            say_result(f"tfvision list {name:<10} {what}")
+        return
     (list_backbones if args.what == "backbones" else list_recipes)()
 
 

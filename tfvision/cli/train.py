@@ -11,6 +11,7 @@ from tfvision.config.nested import merge
 from tfvision.config.options import from_dict
 from tfvision.config.recipes import find_recipe
 from tfvision.config.yaml import load_yaml, to_yaml
+from tfvision.data.sources.here import data_here
 from tfvision.ensembles.options import MEMBERS
 from tfvision.errors import UsageError
 from tfvision.search.settings import SECTION
@@ -89,14 +90,41 @@ def train_config(args: argparse.Namespace, **defaults: Any) -> TrainConfig:
         raise UsageError(
             f"{args.config} gives phases and also {' or '.join(k for k in _PHASE_FLAGS if in_file.get(k) is not None)}; keep one of them"
         )
-    flags = flags_to_dict(TrainConfig, vars(args))
+    flags = flags_to_dict(TrainConfig, vars(args)) | data_given(args)
+    if not ({"data"} & (flags.keys() | in_file.keys() | defaults.keys()) or getattr(args, "print_config", False)):
+        flags["data"] = data_here()
     if "phases" in flags:
         in_file = {key: value for key, value in in_file.items() if key not in _PHASE_FLAGS}
     return from_dict(TrainConfig, merge(merge(defaults, in_file), flags))
 
 
+def add_data(command: Parser) -> None:
+    """Let the data be given as a word without `--data`."""
+    command.add_argument("where", nargs="?", metavar="DATA", help="the data, the same as --data")
+
+
+def data_given(args: argparse.Namespace) -> dict[str, str]:
+    """Find the data that was given as a word.
+
+    Args:
+        args: The parsed flags of a verb with `add_data`.
+
+    Returns:
+        It by its key; nothing if it was not given so.
+
+    Raises:
+        UsageError: It was given as a flag too.
+    """
+    if args.where is None:
+        return {}
+    if hasattr(args, "data"):
+        raise UsageError(f"the data is given twice, as {args.where} and as --data {args.data}; keep one of them")
+    return {"data": args.where}
+
+
 def add_training(command: Parser) -> None:
     """Add the options of a training."""
+    add_data(command)
     command.add_argument(
         "--no-cache",
         dest="cache",

@@ -3,8 +3,9 @@
 import argparse
 import dataclasses
 import shlex
+import sys
 import types
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
 from ruamel.yaml import YAML
@@ -44,7 +45,13 @@ def add_flags(
         group = first if key in common else rest
         default = item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
         text = f"{help_line(item)} (default {_dump(default)})".replace("%", "%%")
-        group.add_argument(*_flag_names(key), dest=key, default=argparse.SUPPRESS, metavar=_metavar(hint), help=text)
+        group.add_argument(
+            *_flag_names(key, getattr(kind, "aliases", {})),
+            dest=key,
+            default=argparse.SUPPRESS,
+            metavar=_metavar(hint),
+            help=text,
+        )
 
 
 def flags_to_dict(kind: type, given: dict[str, str]) -> dict[str, Any]:
@@ -68,7 +75,10 @@ def flags_to_dict(kind: type, given: dict[str, str]) -> dict[str, Any]:
             target = nested
             for section in sections:
                 target = target.setdefault(section, {})
-            target[name] = check_option(item, hint, _parse_flag(given[key], hint), flag)
+            value = _parse_flag(given[key], hint)
+            if not sections:
+                value = getattr(kind, "understood", dict)({key: value})[key]
+            target[name] = check_option(item, hint, value, flag)
     return nested
 
 
@@ -111,7 +121,15 @@ class Parser(argparse.ArgumentParser):
             UsageError: A value is wrong.
         """
         self.fill()
-        return super().parse_known_args(None if args is None else list(args), namespace)
+        words = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args([self._spelled(word) for word in words], namespace)
+
+    def _spelled(self, word: str) -> str:
+        """Return `--batch-size` for `--batch_size`."""
+        flag, equals, value = word.partition("=")
+        hyphens = flag.replace("_", "-")
+        known = self._option_string_actions
+        return hyphens + equals + value if flag.startswith("--") and flag not in known and hyphens in known else word
 
     def error(self, message: str) -> NoReturn:
         """Raise the error that argparse found.
@@ -166,8 +184,10 @@ def _parse_flag(text: str, hint: Any) -> Any:
         return text
 
 
-def _flag_names(key: str) -> list[str]:
+def _flag_names(key: str, aliases: Mapping[str, str]) -> list[str]:
     name = key.replace("_", "-")
+    if others := [other.replace("_", "-") for other, meant in aliases.items() if meant == key]:
+        return [f"--{name}", *(f"--{other}" for other in others)]
     return [f"--{name}", f"--{name.split('.')[1]}"] if key.startswith(_PLAIN) else [f"--{name}"]
 
 

@@ -104,6 +104,7 @@ def from_dict(kind: type[Config], values: dict[str, Any], where: str = "") -> Co
     """
     if not isinstance(values, dict):
         raise UsageError(f"{where or 'the configuration'}: expected keys and values, got {values!r}")
+    values = getattr(kind, "understood", dict)(values)  # other words for its options, if it has a list of them
     hints, items = get_type_hints(kind), {item.name: item for item in dataclasses.fields(kind)}
     for key in values:
         if key not in hints:

@@ -43,7 +43,7 @@ def suited_model(config: TrainConfig, data: Prepared, backbone: "OpenBackbone | 
         Raw pixels in; probabilities, boxes or both out.
     """
     from tfvision.models.classifier import attach_box_head, attach_head, computing_in
-    from tfvision.models.freezing import unfreeze
+    from tfvision.models.freezing import open_layers
 
     backbone = backbone or suited_backbone(config, data)
     head = {f"head_{key}": value for key, value in vars(config.head).items()}
@@ -58,7 +58,7 @@ def suited_model(config: TrainConfig, data: Prepared, backbone: "OpenBackbone | 
         else:
             model = attach_head(backbone, len(classes), **head)
     if config.train_batch_norm is not None:
-        unfreeze(model, "all", batch_norm=config.train_batch_norm)
+        open_layers(model, "all", batch_norm=config.train_batch_norm)
     return model
 
 

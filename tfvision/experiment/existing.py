@@ -60,13 +60,15 @@ def train_existing(
 def _suited_options(model: "keras.Model", images: ImageSet, options: dict[str, Any]) -> TrainConfig:
     """Return the resolved options of an existing model; those it was built with are read from the model."""
     from tfvision.models.classifier import is_pretrained, task_of
-    from tfvision.models.freezing import unfreeze
+    from tfvision.models.freezing import open_layers
     from tfvision.training.logistic import feature_model, has_linear_head
 
     if built := [name for name in _BUILT if name in options]:
         raise UsageError(f"{built[0]}: the model is built already; give it to build_classifier, not to train")
     enlarged = [layer.output.shape[1] for layer in model.layers if layer.name == "enlarge"]
     values = {"data": images.source, "backbone": _name(model), "source": dict(images.columns), "task": task_of(model)}
+    if not {"unfreeze", "phases", "classifier"} & options.keys() and hasattr(model, "tfvision_open"):
+        values["unfreeze"] = model.tfvision_open  # as `tfvision.unfreeze` left it
     config = from_dict(TrainConfig, values | options)
     pretrained, linear_head = is_pretrained(model), has_linear_head(model) and not has_boxes(config.task)
     if config.classifier:
@@ -80,7 +82,7 @@ def _suited_options(model: "keras.Model", images: ImageSet, options: dict[str, A
         channels=model.input_shape[-1],
     )
     if config.train_batch_norm is not None:
-        unfreeze(model, "all", batch_norm=config.train_batch_norm)
+        open_layers(model, "all", batch_norm=config.train_batch_norm)
     _check_outputs(model, images, config.task)
     return replace(config, phases=resolve_views(phases_of(config), model, config), views=None)
 

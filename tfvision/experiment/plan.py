@@ -129,13 +129,13 @@ def describe_phase(phase: Phase, optimizer: str) -> str:
 
 def _phases(model: "keras.Model", config: TrainConfig) -> list[tuple[str, str]]:
     from tfvision.models.cut import cut_model, describe_cut
-    from tfvision.models.freezing import count_parameters, trains_batch_norm, unfreeze
+    from tfvision.models.freezing import count_parameters, open_layers, trains_batch_norm
 
     batch_norm = trains_batch_norm(model)
     was = [layer.trainable for layer in model.layers]
     lines = []
     for number, phase in enumerate(phases_of(config), start=1):
-        unfreeze(model, phase.unfreeze, batch_norm=batch_norm)
+        open_layers(model, phase.unfreeze, batch_norm=batch_norm)
         trainable = count_parameters(model).trainable
         lines.append((f"phase {number}", f"{describe_phase(phase, config.optimizer)} ({trainable:,} trainable)"))
         if cut := cut_model(model):

@@ -118,7 +118,7 @@ def default_folder(data: str, what: str) -> Path:
     Returns:
         A path that need not exist; the time is local, to the second.
     """
-    name = Path(data).name.split(".")[0] or "data"
+    name = (Path(data).name or Path(data).resolve().name).split(".")[0] or "data"
     return Path("runs") / f"{name}-{what}-{datetime.now():%Y%m%d-%H%M%S}"
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tfvision.errors import UsageError
 from tfvision.models.backbones.build import build_backbone
 from tfvision.models.backbones.graph import number_from_zero
-from tfvision.models.backbones.table import backbone_facts, plain_name
-from tfvision.models.freezing import backbone_layers, unfreeze
+from tfvision.models.backbones.table import backbone_facts, backbone_name, plain_name
+from tfvision.models.freezing import backbone_layers, open_layers
 from tfvision.models.heads.heads import HEAD, build_box_head, build_head
 from tfvision.models.weights import load_backbone_weights
 from tfvision.system.device import load_tensorflow
@@ -128,6 +128,7 @@ def build_open_backbone(
     load_tensorflow()  # which makes sure of Keras' backend and layout
     import keras
 
+    backbone = backbone_name(backbone)
     backbone_facts(backbone)
     input_size = input_size or image_size
     if input_size > image_size:
@@ -273,7 +274,7 @@ def _with_head(backbone: OpenBackbone, outputs: "keras.KerasTensor | dict[str, k
     model = keras.Model(backbone.pixels, outputs, name=plain_name(backbone.name))
     from_scratch = backbone.weights == "none"
     model.tfvision_backbone, model.tfvision_weights = backbone.name, backbone.weights
-    unfreeze(model, "all" if from_scratch else "none", batch_norm=from_scratch)
+    open_layers(model, "all" if from_scratch else "none", batch_norm=from_scratch)
     return model
 
 

@@ -94,6 +94,21 @@ def unfreeze(model: "keras.Model", what: str, *, batch_norm: bool = False) -> No
     Raises:
         UsageError: A name that is not a stage or layer (the nearest is named), or a count out of range.
     """
+    open_layers(model, what, batch_norm=batch_norm)
+    model.tfvision_open = str(what)  # what `train` goes by where its options do not say
+
+
+def open_layers(model: "keras.Model", what: str, *, batch_norm: bool = False) -> None:
+    """Do what `unfreeze` does for a while: it is no wish of the user.
+
+    Args:
+        model: See `unfreeze`.
+        what: See `unfreeze`.
+        batch_norm: See `unfreeze`.
+
+    Raises:
+        UsageError: See `unfreeze`.
+    """
     layers = backbone_layers(model)
     opened = set(_chosen([layer.name for layer in layers], str(what).strip(), model.name))
     for layer in layers:

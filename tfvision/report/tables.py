@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+from tfvision.data.sources.digits import EMBEDDED
 from tfvision.evaluation.score_names import SCORES, class_scores
 from tfvision.report.folder import RunFiles
 from tfvision.report.story import headline_part
@@ -41,6 +42,9 @@ def fact_rows(files: RunFiles) -> list[tuple[str, str]]:
     shallow = bool(config.get("classifier"))
     shown = [name for name in _FACTS if config.get(name) is not None and not (shallow and name == "optimizer")]
     rows = [(name.replace("_", " "), plain(config[name])) for name in shown]
+    rows = [
+        (name, f"{text}, the embedded example" if (name, text) == ("data", EMBEDDED) else text) for name, text in rows
+    ]
     rows += [
         (name.replace("_", " "), describe_section(config[name]))
         for name in (_OPTIONS_OF_CLASSIFIER if shallow else _OPTIONS)

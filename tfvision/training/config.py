@@ -1,7 +1,8 @@
 """The configuration of a training: every option of `tfvision train`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tfvision.config.options import check_bounds, option
 from tfvision.data.augmentation.options import Augmentation, check_boxes_stay_whole
@@ -12,6 +13,7 @@ from tfvision.models.options import BoxOptions, HeadOptions, SmallCnnOptions
 from tfvision.tasks import Task, has_boxes, has_classes
 from tfvision.training.defence_options import AdversarialOptions, DistillOptions
 from tfvision.training.options import Phase, PseudoLabelOptions, ShallowOptions, check_views
+from tfvision.training.words import ALIASES, understood
 
 
 @dataclass
@@ -39,7 +41,11 @@ class TrainConfig:
         "channels of the model's input: 1 or 3; default 1 where all images are gray and the backbone is trained from "
         "scratch, else 3",
     )
-    epochs: int | None = option(None, "exactly one phase of so many epochs, without early stopping", at_least=1)
+    epochs: int | None = option(
+        None,
+        "epochs of the last phase, which then never stops early; the head of a pretrained backbone is trained before it",
+        at_least=1,
+    )
     batch_size: int = option(64, "images a step", at_least=1)
     learning_rate: float | None = option(None, "learning rate of the last phase", above=0)
     unfreeze: str | None = option(
@@ -96,6 +102,9 @@ class TrainConfig:
     phases: list[Phase] | None = option(
         None, "the phases of training in order, each with these keys; default by the backbone's weights"
     )
+
+    understood = staticmethod(understood)
+    aliases: ClassVar[Mapping[str, str]] = ALIASES
 
     def __post_init__(self) -> None:
         check_bounds(self)

@@ -11,7 +11,7 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import RunError
 from tfvision.evaluation.inference import one_line_errors
 from tfvision.models.cut import cut_model
-from tfvision.models.freezing import trains_batch_norm, unfreeze
+from tfvision.models.freezing import open_layers, trains_batch_norm
 from tfvision.system.terminal import console
 from tfvision.training.callbacks import EpochRecorder
 from tfvision.training.checkpoints import Checkpoint, PhaseState, digest, other_model, restore
@@ -54,7 +54,7 @@ def fit_phases(training: Training, phases: Sequence[Phase]) -> None:
                 of_phase = with_pseudo_labels(training, phases, state)
                 if phase.restart and not state.epochs:
                     model.set_weights(initial)
-                unfreeze(model, phase.unfreeze, batch_norm=batch_norm)
+                open_layers(model, phase.unfreeze, batch_norm=batch_norm)
                 if phase.solver == "logistic_regression":
                     fit_closed(of_phase, phase, state)
                 else:
@@ -127,7 +127,7 @@ def try_one_batch(
     Raises:
         RunError: Memory ran out.
     """
-    unfreeze(model, phase.unfreeze, batch_norm=trains_batch_norm(model))
+    open_layers(model, phase.unfreeze, batch_norm=trains_batch_norm(model))
     batches = training_batches(
         train,
         resize=settings.resize,

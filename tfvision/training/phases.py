@@ -39,8 +39,8 @@ def default_phases(*, pretrained: bool, linear_head: bool) -> list[Phase]:
 def resolve_phases(config: TrainConfig, *, pretrained: bool, linear_head: bool) -> list[Phase]:
     """Return the phases of a run: those of the configuration or the default, changed by the short options.
 
-    `epochs` alone means exactly one phase of so many epochs without early stopping; `learning_rate` and `unfreeze`
-    change the last phase.
+    `epochs` is the length of the last phase, which then runs without early stopping: what comes before it, the head of
+    a pretrained backbone, comes first all the same. `learning_rate` and `unfreeze` change the last phase too.
 
     Args:
         config: The options.
@@ -59,11 +59,10 @@ def resolve_phases(config: TrainConfig, *, pretrained: bool, linear_head: bool) 
     # defence would win by clean validation scores.
     few_features = linear_head and config.head.pooling != "flatten" and not defends(config)
     phases = config.phases or default_phases(pretrained=pretrained, linear_head=few_features)
-    if config.epochs is not None:
-        warmup = min(phases[-1].warmup, config.epochs / 4)
-        only = replace(phases[-1], solver="gradient", epochs=config.epochs, warmup=warmup, patience=None)
-        phases = [only if config.phases else replace(only, name="train")]
     last = phases[-1]
+    if config.epochs is not None:
+        warmup = min(last.warmup, config.epochs / 4)
+        last = replace(last, solver="gradient", epochs=config.epochs, warmup=warmup, patience=None)
     if config.learning_rate is not None:
         last = replace(last, learning_rate=config.learning_rate)
     if config.unfreeze is not None:

@@ -36,7 +36,7 @@ def resolve_views(phases: list[Phase], model: "keras.Model", config: TrainConfig
         UsageError: `exact` with an augmentation of endless views, or fixed views with a library's RandAugment.
     """
     from tfvision.models.cut import cut_model
-    from tfvision.models.freezing import trains_batch_norm, unfreeze
+    from tfvision.models.freezing import open_layers, trains_batch_norm
 
     turns = possible_turns(config.augment, *model.input_shape[1:3])
     batch_norm, was = trains_batch_norm(model), [layer.trainable for layer in model.layers]
@@ -44,7 +44,7 @@ def resolve_views(phases: list[Phase], model: "keras.Model", config: TrainConfig
     for number, phase in enumerate(phases):
         views = phase.views or config.views
         if views is None:
-            unfreeze(model, phase.unfreeze, batch_norm=batch_norm)
+            open_layers(model, phase.unfreeze, batch_norm=batch_norm)
             pays = (
                 not config.adversarial.changes_pixels
                 and turns is not None

@@ -73,6 +73,8 @@ def left_out(storage: Storage, images: Collection[str], used: Collection[str], w
         said.append(f"{kinds} (such as {spelled(_telling(others))})")
         if photos := sum(suffix(name) in _PHOTOS and _format(storage, name) != "" for name in others):
             said.append(f"{photos:,} are photos of phones, which {INSTALL} reads")
+    if results := getattr(storage, "results", ()):
+        said.append(f"{len(results):,} folders that tfvision wrote (such as {spelled(results[0])})")
     return (f"not read: {'; '.join(said)}",) if said else ()
 
 

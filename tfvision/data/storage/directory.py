@@ -8,6 +8,17 @@ from tfvision.data.storage.limits import check_size, is_visible
 from tfvision.data.storage.spans import Span, open_span
 from tfvision.errors import DataError
 
+# Files by which a folder is known as one that tfvision wrote: a run, folds, a comparison, a search, an audit. The default
+# folder of a run lies below the current one, which may be that of the images.
+_RESULTS = (
+    {"config.yaml", "splits.csv"},
+    {"crossval.csv"},
+    {"comparison.csv"},
+    {"ensemble.json"},
+    {"search.yaml"},
+    {"audit.csv"},
+)
+
 
 class Directory:
     """The files below a folder.
@@ -18,12 +29,14 @@ class Directory:
 
     Attributes:
         path: The folder.
-        names: Sorted relative names with forward slashes; hidden files are left out.
+        names: Sorted relative names with forward slashes; hidden files, and folders that tfvision wrote, are left out.
+        results: Relative names of these folders.
     """
 
     def __init__(self, path: Path, only: Iterable[str] | None = None):
         self.path = path
-        self.names = tuple(sorted(_walk(path) if only is None else only))
+        found, results = _walk(path) if only is None else (only, [])
+        self.names, self.results = tuple(sorted(found)), tuple(sorted(results))
 
     def size(self, name: str) -> int:
         """Return the size of a file in bytes."""
@@ -80,8 +93,15 @@ class Directory:
         return open_span(self.path / name)
 
 
-def _walk(root: Path) -> list[str]:
-    names, seen, pending = [], set(), [(root, "")]
+def is_result(names: Iterable[str]) -> bool:
+    """Tell by the names of its files whether a folder is one that tfvision wrote."""
+    found = set(names)
+    return any(marks <= found for marks in _RESULTS)
+
+
+def _walk(root: Path) -> tuple[list[str], list[str]]:
+    """Return the names of the files, and those of the folders that tfvision wrote."""
+    names, results, seen, pending = [], [], set(), [(root, "")]
     while pending:
         folder, prefix = pending.pop()
         real = os.path.realpath(folder)
@@ -94,6 +114,9 @@ def _walk(root: Path) -> list[str]:
             raise DataError(
                 f"cannot read the folder {folder}: {error.strerror or error}; check its permissions"
             ) from error
+        if prefix and is_result(entry.name for entry in entries):
+            results.append(prefix)
+            continue
         for entry in entries:
             if not is_visible(entry.name):
                 continue
@@ -101,4 +124,4 @@ def _walk(root: Path) -> list[str]:
                 pending.append((Path(entry.path), f"{prefix}{entry.name}/"))
             elif entry.is_file():
                 names.append(f"{prefix}{entry.name}")
-    return names
+    return names, results

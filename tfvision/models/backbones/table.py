@@ -65,6 +65,21 @@ BACKBONES: dict[str, Backbone] = {
 }
 
 
+def backbone_name(name: str) -> str:
+    """Return the name of a backbone for another spelling of it.
+
+    Args:
+        name: Such as `VGG16`, `vgg-16`, `MobileNetV2` or `efficientnet-b0`.
+
+    Returns:
+        Its key in BACKBONES; the name as it is if it is no spelling of one.
+    """
+    if name in BACKBONES or name.startswith(HUB):
+        return name
+    letters = re.sub(r"[^0-9a-z]", "", name.lower())
+    return next((known for known in BACKBONES if known.replace("_", "") == letters), name)
+
+
 def backbone_facts(name: str) -> Backbone:
     """Return the entry of `name` in BACKBONES, or the facts about the preset that `hub/...` names.
 
@@ -82,8 +97,10 @@ def backbone_facts(name: str) -> Backbone:
 
         return hub_facts(name)
     if name not in BACKBONES:
+        family = next((known for known in BACKBONES if known.startswith(name.lower() or " ")), "")
+        suggested = f" (did you mean {family}?)" if family else nearest(name, BACKBONES)
         raise UsageError(
-            f"unknown backbone {name!r}{nearest(name, BACKBONES)}; `tfvision list backbones` shows all "
+            f"unknown backbone {name!r}{suggested}; `tfvision list backbones` shows all "
             f"{len(BACKBONES)}, and hub/PRESET is one of KerasHub"
         )
     return BACKBONES[name]
