@@ -99,7 +99,9 @@ def _download(backbone: str) -> Path:
 
     facts = backbone_facts(backbone)
     try:
-        getattr(keras.applications, facts.builder)(include_top=False, weights="imagenet", **facts.options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the weights are those of 224 px, which is what is wanted
+            getattr(keras.applications, facts.builder)(include_top=False, weights="imagenet", **facts.options)
     except Exception as error:  # Keras raises a bare Exception when a download fails
         raise UsageError(
             f"the ImageNet weights of {backbone} are not on this machine and could not be downloaded; put "
