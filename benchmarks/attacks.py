@@ -27,7 +27,7 @@ from measure import paired, print_table
 from tfvision.data.batches.pipeline import load_images
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.pixels.resize import Resize
-from tfvision.data.sources.arrays import images_from_arrays
+from tfvision.data.sources.arrays.arrays import images_from_arrays
 from tfvision.models.classifier import build_classifier
 from tfvision.models.model_file import ModelFacts
 from tfvision.prediction.predictors import KerasPredictor

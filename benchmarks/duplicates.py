@@ -16,7 +16,7 @@ import numpy as np
 from tfvision.data.copies.duplicates import find_duplicates, hash_images
 from tfvision.data.images.scan import scan
 from tfvision.data.options import DuplicateOptions
-from tfvision.data.sources.arrays import images_from_arrays
+from tfvision.data.sources.arrays.arrays import images_from_arrays
 
 SIDE, COPIES = 32, 0.01
 

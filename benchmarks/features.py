@@ -26,7 +26,7 @@ from tfvision.data.batches.pipeline import encode_labels, load_images
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.images.scan import scan
 from tfvision.data.pixels.resize import Resize
-from tfvision.data.sources.arrays import images_from_arrays
+from tfvision.data.sources.arrays.arrays import images_from_arrays
 from tfvision.models.classifier import build_classifier
 from tfvision.models.freezing import unfreeze
 from tfvision.system.device import set_seed

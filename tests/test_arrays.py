@@ -14,9 +14,9 @@ import tfvision
 from tfvision.data.images.scan import scan
 from tfvision.data.options import Source
 from tfvision.data.pixels.decoding import decode
-from tfvision.data.sources.array_names import find_arrays, split_name
-from tfvision.data.sources.columns import Columns
+from tfvision.data.sources.arrays.names import find_arrays, split_name
 from tfvision.data.sources.open import open_images
+from tfvision.data.sources.tables.columns import Columns
 from tfvision.data.splits.split import split_images
 from tfvision.data.storage.arrays import pixel_arrays
 from tfvision.data.storage.directory import Directory

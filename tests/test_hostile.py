@@ -14,7 +14,7 @@ from PIL import Image
 from tfvision.data.pixels.decoding import decode
 from tfvision.data.pixels.headers import read_header
 from tfvision.data.sources.open import open_images
-from tfvision.data.sources.tables import read_table
+from tfvision.data.sources.tables.reading import read_table
 from tfvision.data.storage.directory import Directory
 from tfvision.errors import TfvisionError
 

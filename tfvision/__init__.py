@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tfvision.audit.audit import audit as audit
     from tfvision.comparison.compare import compare as compare
     from tfvision.crossval.crossval import crossval as crossval
-    from tfvision.data.sources.arrays import images_from_arrays as images_from_arrays
+    from tfvision.data.sources.arrays.arrays import images_from_arrays as images_from_arrays
     from tfvision.data.sources.open import open_images as open_images
     from tfvision.decisions.choose import calibrate as calibrate
     from tfvision.decisions.choose import threshold as threshold
@@ -52,7 +52,7 @@ _PUBLIC = {
     "evaluate": "tfvision.prediction.evaluate",
     "evaluate_corrupted": "tfvision.robustness.evaluate",
     "export": "tfvision.export.export",
-    "images_from_arrays": "tfvision.data.sources.arrays",
+    "images_from_arrays": "tfvision.data.sources.arrays.arrays",
     "load_predictor": "tfvision.prediction.stored",
     "open_images": "tfvision.data.sources.open",
     "open_run": "tfvision.runs.folder",

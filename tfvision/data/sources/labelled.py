@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tfvision.data.sources.columns import Columns, find_columns, names_images
 from tfvision.data.sources.entries import Entry, Reading
-from tfvision.data.sources.file_index import FileIndex
 from tfvision.data.sources.folders import read_folders, without_top
 from tfvision.data.sources.image_files import empty_folders, left_out, suffix
 from tfvision.data.sources.name_labels import read_names, suggest_pattern
 from tfvision.data.sources.parts import UNLABELLED
 from tfvision.data.sources.spelling import spelled
-from tfvision.data.sources.table_parts import parts_of_tables
-from tfvision.data.sources.table_rows import read_rows
-from tfvision.data.sources.tables import TABLE_SUFFIXES, Table, read_table
+from tfvision.data.sources.tables.columns import Columns, find_columns, names_images
+from tfvision.data.sources.tables.file_index import FileIndex
+from tfvision.data.sources.tables.of_parts import parts_of_tables
+from tfvision.data.sources.tables.reading import TABLE_SUFFIXES, Table, read_table
+from tfvision.data.sources.tables.rows import read_rows
 from tfvision.data.storage.directory import Directory
 from tfvision.data.storage.files import Storage
 from tfvision.errors import DataError, UsageError, listing

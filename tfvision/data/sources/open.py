@@ -9,18 +9,24 @@ from typing import Any
 from tfvision.data.boxes.given import check_several
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.pixels.decoding import IMAGE_SUFFIXES
-from tfvision.data.sources.arrays import ARRAY_SUFFIXES, find_container, names_image_arrays, open_arrays, open_container
-from tfvision.data.sources.boxes import read_boxed
-from tfvision.data.sources.columns import Columns
+from tfvision.data.sources.annotations.boxes import read_boxed
+from tfvision.data.sources.arrays.arrays import (
+    ARRAY_SUFFIXES,
+    find_container,
+    names_image_arrays,
+    open_arrays,
+    open_container,
+)
 from tfvision.data.sources.digits import EMBEDDED, shadowed_note, write_digits
 from tfvision.data.sources.entries import build_images
 from tfvision.data.sources.image_files import find_image_files, is_image_file, no_images
 from tfvision.data.sources.labelled import read_files
 from tfvision.data.sources.name_labels import check_pattern
-from tfvision.data.sources.pixel_cells import open_pixel_cells
 from tfvision.data.sources.selection import is_selection, open_selection
 from tfvision.data.sources.spelling import unspelled_note
-from tfvision.data.sources.tables import TABLE_SUFFIXES
+from tfvision.data.sources.tables.columns import Columns
+from tfvision.data.sources.tables.pixel_cells import open_pixel_cells
+from tfvision.data.sources.tables.reading import TABLE_SUFFIXES
 from tfvision.data.storage.arrays import check_pixel_rule
 from tfvision.data.storage.directory import Directory
 from tfvision.data.storage.files import Storage, open_storage

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from tfvision.data.sources.file_index import FileIndex
-from tfvision.data.sources.label_columns import find_one_hot
-from tfvision.data.sources.part_columns import find_part_column
-from tfvision.data.sources.tables import Table, plain_column
+from tfvision.data.sources.tables.file_index import FileIndex
+from tfvision.data.sources.tables.label_columns import find_one_hot
+from tfvision.data.sources.tables.part_columns import find_part_column
+from tfvision.data.sources.tables.reading import Table, plain_column
 from tfvision.errors import DataError, listing, nearest
 
 FILE_COLUMNS = (

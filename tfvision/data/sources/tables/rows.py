@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from tfvision.data.sources.classes import plain_labels
-from tfvision.data.sources.columns import Columns, find_columns
 from tfvision.data.sources.entries import Entry, Reading
-from tfvision.data.sources.file_index import FileIndex
-from tfvision.data.sources.label_columns import check_labels, one_hot_labels
-from tfvision.data.sources.part_columns import check_part_column, unused_part_note
 from tfvision.data.sources.parts import UNLABELLED
 from tfvision.data.sources.spelling import spelled
-from tfvision.data.sources.tables import Table
+from tfvision.data.sources.tables.columns import Columns, find_columns
+from tfvision.data.sources.tables.file_index import FileIndex
+from tfvision.data.sources.tables.label_columns import check_labels, one_hot_labels
+from tfvision.data.sources.tables.part_columns import check_part_column, unused_part_note
+from tfvision.data.sources.tables.reading import Table
 from tfvision.errors import DataError, listing
 
 _PARTS = (None, UNLABELLED, "train", "validation", "test")

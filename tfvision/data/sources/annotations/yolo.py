@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from tfvision.config.yaml import parse_yaml
 from tfvision.data.boxes.given import GivenBox
-from tfvision.data.sources.box_rows import BoxRow, BoxRows
+from tfvision.data.sources.annotations.rows import BoxRow, BoxRows
 from tfvision.data.sources.folders import parts_by_folder
 from tfvision.data.sources.spelling import spelled
 from tfvision.data.storage.files import Storage

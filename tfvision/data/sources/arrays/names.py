@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tfvision.data.sources.columns import LABEL_COLUMNS, Columns
 from tfvision.data.sources.parts import PART_NAMES
+from tfvision.data.sources.tables.columns import LABEL_COLUMNS, Columns
 from tfvision.errors import DataError, listing, nearest
 
 IMAGE_ARRAYS = ("images", "image", "x", "data", "imgs", "img", "pixels")

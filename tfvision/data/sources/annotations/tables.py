@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tfvision.data.sources.box_columns import find_box_columns, read_boxes
-from tfvision.data.sources.box_rows import BoxRow, BoxRows
+from tfvision.data.sources.annotations.columns import find_box_columns, read_boxes
+from tfvision.data.sources.annotations.rows import BoxRow, BoxRows
 from tfvision.data.sources.classes import plain_labels
-from tfvision.data.sources.columns import LABEL_COLUMNS, Columns, by_name, find_columns, names_images
-from tfvision.data.sources.file_index import FileIndex
 from tfvision.data.sources.image_files import suffix
-from tfvision.data.sources.part_columns import check_part_column
 from tfvision.data.sources.spelling import spelled
-from tfvision.data.sources.table_parts import parts_of_tables
-from tfvision.data.sources.tables import TABLE_SUFFIXES, Table, read_table
+from tfvision.data.sources.tables.columns import LABEL_COLUMNS, Columns, by_name, find_columns, names_images
+from tfvision.data.sources.tables.file_index import FileIndex
+from tfvision.data.sources.tables.of_parts import parts_of_tables
+from tfvision.data.sources.tables.part_columns import check_part_column
+from tfvision.data.sources.tables.reading import TABLE_SUFFIXES, Table, read_table
 from tfvision.data.storage.directory import Directory
 from tfvision.data.storage.files import Storage
 from tfvision.errors import DataError, listing

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tfvision.data.boxes.given import choose_box
-from tfvision.data.sources.box_columns import find_unit
-from tfvision.data.sources.box_rows import BoxRow, BoxRows
-from tfvision.data.sources.box_tables import find_box_tables, rows_of_tables
-from tfvision.data.sources.coco import rows_of_coco
-from tfvision.data.sources.columns import Columns
+from tfvision.data.sources.annotations.coco import rows_of_coco
+from tfvision.data.sources.annotations.columns import find_unit
+from tfvision.data.sources.annotations.rows import BoxRow, BoxRows
+from tfvision.data.sources.annotations.tables import find_box_tables, rows_of_tables
+from tfvision.data.sources.annotations.voc import names_of_annotations, rows_of_voc
+from tfvision.data.sources.annotations.yolo import rows_of_yolo
 from tfvision.data.sources.entries import Entry
 from tfvision.data.sources.folders import parts_by_folder
 from tfvision.data.sources.image_files import left_out
 from tfvision.data.sources.parts import UNLABELLED
-from tfvision.data.sources.voc import names_of_annotations, rows_of_voc
-from tfvision.data.sources.yolo import rows_of_yolo
+from tfvision.data.sources.tables.columns import Columns
 from tfvision.data.storage.files import Storage
 from tfvision.errors import DataError
 

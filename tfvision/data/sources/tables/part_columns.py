@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tfvision.data.sources.parts import part_in
-from tfvision.data.sources.tables import Table, plain_column
+from tfvision.data.sources.tables.reading import Table, plain_column
 from tfvision.errors import DataError, listing
 
 PART_COLUMNS = (

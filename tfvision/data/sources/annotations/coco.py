@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfvision.data.boxes.given import GivenBox
-from tfvision.data.sources.box_rows import BoxRow, BoxRows
-from tfvision.data.sources.file_index import FileIndex
+from tfvision.data.sources.annotations.rows import BoxRow, BoxRows
 from tfvision.data.sources.folders import parts_by_folder
 from tfvision.data.sources.image_files import suffix
 from tfvision.data.sources.parts import UNLABELLED
 from tfvision.data.sources.spelling import spelled
-from tfvision.data.sources.table_parts import parts_of_tables
+from tfvision.data.sources.tables.file_index import FileIndex
+from tfvision.data.sources.tables.of_parts import parts_of_tables
 from tfvision.data.storage.files import Storage
 from tfvision.errors import DataError, listing
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from tfvision.data.sources.tables import Table, plain_column
+from tfvision.data.sources.tables.reading import Table, plain_column
 from tfvision.errors import DataError, listing
 
 _ONE, _ZERO = frozenset({"1", "1.0", "True", "true"}), frozenset({"0", "0.0", "False", "false"})

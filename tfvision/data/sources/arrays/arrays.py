@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from tfvision.data.images.imageset import ImageSet
-from tfvision.data.sources.array_labels import class_texts, group_texts, label_texts
-from tfvision.data.sources.array_names import CLASS_ARRAYS, IMAGE_ARRAYS, ArrayNames, find_arrays, split_name
-from tfvision.data.sources.columns import Columns
+from tfvision.data.sources.arrays.labels import class_texts, group_texts, label_texts
+from tfvision.data.sources.arrays.names import CLASS_ARRAYS, IMAGE_ARRAYS, ArrayNames, find_arrays, split_name
 from tfvision.data.sources.entries import Entry, build_images
+from tfvision.data.sources.tables.columns import Columns
 from tfvision.data.storage.arrays import ArrayStorage, pixel_arrays
 from tfvision.data.storage.directory import Directory
 from tfvision.data.storage.files import Storage

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfvision.data.boxes.given import GivenBox
-from tfvision.data.sources.tables import Table
+from tfvision.data.sources.tables.reading import Table
 from tfvision.errors import DataError, UsageError, listing, nearest
 
 CORNERS = (

@@ -12,9 +12,9 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 
 from tfvision.data.boxes.given import GivenBox
-from tfvision.data.sources.box_rows import BoxRow, BoxRows
-from tfvision.data.sources.file_index import FileIndex
+from tfvision.data.sources.annotations.rows import BoxRow, BoxRows
 from tfvision.data.sources.folders import parts_by_folder
+from tfvision.data.sources.tables.file_index import FileIndex
 from tfvision.data.storage.files import Storage
 from tfvision.errors import DataError
 

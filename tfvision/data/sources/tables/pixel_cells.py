@@ -12,13 +12,13 @@ import numpy as np
 
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.sources.classes import plain_labels
-from tfvision.data.sources.columns import GROUP_COLUMNS, LABEL_COLUMNS, Columns, by_name
 from tfvision.data.sources.entries import Entry, build_images
 from tfvision.data.sources.image_files import suffix
-from tfvision.data.sources.label_columns import check_labels
-from tfvision.data.sources.part_columns import find_part_column, parts_in_column
 from tfvision.data.sources.spelling import spelled
-from tfvision.data.sources.tables import TABLE_SUFFIXES, Table, plain_column
+from tfvision.data.sources.tables.columns import GROUP_COLUMNS, LABEL_COLUMNS, Columns, by_name
+from tfvision.data.sources.tables.label_columns import check_labels
+from tfvision.data.sources.tables.part_columns import find_part_column, parts_in_column
+from tfvision.data.sources.tables.reading import TABLE_SUFFIXES, Table, plain_column
 from tfvision.data.storage.arrays import ArrayStorage, pixel_arrays
 from tfvision.data.storage.files import Storage
 from tfvision.errors import DataError, listing

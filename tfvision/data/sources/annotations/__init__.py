@@ -1,0 +1,1 @@
+"""Images with a box each: CSV, PASCAL VOC, COCO and YOLO."""

@@ -1,0 +1,1 @@
+"""Arrays of images, their labels and groups."""

@@ -1,0 +1,1 @@
+"""CSV files that name images: columns, rows, parts, and pixels in cells."""
