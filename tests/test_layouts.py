@@ -34,7 +34,7 @@ def parts_of(images: ImageSet) -> dict[str, int]:
         ("trainingSet", ("train", "")),
         ("testset", ("test", "")),
         ("val_images", ("validation", "")),
-        ("val2017", ("validation", "2017")),
+        ("val2017", ("validation", "")),
         ("seg_pred", ("unlabelled", "seg")),
         ("steam_train_station", ("train", "steam station")),
         ("rain", ("", "rain")),
@@ -78,8 +78,8 @@ def test_a_part_without_labels_is_left_out_and_said(tmp_path: Path) -> None:
     images = open_images(build(tmp_path, files))
     assert images.class_names == ("a", "b") and parts_of(images) == {"train": 10}
     assert [note for note in images.notes if "left out" in note] == [
-        "seg_pred/ holds 2 images in no class folder: left out",
-        "seg_test/ holds 2 images in no class folder: left out",
+        "seg_pred/ holds 2 images in no class folder of training: left out",
+        "seg_test/ holds 2 images in no class folder of training: left out",
     ]
 
 
@@ -429,3 +429,169 @@ def test_pixels_that_are_no_square_and_measurements(tmp_path: Path) -> None:
         open_images(build(tmp_path, {"t.csv": "\n".join(lines)}))
     with pytest.raises(DataError, match=r"no images in .* \(it holds 1 \.csv\)"):
         open_images(build(tmp_path, {"t.csv": "label,width,height\na,1,2\n"}))
+
+
+REFUSED = {
+    "a file of another folder": (
+        {"train/1.png": PNG, "train/2.png": PNG, "l.csv": "path,label\ntrain/1.png,cat\ntest/2.png,dog\n"},
+        "1 of 2 rows of l.csv name no image, or more than one: test/2.png",
+    ),
+    "labels that look like files": (
+        {"img/0.png": PNG, "img/1.png": PNG, "t.csv": "file,label\n5.jpg,0\n6.jpg,1\n"},
+        "2 of 2 rows of t.csv name no image",
+    ),
+    "an unclear CSV beside numbered folders": (
+        {"part_1/a.png": PNG, "part_2/b.png": PNG, "m.csv": "image_id,kind,age\na,mel,50\nb,nv,60\n"},
+        "does not say which column is the label; its columns are image_id, kind, age",
+    ),
+    "labels that contradict the folders": (
+        {"cat/a.png": PNG, "dog/b.png": PNG, "predictions.csv": "filename,label\na.png,cat\nb.png,cat\n"},
+        "gives 1 of 2 images another label than the folder they lie in, such as b.png \\(cat\\)",
+    ),
+    "attributes and a word": (
+        {f"{k}.png": PNG for k in range(4)}
+        | {"t.csv": "file,kind,male,female\n0.png,pug,1,0\n1.png,lab,0,1\n2.png,pug,1,0\n3.png,lab,0,1\n"},
+        "does not say which column is the label",
+    ),
+    "a column of parts by number": (
+        {"a.png": PNG, "b.png": PNG, "t.csv": "image_id,partition\na,0\nb,1\n"},
+        "does not say which column is the label; its columns are image_id, partition",
+    ),
+    "kinds of files": (
+        {"images/a_1.png": PNG, "labels/a_1.png": PNG, "images/b_2.png": PNG},
+        "images/, labels/, which are called as kinds of files",
+    ),
+    "data sets beside each other": (
+        {f"fold_{k}/{part}/{c}/1.png": PNG for k in (1, 2) for part in ("train", "test") for c in "ab"},
+        "holds the same classes below each of fold_1, fold_2",
+    ),
+    "the data once more": (
+        tree("chest/train/a", "chest/train/b", "chest/test/a", "chest/chest/train/a", "chest/chest/test/a"),
+        "and chest/ holds parts too; give the path of one",
+    ),
+    "no header": (
+        {"0.png": PNG, "1.png": PNG, "2.png": PNG, "t.csv": "0.png,cat\n1.png,dog\n2.png,cat\n"},
+        "t.csv has no header line: '0.png', in its first, names an image",
+    ),
+    "an image beside the parts": (tree("train/a", "train/b", "test/a") | {"x.png": PNG}, "has x.png beside train/"),
+    "groups in one CSV": (
+        {f"{part}/{k}.png": PNG for part in ("train", "val") for k in range(2)}
+        | {"train/l.csv": "file,label,group\n0.png,a,1\n1.png,b,2\n", "val/l.csv": "file,label\n0.png,a\n1.png,b\n"},
+        "only some of train/l.csv, val/l.csv have a column of groups",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_would_be_a_wrong_class_or_split_is_refused(case: str, tmp_path: Path) -> None:
+    files, message = REFUSED[case]
+    with pytest.raises(DataError, match=message) as caught:
+        open_images(build(tmp_path, files))
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_of_rows_are_no_files_where_another_column_names_them(tmp_path: Path) -> None:
+    text = "id,img_name,label\n0,1.png,cat\n1,0.png,dog\n"
+    assert labels_of(open_images(build(tmp_path, {"0.png": PNG, "1.png": PNG, "l.csv": text}))) == {
+        "1.png": "cat",
+        "0.png": "dog",
+    }
+
+
+def test_coordinates_are_no_labels(tmp_path: Path) -> None:
+    text = "image,x,y,w,h,breed\n" + "".join(f"{k}.png,1,{k % 3},4,4,{'ab'[k % 2]}\n" for k in range(6))
+    assert open_images(build(tmp_path, {f"{k}.png": PNG for k in range(6)} | {"t.csv": text})).class_names == ("a", "b")
+
+
+def test_parts_of_folders_count_for_a_csv_and_for_names_too(tmp_path: Path) -> None:
+    files = {f"{part}/{c}_{k}.png": PNG for part in ("train", "test") for c in "ab" for k in range(2)}
+    data = build(tmp_path, files)
+    assert parts_of(open_images(data, label_from_name="^(.)_")) == {"train": 4, "test": 4}
+    build(tmp_path, {"l.csv": "file,label\n" + "".join(f"{name},{name[-7]}\n" for name in files)})
+    images = open_images(data)
+    assert parts_of(images) == {"train": 4, "test": 4} and "parts: the top folders" in images.notes
+
+
+def test_a_form_for_answers_is_no_labels(tmp_path: Path) -> None:
+    files = {f"train/{c}.{k}.png": PNG for c in ("cat", "dog") for k in range(3)} | {
+        f"test1/{k}.png": PNG for k in range(2)
+    }
+    with pytest.raises(DataError, match="stand in no class folder"):
+        open_images(build(tmp_path, files | {"sampleSubmission.csv": "id,label\n0,0\n1,0\n"}))
+
+
+def test_masks_are_left_out(tmp_path: Path) -> None:
+    lungs = tree("ill/images", "ill/masks", "well/images", "well/masks")
+    images = open_images(build(tmp_path / "lungs", lungs))
+    assert images.class_names == ("ill", "well") and len(images) == 4
+    assert images.notes == ("4 masks are left out, such as ill/masks/0.png",)
+    scans = {f"{c}/{k}{end}.png": PNG for c in "ab" for k in range(2) for end in ("", "_mask", "_mask_1")}
+    assert len(open_images(build(tmp_path / "scans", scans))) == 4
+    pets = {f"{folder}/{name}.png": PNG for folder in ("images", "annotations/trimaps") for name in ("cat_1", "dog_2")}
+    assert open_images(build(tmp_path / "pets", pets), label_from_name=r"^(.+)_\d").ids == ("cat_1.png", "dog_2.png")
+    faces = tree("mask", "no_mask")  # classes, which repeat no names but by their numbers
+    assert open_images(build(tmp_path / "faces", faces | {"mask/7.png": PNG, "mask/8.png": PNG, "mask/9.png": PNG}))
+
+
+def test_a_part_whose_folders_are_no_classes_is_left_out_and_case_is_no_class(tmp_path: Path) -> None:
+    images = open_images(build(tmp_path, tree("train/Cat", "train/Dog", "val/cat", "val/DOG", "test/images")))
+    assert images.class_names == ("Cat", "Dog") and parts_of(images) == {"train": 4, "validation": 4}
+    assert "test/ holds 2 images in no class folder of training: left out" in images.notes
+
+
+def test_a_csv_in_each_class_folder(tmp_path: Path) -> None:
+    files = {f"{c}/{k}.png": PNG for c in ("00", "01") for k in range(2)}
+    files |= {f"{c}/GT-{c}.csv": f"Filename;Width;ClassId\n0.png;5;{int(c)}\n1.png;5;{int(c)}\n" for c in ("00", "01")}
+    images = open_images(build(tmp_path, files))
+    assert labels_of(images) == {"00/0.png": "0", "00/1.png": "0", "01/0.png": "1", "01/1.png": "1"}
+
+
+def test_extra_tables_beside_parts_do_not_lose_the_split(tmp_path: Path) -> None:
+    files = {f"{part}/{k}.png": PNG for part in ("train", "test", "extra") for k in range(2)}
+    files |= {f"{part}/labels.csv": "file,label\n0.png,a\n1.png,b\n" for part in ("train", "test", "extra")}
+    images = open_images(build(tmp_path, files))
+    assert parts_of(images) == {"train": 2, "test": 2} and any("2 images that" in note for note in images.notes)
+
+
+def test_links(tmp_path: Path) -> None:
+    data = build(tmp_path, tree("x/real", "x/two"))
+    (data / "x" / "alias").symlink_to(data / "x" / "real")
+    (data / "x" / "loop").symlink_to(data / "x" / "loop")
+    (data / "x" / "a_link_first").symlink_to(data / "x" / "two")
+    assert open_images(data).class_names == ("real", "two")
+
+
+@pytest.mark.parametrize("part", ["train", "pred"])
+def test_rows_of_no_labelled_part_are_left_out_of_boxes(part: str, tmp_path: Path) -> None:
+    rows = (
+        f"file,label,split,xmin,ymin,xmax,ymax\n0.png,a,train,0,1,2,3\n1.png,b,test,0,1,2,4\n2.png,b,{part},0,1,2,4\n"
+    )
+    found = boxed(build(tmp_path, {f"{k}.png": PNG for k in range(3)} | {"t.csv": rows}))
+    assert len(found) == (3 if part == "train" else 2)
+
+
+def test_boxes_without_labels_say_which_columns_are_left(tmp_path: Path) -> None:
+    rows = "file,kind,xmin,ymin,xmax,ymax\n0.png,a,0,1,2,3\n1.png,b,0,1,2,4\n"
+    images = open_images(build(tmp_path, {"0.png": PNG, "1.png": PNG, "t.csv": rows}), boxes=True)
+    assert "no label (its other columns are kind)" in images.notes[0]
+
+
+def test_the_names_of_yolo_are_those_of_the_data(tmp_path: Path) -> None:
+    files = {"1.png": PNG, "1.txt": "0 0.5 0.5 1 1", "args.yaml": "names: [zebra]\n", "data.yaml": "names: [cat]\n"}
+    assert boxed(build(tmp_path, files))["1.png"][0] == "cat"
+
+
+def test_voc_of_a_part_names_no_image_of_another(tmp_path: Path) -> None:
+    xml = "<annotation><filename>{0}.png</filename><object><name>cat</name><bndbox><xmin>0</xmin><ymin>0</ymin>"
+    xml += "<xmax>2</xmax><ymax>2</ymax></bndbox></object></annotation>"
+    files = {"train/1.png": PNG, "valid/2.png": PNG, "train/1.xml": xml.format(1), "train/2.xml": xml.format(2)}
+    images = open_images(build(tmp_path, files), boxes=True)
+    assert images.ids == ("train/1.png",) and images.bad[0][0] == "train/2.xml"
+
+
+def test_a_field_of_many_pixels_and_headers_over_lines(tmp_path: Path) -> None:
+    cell = " ".join(["7"] * 224 * 224)
+    images = open_images(build(tmp_path / "a", {"t.csv": f"label,pixels\na,{cell}\nb,{cell}\n"}))
+    assert images.read(1).shape == (224, 224, 3)
+    with pytest.raises(DataError, match="no images"):
+        open_images(build(tmp_path / "b", {"t.csv": 'id,"long\nname",x\n1,2,3\n'}))

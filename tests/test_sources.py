@@ -196,7 +196,7 @@ BAD = {
         "more than one: x;",
     ),
     "split without classes": ({"train/1.png": PNG, "test/2.png": PNG}, {}, "no class folder"),
-    "split and more": ({f"{p}/a/1.png": PNG for p in ("train", "test", "odd")}, {}, "has odd beside train/"),
+    "split and more": ({f"{p}/a/1.png": PNG for p in ("train", "test", "odd")}, {}, "has odd/ beside train/"),
 }
 
 
@@ -313,3 +313,16 @@ def test_damaged_tars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tfvision.data.storage.tar_file._ANY_WAY", 1000)
     with pytest.raises(DataError, match="unpacks to more than"):
         open_images(tmp_path / "bomb.tar.gz")
+
+
+def test_tars_that_end_in_silence_and_sparse_ones(tmp_path: Path) -> None:
+    build(tmp_path / "d", {f"{c}/{k}.png": PNG for c in "ab" for k in range(3)})
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        archive.add(tmp_path / "d", arcname="d")
+    with tarfile.open(tmp_path / "x.tar") as archive:
+        cut = archive.getmembers()[4].offset
+    whole = (tmp_path / "x.tar").read_bytes()
+    for content in (whole[:cut], whole[:cut] + b"x" * 512 + whole[cut + 512 :]):
+        (tmp_path / "x.tar").write_bytes(content)
+        with pytest.raises(DataError, match="it ends early, or holds something that is no member"):
+            open_images(tmp_path / "x.tar")

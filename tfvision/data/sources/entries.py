@@ -66,9 +66,14 @@ def build_images(
 
     Raises:
         UsageError: The positive class is unknown, or given for images without labels.
-        DataError: Two images have the same id.
+        DataError: Two images have the same id, or only some have a part or a group.
     """
     _refuse_same_ids(entries)
+    for what, values in (("part", [e.part for e in entries]), ("group", [e.group for e in entries])):
+        if None in values and len(set(values)) > 1:
+            raise DataError(
+                f"{values.count(None):,} of {len(values):,} images have no {what}, the others have one; give all of them one"
+            )
     positive_class = columns.get("positive_class")
     labels = np.full(len(entries), -1, np.int64)
     ordered: tuple[str, ...] = ()

@@ -1,7 +1,9 @@
 """Labels from folders: one for each class, below a folder for each part if the data comes with a split."""
 
 import posixpath
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tfvision.data.sources.entries import Entry, Reading
@@ -9,6 +11,10 @@ from tfvision.data.sources.parts import PART_NAMES, UNLABELLED, part_in, parts_a
 from tfvision.data.sources.spelling import spelled
 from tfvision.errors import DataError, listing
 
+_KINDS = frozenset(
+    {"images", "image", "imgs", "jpegimages", "masks", "mask", "labels", "annotations", "trimaps", "segmentations"}
+    | {"segmentation", "segmentationclass", "segmentationobject"}
+)
 _Placed = dict[str, tuple[str, list[str]]]  # image: its part, or "", and the folders below that of the part
 
 
@@ -62,6 +68,26 @@ def parts_by_folder(names: Sequence[str]) -> dict[str, str]:
     return {name: found[top] for name, top in tops.items()}
 
 
+def top_folders_of_parts(names: Sequence[str]) -> dict[str, str]:
+    """Return the path of each top folder that is a part, with a slash at its end, and the part; see `parts_by_folder`."""
+    parts = parts_by_folder(names)
+    if not parts:
+        return {}
+    above = len(names[0]) - len(without_top(names)[0])
+    return {f"{name[:above]}{name[above:].split('/')[0]}/": part for name, part in parts.items()}
+
+
+def in_parts_of_folders(found: Reading) -> Reading:
+    """Give entries without a part that of their top folder, where all of these are parts."""
+    names = [entry.name for entry in found.entries]
+    if any(entry.part for entry in found.entries) or not (parts := parts_by_folder(names)):
+        return found
+    if UNLABELLED in parts.values():
+        return found
+    entries = [replace(entry, part=parts[entry.name]) for entry in found.entries]
+    return replace(found, entries=entries, notes=(*found.notes, "parts: the top folders"))
+
+
 def _placed_in_parts(shorts: dict[str, str], path: Path, notes: list[str]) -> _Placed:
     """Place images if the top folders are parts, or the folders in each class are."""
     split = {name: short.split("/") for name, short in shorts.items()}
@@ -72,34 +98,64 @@ def _placed_in_parts(shorts: dict[str, str], path: Path, notes: list[str]) -> _P
     for folders in split.values():
         inner[folders[0]].add(folders[1] if len(folders) > 2 else "")
     seconds = set().union(*inner.values())
-    below = parts_among(seconds) if len(inner) > 1 and "" not in seconds else {}
+    below = parts_among(seconds - {""}) if len(inner) > 1 else {}
+    if below and (below.keys() < seconds or UNLABELLED in below.values()):
+        notes.append(
+            f"{listing(sorted(below))} inside folders look like parts of a split, but do not stand in all: not kept"
+        )
     if not below or below.keys() < seconds or UNLABELLED in below.values():
         return {}
+    thirds: dict[str, set[str]] = {top: set() for top in inner}
+    for top, _, *rest in split.values():
+        thirds[top].update(rest[:-1][:1])
+    if len(set.intersection(*thirds.values())) > 1:
+        raise DataError(
+            f"{path} holds the same classes below each of {listing(sorted(thirds))}, which are data sets of their own; give "
+            "the path of one"
+        )
     notes.append(f"parts: {_named(below)}, inside each class folder")
     return {name: (below[second], [top]) for name, (top, second, *_) in split.items()}
 
 
 def _below_parts(split: dict[str, list[str]], tops: dict[str, str], path: Path, notes: list[str]) -> _Placed:
-    others = {folders[0] if len(folders) > 1 else "" for folders in split.values()} - tops.keys()
-    labelled = [top for top in others if top and any(f[0] == top and len(f) > 2 for f in split.values())]
-    if labelled or "" in others:
-        odd = sorted(labelled) or ["images"]
-        raise DataError(f"{path} has {listing(odd)} beside train/; expected only train/, validation/ and test/")
+    by_top: dict[str, dict[str, list[str]]] = {}
+    for name, folders in split.items():
+        by_top.setdefault(folders[0] if len(folders) > 1 else "", {})[name] = folders[1:-1]
+    labelled = sorted(top for top in by_top.keys() - tops.keys() if top and any(by_top[top].values()))
+    if again := [
+        top for top in labelled if len(parts_among({folders[0] for folders in by_top[top].values() if folders})) > 1
+    ]:
+        raise DataError(f"{path} holds parts of a split, and {again[0]}/ holds parts too; give the path of one of them")
+    if labelled or "" in by_top:
+        odd = listing([f"{top}/" for top in labelled] or [split[name][0] for name in by_top[""]], 3)
+        raise DataError(
+            f"{path} has {odd} beside train/; expected only train/, validation/ and test/; rename or move the rest"
+        )
     placed: _Placed = {}
     left_out: dict[str, int] = {}
     dropped: set[str] = set()  # in training, so that what looks the same is dropped elsewhere
-    for top in sorted({folders[0] for folders in split.values()}, key=lambda top: (tops.get(top) != "train", top)):
+    classes: dict[str, str] = {}  # of training, by their name in small letters
+    for top in sorted(by_top, key=lambda top: (tops.get(top) != "train", top)):
         part = tops.get(top, UNLABELLED)
-        below = {name: folders[1:-1] for name, folders in split.items() if folders[0] == top}
-        below = _unnested(below, top, dropped, is_training=part == "train")
-        if part == UNLABELLED or (part != "train" and not any(below.values())):
+        below = _unnested(by_top[top], top, dropped, is_training=part == "train")
+        if part == "train":
+            classes |= {spelled(folders[0]).lower(): folders[0] for folders in below.values() if folders}
+        known = {folders[0] for folders in below.values() if folders and spelled(folders[0]).lower() in classes}
+        if part == UNLABELLED or (part != "train" and classes and not known):
             left_out[top] = len(below)
             continue
-        placed |= {name: (part, folders) for name, folders in below.items()}
+        placed |= {name: (part, _as_in_training(folders, classes)) for name, folders in below.items()}
     if any(top.lower() not in PART_NAMES for top in tops if top not in left_out):
         notes.append(f"parts: {_named({top: part for top, part in tops.items() if top not in left_out})}")
-    notes += [f"{top}/ holds {count:,} images in no class folder: left out" for top, count in left_out.items()]
+    notes += [
+        f"{top}/ holds {count:,} images in no class folder of training: left out" for top, count in left_out.items()
+    ]
     return {name: placed[name] for name in split if name in placed}
+
+
+def _as_in_training(folders: list[str], classes: dict[str, str]) -> list[str]:
+    """Return folders, the first spelled as that of training which differs in upper and lower case alone."""
+    return [classes.get(spelled(folders[0]).lower(), folders[0]), *folders[1:]] if folders else folders
 
 
 def _unnested(below: dict[str, list[str]], top: str, dropped: set[str], *, is_training: bool) -> dict[str, list[str]]:
@@ -128,7 +184,7 @@ def _placed_in_classes(shorts: dict[str, str], path: Path, notes: list[str]) -> 
         if folders:
             inner[folders[0]].update(folders[1:2])
     tops = inner.keys()
-    again = [top for top in tops if len(inner[top]) > 1 and inner[top] == tops - {top}]
+    again = [top for top in tops if len(tops) > 2 and inner[top] >= tops - {top}]
     if len(again) == 1:
         count = sum(folders[:1] == again for folders in split.values())
         notes.append(f"{again[0]}/ holds the folders beside it once more: its {count:,} images are of those classes")
@@ -141,12 +197,30 @@ def _placed_in_classes(shorts: dict[str, str], path: Path, notes: list[str]) -> 
             f"{listing(sorted(top.lower() for top in tops))}, which look like "
             "parts of a split; expected train/, validation/ and test/, or one folder per class; rename or move them"
         )
-    if len(shared) > 1 and all(names == set(shared) for names in inner.values()):
+    _refuse_kinds(path, tops)
+    if len(tops) > 1 and (again := _repeated(inner)):
         notes.append(
-            f"classes: the folders {listing(sorted(tops), 5)}, each of which holds {listing(shared, 5)}; if those are "
-            "the classes, give --label-from-name '([^/]+)/[^/]+$'"
+            f"classes: the folders {listing(sorted(tops), 5)}, in which {listing(again, 5)} stand again and again; if those "
+            "are the classes, give --label-from-name '([^/]+)/[^/]+$'"
         )
     return {name: ("", folders) for name, folders in split.items()}
+
+
+def _repeated(inner: dict[str, set[str]]) -> list[str]:
+    """Return the folders inside class folders that stand in several, if at least half do and there are two or more."""
+    counts = Counter(name for names in inner.values() for name in names)
+    again = sorted(name for name, count in counts.items() if count > 1 and name.lower() not in _KINDS)
+    return again if len(again) > 1 and 2 * len(again) >= len(counts) else []
+
+
+def _refuse_kinds(path: Path, tops: Collection[str]) -> None:
+    """Refuse folders that are kinds of files rather than classes, such as images/ and masks/."""
+    kinds = sorted(top for top in tops if top.lower() in _KINDS)
+    if len(kinds) > 1:
+        raise DataError(
+            f"{path} has {listing([f'{kind}/' for kind in kinds])}, which are called as kinds of files, not as classes; give "
+            "the path of the images with their class folders, a CSV, or --label-from-name"
+        )
 
 
 def _named(parts: dict[str, str]) -> str:

@@ -1,6 +1,7 @@
 """Which files of a storage are images, by their endings or their first bytes, and what is said of the others."""
 
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -22,6 +23,12 @@ _OTHERS = ARCHIVE_SUFFIXES | frozenset(
     | {".ini", ".cfg", ".toml", ".py", ".ipynb", ".sh", ".m", ".mat", ".npy", ".npz", ".h5", ".hdf5", ".pkl", ".pth"}
     | {".keras", ".pb", ".parquet", ".mp4", ".avi", ".mov", ".mp3", ".wav", ".db", ".names", ".cache", ".xlsx", ".doc"}
 )
+
+
+_MASK_FOLDERS = frozenset(
+    {"mask", "masks", "trimaps", "segmentation", "segmentations", "segmentationclass", "segmentationobject"}
+)
+_MASK = re.compile(r"_mask(_\d+)?$")
 
 
 def find_image_files(storage: Storage) -> list[str]:
@@ -76,6 +83,31 @@ def left_out(storage: Storage, images: Collection[str], used: Collection[str], w
     if results := getattr(storage, "results", ()):
         said.append(f"{len(results):,} folders that tfvision wrote (such as {spelled(results[0])})")
     return (f"not read: {'; '.join(said)}",) if said else ()
+
+
+def without_masks(images: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Leave out masks: images in a folder that is called so, or with `_mask` behind the name of another image.
+
+    Args:
+        images: Names of image files.
+
+    Returns:
+        The other images, and a note; all images where those in such folders do not repeat the names of others.
+    """
+    kept = [name for name in images if not _MASK_FOLDERS & set(name.lower().split("/")[:-1])]
+    stems = {posixpath.basename(posixpath.splitext(name)[0]) for name in kept}
+    inside = [name for name in images if _MASK_FOLDERS & set(name.lower().split("/")[:-1])]
+    matching = sum(_MASK.sub("", posixpath.basename(posixpath.splitext(name)[0])) in stems for name in inside)
+    if not inside or 2 * matching < len(inside):
+        kept, inside = list(images), []
+    paths = {posixpath.splitext(name)[0] for name in kept}
+    beside = [name for name in kept if (stem := posixpath.splitext(name)[0]) != _MASK.sub("", stem) in paths]
+    masks = [*inside, *beside]
+    if not masks:
+        return list(images), ()
+    return [name for name in kept if name not in set(beside)], (
+        f"{len(masks):,} masks are left out, such as {spelled(masks[0])}",
+    )
 
 
 def empty_folders(storage: Storage, images: Sequence[str]) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ PART_NAMES = {
     "dev": "validation",
     "test": "test",
     "testing": "test",
+    "evaluation": "test",
+    "eval": "test",
 }
 UNLABELLED = "unlabelled"  # a folder beside the parts, whose images have no labels
 
@@ -31,15 +33,15 @@ def part_in(name: str) -> tuple[str, str]:
         name: Such as `train`, `seg_train`, `X_test`, `trainingSet` or `val_images`.
 
     Returns:
-        `train`, `validation`, `test` or `unlabelled`, and the other words without those that say nothing; "" and all
-        words if the name speaks of no part or of several.
+        `train`, `validation`, `test` or `unlabelled`, and the other words without numbers and those that say nothing; ""
+        and all words if the name speaks of no part or of several.
     """
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
     words = [_GLUED.sub(r"\1", word) if _GLUED.fullmatch(word) else word for word in re.findall(r"[a-z]+|\d+", spaced)]
     parts = {_WORDS[word] for word in words if word in _WORDS}
     if len(parts) != 1:
         return "", " ".join(words)
-    return parts.pop(), " ".join(word for word in words if word not in _WORDS and word not in _EMPTY)
+    return parts.pop(), " ".join(w for w in words if w not in _WORDS and w not in _EMPTY and not w.isdigit())
 
 
 def parts_among(names: Collection[str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.sources.classes import order_classes
+from tfvision.data.sources.parts import part_in
 from tfvision.errors import DataError, listing, nearest
 
 SELECTION_COLUMNS = ("id", "label", "dataset")
@@ -44,10 +45,11 @@ def describe_selection(images: ImageSet, path: Path | str) -> str:
 
 
 def is_selection(path: Path) -> bool:
-    """Tell whether a file is such a list, by its first line."""
+    """Tell whether a file is such a list, by its first lines: its third column names data, not a part of a split."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            return tuple(next(csv.reader([file.readline(256)]), ())) == SELECTION_COLUMNS
+            header, first = (next(csv.reader([file.readline(4096)]), []) for _ in range(2))
+            return tuple(header) == SELECTION_COLUMNS and not part_in(first[2] if len(first) == 3 else "")[0]
     except (OSError, UnicodeDecodeError, csv.Error):
         return False
 
@@ -123,7 +125,8 @@ def relabel(images: ImageSet, labels: Sequence[str]) -> ImageSet:
     Returns:
         The images with these labels; if two classes are left of more, the second is the positive one.
     """
-    kept = tuple(name for name in images.class_names if name in set(labels))
+    found = set(labels)
+    kept = tuple(name for name in images.class_names if name in found)
     if len(kept) == 2 and kept != images.class_names:
         kept = order_classes(kept, images.columns.get("positive_class"))
     number = {name: index for index, name in enumerate(kept)}

@@ -102,8 +102,11 @@ def is_result(names: Iterable[str]) -> bool:
 def _walk(root: Path) -> tuple[list[str], list[str]]:
     """Return the names of the files, and those of the folders that tfvision wrote."""
     names, results, seen, pending = [], [], set(), [(root, "")]
-    while pending:
-        folder, prefix = pending.pop()
+    links: list[tuple[Path, str]] = []
+    while pending or links:
+        if not pending:
+            links.sort(key=lambda link: link[1], reverse=True)
+        folder, prefix = (pending or links).pop()
         real = os.path.realpath(folder)
         if real in seen:
             continue
@@ -120,8 +123,25 @@ def _walk(root: Path) -> tuple[list[str], list[str]]:
         for entry in entries:
             if not is_visible(entry.name):
                 continue
-            if entry.is_dir():
-                pending.append((Path(entry.path), f"{prefix}{entry.name}/"))
-            elif entry.is_file():
-                names.append(f"{prefix}{entry.name}")
+            name = f"{prefix}{entry.name}"
+            if _is_dir(entry):
+                # Real folders come before links to them, which are then left out.
+                where = links if entry.is_symlink() else pending
+                where.append((Path(entry.path), f"{name}/"))
+            elif _is_file(entry):
+                names.append(name)
     return names, results
+
+
+def _is_dir(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False

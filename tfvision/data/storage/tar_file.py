@@ -24,8 +24,9 @@ _OPENERS: dict[bytes, Callable[[Path], _Packed]] = {
     b"\xfd7zXZ": lzma.LZMAFile,
 }
 _BLOCK_BYTES = 1 << 20
+_RECORD = 512  # bytes, two of which are 0 at the end
 _MOST_TIMES, _ANY_WAY = 200, 1 << 30  # what a compressed file may unpack to: that many times its size, or 1 GiB
-_DAMAGE = (tarfile.TarError, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError)
+_DAMAGE = (tarfile.TarError, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, OverflowError)
 
 
 class Tar:
@@ -50,9 +51,10 @@ class Tar:
             self._whole.file.seek(0)
             with tarfile.open(fileobj=self._whole.file, mode="r:") as archive:
                 members = archive.getmembers()
+                _check_end(self._whole, archive.offset)
+            self._places = _places(members)
         except _DAMAGE as error:
             raise DataError(f"cannot open {path}: {error}; expected a whole .tar, copy or download it again") from error
-        self._places = _places(members)
         self.names = tuple(sorted(self._places))
         ends = [start + size for start, size in self._places.values()]
         if ends and max(ends) > self._whole.size:
@@ -133,16 +135,31 @@ def _blocks(packed: _Packed, path: Path) -> Iterator[bytes]:
         yield block
 
 
+def _check_end(whole: Span, offset: int) -> None:
+    """Refuse a file that does not end where its last member does: `tarfile` stops in silence at a wrong header."""
+    rest = whole.size - offset
+    if rest < _RECORD or any(whole.read(_RECORD, offset)):
+        raise tarfile.ReadError("it ends early, or holds something that is no member")
+
+
 def _places(members: list[tarfile.TarInfo]) -> dict[str, tuple[int, int]]:
     """Return offset and size of each file; links are followed to other members."""
+    if any(member.sparse is not None or member.size < 0 for member in members):
+        raise tarfile.ReadError("it holds sparse files, or sizes below 0; pack it again without -S")
     files = {_plain(member.name): (member.offset_data, member.size) for member in members if member.isreg()}
-    for member in members:
-        if member.islnk() or member.issym():
-            folder = posixpath.dirname(member.name) if member.issym() else ""
-            target = files.get(_plain(posixpath.join(folder, member.linkname)))
-            if target:
-                files.setdefault(_plain(member.name), target)
+    links = [member for member in members if member.islnk() or member.issym()]
+    while links:  # to links, too
+        targets = {member: files.get(_target(member)) for member in links}
+        files |= {_plain(member.name): target for member, target in targets.items() if target}
+        left = [member for member in links if not targets[member]]
+        if len(left) == len(links):
+            break
+        links = left
     return {name: place for name, place in files.items() if is_visible(name)}
+
+
+def _target(link: tarfile.TarInfo) -> str:
+    return _plain(posixpath.join(posixpath.dirname(link.name) if link.issym() else "", link.linkname))
 
 
 def _plain(name: str) -> str:

@@ -39,9 +39,11 @@ def rows_of_coco(storage: Storage, images: Sequence[str]) -> BoxRows | None:
         DataError: Several files could be meant.
     """
     names = [name for name in storage.names if suffix(name) == ".json"]
+    names.sort(key=lambda name: (-storage.size(name), name))
     files = {name: content for name in names[:_MOST_FILES] if (content := _read(storage, name))}
     if not files:
         return None
+    files = dict(sorted(files.items()))
     parts = parts_of_tables(list(files)) if len(files) > 1 else dict.fromkeys(files, "")
     if not parts:
         raise DataError(f"{len(files)} COCO files hold boxes ({listing(list(files))}); keep one, or one for each part")

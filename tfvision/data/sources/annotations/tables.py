@@ -7,6 +7,7 @@ from tfvision.data.sources.annotations.columns import find_box_columns, read_box
 from tfvision.data.sources.annotations.rows import BoxRow, BoxRows
 from tfvision.data.sources.classes import plain_labels
 from tfvision.data.sources.image_files import suffix
+from tfvision.data.sources.parts import UNLABELLED
 from tfvision.data.sources.spelling import spelled
 from tfvision.data.sources.tables.columns import LABEL_COLUMNS, Columns, by_name, find_columns, names_images
 from tfvision.data.sources.tables.file_index import FileIndex
@@ -92,6 +93,7 @@ def _read_rows(storage: Storage, table: Table, images: Sequence[str], asked: Col
     label = found.label or next(iter(by_name([c for c in table.columns if c not in taken], LABEL_COLUMNS)), None)
     files, boxes = table.values(found.file), read_boxes(table, columns)
     index.check_inside(files)
+    index.look_at(files)
     labels = plain_labels(table.values(label)) if label else [None] * len(files)
     groups = table.values(found.group) if found.group else [None] * len(files)
     meaning = check_part_column(table, found.part) if found.part and not part else {}
@@ -106,10 +108,15 @@ def _read_rows(storage: Storage, table: Table, images: Sequence[str], asked: Col
         image = index.find(file)
         if image is None:
             into.bad.append((where, "it names no image, or more than one"))
+        elif own_part == UNLABELLED:
+            continue
         elif label and not text and box:
             into.bad.append((where, f"it has no label in column {label!r}"))
         else:
             whole = replace(box, row=where, label=text) if box else None
             into.rows.append(BoxRow(spelled(file), image, whole, where, group, own_part))
     said = f"columns {', '.join(columns.names)} of {table.name}"
+    left = [column for column in table.columns if column and column not in taken]
+    if label is None:
+        said += f", no label{f' (its other columns are {listing(left)})' if left else ''}"
     return f"{said}, parts in {found.part!r}" if meaning else said

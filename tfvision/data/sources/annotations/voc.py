@@ -13,7 +13,7 @@ from defusedxml.ElementTree import ParseError, fromstring
 
 from tfvision.data.boxes.given import GivenBox
 from tfvision.data.sources.annotations.rows import BoxRow, BoxRows
-from tfvision.data.sources.folders import parts_by_folder
+from tfvision.data.sources.folders import parts_by_folder, top_folders_of_parts
 from tfvision.data.sources.tables.file_index import FileIndex
 from tfvision.data.storage.files import Storage
 from tfvision.errors import DataError
@@ -85,7 +85,11 @@ def rows_of_voc(storage: Storage, annotations: Sequence[str], images: Sequence[s
     Returns:
         A row for each box.
     """
-    index, parts = FileIndex("", images), parts_by_folder(images)
+    parts, tops = parts_by_folder(images), top_folders_of_parts(images)
+    whole = FileIndex("", images)
+    of_parts = {
+        part: FileIndex("", [image for image in images if parts[image] == part]) for part in set(parts.values())
+    }
     found = BoxRows(f"{len(annotations):,} VOC files", unit="pixels", used=list(annotations))
     rows, bad = found.rows, found.bad
     for name in annotations:
@@ -96,7 +100,13 @@ def rows_of_voc(storage: Storage, annotations: Sequence[str], images: Sequence[s
             continue
         # The annotation's own name comes first: the one written in it often comes from another computer.
         stem = posixpath.splitext(name)[0]
-        image = index.find(stem) or index.find(voc.filename.replace("\\", "/").rsplit("/", 1)[-1])
+        own_part = next((part for top, part in tops.items() if name.startswith(top)), "")
+        index = of_parts.get(own_part, whole)
+        image = (
+            index.find(stem)
+            or index.find(posixpath.basename(stem))
+            or index.find(voc.filename.replace("\\", "/").rsplit("/", 1)[-1])
+        )
         if image is None:
             bad.append((name, f"there is no image {posixpath.basename(stem)}.* or {voc.filename or '(unnamed)'}"))
             continue

@@ -75,7 +75,10 @@ def _without_folder(image: str) -> str:
 
 def _classes(storage: Storage) -> tuple[dict[int, str], str]:
     """Return the names of the classes by number, and the file they come from; empty if there is none."""
-    for name in sorted(storage.names, key=lambda name: (name.count("/"), name)):
+    usual = ("data.yaml", "dataset.yaml", "data.yml", *_NAMES)  # before others, such as the arguments of a training
+    for name in sorted(
+        storage.names, key=lambda name: (posixpath.basename(name).lower() not in usual, name.count("/"), name)
+    ):
         base = posixpath.basename(name).lower()
         if base.endswith((".yaml", ".yml")):
             try:

@@ -4,15 +4,42 @@ from dataclasses import dataclass
 
 from tfvision.data.sources.tables.file_index import FileIndex
 from tfvision.data.sources.tables.label_columns import find_one_hot
-from tfvision.data.sources.tables.part_columns import find_part_column
+from tfvision.data.sources.tables.part_columns import PART_COLUMNS, find_part_column
 from tfvision.data.sources.tables.reading import Table, plain_column
 from tfvision.errors import DataError, listing, nearest
 
 FILE_COLUMNS = (
-    *("file", "filename", "filepath", "path", "image", "imagefile", "imagename", "imagepath", "imageid"),
-    *("img", "id", "name", "picture", "photo"),
+    *(
+        "file",
+        "filename",
+        "filepath",
+        "path",
+        "image",
+        "imagefile",
+        "imagename",
+        "imagepath",
+        "imagefilename",
+        "imageid",
+    ),
+    *(
+        "filenames",
+        "filepaths",
+        "fname",
+        "img",
+        "imgname",
+        "imgpath",
+        "imgfile",
+        "imgid",
+        "id",
+        "name",
+        "picture",
+        "photo",
+    ),
 )
-LABEL_COLUMNS = ("label", "labels", "class", "classname", "classlabel", "target", "category", "species", "y", "classid")
+LABEL_COLUMNS = (
+    *("label", "labels", "class", "classname", "classlabel", "labelname", "target", "category", "species", "breed"),
+    *("diagnosis", "dx", "y", "classid"),
+)
 GROUP_COLUMNS = ("group", "groupid")
 
 _ENOUGH_HITS = 0.5
@@ -74,6 +101,10 @@ def find_columns(table: Table, index: FileIndex, asked: Columns, *, labelled: bo
     file = asked.file or find_file_column(table, index, free)
     if file is None:
         raise _unclear(table, "file")
+    if index.find(file) is not None:
+        raise DataError(
+            f"{table.name} has no header line: {file!r}, in its first, names an image; put the names of the columns above it"
+        )
     free = [column for column in free if column != file]
     group = asked.group or next(iter(by_name(free, GROUP_COLUMNS)), None)
     free = [column for column in free if column != group]
@@ -81,11 +112,12 @@ def find_columns(table: Table, index: FileIndex, asked: Columns, *, labelled: bo
     free = [column for column in free if column != part]
     if asked.label or not labelled:
         return Columns(file, asked.label, group, part=part)
-    if named := by_name(free, LABEL_COLUMNS):
+    named = by_name(free, LABEL_COLUMNS)
+    if named and not (plain_column(named[0]) == "y" and "x" in map(plain_column, table.columns)):  # a coordinate
         return Columns(file, named[0], group, part=part)
     if one_hot := find_one_hot(table, free):
         return Columns(file, None, group, part=part, one_hot=one_hot)
-    if len(free) != 1:
+    if len(free) != 1 or plain_column(free[0]) in (*PART_COLUMNS, *GROUP_COLUMNS):
         raise _unclear(table, "label")
     return Columns(file, free[0], group, part=part, is_guess=True)
 
@@ -103,12 +135,16 @@ def find_file_column(table: Table, index: FileIndex, free: list[str]) -> str | N
     """
     named = by_name(free, FILE_COLUMNS)
     hits = {column: index.share_found(table.values(column)) for column in free}
-    if found := [column for column in named if hits[column] > 0]:
+    found = [column for column in named if hits[column] > 0]
+    full = [column for column in free if hits[column] >= _ENOUGH_HITS and plain_column(column) not in LABEL_COLUMNS]
+    # Numbers of rows may be names without their ending, too: where another column names files, that one is meant.
+    if found and all(cell.isdigit() for cell in table.values(found[0])):
+        found = [column for column in full if not all(cell.isdigit() for cell in table.values(column))] or found
+    if found:
         return found[0]
-    found = [column for column in free if hits[column] >= _ENOUGH_HITS]
-    if len(found) == 1:
-        return found[0]
-    return named[0] if named and not found else None
+    if len(full) == 1:
+        return full[0]
+    return named[0] if named and not full else None
 
 
 def names_images(table: Table, index: FileIndex, asked: Columns) -> bool:

@@ -5,6 +5,7 @@ import posixpath
 from collections.abc import Iterable
 from pathlib import Path
 
+from tfvision.data.sources.parts import part_in
 from tfvision.data.sources.spelling import spelled
 from tfvision.errors import DataError
 
@@ -14,9 +15,11 @@ _SAMPLE = 1000
 class FileIndex:
     """Finds the image that a CSV cell names.
 
-    It is looked up in this order: below the folder of the CSV, below the folder named like the CSV, below `images/`,
-    else by a base name that occurs once; each first as written, then without extension. A CSV in a folder without
-    images names those below the folder above it. Composed and decomposed Unicode are the same name.
+    It is looked up in this order: below the folder of the CSV, below the folder named like the CSV or its part, below
+    `images/`; then without its first folders, one by one; each first as written, then without extension. A cell without a
+    folder, or one whose folder is that of all cells, also finds a file name that occurs once anywhere below: of several
+    folders each must be there, since `test/1.jpg` is not `train/1.jpg`. A CSV in a folder without images names those below
+    the folder above it. Composed and decomposed Unicode are the same name.
 
     Args:
         table_name: The name of the CSV in the storage.
@@ -31,23 +34,35 @@ class FileIndex:
         self._root = None if root is None else (root / folder).absolute().as_posix()
         while folder and not any(name.startswith(f"{folder}/") for name in images):
             folder = posixpath.dirname(folder)
-        self._prefixes = ("", posixpath.splitext(base)[0] + "/", "images/")
         start = f"{folder}/" if folder else ""
         below = {spelled(name[len(start) :]): name for name in images if name.startswith(start)}
+        stem = posixpath.splitext(base)[0]
+        self._prefixes = ("", f"{stem}/", *_folders_of_part(stem, below), "images/")
+        self._shared_folder: str | None = None
         self._paths = _with_stems([(path, name) for path, name in below.items()])
         self._bases = _with_stems([(posixpath.basename(path), name) for path, name in below.items()])
 
     def find(self, cell: str) -> str | None:
         """Return the name in the storage of the image that a cell names; None if there is none, or more than one."""
         path = self._relative(cell)
-        for prefix in self._prefixes:
-            if found := self._paths.get(prefix + path):
-                return found
-        return self._bases.get(posixpath.basename(path))
+        levels = path.split("/")
+        for start in range(len(levels)):
+            rest = "/".join(levels[start:])
+            for prefix in self._prefixes:
+                if found := self._paths.get(prefix + rest):
+                    return found
+        anywhere = len(levels) == 1 or posixpath.dirname(path) == self._shared_folder
+        return self._bases.get(levels[-1]) if anywhere else None
+
+    def look_at(self, cells: Iterable[str]) -> None:
+        """Look whether all cells of the column of files have the same folder, which may be called otherwise here."""
+        folders = {posixpath.dirname(self._relative(cell)) for cell in cells if cell}
+        self._shared_folder = folders.pop() if len(folders) == 1 else None
 
     def share_found(self, cells: list[str]) -> float:
         """Return the share of the cells (of the first 1,000) that name an image, 0..1."""
         cells = cells[:_SAMPLE]
+        self.look_at(cells)
         return sum(self.find(cell) is not None for cell in cells) / max(1, len(cells))
 
     def check_inside(self, cells: Iterable[str]) -> None:
@@ -72,6 +87,14 @@ class FileIndex:
         if self._root and path.startswith(f"{self._root}/"):
             return path[len(self._root) + 1 :]
         return path
+
+
+def _folders_of_part(stem: str, below: Iterable[str]) -> list[str]:
+    """Return the top folder of the part that a CSV is called after, `train/` for `train_labels.csv`."""
+    part = part_in(stem)[0]
+    tops = sorted({name.split("/")[0] for name in below if "/" in name})
+    found = [f"{top}/" for top in tops if part and part_in(top)[0] == part]
+    return found if len(found) == 1 else []
 
 
 def _with_stems(pairs: list[tuple[str, str]]) -> dict[str, str | None]:

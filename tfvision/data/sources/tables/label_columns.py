@@ -9,6 +9,7 @@ from tfvision.errors import DataError, listing
 _ONE, _ZERO = frozenset({"1", "1.0", "True", "true"}), frozenset({"0", "0.0", "False", "false"})
 _TAG_COLUMNS = ("tag", "tags", "keyword", "keywords", "attributes")
 _DELIMITERS = ("|", ";", ",", " ")
+_MOST_COMPARED = 1000  # different values, which are compared in pairs
 _MANY = 10  # values, from which on it is asked whether they are classes at all
 
 
@@ -26,7 +27,10 @@ def find_one_hot(table: Table, free: Sequence[str]) -> tuple[str, ...]:
         DataError: All columns hold only 0 and 1, but not each row has exactly one 1.
     """
     found = [column for column in free if set(table.values(column)) <= _ONE | _ZERO]
-    if len(found) < 2:
+    found = [column for column in found if set(table.values(column)) & _ONE]
+    others = [set(table.values(column)) for column in free if column not in found]
+    words = any(len(values) < len(table.rows) and not all(map(_is_number, values)) for values in others)
+    if len(found) < 2 or words:  # what is written in words is the label, and these are attributes
         return ()
     ones = [sum(cells) for cells in zip(*([cell in _ONE for cell in table.values(c)] for c in found), strict=True)]
     if set(ones) == {1}:
@@ -86,6 +90,8 @@ def _tag_mark(column: str, values: Sequence[str], *, is_guess: bool) -> str:
     """
     if any(value.startswith("[") and value.endswith("]") and "," in value for value in values):
         return ","
+    if len(set(values)) > _MOST_COMPARED:
+        return ""
     for mark in _DELIMITERS:
         cells = {frozenset(part.strip() for part in value.split(mark) if part.strip()) for value in set(values)}
         several = [cell for cell in cells if len(cell) > 1]

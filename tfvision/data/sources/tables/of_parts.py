@@ -19,7 +19,8 @@ def parts_of_tables(names: Sequence[str]) -> dict[str, str]:
     nearest = [name for name in names if name.count("/") == depth]
     folders = [posixpath.dirname(name) for name in nearest]
     if len(set(folders)) == len(folders) and (parts := parts_among([posixpath.basename(f) for f in folders])):
-        return {name: parts.get(posixpath.basename(posixpath.dirname(name)), "") for name in nearest}
+        own = {name: posixpath.basename(posixpath.dirname(name)) for name in nearest}
+        return {name: parts[folder] for name, folder in own.items() if folder in parts}
     stems = {name: posixpath.splitext(posixpath.basename(name))[0] for name in nearest}
     parts = parts_among(list(stems.values())) if len(set(folders)) == 1 else {}
     return {name: parts[stem] for name, stem in stems.items() if stem in parts}

@@ -25,6 +25,7 @@ from tfvision.errors import DataError, listing
 
 _CELL_COLUMNS = ("pixels", "pixel", "image", "data")
 _PIXEL = re.compile(r"(pixel|px|p|attr)?_?\d+(x\d+)?", re.IGNORECASE)
+csv.field_size_limit(1 << 27)  # a cell may hold the pixels of a whole image
 _LEAST = 16  # pixels; fewer columns of numbers are measurements
 _LABELS = (*LABEL_COLUMNS, "emotion", "digit", "letter")
 
@@ -85,7 +86,10 @@ def _layout(storage: Storage, name: str, asked: Columns) -> _Layout | None:
     if len(lines) < 2:
         return None
     delimiter = max(",;\t", key=lines[0].count)
-    header, first = ([cell.strip() for cell in line] for line in csv.reader(lines[:2], delimiter=delimiter))
+    try:
+        header, first = ([cell.strip() for cell in row] for row in csv.reader(lines[:2], delimiter=delimiter))
+    except (csv.Error, ValueError):  # a field over two lines
+        return None
     if len(header) != len(first):
         return None
     one = [index for index, column in enumerate(header) if plain_column(column) in _CELL_COLUMNS]
@@ -133,7 +137,7 @@ def _read(storage: Storage, layout: _Layout) -> tuple[list[tuple[str, ...]], lis
     next(reader)
     cells: list[tuple[str, ...]] = []
     pixels: list[np.ndarray] = []
-    for number, row in enumerate(filter(any, reader), start=1):
+    for number, row in enumerate(_rows(reader, layout.name), start=1):
         values = None
         if len(row) == len(layout.columns):
             joined = row[layout.pixels[0]] if layout.in_one_cell else " ".join(row[index] for index in layout.pixels)
@@ -145,6 +149,13 @@ def _read(storage: Storage, layout: _Layout) -> tuple[list[tuple[str, ...]], lis
         pixels.append(values)
         cells.append(tuple(row[index].strip() for index in layout.others))
     return cells, pixels
+
+
+def _rows(reader: Iterator[list[str]], name: str) -> Iterator[list[str]]:
+    try:
+        yield from filter(any, reader)
+    except csv.Error as error:
+        raise DataError(f"{name} is not a CSV: {error}; expected a header line and one row for each image") from error
 
 
 def _numbers(text: str, delimiter: str) -> np.ndarray | None:

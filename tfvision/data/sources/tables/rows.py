@@ -92,6 +92,7 @@ def _labelled_rows(table: Table, columns: Columns, labelled: bool, part: str) ->
 def _names(table: Table, columns: Columns, index: FileIndex, files: Sequence[str]) -> dict[str, str]:
     """Return the image in the storage that each row names."""
     index.check_inside(files)
+    index.look_at(files)
     names = {file: name for file in files if (name := index.find(file)) is not None}
     if missing := [file for file in files if file not in names]:
         raise DataError(
