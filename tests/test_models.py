@@ -220,7 +220,7 @@ def test_unfreeze_takes_layers_and_blocks_below_the_stages(what: str, opened: st
 
 def test_unknown_backbones_get_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean mobilenet_v2"):
-        build_classifier("mobilenetv2", 3)
+        build_classifier("mobilnet_v2", 3)
 
 
 def test_weights_from_a_file_arrive_unchanged_and_freeze_the_backbone(tmp_path: Path) -> None:

@@ -211,6 +211,10 @@ def _first_of_each(keys: Sequence[bytes], places: np.ndarray) -> np.ndarray:
 def _canonical(trunk: "keras.Model") -> object:
     """Return a model's configuration with operations named by their place; Keras numbers names through a process."""
     config = trunk.get_config()
+    # One output, or a list of one: the features are the same.
+    outputs = config.get("output_layers")
+    if outputs and isinstance(outputs[0], str):
+        config["output_layers"] = [outputs]
     names = {entry["name"]: f"#{place}" for place, entry in enumerate(config["layers"])}
     return _renamed({key: value for key, value in config.items() if key != "name"}, names)
 
