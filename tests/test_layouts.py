@@ -595,3 +595,39 @@ def test_a_field_of_many_pixels_and_headers_over_lines(tmp_path: Path) -> None:
     assert images.read(1).shape == (224, 224, 3)
     with pytest.raises(DataError, match="no images"):
         open_images(build(tmp_path / "b", {"t.csv": 'id,"long\nname",x\n1,2,3\n'}))
+
+
+def test_pixels_in_a_csv_for_each_part(tmp_path: Path) -> None:
+    header = ",".join(["label", *(f"pixel{k}" for k in range(16))])
+    rows = [",".join(map(str, [number % 2, *digit(number).ravel()])) for number in range(6)]
+    files = {"mnist_train.csv": "\n".join([header, *rows[:4]]), "mnist_test.csv": "\n".join([header, *rows[4:]])}
+    images = open_images(build(tmp_path, files))
+    assert parts_of(images) == {"train": 4, "test": 2}
+    by_id = dict(zip(images.ids, range(6), strict=True))
+    assert np.array_equal(images.read(by_id["test/00001"])[..., 0], digit(5))
+    files["mnist_test.csv"] = "\n".join(line.partition(",")[2] for line in files["mnist_test.csv"].split("\n"))
+    images = open_images(build(tmp_path, files))
+    assert images.parts is None and len(images) == 4
+    assert "mnist_test.csv has no column of labels: left out" in images.notes
+
+
+def test_a_line_for_excel_and_empty_labels_of_a_test(tmp_path: Path) -> None:
+    text = "sep=;\nfile;label;split\n0.png;a;train\n1.png;b;train\n2.png;;test\n3.png;a;test\n"
+    images = open_images(build(tmp_path, {f"{k}.png": PNG for k in range(4)} | {"t.csv": text}))
+    assert parts_of(images) == {"train": 2, "test": 1}
+    assert any(note.startswith("1 rows of t.csv are of a part without labels") for note in images.notes)
+
+
+def test_what_else_may_hold_the_labels_is_said(tmp_path: Path) -> None:
+    for name, message in (
+        ("labels.xlsx", "labels.xlsx is not read: save it as CSV"),
+        ("1.xml", "give --task localize"),
+    ):
+        with pytest.raises(DataError, match=message):
+            open_images(build(tmp_path / name, {"1.png": PNG, "2.png": PNG, name: "x"}))
+
+
+def test_groups_and_other_labels_are_said(tmp_path: Path) -> None:
+    text = "file,label,species,group\n0.png,0,cat,x\n1.png,1,dog,y\n"
+    images = open_images(build(tmp_path, {"0.png": PNG, "1.png": PNG, "t.csv": text}))
+    assert images.notes == ("labels: column 'label' of t.csv (not 'species')", "groups: column 'group' of t.csv")

@@ -111,7 +111,7 @@ def _read_best(storage: Storage, images: Sequence[str], asked: Columns, *, label
         return folders
     # With neither class folders nor a usable CSV, what is wrong with the CSV is the more helpful error.
     error = next((each for each in found.refused if isinstance(each, DataError)), None)
-    raise error or DataError(f"{folders}{suggest_pattern(images)}")
+    raise error or DataError(f"{folders}{suggest_pattern(images)}{_other_labels(storage)}")
 
 
 def _refuse_contradiction(read: Reading, storage: Storage, images: Sequence[str]) -> Reading:
@@ -131,6 +131,15 @@ def _refuse_contradiction(read: Reading, storage: Storage, images: Sequence[str]
             f"lie in, such as {first.id} ({first.label}); give the path of the CSV to use it, or move it away"
         )
     return read
+
+
+def _other_labels(storage: Storage) -> str:
+    """Say what else may hold the labels, in a sentence that begins with a semicolon."""
+    tables = [name for name in storage.names if suffix(name) in (".xlsx", ".xls", ".jsonl", ".parquet", ".ods")]
+    if tables:
+        return f"; {tables[0]} is not read: save it as CSV"
+    found = [name for name in storage.names if suffix(name) in (".xml", ".json", ".txt")]
+    return f"; if {found[0]} and the like hold boxes, give --task localize" if found else ""
 
 
 def _find_tables(storage: Storage, images: Sequence[str], asked: Columns, *, labelled: bool) -> _Found:

@@ -7,8 +7,12 @@ from tfvision.errors import DataError
 MAX_FILE_BYTES = 1 << 30
 
 
+# Folders that systems and file servers keep beside the user's own.
+_SYSTEM = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"})
+
+
 def is_visible(name: str) -> bool:
-    return not any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+    return not any(part.startswith(".") or part in _SYSTEM for part in PurePosixPath(name).parts)
 
 
 def check_size(name: Path | str, size: int) -> None:

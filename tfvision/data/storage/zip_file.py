@@ -55,7 +55,7 @@ class Zip:
             name: info
             for info in self._zip.infolist()
             if info.filename
-            and not info.is_dir()
+            and not info.filename.endswith(("/", "\\"))
             and is_visible(name := posixpath.normpath(info.filename.replace("\\", "/")).lstrip("/"))
         }
         locked = [name for name, info in self._members.items() if info.flag_bits & 1]

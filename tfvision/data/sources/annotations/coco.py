@@ -51,7 +51,8 @@ def rows_of_coco(storage: Storage, images: Sequence[str]) -> BoxRows | None:
     by_folder = parts_by_folder(images)
     for name, part in parts.items():
         if part != UNLABELLED:
-            _add_rows(name, files[name], FileIndex(name, images), part, by_folder, found)
+            own = [image for image in images if not part or by_folder.get(image, part) == part]
+            _add_rows(name, files[name], FileIndex(name, own), part, by_folder, found)
     return found
 
 

@@ -5,7 +5,7 @@ import io
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,11 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.data.sources.classes import plain_labels
 from tfvision.data.sources.entries import Entry, build_images
 from tfvision.data.sources.image_files import suffix
+from tfvision.data.sources.parts import UNLABELLED
 from tfvision.data.sources.spelling import spelled
 from tfvision.data.sources.tables.columns import GROUP_COLUMNS, LABEL_COLUMNS, Columns, by_name
 from tfvision.data.sources.tables.label_columns import check_labels
+from tfvision.data.sources.tables.of_parts import parts_of_tables
 from tfvision.data.sources.tables.part_columns import find_part_column, parts_in_column
 from tfvision.data.sources.tables.reading import TABLE_SUFFIXES, Table, plain_column
 from tfvision.data.storage.arrays import ArrayStorage, pixel_arrays
@@ -72,11 +74,19 @@ def open_pixel_cells(
     layouts = [layout for name in names if (layout := _layout(storage, name, asked))]
     if not layouts:
         return None
-    if len(layouts) > 1:
+    if len(layouts) == 1:
+        return _open(storage, layouts, {}, asked, columns, labelled=labelled)
+    with_labels = [layout for layout in layouts if not labelled or _columns_of(layout, asked, labelled=labelled)]
+    parts = parts_of_tables([layout.name for layout in layouts])
+    if not parts or not with_labels:
         raise DataError(
             f"{len(layouts)} CSV files hold pixels ({listing([layout.name for layout in layouts])}); give the path of one"
         )
-    return _open(storage, layouts[0], asked, columns, labelled=labelled)
+    used = [layout for layout in with_labels if layout.name in parts]
+    found = _open(storage, used, parts if len(used) > 1 else {}, asked, columns, labelled=labelled)
+    left = [layout.name for layout in layouts if layout not in used]
+    notes = (f"{listing(left)} has no column of labels: left out",) if left else ()
+    return replace(found, notes=(*found.notes, *notes))
 
 
 def _layout(storage: Storage, name: str, asked: Columns) -> _Layout | None:
@@ -102,32 +112,67 @@ def _layout(storage: Storage, name: str, asked: Columns) -> _Layout | None:
     return _Layout(name, tuple(header), tuple(each), delimiter)
 
 
-def _open(storage: Storage, layout: _Layout, asked: Columns, columns: Mapping[str, Any], *, labelled: bool) -> ImageSet:
-    cells, pixels = _read(storage, layout)
-    table = Table(layout.name, tuple(layout.columns[index] for index in layout.others), tuple(cells))
-    images, shape = _shaped(pixels, layout.name)
-    arrays, notes = pixel_arrays({layout.name: images}, columns.get("pixel_rule"))
-    arrays_storage = ArrayStorage(storage.path, {"": arrays[layout.name]})
-    found = _columns(table, asked, labelled=labelled)
-    count = len(images)
+def _open(
+    storage: Storage,
+    layouts: Sequence[_Layout],
+    parts: Mapping[str, str],
+    asked: Columns,
+    columns: Mapping[str, Any],
+    *,
+    labelled: bool,
+) -> ImageSet:
+    """Open one CSV, or those of several parts."""
+    tables, images = [], {}
+    for layout in layouts:
+        cells, pixels = _read(storage, layout)
+        tables.append(Table(layout.name, tuple(layout.columns[index] for index in layout.others), tuple(cells)))
+        images[layout.name], shape = _shaped(pixels, layout.name)
+    arrays, notes = pixel_arrays(images, columns.get("pixel_rule"))
+    held = ArrayStorage(storage.path, {parts.get(name, ""): array for name, array in arrays.items()})
+    entries: list[Entry] = []
+    said = [f"pixels: cells of {listing(list(images))}, images of {shape}"]
+    for table in tables:
+        names = held.names[len(entries) : len(entries) + len(table.rows)]
+        own, more = _entries(table, names, parts.get(table.name), asked, labelled=labelled)
+        entries += own
+        said += more
+    options = {**columns, "pixel_rule": held.pixel_rule or columns.get("pixel_rule")}
+    return build_images(entries, held, options, labelled=labelled, notes=(*said, *notes))
+
+
+def _entries(
+    table: Table, names: Sequence[str], part: str | None, asked: Columns, *, labelled: bool
+) -> tuple[list[Entry], list[str]]:
+    """Return the entries of a CSV and what was read, without rows of a part that has no labels."""
+    found, count = _columns(table, asked, labelled=labelled), len(names)
     labels: Sequence[str | None] = [None] * count
+    meaning = parts_in_column(table, found.part) if found.part and not part else {}
+    parts = [meaning[cell] for cell in table.values(found.part)] if found.part and meaning else [part] * count
     if found.label:
         check_labels(table, found.label, is_guess=found.is_guess)
         labels = [spelled(label) for label in plain_labels(table.values(found.label))]
-        if empty := sum(not label for label in labels):
-            raise DataError(
-                f"{empty:,} rows of {layout.name} have no label in column {found.label!r}; fill or remove them"
-            )
     groups: Sequence[str | None] = table.values(found.group) if found.group else [None] * count
-    meaning = parts_in_column(table, found.part) if found.part else {}
-    parts: Sequence[str | None] = [meaning[cell] for cell in table.values(found.part)] if found.part else [None] * count
-    names = arrays_storage.names
-    entries = [Entry(*row) for row in zip(names, names, labels, groups, parts, strict=True)]
-    said = [f"pixels: cells of {layout.name}, images of {shape}"]
-    said += [f"labels: column {found.label!r} of {layout.name}"] if found.label else []
-    said += [f"parts: column {found.part!r} of {layout.name}"] if found.part else []
-    options = {**columns, "pixel_rule": arrays_storage.pixel_rule or columns.get("pixel_rule")}
-    return build_images(entries, arrays_storage, options, labelled=labelled, notes=(*said, *notes))
+    entries = [
+        Entry(*row)
+        for row in zip(names, names, labels, groups, parts, strict=True)
+        if not labelled or row[4] != UNLABELLED
+    ]
+    if found.label and (empty := sum(not entry.label for entry in entries)):
+        raise DataError(f"{empty:,} rows of {table.name} have no label in column {found.label!r}; fill or remove them")
+    said = [f"labels: column {found.label!r} of {table.name}"] if found.label else []
+    said += [f"parts: column {found.part!r} of {table.name}"] if meaning else []
+    if left := count - len(entries):
+        said.append(f"{left:,} rows of {table.name} are of no labelled part: left out")
+    return entries, said
+
+
+def _columns_of(layout: _Layout, asked: Columns, *, labelled: bool) -> Columns | None:
+    """Return the columns beside the pixels by the header alone; None if it is not clear which is the label."""
+    names = tuple(layout.columns[index] for index in layout.others)
+    try:
+        return _columns(Table(layout.name, names, ()), asked, labelled=labelled)
+    except DataError:
+        return None
 
 
 def _read(storage: Storage, layout: _Layout) -> tuple[list[tuple[str, ...]], list[np.ndarray]]:

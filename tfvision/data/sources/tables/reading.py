@@ -40,6 +40,8 @@ def read_table(storage: Storage, name: str) -> Table:
     """
     try:
         text = storage.read(name).decode("utf-8-sig")
+        if text.startswith("sep="):  # a line for Excel alone
+            text = text.partition("\n")[2]
         header, *_ = text.splitlines() or [""]
         delimiter = max(",;\t", key=header.count)
         lines = [

@@ -8,7 +8,7 @@ from tfvision.data.sources.classes import plain_labels
 from tfvision.data.sources.entries import Entry, Reading
 from tfvision.data.sources.parts import UNLABELLED
 from tfvision.data.sources.spelling import spelled
-from tfvision.data.sources.tables.columns import Columns, find_columns
+from tfvision.data.sources.tables.columns import LABEL_COLUMNS, Columns, by_name, find_columns
 from tfvision.data.sources.tables.file_index import FileIndex
 from tfvision.data.sources.tables.label_columns import check_labels, one_hot_labels
 from tfvision.data.sources.tables.part_columns import check_part_column, unused_part_note
@@ -78,7 +78,13 @@ def _labelled_rows(table: Table, columns: Columns, labelled: bool, part: str) ->
         meaning = check_part_column(table, columns.part)
         parts = [meaning[value] for value in table.values(columns.part)]
     rows = list(zip(files, labels, groups, parts, strict=True))
-    used = [row for row in rows if not (labelled and row[3] == UNLABELLED)]
+    # The answers of a contest's test rows are often left empty.
+    needed = columns.label is not None and labelled
+    used = [
+        row
+        for row in rows
+        if not (labelled and row[3] == UNLABELLED) and not (needed and not row[1] and row[3] in ("validation", "test"))
+    ]
     if columns.label and labelled:
         if empty := [file for file, label, *_ in used if not label]:
             raise DataError(
@@ -86,7 +92,9 @@ def _labelled_rows(table: Table, columns: Columns, labelled: bool, part: str) ->
             )
         check_labels(table, columns.label, is_guess=columns.is_guess)
     left_out = len(rows) - len(used)
-    return used, (f"{left_out:,} rows of {table.name} are of no labelled part: left out",) if left_out else ()
+    return used, (
+        f"{left_out:,} rows of {table.name} are of a part without labels, or have none there: left out",
+    ) if left_out else ()
 
 
 def _names(table: Table, columns: Columns, index: FileIndex, files: Sequence[str]) -> dict[str, str]:
@@ -109,8 +117,14 @@ def _said(table: Table, columns: Columns, labelled: bool, part: str) -> tuple[st
     if columns.one_hot:
         notes.append(f"labels: {len(columns.one_hot)} columns of {table.name}, with a 1 for the class")
     elif columns.label:
-        notes.append(f"labels: column {columns.label!r} of {table.name}")
+        others = [
+            column for column in by_name(list(table.columns), LABEL_COLUMNS) if column not in vars(columns).values()
+        ]
+        beside = f" (not {', '.join(map(repr, others))})" if others and not part else ""
+        notes.append(f"labels: column {columns.label!r} of {table.name}{beside}")
     if columns.part and not part:
         notes.append(f"parts: column {columns.part!r} of {table.name}")
+    if columns.group:
+        notes.append(f"groups: column {columns.group!r} of {table.name}")
     taken = (columns.file, columns.label, columns.group, columns.part)
     return (*notes, *unused_part_note(table, taken))
