@@ -46,10 +46,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.name in ("test_backbones.py", "test_cut.py") and any(f"[{name}" in item.name for name in _SLOW):
             item.add_marker("slow")
+        if item.name.startswith("test_recipe_dry_runs[") and not any(f"[{name}]" in item.name for name in _QUICK):
+            item.add_marker("slow")
     first = ("test_real", "test_readme", "test_resume", "test_backbones")
     items.sort(key=lambda item: first.index(item.path.stem) if item.path.stem in first else len(first))
 
 
+# Recipes that are tried by default; the others are by the slow tests.
+_QUICK = ("cactus", "mars_craters", "digits", "earth_mobilenet_v2")
 # Families whose graphs take longest to build and trace: CI runs their tests after the others.
 _SLOW = (
     "nasnet_mobile",
@@ -59,6 +63,9 @@ _SLOW = (
     "xception",
     "efficientnet_v2_b0",
     "resnet50_v2",
+    "convnext_tiny",
+    "resnet50",
+    "mobilenet_v3_small",
 )
 
 

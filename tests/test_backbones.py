@@ -159,7 +159,7 @@ def inception_resnet() -> keras.Model:
     return build_classifier("inception_resnet_v2", 3, image_size=75, channels=1, weights="none")
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v3_large", "inception_resnet_v2"])
+@pytest.mark.parametrize("name", ["mobilenet_v3_large", pytest.param("inception_resnet_v2", marks=pytest.mark.slow)])
 def test_stages_that_differ_within_a_family(name: str, request: pytest.FixtureRequest) -> None:
     facts = BACKBONES[name]
     if name == "inception_resnet_v2":

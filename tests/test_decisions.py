@@ -311,6 +311,7 @@ def test_the_choice_is_stored_scored_and_taken_back(copied, capsys: pytest.Captu
     assert "How it decides" not in (folder / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_scores_of_another_decision_are_marked_in_the_report(copied) -> None:
     folder, mark = copied("two"), "decision was changed to what it is now"
     assert main(["threshold", str(folder), "--objective", "f1"]) == 0

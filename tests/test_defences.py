@@ -215,7 +215,7 @@ def test_without_strength_a_defence_changes_nothing(name: str, plain: Training, 
 @pytest.mark.parametrize(
     ("name", "ema"),
     [
-        ("pgd", 0.0),
+        pytest.param("pgd", 0.0, marks=pytest.mark.slow),
         pytest.param("trades", 0.9, marks=pytest.mark.slow),
         pytest.param("noise", 0.0, marks=pytest.mark.slow),
     ],

@@ -78,6 +78,7 @@ def test_every_piece_of_python_compiles(block: Block) -> None:
     compile(block.text, block.page, "exec")
 
 
+@pytest.mark.slow
 def test_the_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The notebook's run, and on it what two other pages do with a run folder."""
     monkeypatch.chdir(tmp_path)

@@ -261,6 +261,7 @@ def test_every_rule_is_scored_and_the_chosen_one_is_in_use(members: list[Path], 
     assert best["difference_to_best"]["accuracy"]["ci95"] == [0, 0]
 
 
+@pytest.mark.slow
 def test_classes_and_images_in_another_order_are_brought_together(members: list[Path], tmp_path: Path) -> None:
     plain = ensemble(*members, method="mean", output=tmp_path / "plain")
     second = read_predictions(members[1] / "predictions.csv")

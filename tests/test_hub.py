@@ -327,6 +327,7 @@ def test_from_images_to_a_saved_model(kind: str, presets: dict[str, str], tmp_pa
     assert len((tmp_path / "answers.csv").read_text().splitlines()) == 31
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_pictures")
 def test_a_vit_trains_on_features_computed_once(presets: dict[str, str], tmp_path: Path) -> None:
     run = trained(write_tree(tmp_path / "data", 10), tmp_path / "run", presets["vit"])

@@ -202,7 +202,7 @@ def test_a_classifier_draws_no_boxes(small_run, colours, capsys):
     assert "finds none" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["box_run", "both_run"])
+@pytest.mark.parametrize("name", ["box_run", pytest.param("both_run", marks=pytest.mark.slow)])
 def test_the_export_gives_boxes_in_pixels(name, request, shapes, tmp_path, capsys):
     import tensorflow as tf
 
@@ -364,6 +364,7 @@ def test_stored_features_carry_the_boxes_of_their_views(shapes, tmp_path, views)
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_crossval_scores_boxes(shapes, tmp_path, capsys):
     from tfvision.crossval.crossval import cross_validate
 

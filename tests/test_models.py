@@ -152,6 +152,7 @@ CONVNEXT_LAST_15 = [
 ]
 
 
+@pytest.mark.slow
 def test_the_last_15_layers_of_convnext_base_are_those_of_the_application_with_its_pooling() -> None:
     model = build_classifier(
         "convnext_base",

@@ -198,6 +198,7 @@ def test_what_was_added_and_what_it_brought_is_written(pseudo_run: Path) -> None
     assert "Pseudo-labels" in page and f"{stored['test']['scores']['log_loss']['first']:.4f}" in page
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_the_phase_ends_the_same(pseudo_run: Path, pseudo_config, tmp_path: Path) -> None:
     from tfvision.training.callbacks import EpochRecorder
 

@@ -121,6 +121,7 @@ def test_another_backend_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert "KERAS_BACKEND is jax" in said and said.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_keras_json_of_another_project_changes_nothing(tmp_path: Path) -> None:
     text = {"floatx": "float16", "epsilon": 1e-7, "backend": "jax", "image_data_format": "channels_first"}
     (tmp_path / "keras.json").write_text(json.dumps(text))

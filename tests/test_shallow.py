@@ -209,6 +209,7 @@ def test_no_model_file_names_anything_of_tfvision(compared: Path) -> None:
         assert "keras" in config and not re.search("tfvision|sklearn|xgboost|Lambda", config)
 
 
+@pytest.mark.slow
 def test_a_forest_is_exported_like_any_other_model(compared: Path, tmp_path: Path) -> None:
     assert main(["export", str(compared / "random_forest"), "--output", str(tmp_path / "forest")]) == 0
 

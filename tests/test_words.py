@@ -120,6 +120,7 @@ def test_list_says_what_can_be_listed(capsys: pytest.CaptureFixture) -> None:
     assert "tfvision list backbones" in said and "tfvision list recipes" in said
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_pictures")
 def test_what_unfreeze_opened_stays_open_in_train(colours: Path, tmp_path: Path) -> None:
     images = open_images(colours)
