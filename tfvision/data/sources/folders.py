@@ -15,6 +15,7 @@ _KINDS = frozenset(
     {"images", "image", "imgs", "jpegimages", "masks", "mask", "labels", "annotations", "trimaps", "segmentations"}
     | {"segmentation", "segmentationclass", "segmentationobject"}
 )
+_Folders = dict[str, list[str]]  # image: the folders that it lies in
 _Placed = dict[str, tuple[str, list[str]]]  # image: its part, or "", and the folders below that of the part
 
 
@@ -91,46 +92,55 @@ def in_parts_of_folders(found: Reading) -> Reading:
 def _placed_in_parts(shorts: dict[str, str], path: Path, notes: list[str]) -> _Placed:
     """Place images if the top folders are parts, or the folders in each class are."""
     split = {name: short.split("/") for name, short in shorts.items()}
-    tops = parts_among({folders[0] for folders in split.values() if len(folders) > 1})
-    if tops:
-        return _below_parts(split, tops, path, notes)
+    if tops := parts_among({folders[0] for folders in split.values() if len(folders) > 1}):
+        by_top: dict[str, _Folders] = {}
+        for name, folders in split.items():
+            by_top.setdefault(folders[0] if len(folders) > 1 else "", {})[name] = folders[1:-1]
+        _refuse_beside_parts(by_top, tops, path)
+        return _below_parts(by_top, tops, notes)
+    return _parts_inside(split, path, notes)
+
+
+def _parts_inside(split: _Folders, path: Path, notes: list[str]) -> _Placed:
+    """Place images if the folders in each class folder are parts; say it if only some are."""
     inner: dict[str, set[str]] = {folders[0]: set() for folders in split.values()}
-    for folders in split.values():
-        inner[folders[0]].add(folders[1] if len(folders) > 2 else "")
+    classes: dict[str, set[str]] = {top: set() for top in inner}
+    for top, *folders, _ in (folders if len(folders) > 1 else [folders[0], ""] for folders in split.values()):
+        inner[top].add(folders[0] if folders else "")
+        classes[top].update(folders[1:2])
     seconds = set().union(*inner.values())
     below = parts_among(seconds - {""}) if len(inner) > 1 else {}
-    if below and (below.keys() < seconds or UNLABELLED in below.values()):
+    if not below:
+        return {}
+    if below.keys() < seconds or UNLABELLED in below.values():
         notes.append(
             f"{listing(sorted(below))} inside folders look like parts of a split, but do not stand in all: not kept"
         )
-    if not below or below.keys() < seconds or UNLABELLED in below.values():
         return {}
-    thirds: dict[str, set[str]] = {top: set() for top in inner}
-    for top, _, *rest in split.values():
-        thirds[top].update(rest[:-1][:1])
-    if len(set.intersection(*thirds.values())) > 1:
+    if len(set.intersection(*classes.values())) > 1:
         raise DataError(
-            f"{path} holds the same classes below each of {listing(sorted(thirds))}, which are data sets of their own; give "
+            f"{path} holds the same classes below each of {listing(sorted(classes))}, which are data sets of their own; give "
             "the path of one"
         )
     notes.append(f"parts: {_named(below)}, inside each class folder")
     return {name: (below[second], [top]) for name, (top, second, *_) in split.items()}
 
 
-def _below_parts(split: dict[str, list[str]], tops: dict[str, str], path: Path, notes: list[str]) -> _Placed:
-    by_top: dict[str, dict[str, list[str]]] = {}
-    for name, folders in split.items():
-        by_top.setdefault(folders[0] if len(folders) > 1 else "", {})[name] = folders[1:-1]
+def _refuse_beside_parts(by_top: dict[str, _Folders], tops: dict[str, str], path: Path) -> None:
+    """Refuse folders with classes, parts or nothing but images beside those of the parts."""
     labelled = sorted(top for top in by_top.keys() - tops.keys() if top and any(by_top[top].values()))
-    if again := [
-        top for top in labelled if len(parts_among({folders[0] for folders in by_top[top].values() if folders})) > 1
-    ]:
-        raise DataError(f"{path} holds parts of a split, and {again[0]}/ holds parts too; give the path of one of them")
+    for top in labelled:
+        if len(parts_among({folders[0] for folders in by_top[top].values() if folders})) > 1:
+            raise DataError(f"{path} holds parts of a split, and {top}/ holds parts too; give the path of one of them")
     if labelled or "" in by_top:
-        odd = listing([f"{top}/" for top in labelled] or [split[name][0] for name in by_top[""]], 3)
+        odd = [f"{top}/" for top in labelled] or [posixpath.basename(name) for name in by_top[""]]
         raise DataError(
-            f"{path} has {odd} beside train/; expected only train/, validation/ and test/; rename or move the rest"
+            f"{path} has {listing(odd, 3)} beside train/; expected only train/, validation/ and test/; rename or move the rest"
         )
+
+
+def _below_parts(by_top: dict[str, _Folders], tops: dict[str, str], notes: list[str]) -> _Placed:
+    """Place images below the parts, training first: what is no class there is none elsewhere."""
     placed: _Placed = {}
     left_out: dict[str, int] = {}
     dropped: set[str] = set()  # in training, so that what looks the same is dropped elsewhere
@@ -140,7 +150,7 @@ def _below_parts(split: dict[str, list[str]], tops: dict[str, str], path: Path, 
         below = _unnested(by_top[top], top, dropped, is_training=part == "train")
         if part == "train":
             classes |= {spelled(folders[0]).lower(): folders[0] for folders in below.values() if folders}
-        known = {folders[0] for folders in below.values() if folders and spelled(folders[0]).lower() in classes}
+        known = any(folders and spelled(folders[0]).lower() in classes for folders in below.values())
         if part == UNLABELLED or (part != "train" and classes and not known):
             left_out[top] = len(below)
             continue
@@ -150,7 +160,7 @@ def _below_parts(split: dict[str, list[str]], tops: dict[str, str], path: Path, 
     notes += [
         f"{top}/ holds {count:,} images in no class folder of training: left out" for top, count in left_out.items()
     ]
-    return {name: placed[name] for name in split if name in placed}
+    return {name: placed[name] for name in sorted(placed)}
 
 
 def _as_in_training(folders: list[str], classes: dict[str, str]) -> list[str]:
@@ -158,7 +168,7 @@ def _as_in_training(folders: list[str], classes: dict[str, str]) -> list[str]:
     return [classes.get(spelled(folders[0]).lower(), folders[0]), *folders[1:]] if folders else folders
 
 
-def _unnested(below: dict[str, list[str]], top: str, dropped: set[str], *, is_training: bool) -> dict[str, list[str]]:
+def _unnested(below: _Folders, top: str, dropped: set[str], *, is_training: bool) -> _Folders:
     """Drop the folders inside a part that all of its images lie in and that are no class.
 
     These repeat the name of the part, or are the only folder in training and hold others; elsewhere a single folder may
