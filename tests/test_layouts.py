@@ -631,3 +631,9 @@ def test_groups_and_other_labels_are_said(tmp_path: Path) -> None:
     text = "file,label,species,group\n0.png,0,cat,x\n1.png,1,dog,y\n"
     images = open_images(build(tmp_path, {"0.png": PNG, "1.png": PNG, "t.csv": text}))
     assert images.notes == ("labels: column 'label' of t.csv (not 'species')", "groups: column 'group' of t.csv")
+
+
+def test_a_column_called_dataset_is_no_list_of_an_audit(tmp_path: Path) -> None:
+    text = "id,label,dataset\n0.png,a,train\n1.png,b,train\n2.png,a,test\n3.png,b,test\n"
+    data = build(tmp_path, {f"{k}.png": PNG for k in range(4)} | {"t.csv": text})
+    assert parts_of(open_images(data / "t.csv")) == {"train": 2, "test": 2}

@@ -16,7 +16,7 @@ import numpy as np
 
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.sources.classes import order_classes
-from tfvision.data.sources.parts import part_in
+from tfvision.data.sources.parts import PART_NAMES
 from tfvision.errors import DataError, listing, nearest
 
 SELECTION_COLUMNS = ("id", "label", "dataset")
@@ -49,7 +49,9 @@ def is_selection(path: Path) -> bool:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             header, first = (next(csv.reader([file.readline(4096)]), []) for _ in range(2))
-            return tuple(header) == SELECTION_COLUMNS and not part_in(first[2] if len(first) == 3 else "")[0]
+            data = first[2] if len(first) == 3 else ""
+            is_part = data.lower() in PART_NAMES and not (path.parent / data).exists()
+            return tuple(header) == SELECTION_COLUMNS and not is_part
     except (OSError, UnicodeDecodeError, csv.Error):
         return False
 
