@@ -2,14 +2,12 @@
 
 import argparse
 
-from tfvision.cli.train import add_training, data_given
+from tfvision.cli.train import add_training, training_flags
 from tfvision.cli.verbs import Verbs, add_running, add_verb
 from tfvision.config.flags import Parser, add_flags, flags_to_dict
 from tfvision.config.recipes import find_recipe
 from tfvision.config.yaml import load_yaml
-from tfvision.data.sources.here import data_here
 from tfvision.search.settings import SECTION, SearchOptions
-from tfvision.training.config import TrainConfig
 
 _SEARCH_FLAGS = ["algorithm", "trials", "objective", "keep", "epochs_scale", "factor"]
 
@@ -34,9 +32,6 @@ def search(args: argparse.Namespace) -> None:
     """Search for the best options on the validation part, and write a search folder."""
     from tfvision.search.search import search
 
-    given = flags_to_dict(TrainConfig, vars(args)) | data_given(args)
-    in_file = load_yaml(find_recipe(args.config)) if args.config else {}
-    if not (args.resume or "data" in given or "data" in in_file):
-        given["data"] = data_here()
+    given = training_flags(args, load_yaml(find_recipe(args.config)) if args.config else {})
     given[SECTION] = flags_to_dict(SearchOptions, vars(args))
     search(args.config, resume=args.resume, dry_run=args.dry_run, **given)

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,12 +91,30 @@ def train_config(args: argparse.Namespace, **defaults: Any) -> TrainConfig:
         raise UsageError(
             f"{args.config} gives phases and also {' or '.join(k for k in _PHASE_FLAGS if in_file.get(k) is not None)}; keep one of them"
         )
-    flags = flags_to_dict(TrainConfig, vars(args)) | data_given(args)
-    if not ({"data"} & (flags.keys() | in_file.keys() | defaults.keys()) or getattr(args, "print_config", False)):
-        flags["data"] = data_here()
+    flags = training_flags(args, in_file)
     if "phases" in flags:
         in_file = {key: value for key, value in in_file.items() if key not in _PHASE_FLAGS}
     return from_dict(TrainConfig, merge(merge(defaults, in_file), flags))
+
+
+def training_flags(args: argparse.Namespace, in_file: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a training that flags give, and the data where neither they nor a file name it.
+
+    Args:
+        args: The parsed flags of a verb with `add_training`.
+        in_file: The options of the file or recipe.
+
+    Returns:
+        The options by section; none is chosen for a run that is resumed or options that are only printed.
+
+    Raises:
+        UsageError: A flag has a wrong value, or the data is given twice.
+    """
+    flags = flags_to_dict(TrainConfig, vars(args)) | data_given(args)
+    only_told = getattr(args, "print_config", False) or getattr(args, "resume", None)
+    if not ("data" in flags or "data" in in_file or only_told):
+        flags["data"] = data_here()
+    return flags
 
 
 def add_data(command: Parser) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tfvision.data.images.imageset import ImageSet
-from tfvision.data.images.scan import scan
+from tfvision.data.images.scan import Scan, scan
 from tfvision.data.options import DuplicateOptions
 from tfvision.data.sources.entries import THING
 from tfvision.data.sources.open import open_images
@@ -68,15 +68,13 @@ def prepare_images(images: ImageSet, config: TrainConfig) -> Prepared:
         names = ", ".join(f"{name} ({reason})" for name, reason in found.unreadable[:5])
         what = "wrong or unreadable" if images.given is not None else "unreadable"
         notes.append(f"{len(found.unreadable):,} {what} left out: {names}{' ...' * (len(found.unreadable) > 5)}")
-    images, note = _without_small_classes(found.images, config)
-    kept = np.isin(found.images.ids, images.ids)
-    sizes, hashes = found.sizes[kept], tuple(np.array(found.hashes)[kept].tolist())
-    images, more = _stratifiable(images, config)
-    notes += [*note, *more, *_contradictions(images, hashes, config)]
-    split = _split(images, hashes, config)
+    found, note = _without_small_classes(found, config)
+    images, more = _stratifiable(found.images, config)
+    notes += [*note, *more, *_contradictions(images, found.hashes, config)]
+    split = _split(images, found.hashes, config)
     if not (split.parts == "validation").any():
         raise UsageError("no images for validation, which chooses the best epoch; set split.validation above 0")
-    return Prepared(images, split.parts, hashes, sizes, found.is_gray, (*notes, *split.notes))
+    return Prepared(images, split.parts, found.hashes, found.sizes, found.is_gray, (*notes, *split.notes))
 
 
 def _limited(images: ImageSet, config: TrainConfig) -> tuple[ImageSet, str]:
@@ -93,21 +91,26 @@ def _limited(images: ImageSet, config: TrainConfig) -> tuple[ImageSet, str]:
     return chosen, f"limit: {config.limit:,} of {len(images):,} images"
 
 
-def _without_small_classes(images: ImageSet, config: TrainConfig) -> tuple[ImageSet, list[str]]:
+def _without_small_classes(found: Scan, config: TrainConfig) -> tuple[Scan, list[str]]:
     """Leave out the classes with fewer than 3 images if that was asked for; return a note."""
+    images = found.images
     counts = np.bincount(images.labels, minlength=len(images.class_names))
     small = [k for k in range(len(counts)) if counts[k] < MIN_IMAGES]
     if config.on_small != "skip" or not small or not has_classes(config.task):
-        return images, []
+        return found, []
     listed = listing([f"{images.class_names[k]} ({counts[k]})" for k in small])
     if len(counts) - len(small) < 2:
         raise DataError(
             f"{config.data} has {len(counts) - len(small)} classes with {MIN_IMAGES} images or more; expected two; without: "
             f"{listed}; add images"
         )
-    images = images.select(~np.isin(images.labels, small))
+    kept = np.flatnonzero(~np.isin(images.labels, small))
+    images = images.select(kept)
     named = relabel(images, [images.class_names[label] for label in images.labels])
-    return named, [f"classes with fewer than {MIN_IMAGES} images are left out: {listed}"]
+    hashes = tuple(found.hashes[row] for row in kept)
+    return replace(found, images=named, sizes=found.sizes[kept], hashes=hashes), [
+        f"classes with fewer than {MIN_IMAGES} images are left out: {listed}"
+    ]
 
 
 def _contradictions(images: ImageSet, hashes: tuple[str, ...], config: TrainConfig) -> list[str]:

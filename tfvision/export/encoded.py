@@ -4,6 +4,7 @@ One that cannot be decoded leaves the others their answers.
 """
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -179,11 +180,7 @@ def _byte(content: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
 def _number(content: tf.Tensor, position: tf.Tensor, size: int, little: tf.Tensor | bool) -> tf.Tensor:
     """Return a number of 2 or 4 bytes as int32; one above 2^31 is negative."""
     values = [_byte(content, position + offset) for offset in range(size)]
-    big = sum(
-        value * (1 << 8 * (size - 1 - k)) if k or size < 4 else tf.bitwise.left_shift(value, 24)
-        for k, value in enumerate(values)
-    )
-    small = sum(value * (1 << 8 * k) if k < 3 else tf.bitwise.left_shift(value, 24) for k, value in enumerate(values))
+    big, small = (reduce(lambda number, byte: number * 256 + byte, order) for order in (values, values[::-1]))
     return tf.where(little, small, big)
 
 

@@ -7,14 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from tfvision.data.sources.entries import Entry, Reading
+from tfvision.data.sources.image_files import MASK_FOLDERS
 from tfvision.data.sources.parts import PART_NAMES, UNLABELLED, part_in, parts_among
 from tfvision.data.sources.spelling import spelled
 from tfvision.errors import DataError, listing
 
-_KINDS = frozenset(
-    {"images", "image", "imgs", "jpegimages", "masks", "mask", "labels", "annotations", "trimaps", "segmentations"}
-    | {"segmentation", "segmentationclass", "segmentationobject"}
-)
+_KINDS = MASK_FOLDERS | {"images", "image", "imgs", "jpegimages", "labels", "annotations"}
 _Folders = dict[str, list[str]]  # image: the folders that it lies in
 _Placed = dict[str, tuple[str, list[str]]]  # image: its part, or "", and the folders below that of the part
 
@@ -105,9 +103,9 @@ def _parts_inside(split: _Folders, path: Path, notes: list[str]) -> _Placed:
     """Place images if the folders in each class folder are parts; say it if only some are."""
     inner: dict[str, set[str]] = {folders[0]: set() for folders in split.values()}
     classes: dict[str, set[str]] = {top: set() for top in inner}
-    for top, *folders, _ in (folders if len(folders) > 1 else [folders[0], ""] for folders in split.values()):
-        inner[top].add(folders[0] if folders else "")
-        classes[top].update(folders[1:2])
+    for top, *names in split.values():
+        inner[top].update(names[:-1][:1] or [""])
+        classes[top].update(names[:-1][1:2])
     seconds = set().union(*inner.values())
     below = parts_among(seconds - {""}) if len(inner) > 1 else {}
     if not below:

@@ -25,7 +25,7 @@ _OTHERS = ARCHIVE_SUFFIXES | frozenset(
 )
 
 
-_MASK_FOLDERS = frozenset(
+MASK_FOLDERS = frozenset(
     {"mask", "masks", "trimaps", "segmentation", "segmentations", "segmentationclass", "segmentationobject"}
 )
 _MASK = re.compile(r"_mask(_\d+)?$")
@@ -94,11 +94,11 @@ def without_masks(images: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
     Returns:
         The other images, and a note; all images where those in such folders do not repeat the names of others.
     """
-    kept = [name for name in images if not _MASK_FOLDERS & set(name.lower().split("/")[:-1])]
+    inside = [name for name in images if MASK_FOLDERS & set(name.lower().split("/")[:-1])]
+    kept = [name for name in images if not MASK_FOLDERS & set(name.lower().split("/")[:-1])]
     stems = {posixpath.basename(posixpath.splitext(name)[0]) for name in kept}
-    inside = [name for name in images if _MASK_FOLDERS & set(name.lower().split("/")[:-1])]
     matching = sum(_MASK.sub("", posixpath.basename(posixpath.splitext(name)[0])) in stems for name in inside)
-    if not inside or 2 * matching < len(inside):
+    if 2 * matching < len(inside):
         kept, inside = list(images), []
     paths = {posixpath.splitext(name)[0] for name in kept}
     beside = [name for name in kept if (stem := posixpath.splitext(name)[0]) != _MASK.sub("", stem) in paths]

@@ -88,8 +88,4 @@ def suggest_pattern(images: Sequence[str]) -> str:
     if len(classes) < 2 or sum(classes.values()) < 0.9 * len(names) or 3 * len(classes) > len(names):
         return ""
     listed = listing([f"{label} {count:,}" for label, count in sorted(classes.items())], 4)
-    return f"; the names look like labels ({listed}): --label-from-name {_quoted(_USUAL)} takes them"
-
-
-def _quoted(pattern: str) -> str:
-    return f"'{pattern}'"
+    return f"; the names look like labels ({listed}): --label-from-name '{_USUAL}' takes them"

@@ -110,11 +110,13 @@ def open_images(
     if suffix in ARRAY_SUFFIXES and path.is_file():
         images = open_arrays(*open_container(path, asked), columns, labelled=labelled)
     elif is_image_file(path):
-        images = _open_files(Directory(path.parent, only=[path.name]), None, asked, columns, labelled=labelled)
+        one = Directory(path.parent, only=[path.name])
+        images = _open_files(one, find_image_files(one), None, asked, columns, labelled=labelled)
     elif suffix in TABLE_SUFFIXES and is_selection(path):
         images = open_selection(path, lambda data: open_images(data, **columns, labelled=labelled), labelled=labelled)
     elif suffix in TABLE_SUFFIXES and path.is_file():
-        images = _open_files(Directory(path.parent), path.name, asked, columns, labelled=labelled)
+        beside = Directory(path.parent)
+        images = _open_files(beside, find_image_files(beside), path.name, asked, columns, labelled=labelled)
     else:
         images = _open_storage(open_storage(path), asked, columns, labelled=labelled)
     notes = (*images.notes, *shadowed_note()) if is_embedded else images.notes
@@ -145,14 +147,19 @@ def _open_storage(storage: Storage, asked: Columns, columns: dict[str, Any], *, 
             f"{storage.path} holds arrays of images ({listing(arrays)}) and image files ({listing(files, 1)}); "
             "keep one kind, or give the path of the array"
         )
-    return _open_files(storage, None, asked, columns, labelled=labelled)
+    return _open_files(storage, files, None, asked, columns, labelled=labelled)
 
 
 def _open_files(
-    storage: Storage, table: str | None, asked: Columns, columns: dict[str, Any], *, labelled: bool
+    storage: Storage,
+    images: list[str],
+    table: str | None,
+    asked: Columns,
+    columns: dict[str, Any],
+    *,
+    labelled: bool,
 ) -> ImageSet:
     """Open image files, labelled by the CSV that was given, else by what is found."""
-    images = find_image_files(storage)
     if not images:
         if pixels := open_pixel_cells(storage, table, asked, columns, labelled=labelled):
             return pixels

@@ -75,8 +75,7 @@ class Directory:
         Raises:
             DataError: The file cannot be read.
         """
-        span = self.span(name)
-        return span.read(min(size, span.size), 0)
+        return self.span(name).head(size)
 
     def span(self, name: str) -> Span:
         """Open a file of any size for random access.

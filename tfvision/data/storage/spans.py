@@ -51,6 +51,10 @@ class Span:
             raise DataError(f"{self.name} became shorter while it was read; leave it alone until the end")
         return data
 
+    def head(self, size: int) -> bytes:
+        """Return the first bytes, fewer than `size` if there are no more."""
+        return self.read(min(size, self.size), 0)
+
     def _read_at(self, size: int, offset: int) -> bytes:
         if not hasattr(os, "pread"):  # Windows
             with self._lock:

@@ -93,8 +93,7 @@ class Tar:
         Raises:
             DataError: The file cannot be read.
         """
-        span = self.span(name)
-        return span.read(min(size, span.size), 0)
+        return self.span(name).head(size)
 
     def span(self, name: str) -> Span:
         """Open a member of any size for random access.

@@ -12,7 +12,7 @@ from tfvision.data.sources.spelling import spelled
 from tfvision.data.sources.tables.columns import LABEL_COLUMNS, Columns, by_name, find_columns, names_images
 from tfvision.data.sources.tables.file_index import FileIndex
 from tfvision.data.sources.tables.of_parts import parts_of_tables
-from tfvision.data.sources.tables.part_columns import check_part_column
+from tfvision.data.sources.tables.part_columns import parts_of_rows
 from tfvision.data.sources.tables.reading import TABLE_SUFFIXES, Table, read_table
 from tfvision.data.storage.directory import Directory
 from tfvision.data.storage.files import Storage
@@ -93,19 +93,12 @@ def _read_rows(storage: Storage, table: Table, images: Sequence[str], asked: Col
     label = found.label or next(iter(by_name([c for c in table.columns if c not in taken], LABEL_COLUMNS)), None)
     files, boxes = table.values(found.file), read_boxes(table, columns)
     index.check_inside(files)
-    index.look_at(files)
     labels = plain_labels(table.values(label)) if label else [None] * len(files)
     groups = table.values(found.group) if found.group else [None] * len(files)
-    meaning = check_part_column(table, found.part) if found.part and not part else {}
-    parts = (
-        [meaning[value] for value in table.values(found.part)]
-        if found.part and meaning
-        else [part or None] * len(files)
-    )
-    cells = zip(files, boxes, labels, groups, parts, strict=True)
-    for number, (file, box, text, group, own_part) in enumerate(cells, start=1):
+    parts = parts_of_rows(table, found.part, part)
+    cells = zip(files, index.find_all(files), boxes, labels, groups, parts, strict=True)
+    for number, (file, image, box, text, group, own_part) in enumerate(cells, start=1):
         where = f"{table.name} row {number} ({file})"
-        image = index.find(file)
         if image is None:
             into.bad.append((where, "it names no image, or more than one"))
         elif own_part == UNLABELLED:
@@ -119,4 +112,4 @@ def _read_rows(storage: Storage, table: Table, images: Sequence[str], asked: Col
     left = [column for column in table.columns if column and column not in taken]
     if label is None:
         said += f", no label{f' (its other columns are {listing(left)})' if left else ''}"
-    return f"{said}, parts in {found.part!r}" if meaning else said
+    return f"{said}, parts in {found.part!r}" if found.part and not part else said

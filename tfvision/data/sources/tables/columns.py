@@ -9,32 +9,9 @@ from tfvision.data.sources.tables.reading import Table, plain_column
 from tfvision.errors import DataError, listing, nearest
 
 FILE_COLUMNS = (
-    *(
-        "file",
-        "filename",
-        "filepath",
-        "path",
-        "image",
-        "imagefile",
-        "imagename",
-        "imagepath",
-        "imagefilename",
-        "imageid",
-    ),
-    *(
-        "filenames",
-        "filepaths",
-        "fname",
-        "img",
-        "imgname",
-        "imgpath",
-        "imgfile",
-        "imgid",
-        "id",
-        "name",
-        "picture",
-        "photo",
-    ),
+    *("file", "filename", "filepath", "path", "image", "imagefile", "imagename", "imagepath", "imagefilename"),
+    *("imageid", "filenames", "filepaths", "fname", "img", "imgname", "imgpath", "imgfile", "imgid"),
+    *("id", "name", "picture", "photo"),
 )
 LABEL_COLUMNS = (
     *("label", "labels", "class", "classname", "classlabel", "labelname", "target", "category", "species", "breed"),
@@ -87,15 +64,7 @@ def find_columns(table: Table, index: FileIndex, asked: Columns, *, labelled: bo
     Raises:
         DataError: A column that was asked for is missing, or it is not clear which column is meant.
     """
-    for option, column in (
-        *(("file", asked.file), ("label", asked.label)),
-        *(("group", asked.group), ("split", asked.part)),
-    ):
-        if column is not None and column not in table.columns:
-            raise DataError(
-                f"{table.name} has no column {column!r}{nearest(column, table.columns)}; its columns are "
-                f"{listing(table.columns, 20)}; give one of them as --{option}-column"
-            )
+    refuse_missing_columns(table, asked)
     taken = (asked.file, asked.label, asked.group, asked.part)
     free = [column for column in table.columns if column and column not in taken]
     file = asked.file or find_file_column(table, index, free)
@@ -120,6 +89,26 @@ def find_columns(table: Table, index: FileIndex, asked: Columns, *, labelled: bo
     if len(free) != 1 or plain_column(free[0]) in (*PART_COLUMNS, *GROUP_COLUMNS):
         raise _unclear(table, "label")
     return Columns(file, free[0], group, part=part, is_guess=True)
+
+
+def refuse_missing_columns(table: Table, asked: Columns) -> None:
+    """Refuse columns that were asked for and are not there.
+
+    Args:
+        table: The CSV.
+        asked: The columns that were asked for.
+
+    Raises:
+        DataError: One is missing; the nearest is named.
+    """
+    for option in ("file", "label", "group", "part"):
+        column = getattr(asked, option)
+        if column is not None and column not in table.columns:
+            flag = {"part": "split"}.get(option, option)
+            raise DataError(
+                f"{table.name} has no column {column!r}{nearest(column, table.columns)}; its columns are "
+                f"{listing(table.columns, 20)}; give one of them as --{flag}-column"
+            )
 
 
 def find_file_column(table: Table, index: FileIndex, free: list[str]) -> str | None:

@@ -2,7 +2,7 @@
 
 import ntpath
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tfvision.data.sources.parts import part_in
@@ -38,7 +38,6 @@ class FileIndex:
         below = {spelled(name[len(start) :]): name for name in images if name.startswith(start)}
         stem = posixpath.splitext(base)[0]
         self._prefixes = ("", f"{stem}/", *_folders_of_part(stem, below), "images/")
-        self._shared_folder: str | None = None
         self._paths = _with_stems([(path, name) for path, name in below.items()])
         self._bases = _with_stems([(posixpath.basename(path), name) for path, name in below.items()])
 
@@ -51,19 +50,27 @@ class FileIndex:
             for prefix in self._prefixes:
                 if found := self._paths.get(prefix + rest):
                     return found
-        anywhere = len(levels) == 1 or posixpath.dirname(path) == self._shared_folder
-        return self._bases.get(levels[-1]) if anywhere else None
+        return self._bases.get(path) if len(levels) == 1 else None
 
-    def look_at(self, cells: Iterable[str]) -> None:
-        """Look whether all cells of the column of files have the same folder, which may be called otherwise here."""
-        folders = {posixpath.dirname(self._relative(cell)) for cell in cells if cell}
-        self._shared_folder = folders.pop() if len(folders) == 1 else None
+    def find_all(self, cells: Sequence[str]) -> list[str | None]:
+        """Find the image that each cell of a column names.
+
+        Args:
+            cells: The whole column: if all have the same folder, it may be called otherwise here.
+
+        Returns:
+            As `find`, for each cell.
+        """
+        shared = len({posixpath.dirname(self._relative(cell)) for cell in cells if cell}) == 1
+        found = [self.find(cell) for cell in cells]
+        if not shared:
+            return found
+        return [name or self.find(posixpath.basename(self._relative(c))) for name, c in zip(found, cells, strict=True)]
 
     def share_found(self, cells: list[str]) -> float:
         """Return the share of the cells (of the first 1,000) that name an image, 0..1."""
         cells = cells[:_SAMPLE]
-        self.look_at(cells)
-        return sum(self.find(cell) is not None for cell in cells) / max(1, len(cells))
+        return sum(name is not None for name in self.find_all(cells)) / max(1, len(cells))
 
     def check_inside(self, cells: Iterable[str]) -> None:
         """Refuse cells that point outside the folder of the CSV.

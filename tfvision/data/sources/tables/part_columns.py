@@ -80,6 +80,26 @@ def check_part_column(table: Table, column: str) -> dict[str, str]:
     )
 
 
+def parts_of_rows(table: Table, column: str | None, part: str = "") -> list[str | None]:
+    """Return the part of each row.
+
+    Args:
+        table: The CSV.
+        column: Its column of parts, if it has one.
+        part: The part of all rows, which counts before the column; "" if the CSV is of no part.
+
+    Returns:
+        A part for each row, see `parts_in_column`; None without one.
+
+    Raises:
+        DataError: The column names no parts.
+    """
+    if part or column is None:
+        return [part or None] * len(table.rows)
+    meaning = check_part_column(table, column)
+    return [meaning[value] for value in table.values(column)]
+
+
 def unused_part_note(table: Table, taken: Sequence[str | None]) -> tuple[str, ...]:
     """Say that a column is called like one of parts, but names none."""
     odd = [column for column in table.columns if column not in taken and plain_column(column) in PART_COLUMNS]

@@ -11,7 +11,7 @@ from tfvision.data.sources.spelling import spelled
 from tfvision.data.sources.tables.columns import LABEL_COLUMNS, Columns, by_name, find_columns
 from tfvision.data.sources.tables.file_index import FileIndex
 from tfvision.data.sources.tables.label_columns import check_labels, one_hot_labels
-from tfvision.data.sources.tables.part_columns import check_part_column, unused_part_note
+from tfvision.data.sources.tables.part_columns import parts_of_rows, unused_part_note
 from tfvision.data.sources.tables.reading import Table
 from tfvision.errors import DataError, listing
 
@@ -73,10 +73,7 @@ def _labelled_rows(table: Table, columns: Columns, labelled: bool, part: str) ->
     elif columns.label:
         labels = [spelled(label) for label in plain_labels(table.values(columns.label))]
     groups: Sequence[str | None] = table.values(columns.group) if columns.group else [None] * count
-    parts: Sequence[str | None] = [part or None] * count
-    if columns.part and not part:
-        meaning = check_part_column(table, columns.part)
-        parts = [meaning[value] for value in table.values(columns.part)]
+    parts = parts_of_rows(table, columns.part, part)
     rows = list(zip(files, labels, groups, parts, strict=True))
     # The answers of a contest's test rows are often left empty.
     needed = columns.label is not None and labelled
@@ -100,8 +97,7 @@ def _labelled_rows(table: Table, columns: Columns, labelled: bool, part: str) ->
 def _names(table: Table, columns: Columns, index: FileIndex, files: Sequence[str]) -> dict[str, str]:
     """Return the image in the storage that each row names."""
     index.check_inside(files)
-    index.look_at(files)
-    names = {file: name for file in files if (name := index.find(file)) is not None}
+    names = {file: name for file, name in zip(files, index.find_all(files), strict=True) if name is not None}
     if missing := [file for file in files if file not in names]:
         raise DataError(
             f"{len(missing):,} of {len(files):,} rows of {table.name} name no image, or more than one: "
