@@ -637,3 +637,23 @@ def test_a_column_called_dataset_is_no_list_of_an_audit(tmp_path: Path) -> None:
     text = "id,label,dataset\n0.png,a,train\n1.png,b,train\n2.png,a,test\n3.png,b,test\n"
     data = build(tmp_path, {f"{k}.png": PNG for k in range(4)} | {"t.csv": text})
     assert parts_of(open_images(data / "t.csv")) == {"train": 2, "test": 2}
+
+
+def test_rows_without_labels_shift_no_pixels_of_the_next_csv(tmp_path: Path) -> None:
+    header = ",".join(["label", *(f"pixel{k}" for k in range(16))])
+    rows = [",".join(map(str, [number % 2, *digit(number).ravel()])) for number in range(6)]
+    files = {
+        f"a_{part}.csv": "\n".join([header, *rows[2 * k : 2 * k + 2]])
+        for k, part in enumerate(("pred", "test", "train"))
+    }
+    images = open_images(build(tmp_path, files))
+    assert parts_of(images) == {"test": 2, "train": 2}
+    found = {image_id: images.read(row)[..., 0] for row, image_id in enumerate(images.ids)}
+    assert np.array_equal(found["test/00000"], digit(2)) and np.array_equal(found["train/00001"], digit(5))
+
+
+def test_csvs_in_folders_of_parts_keep_them(tmp_path: Path) -> None:
+    folders = [f"{part}/{c}" for part in ("train", "test") for c in "ab"]
+    files = {f"{folder}/{k}.png": PNG for folder in folders for k in range(2)}
+    files |= {f"{folder}/l.csv": f"file,label\n0.png,{folder[-1]}\n1.png,{folder[-1]}\n" for folder in folders}
+    assert parts_of(open_images(build(tmp_path, files))) == {"train": 4, "test": 4}

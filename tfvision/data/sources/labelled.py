@@ -78,6 +78,7 @@ def read_files(
         return replace(found, notes=_unread(storage, images, found))
     kept, masks = without_masks(images) if labelled else (list(images), ())
     found = _read_best(storage, kept, asked, labelled=labelled)
+    found = in_parts_of_folders(found) if labelled and found.used else found
     found = replace(found, notes=(*found.notes, *masks))
     empty = () if found.used else empty_folders(storage, images)
     return replace(found, notes=(*found.notes, *empty, *_unread(storage, images, found)))
@@ -192,8 +193,7 @@ def _read_tables(
             f"{len(equal)} CSV files name the images ({listing(equal)}); give the path of one"
             f"{'' if isinstance(storage, Directory) else ', of the unpacked data'}"
         )
-    found = read_rows(tables[0], images, asked, labelled=labelled, root=_root(storage))
-    return in_parts_of_folders(found) if labelled else found
+    return read_rows(tables[0], images, asked, labelled=labelled, root=_root(storage))
 
 
 def _joined(readings: Sequence[Reading], notes: Sequence[str]) -> Reading:
@@ -204,12 +204,11 @@ def _joined(readings: Sequence[Reading], notes: Sequence[str]) -> Reading:
             f"only some of {listing([name for reading in readings for name in reading.used])} have a column of groups; give all "
             "of them one"
         )
-    counts = Counter(entry.name for entry in entries)
-    if twice := sorted(entry.id for entry in entries if counts[entry.name] > 1):
-        raise DataError(f"{len(twice) // 2:,} images are in two parts: {listing(twice[::2])}; keep each in one CSV")
-    common = _unique_ids(entries)
+    counts, ids = Counter(entry.name for entry in entries), {entry.name: entry.id for entry in entries}
+    if twice := sorted(ids[name] for name, count in counts.items() if count > 1):
+        raise DataError(f"{len(twice):,} images are in two parts: {listing(twice)}; keep each in one CSV")
     said = dict.fromkeys(note for reading in readings for note in reading.notes)
-    return Reading(common, (*notes, *said), tuple(name for reading in readings for name in reading.used))
+    return Reading(_unique_ids(entries), (*notes, *said), tuple(name for reading in readings for name in reading.used))
 
 
 def _unique_ids(entries: Sequence[Entry]) -> list[Entry]:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,10 @@ from tfvision.data.sources.entries import Entry, build_images
 from tfvision.data.sources.image_files import suffix
 from tfvision.data.sources.parts import UNLABELLED
 from tfvision.data.sources.spelling import spelled
-from tfvision.data.sources.tables.columns import GROUP_COLUMNS, LABEL_COLUMNS, Columns, by_name
+from tfvision.data.sources.tables.columns import GROUP_COLUMNS, LABEL_COLUMNS, Columns, by_name, refuse_missing_columns
 from tfvision.data.sources.tables.label_columns import check_labels
 from tfvision.data.sources.tables.of_parts import parts_of_tables
-from tfvision.data.sources.tables.part_columns import find_part_column, parts_in_column
+from tfvision.data.sources.tables.part_columns import find_part_column, parts_of_rows
 from tfvision.data.sources.tables.reading import TABLE_SUFFIXES, Table, plain_column
 from tfvision.data.storage.arrays import ArrayStorage, pixel_arrays
 from tfvision.data.storage.files import Storage
@@ -131,9 +132,10 @@ def _open(
     held = ArrayStorage(storage.path, {parts.get(name, ""): array for name, array in arrays.items()})
     entries: list[Entry] = []
     said = [f"pixels: cells of {listing(list(images))}, images of {shape}"]
+    names = iter(held.names)
     for table in tables:
-        names = held.names[len(entries) : len(entries) + len(table.rows)]
-        own, more = _entries(table, names, parts.get(table.name), asked, labelled=labelled)
+        own_names = list(islice(names, len(table.rows)))
+        own, more = _entries(table, own_names, parts.get(table.name, ""), asked, labelled=labelled)
         entries += own
         said += more
     options = {**columns, "pixel_rule": held.pixel_rule or columns.get("pixel_rule")}
@@ -141,13 +143,12 @@ def _open(
 
 
 def _entries(
-    table: Table, names: Sequence[str], part: str | None, asked: Columns, *, labelled: bool
+    table: Table, names: Sequence[str], part: str, asked: Columns, *, labelled: bool
 ) -> tuple[list[Entry], list[str]]:
     """Return the entries of a CSV and what was read, without rows of a part that has no labels."""
     found, count = _columns(table, asked, labelled=labelled), len(names)
     labels: Sequence[str | None] = [None] * count
-    meaning = parts_in_column(table, found.part) if found.part and not part else {}
-    parts = [meaning[cell] for cell in table.values(found.part)] if found.part and meaning else [part] * count
+    parts = parts_of_rows(table, found.part, part)
     if found.label:
         check_labels(table, found.label, is_guess=found.is_guess)
         labels = [spelled(label) for label in plain_labels(table.values(found.label))]
@@ -160,7 +161,7 @@ def _entries(
     if found.label and (empty := sum(not entry.label for entry in entries)):
         raise DataError(f"{empty:,} rows of {table.name} have no label in column {found.label!r}; fill or remove them")
     said = [f"labels: column {found.label!r} of {table.name}"] if found.label else []
-    said += [f"parts: column {found.part!r} of {table.name}"] if meaning else []
+    said += [f"parts: column {found.part!r} of {table.name}"] if found.part and not part else []
     if left := count - len(entries):
         said.append(f"{left:,} rows of {table.name} are of no labelled part: left out")
     return entries, said
@@ -229,12 +230,8 @@ def _shaped(pixels: list[np.ndarray], name: str) -> tuple[np.ndarray, str]:
 
 def _columns(table: Table, asked: Columns, *, labelled: bool) -> Columns:
     """Find the columns beside the pixels."""
+    refuse_missing_columns(table, replace(asked, file=None))
     free = [column for column in table.columns if column]
-    for option, column in (("label", asked.label), ("group", asked.group), ("split", asked.part)):
-        if column is not None and column not in free:
-            raise DataError(
-                f"{table.name} has no column {column!r}; beside the pixels it has {listing(free, 20)} (--{option}-column)"
-            )
     part = asked.part or find_part_column(table, free)
     group = asked.group or next(iter(by_name(free, GROUP_COLUMNS)), None)
     left = [column for column in free if column not in (part, group)]
