@@ -558,7 +558,11 @@ def test_links(tmp_path: Path) -> None:
     (data / "x" / "alias").symlink_to(data / "x" / "real")
     (data / "x" / "loop").symlink_to(data / "x" / "loop")
     (data / "x" / "a_link_first").symlink_to(data / "x" / "two")
-    assert open_images(data).class_names == ("real", "two")
+    (data / "x" / "two" / "gone.png").symlink_to("nowhere.png")
+    images = open_images(data)
+    assert images.class_names == ("real", "two") and len(images) == 4
+    (note,) = images.notes
+    assert "not read: 4 links that lead nowhere or to what is read already (such as x/a_link_first/)" in note
 
 
 @pytest.mark.parametrize("part", ["train", "pred"])

@@ -294,6 +294,7 @@ def test_tar(mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         archive.add(tmp_path / "d", arcname=".")
     images = open_images(path)
     assert images.ids == ("a/0.png", "a/1.png", "a/2.png", "b/0.png", "b/1.png", "b/2.png", "b/hard.png", "b/soft.png")
+    assert images.notes[-1].endswith("1 links that lead nowhere or to what is read already (such as top/b/gone.png)")
     assert all(images.read_bytes(row) == PNG for row in range(8)) and images.storage.head("top/a/0.png", 4) == PNG[:4]
     assert not [file for file in (tmp_path / "cache").iterdir()] if mode != "w" else not (tmp_path / "cache").exists()
 

@@ -82,6 +82,8 @@ def left_out(storage: Storage, images: Collection[str], used: Collection[str], w
             said.append(f"{photos:,} are photos of phones, which {INSTALL} reads")
     if results := getattr(storage, "results", ()):
         said.append(f"{len(results):,} folders that tfvision wrote (such as {spelled(results[0])})")
+    if links := getattr(storage, "skipped_links", ()):
+        said.append(f"{len(links):,} links that lead nowhere or to what is read already (such as {spelled(links[0])})")
     return (f"not read: {'; '.join(said)}",) if said else ()
 
 

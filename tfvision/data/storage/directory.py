@@ -31,12 +31,14 @@ class Directory:
         path: The folder.
         names: Sorted relative names with forward slashes; hidden files, and folders that tfvision wrote, are left out.
         results: Relative names of these folders.
+        skipped_links: Relative names of links that lead nowhere, or to a folder that is read already.
     """
 
     def __init__(self, path: Path, only: Iterable[str] | None = None):
         self.path = path
-        found, results = _walk(path) if only is None else (only, [])
+        found, results, links = _walk(path) if only is None else (only, [], [])
         self.names, self.results = tuple(sorted(found)), tuple(sorted(results))
+        self.skipped_links = tuple(sorted(links))
 
     def size(self, name: str) -> int:
         """Return the size of a file in bytes."""
@@ -98,16 +100,18 @@ def is_result(names: Iterable[str]) -> bool:
     return any(marks <= found for marks in _RESULTS)
 
 
-def _walk(root: Path) -> tuple[list[str], list[str]]:
-    """Return the names of the files, and those of the folders that tfvision wrote."""
+def _walk(root: Path) -> tuple[list[str], list[str], list[str]]:
+    """Return the names of the files, those of the folders that tfvision wrote, and those of links left out."""
     names, results, seen, pending = [], [], set(), [(root, "")]
     links: list[tuple[Path, str]] = []
+    skipped: list[str] = []
     while pending or links:
         if not pending:
             links.sort(key=lambda link: link[1], reverse=True)
         folder, prefix = (pending or links).pop()
         real = os.path.realpath(folder)
         if real in seen:
+            skipped.append(prefix)  # only a link can lead to a folder again
             continue
         seen.add(real)
         try:
@@ -129,7 +133,9 @@ def _walk(root: Path) -> tuple[list[str], list[str]]:
                 where.append((Path(entry.path), f"{name}/"))
             elif _is_file(entry):
                 names.append(name)
-    return names, results
+            elif entry.is_symlink():
+                skipped.append(name)
+    return names, results, skipped
 
 
 def _is_dir(entry: os.DirEntry[str]) -> bool:

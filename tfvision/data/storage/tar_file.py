@@ -39,6 +39,7 @@ class Tar:
         path: The file.
         names: Sorted names with forward slashes; folders, hidden files and devices are left out, links to other
             members are read as these.
+        skipped_links: Names of links that lead to no member.
 
     Raises:
         DataError: The file is no .tar or is damaged, or there is no space to unpack it.
@@ -52,7 +53,7 @@ class Tar:
             with tarfile.open(fileobj=self._whole.file, mode="r:") as archive:
                 members = archive.getmembers()
                 _check_end(self._whole, archive.offset)
-            self._places = _places(members)
+            self._places, self.skipped_links = _places(members)
         except _DAMAGE as error:
             raise DataError(f"cannot open {path}: {error}; expected a whole .tar, copy or download it again") from error
         self.names = tuple(sorted(self._places))
@@ -141,8 +142,8 @@ def _check_end(whole: Span, offset: int) -> None:
         raise tarfile.ReadError("it ends early, or holds something that is no member")
 
 
-def _places(members: list[tarfile.TarInfo]) -> dict[str, tuple[int, int]]:
-    """Return offset and size of each file; links are followed to other members."""
+def _places(members: list[tarfile.TarInfo]) -> tuple[dict[str, tuple[int, int]], tuple[str, ...]]:
+    """Return offset and size of each file, where links are followed to other members, and the links to none."""
     if any(member.sparse is not None or member.size < 0 for member in members):
         raise tarfile.ReadError("it holds sparse files, or sizes below 0; pack it again without -S")
     files = {_plain(member.name): (member.offset_data, member.size) for member in members if member.isreg()}
@@ -154,7 +155,8 @@ def _places(members: list[tarfile.TarInfo]) -> dict[str, tuple[int, int]]:
         if len(left) == len(links):
             break
         links = left
-    return {name: place for name, place in files.items() if is_visible(name)}
+    skipped = sorted(name for name in (_plain(member.name) for member in links) if is_visible(name))
+    return {name: place for name, place in files.items() if is_visible(name)}, tuple(skipped)
 
 
 def _target(link: tarfile.TarInfo) -> str:
