@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import keras
 import pytest
 from conftest import write_tree
 from test_sources import PNG, build
@@ -112,6 +113,26 @@ def test_a_run_of_this_folder_is_named_after_it(
     (run,) = Path("runs").iterdir()
     assert run.name.startswith("colours-small_cnn-")
     assert "blue" in (run / "splits.csv").read_text() and "runs/" not in Path("second/splits.csv").read_text()
+
+
+@pytest.mark.slow  # it builds ConvNeXtBase
+def test_the_shortest_command_without_a_network_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    build = keras.applications.ConvNeXtBase
+
+    def offline(*, weights: str | None = None, **options: object) -> keras.Model:
+        if weights == "imagenet":
+            raise OSError("URL fetch failure")
+        return build(weights=weights, **options)
+
+    monkeypatch.setattr("keras.applications.ConvNeXtBase", offline)
+    for variable in ("TFVISION_WEIGHTS", "TFVISION_DATA"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--backbone", "convnext_base"]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("tfvision: ")]
+    assert "convnext_base_notop.h5" in line and "--weights none" in line and not list(tmp_path.iterdir())
 
 
 def test_list_says_what_can_be_listed(capsys: pytest.CaptureFixture) -> None:
