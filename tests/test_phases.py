@@ -31,6 +31,30 @@ def test_from_scratch_everything_is_open_at_once() -> None:
     assert phase.unfreeze == "all"
 
 
+def test_presets_are_choices_of_phases() -> None:
+    (head,) = resolve(preset="fast")
+    assert [head] == resolve()[:1] and resolve(preset="balanced") == resolve()
+    best = resolve(preset="best")
+    assert best[0] == head and best[1].epochs > resolve()[1].epochs
+    (short,), (long,) = resolve(preset="fast", pretrained=False), resolve(preset="best", pretrained=False)
+    assert short.epochs < resolve(pretrained=False)[0].epochs < long.epochs
+    assert resolve(preset="best", epochs=3, unfreeze="15")[1].epochs == 3
+    assert resolve(preset="fast", unfreeze="none") == [head]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"preset": "best", "phases": [Phase()]}, "preset best is a choice of phases"),
+        ({"preset": "fast", "epochs": 3}, "preset fast .* so epochs has no use"),
+        ({"preset": "fast", "unfreeze": "all"}, "so unfreeze has no use"),
+    ],
+)
+def test_what_does_not_go_with_a_preset(options: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        resolve(**options)
+
+
 def test_epochs_are_those_of_the_last_phase_and_the_head_comes_first() -> None:
     head, rest = resolve(epochs=7)
     assert head == resolve()[0] and (rest.epochs, rest.patience, rest.unfreeze) == (7, None, "all")

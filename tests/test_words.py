@@ -11,6 +11,7 @@ import tfvision
 from tfvision.cli import build_parser, main
 from tfvision.cli.train import train_config
 from tfvision.config.options import from_dict
+from tfvision.config.yaml import parse_yaml
 from tfvision.data.sources.here import data_here
 from tfvision.data.sources.open import open_images
 from tfvision.errors import UsageError
@@ -53,6 +54,12 @@ def test_flags(words: list[str], expected: dict[str, object]) -> None:
 def test_flags_that_are_not_understood(words: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         backbone_facts(typed(*words).backbone)
+
+
+def test_print_config_shows_what_a_preset_stands_for(capsys: pytest.CaptureFixture) -> None:
+    assert main(["train", "photos", "--preset", "best", "--print_config"]) == 0
+    config = from_dict(TrainConfig, parse_yaml(capsys.readouterr().out, "printed"))
+    assert config.preset is None and [phase.name for phase in config.phases or []] == ["head", "fine-tune"]
 
 
 def test_options_in_python() -> None:

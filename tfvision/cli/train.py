@@ -25,6 +25,7 @@ _TRAIN_FLAGS = [
     "classifier",
     "weights",
     "image_size",
+    "preset",
     "epochs",
     "batch_size",
     "learning_rate",
@@ -55,6 +56,10 @@ def train(args: argparse.Namespace) -> None:
     """Train a model and write a run folder."""
     config = train_config(args)
     if args.print_config:
+        if config.preset:  # what the word stands for is what was asked
+            from tfvision.experiment.resolving import with_phases
+
+            config = with_phases(config)
         sys.stdout.write(to_yaml(config, comments=True))
         return
     from tfvision.experiment.train import train

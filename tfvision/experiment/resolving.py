@@ -27,18 +27,34 @@ def resolve_options(config: TrainConfig) -> TrainConfig:
         config: Options as the user gave them.
 
     Returns:
-        The options with `phases`, empty for a shallow classifier, in place of `epochs`, `learning_rate` and `unfreeze`.
+        The options with `phases`, empty for a shallow classifier, in place of `preset`, `epochs`, `learning_rate` and
+        `unfreeze`.
 
     Raises:
         UsageError: Options that do not go together, an unknown backbone, or missing weights.
         DataError: A missing file, see `check_files`.
     """
-    linear_head = not config.head.units and not has_boxes(config.task)
-    config = resolve_training(config, pretrained=config.weights != "none", linear_head=linear_head)
+    config = with_phases(config)
     backbone_facts(config.backbone)
     find_weights(config.backbone, config.weights)
     check_files(config)
     return config
+
+
+def with_phases(config: TrainConfig) -> TrainConfig:
+    """Return options of a model that is yet to be built as `resolve_training` fills them in; no file is looked at.
+
+    Args:
+        config: Options as the user gave them.
+
+    Returns:
+        The options with `phases` in place of `preset`, `epochs`, `learning_rate` and `unfreeze`.
+
+    Raises:
+        UsageError: As `resolve_training`.
+    """
+    linear_head = not config.head.units and not has_boxes(config.task)
+    return resolve_training(config, pretrained=config.weights != "none", linear_head=linear_head)
 
 
 def resolve_training(config: TrainConfig, *, pretrained: bool, linear_head: bool) -> TrainConfig:
@@ -50,7 +66,7 @@ def resolve_training(config: TrainConfig, *, pretrained: bool, linear_head: bool
         linear_head: Whether the head is one dense layer on pooled features, which can be fitted in one pass.
 
     Returns:
-        The options with `phases` in place of `epochs`, `learning_rate` and `unfreeze`.
+        The options with `phases` in place of `preset`, `epochs`, `learning_rate` and `unfreeze`.
 
     Raises:
         UsageError: Options that do not go with the task, with one another or with a shallow classifier.
@@ -60,7 +76,7 @@ def resolve_training(config: TrainConfig, *, pretrained: bool, linear_head: bool
         config, phases = _resolve_shallow(config, config.classifier), []
     else:
         phases = resolve_phases(config, pretrained=pretrained, linear_head=linear_head)
-    return replace(config, phases=phases, epochs=None, learning_rate=None, unfreeze=None)
+    return replace(config, phases=phases, preset=None, epochs=None, learning_rate=None, unfreeze=None)
 
 
 def phases_of(config: TrainConfig) -> list[Phase]:
@@ -135,6 +151,7 @@ def _resolve_shallow(config: TrainConfig, names: str) -> TrainConfig:
     head = "a classifier takes the pooled features as they are"
     unused = (
         ("task", config.task == "classify", "it predicts classes"),
+        ("preset", config.preset is None, "nothing is trained by epochs"),
         ("phases", not config.phases, "nothing is trained by epochs"),
         ("epochs", config.epochs is None, "nothing is trained by epochs"),
         ("learning_rate", config.learning_rate is None, "nothing is trained by epochs"),

@@ -41,6 +41,11 @@ class TrainConfig:
         "channels of the model's input: 1 or 3; default 1 where all images are gray and the backbone is trained from "
         "scratch, else 3",
     )
+    preset: Literal["fast", "balanced", "best"] | None = option(
+        None,
+        "how long to train: fast fits the head alone, balanced (the default) fine-tunes for a few epochs, best for many; "
+        "--print_config shows the phases",
+    )
     epochs: int | None = option(
         None,
         "epochs of the last phase, which then never stops early; the head of a pretrained backbone is trained before it",

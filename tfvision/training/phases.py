@@ -9,8 +9,16 @@ from tfvision.training.config import TrainConfig
 from tfvision.training.defence_checks import check_defences, defends
 from tfvision.training.options import Phase
 
+_FROM_SCRATCH = {"fast": (10, None), "balanced": (30, 10), "best": (100, None)}  # epochs and patience
+_FINE_TUNING = {
+    "balanced": Phase(
+        name="fine-tune", epochs=8, learning_rate=1e-4, schedule="cosine", warmup=1.0, unfreeze="all", patience=4
+    ),
+    "best": Phase(name="fine-tune", epochs=20, learning_rate=3e-4, schedule="cosine", warmup=1.0, unfreeze="all"),
+}
 
-def default_phases(*, pretrained: bool, linear_head: bool) -> list[Phase]:
+
+def default_phases(preset: str, *, pretrained: bool, linear_head: bool) -> list[Phase]:
     """Return the phases of a run that names none.
 
     A pretrained backbone is trained head first, so that a random head does not spoil its features, and is then
@@ -19,21 +27,22 @@ def default_phases(*, pretrained: bool, linear_head: bool) -> list[Phase]:
     the logistic regression on the frozen features. A model from scratch has one phase.
 
     Args:
+        preset: `fast`: the head alone. `balanced`: the head and a short fine-tuning. `best`: the head and a long one.
         pretrained: Whether the backbone has pretrained weights.
         linear_head: Whether the head is one dense layer on few enough features to be fitted in one pass.
 
     Returns:
-        The head and the fine-tuning, or one phase for all layers.
+        The head and the fine-tuning, the head alone, or one phase for all layers.
     """
     if not pretrained:
-        return [Phase(name="train", epochs=30, learning_rate=1e-3, schedule="cosine", unfreeze="all", patience=10)]
+        epochs, patience = _FROM_SCRATCH[preset]
+        return [
+            Phase(name="train", epochs=epochs, learning_rate=1e-3, schedule="cosine", unfreeze="all", patience=patience)
+        ]
     head = Phase(name="head", solver="logistic_regression", epochs=1, unfreeze="none")
     if not linear_head:
         head = Phase(name="head", epochs=3, learning_rate=1e-3, unfreeze="none")
-    rest = Phase(
-        name="fine-tune", epochs=8, learning_rate=1e-4, schedule="cosine", warmup=1.0, unfreeze="all", patience=4
-    )
-    return [head, rest]
+    return [head, *([_FINE_TUNING[preset]] if preset in _FINE_TUNING else [])]
 
 
 def resolve_phases(config: TrainConfig, *, pretrained: bool, linear_head: bool) -> list[Phase]:
@@ -55,10 +64,11 @@ def resolve_phases(config: TrainConfig, *, pretrained: bool, linear_head: bool) 
     """
     if config.phases is not None and not config.phases:
         raise UsageError("phases: expected at least one phase, got an empty list; leave it out for the default")
+    preset = _preset_of(config, pretrained=pretrained)
     # Flattened maps are ten thousands of features: too many to keep for all images at once. A head fitted without the
     # defence would win by clean validation scores.
     few_features = linear_head and config.head.pooling != "flatten" and not defends(config)
-    phases = config.phases or default_phases(pretrained=pretrained, linear_head=few_features)
+    phases = config.phases or default_phases(preset, pretrained=pretrained, linear_head=few_features)
     last = phases[-1]
     if config.epochs is not None:
         warmup = min(last.warmup, config.epochs / 4)
@@ -100,6 +110,20 @@ def pseudo_label_phases(phases: Sequence[Phase], rounds: int, *, restart: bool) 
         for number in range(1, rounds + 1)
         for place, phase in enumerate(plain)
     ]
+
+
+def _preset_of(config: TrainConfig, *, pretrained: bool) -> str:
+    """Return the preset that phases come from, and refuse options that it has no use for."""
+    if config.preset and config.phases:
+        raise UsageError(f"preset {config.preset} is a choice of phases, and phases are given too; keep one of them")
+    if config.preset == "fast" and pretrained:
+        given = {"epochs": config.epochs, "learning_rate": config.learning_rate, "unfreeze": config.unfreeze}
+        if more := [name for name, value in given.items() if value not in (None, "none")]:
+            raise UsageError(
+                f"preset fast fits the head and fine-tunes nothing, so {more[0]} has no use; leave it out, or take "
+                "preset balanced"
+            )
+    return config.preset or "balanced"
 
 
 def _check_pseudo_labels(phases: Sequence[Phase], config: TrainConfig) -> None:
