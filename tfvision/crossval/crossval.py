@@ -15,13 +15,14 @@ import numpy as np
 from tfvision.audit.options import AuditConfig
 from tfvision.config.options import from_dict
 from tfvision.config.yaml import load_yaml
-from tfvision.crossval.scores import FoldScores, Spread
+from tfvision.crossval.scores import FoldScores
 from tfvision.data.splits.split import HELD_OUT
 from tfvision.errors import UsageError
 from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions, write_box_predictions
 from tfvision.evaluation.joining import join_parts
 from tfvision.evaluation.parts import compute_part, describe_box_scores
 from tfvision.evaluation.predictions import Predictions, read_predictions, write_predictions
+from tfvision.evaluation.spread import Spread, score_of
 from tfvision.experiment.resolving import default_folder, resolve_options
 from tfvision.experiment.train import train_from_config
 from tfvision.models.backbones.table import plain_name
@@ -228,9 +229,7 @@ def _write(output: Path, found: Sequence[FoldScores]) -> None:
     for each in found:
         rows = [(str(number), fold) for number, fold in enumerate(each.folds, start=1)]
         for label, scores in (*rows, ("all", each.together)):
-            writer.writerow(
-                (each.backbone, label, scores["n"], *(f"{each.score_of(scores, score):.6g}" for score in names))
-            )
+            writer.writerow((each.backbone, label, scores["n"], *(f"{score_of(scores, score):.6g}" for score in names)))
         for label in Spread._fields:
             writer.writerow(
                 (each.backbone, label, "", *(f"{getattr(each.spread(score), label):.6g}" for score in names))

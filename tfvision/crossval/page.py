@@ -9,6 +9,7 @@ import numpy as np
 from tfvision.config.yaml import to_yaml
 from tfvision.evaluation.box_predictions import read_box_predictions
 from tfvision.evaluation.score_names import SCORES, goodness
+from tfvision.evaluation.spread import score_of
 from tfvision.experiment.box_pictures import plot_ious
 from tfvision.models.backbones.table import plain_name
 from tfvision.plots.classes import plot_confusion_matrix
@@ -96,7 +97,7 @@ def _held_out(found: "FoldScores") -> dict[str, Any] | None:
 
 
 def _cells(found: "FoldScores", scores: Mapping[str, Any]) -> dict[str, Any]:
-    return {"n": f"{scores['n']:,}", "scores": [f"{found.score_of(scores, score):.4f}" for score in found.names]}
+    return {"n": f"{scores['n']:,}", "scores": [f"{score_of(scores, score):.4f}" for score in found.names]}
 
 
 def _pictures(folder: Path, found: "FoldScores") -> list[dict[str, str]]:
