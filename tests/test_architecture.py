@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 ORDER = (
     ("tfvision", "__main__"),
     ("cli",),
-    ("search", "crossval", "ensembles"),
+    ("search", "crossval", "seeds", "ensembles"),
     ("experiment",),
     ("comparison", "decisions", "robustness", "audit", "export"),
     ("report",),

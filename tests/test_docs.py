@@ -35,7 +35,7 @@ OPTIONS = {
     "pseudo-label": PseudoLabelOptions,
 }
 # How to run, on which no result depends: these are flags but no options.
-RUNNING = {"dry-run", "device", "quiet", "debug", "config"}
+RUNNING = {"dry-run", "device", "quiet", "debug", "config", "seeds"}
 
 
 def _load_train(values: dict[str, Any]) -> object:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tfvision.robustness.texture import texture as texture
     from tfvision.runs.folder import open_run as open_run
     from tfvision.search.search import search as search
+    from tfvision.seeds.seeds import train_seeds as train_seeds
     from tfvision.training.options import Phase as Phase
 
 # Loaded on first use: `import tfvision` takes less than a second, TensorFlow several.
@@ -62,6 +63,7 @@ _PUBLIC = {
     "texture": "tfvision.robustness.texture",
     "threshold": "tfvision.decisions.choose",
     "train": "tfvision.experiment.train",
+    "train_seeds": "tfvision.seeds.seeds",
     "unfreeze": "tfvision.models.freezing",
 }
 __all__ = [*sorted(_PUBLIC), "__version__"]

@@ -17,7 +17,7 @@ def _add_flags(command: Parser) -> None:
         "runs",
         nargs="+",
         metavar="RUN",
-        help="run folders, or CSV files of `evaluate --predictions`; the others are compared with the first",
+        help="run folders, CSV files of `evaluate --predictions`, or folders of `train --seeds`; compared with the first",
     )
     command.add_argument(
         "--common", action="store_true", help="where tests differ, compare on the images in all of them"

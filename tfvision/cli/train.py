@@ -15,6 +15,7 @@ from tfvision.config.yaml import load_yaml, to_yaml
 from tfvision.data.sources.here import data_here
 from tfvision.ensembles.options import MEMBERS
 from tfvision.errors import UsageError
+from tfvision.runs.seeds import holds_seeds
 from tfvision.search.settings import SECTION
 from tfvision.training.config import TrainConfig
 
@@ -45,6 +46,11 @@ def _add_flags(command: Parser) -> None:
     command.add_argument("--config", metavar="FILE", help="YAML file of options, or the name of a recipe")
     command.add_argument("--resume", metavar="RUN", help="resume a run that was interrupted, with its own options")
     command.add_argument(
+        "--seeds",
+        metavar="SEEDS",
+        help="a run for each of so many seeds from --seed on (5), or of these (11-20 or 3,5,8); prints mean and deviation",
+    )
+    command.add_argument(
         "--dry-run", action="store_true", help="scan, build, run one batch, print the plan, write nothing"
     )
     add_print_config(command)
@@ -62,9 +68,16 @@ def train(args: argparse.Namespace) -> None:
             config = with_phases(config)
         sys.stdout.write(to_yaml(config, comments=True))
         return
-    from tfvision.experiment.train import train
+    resumed = Path(args.resume) if args.resume else None
+    if args.seeds is None and not (resumed and holds_seeds(resumed)):
+        from tfvision.experiment.train import train
 
-    train(**vars(config), dry_run=args.dry_run, resume=args.resume or False)
+        train(**vars(config), dry_run=args.dry_run, resume=args.resume or False)
+        return
+    from tfvision.seeds.seeds import train_seeds
+
+    options = vars(config) | ({"output": args.resume} if resumed else {})
+    train_seeds(args.seeds, **options, dry_run=args.dry_run, resume=resumed is not None)
 
 
 def train_config(args: argparse.Namespace, **defaults: Any) -> TrainConfig:
@@ -80,19 +93,17 @@ def train_config(args: argparse.Namespace, **defaults: Any) -> TrainConfig:
     Raises:
         UsageError: An unknown or wrong option, by its name in the file or its flag.
     """
-    path = find_recipe(args.config) if args.config else None
-    if getattr(args, "resume", None) and not path:
-        from tfvision.runs.names import CONFIG
-        from tfvision.runs.resume import open_unfinished
+    in_file = load_yaml(find_recipe(args.config)) if args.config else {}
+    if getattr(args, "resume", None) and not args.config:
+        from tfvision.runs.resume import options_of_unfinished
 
-        path = open_unfinished(Path(args.resume)).folder / CONFIG
-    in_file = load_yaml(path) if path else {}
+        in_file = options_of_unfinished(Path(args.resume))
     if SECTION in in_file:
         raise UsageError(f"{args.config} describes a search; run it with `tfvision search --config {args.config}`")
     if MEMBERS in in_file:
         raise UsageError(f"{args.config} describes an ensemble; run it with `tfvision ensemble --config {args.config}`")
     from_dict(TrainConfig, in_file)  # so that a mistake in the file is reported by its key, not by a flag
-    if in_file.get("phases") and any(in_file.get(key) is not None for key in _PHASE_FLAGS):
+    if args.config and in_file.get("phases") and any(in_file.get(key) is not None for key in _PHASE_FLAGS):
         raise UsageError(
             f"{args.config} gives phases and also {' or '.join(k for k in _PHASE_FLAGS if in_file.get(k) is not None)}; keep one of them"
         )

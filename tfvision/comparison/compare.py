@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from tfvision.errors import DataError, UsageError, listing
-from tfvision.evaluation.paired import Difference, paired_differences
+from tfvision.evaluation.paired import Difference, mean_differences, paired_differences
 from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.evaluation.score_names import brief_scores, direction
 from tfvision.runs.folder import open_run
 from tfvision.runs.names import COMPARISON, COMPARISON_PLOT
+from tfvision.runs.seeds import holds_seeds, runs_of_seeds
 from tfvision.system.files import refuse_unwritable, replacing
 from tfvision.tasks import has_boxes
 
@@ -41,22 +42,26 @@ class Comparison:
         differences: Name of each other run to its differences: score name to difference, where `first` is the score
             of the first run.
         written: The files written.
+        seeds: The seeds whose runs were compared, where folders of several seeds were given.
     """
 
     baseline: str
     differences: Mapping[str, Mapping[str, Difference]]
     written: tuple[Path, ...] = ()
+    seeds: tuple[int, ...] = ()
 
     def describe(self) -> str:
         """Return the comparison as text, see `describe_comparison`."""
-        return describe_comparison(self.baseline, self.differences)
+        return describe_comparison(self.baseline, self.differences, self.seeds)
 
 
 def compare(*runs: str | Path, common: bool = False, output: str | Path | None = None) -> Comparison:
     """Compare runs on the same test images, each with the first, by a paired bootstrap.
 
+    Folders of several seeds are compared seed by seed: by the mean difference over the seeds that all of them have.
+
     Args:
-        *runs: Run folders, or CSV files of predictions with labels; two or more.
+        *runs: Run folders, CSV files of predictions with labels, or folders of `train --seeds`; two or more.
         common: If the test images differ, compare on those that all runs share.
         output: A folder to write comparison.csv and comparison.png to.
 
@@ -70,9 +75,10 @@ def compare(*runs: str | Path, common: bool = False, output: str | Path | None =
     """
     names = [str(run) for run in runs]
     refuse_unwritable(None if output is None else Path(output) / COMPARISON)
-    found = compare_runs(names, common=common)
+    seeds = _common_seeds(names)
+    found = _compare_seeds(names, seeds, common=common) if seeds else compare_runs(names, common=common)
     written = write_comparison(output, names[0], found) if output is not None else ()
-    return Comparison(names[0], found, tuple(written))
+    return Comparison(names[0], found, tuple(written), seeds)
 
 
 def compare_runs(paths: Sequence[str], *, common: bool = False) -> dict[str, Mapping[str, Difference]]:
@@ -90,11 +96,41 @@ def compare_runs(paths: Sequence[str], *, common: bool = False) -> dict[str, Map
         UsageError: Fewer than two runs, one given twice, or a run that predicts boxes.
         DataError: The runs differ in test images, labels or classes.
     """
-    if len(set(paths)) < 2 or len(set(paths)) < len(paths):
-        raise UsageError(f"compare needs two different runs or more, got {listing(list(paths)) or 'none'}")
+    _refuse_one(paths)
     answers = _on_same_images([read_answers(path) for path in paths], common=common)
     base = answers[0].predictions
     return {one.name: paired_differences(base, one.predictions) for one in answers[1:]}
+
+
+def _refuse_one(paths: Sequence[str]) -> None:
+    if len(set(paths)) < 2 or len(set(paths)) < len(paths):
+        raise UsageError(f"compare needs two different runs or more, got {listing(list(paths)) or 'none'}")
+
+
+def _common_seeds(paths: Sequence[str]) -> tuple[int, ...]:
+    """Return the seeds that all folders of several seeds share; none where runs are compared."""
+    several = [path for path in paths if holds_seeds(Path(path))]
+    if not several:
+        return ()
+    _refuse_one(paths)
+    if single := [path for path in paths if path not in several]:
+        raise UsageError(f"{several[0]} holds several seeds and {single[0]} is one run; compare like with like")
+    theirs = [runs_of_seeds(Path(path)) for path in paths]
+    shared = tuple(seed for seed in theirs[0] if all(seed in runs for runs in theirs))
+    if len(shared) < 2:
+        raise DataError(f"{listing(list(paths))} have {len(shared)} seeds in common; a comparison needs two or more")
+    return shared
+
+
+def _compare_seeds(paths: Sequence[str], seeds: Sequence[int], *, common: bool) -> dict[str, Mapping[str, Difference]]:
+    """Compare each folder with the first by the runs of the same seed, which must have tested the same images."""
+    pairs: dict[str, list[tuple[Predictions, Predictions]]] = {path: [] for path in paths[1:]}
+    for seed in seeds:
+        first, *others = (read_answers(str(runs_of_seeds(Path(path))[seed])) for path in paths)
+        for path, other in zip(paths[1:], others, strict=True):
+            one, two = _on_same_images([first, other], common=common)
+            pairs[path].append((one.predictions, two.predictions))
+    return {path: mean_differences(own) for path, own in pairs.items()}
 
 
 def read_answers(path: str) -> Answers:
@@ -126,12 +162,13 @@ def read_answers(path: str) -> Answers:
     return Answers(path, found, hashes)
 
 
-def describe_comparison(baseline: str, found: Mapping[str, Mapping[str, Difference]]) -> str:
+def describe_comparison(baseline: str, found: Mapping[str, Mapping[str, Difference]], seeds: Sequence[int] = ()) -> str:
     """Describe for each score every run's difference to the baseline, its interval, and whether it is clear.
 
     Args:
         baseline: Name of the first run.
         found: Differences by run and score, see `compare_runs`.
+        seeds: The seeds, where each difference is the mean over several.
 
     Returns:
         Lines of text.
@@ -145,8 +182,17 @@ def describe_comparison(baseline: str, found: Mapping[str, Mapping[str, Differen
         for run, scores in found.items():
             one = scores[score.name]
             interval = f"{one.value:+.4f} [{one.low:+.4f}, {one.high:+.4f}]"
-            lines.append(f"  {run:<{width}}  {one.second:.4f}  {interval}  {one.verdict(score.name)}")
-    lines.append("difference to the first run with its 95 % interval, from resampling the same test images for both")
+            runs = f" ({one.better_runs(score.name)} of {len(one.runs)} seeds better)" if one.runs else ""
+            lines.append(f"  {run:<{width}}  {one.second:.4f}  {interval}  {one.verdict(score.name)}{runs}")
+    if seeds:
+        lines.append(
+            f"means over {len(seeds)} seeds ({', '.join(map(str, seeds))}); the 95 % interval is Student's t over the seeds' "
+            "differences, each on the same test images for both"
+        )
+    else:
+        lines.append(
+            "difference to the first run with its 95 % interval, from resampling the same test images for both"
+        )
     if len(found) > 2:
         lines.append("each interval is for its pair alone: of twenty, one misses by chance")
     return "\n".join(lines)

@@ -1,6 +1,6 @@
 """Paired differences: two sets of predictions for the same images, resampled together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +17,16 @@ class Difference:
     """One score of two sets of predictions for the same images.
 
     Attributes:
-        first, second: The score of each set.
+        first, second: The score of each set; where there are several runs, the means over them.
         low, high: Bounds of the 95 % interval of second - first.
+        runs: second - first of each run, where there are several.
     """
 
     first: float
     second: float
     low: float
     high: float
+    runs: tuple[float, ...] = ()
 
     @property
     def value(self) -> float:
@@ -46,6 +48,10 @@ class Difference:
         if not self.is_clear:
             return "the same" if self.is_none else "not clear"
         return "better" if (self.value < 0) == lower_is_better(score) else "worse"
+
+    def better_runs(self, score: str) -> int:
+        """Return in how many of the runs the second set is better by a score."""
+        return sum((value < 0) == lower_is_better(score) for value in self.runs if value)
 
     def to_dict(self) -> dict[str, Any]:
         """Return `first, second, difference` and `ci95`."""
@@ -106,6 +112,48 @@ def paired_differences(
         low, high = np.nanpercentile(np.concatenate(chunks), [2.5, 97.5])
         found[name] = Difference(float(scores[0][name][0]), float(scores[1][name][0]), float(low), float(high))
     return found
+
+
+def mean_differences(pairs: Sequence[tuple[Predictions, Predictions]]) -> Mapping[str, Difference]:
+    """Compare two kinds of runs by the mean of their paired differences over several runs, such as seeds.
+
+    The interval is Student's t over the differences: of the luck of seeds and splits, not of images alone.
+
+    Args:
+        pairs: Labelled predictions of both kinds for each run, two or more; of the same images in the same order.
+
+    Returns:
+        Score name to difference of the means, for each of `compared_scores` that applies to these classes.
+
+    Raises:
+        ValueError: Fewer than two pairs.
+    """
+    from scipy.stats import t  # a second to import
+
+    if len(pairs) < 2:
+        raise ValueError(f"a spread needs two pairs or more, got {len(pairs)}")
+    scores = [[_whole(answer) for answer in pair] for pair in pairs]
+    found = {}
+    for name in scores[0][0]:
+        first, second = (np.array([pair[side][name] for pair in scores]) for side in (0, 1))
+        change = second - first
+        half = t.ppf(0.975, len(pairs) - 1) * change.std(ddof=1) / np.sqrt(len(pairs))
+        middle = change.mean()
+        found[name] = Difference(
+            float(first.mean()),
+            float(second.mean()),
+            float(middle - half),
+            float(middle + half),
+            tuple(change.tolist()),
+        )
+    return found
+
+
+def _whole(answer: Predictions) -> dict[str, float]:
+    known = answer.labels >= 0
+    return {
+        name: float(value[0]) for name, value in _score(answer, known, np.ones((int(known.sum()), 1)), None).items()
+    }
 
 
 def brief_lines(found: Mapping[str, Difference], *more: tuple[str, str]) -> list[str]:

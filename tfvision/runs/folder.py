@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tfvision.config.options import from_dict
 from tfvision.config.yaml import load_yaml
 from tfvision.errors import DataError, UsageError
-from tfvision.runs.names import COMPARISON, CONFIG, ENSEMBLE, LOCK, METRICS, MODEL, PLOTS, PREDICTIONS, SPLITS
+from tfvision.runs.names import COMPARISON, CONFIG, ENSEMBLE, LOCK, METRICS, MODEL, PLOTS, PREDICTIONS, SEEDS, SPLITS
 from tfvision.system.files import not_written, remove_abandoned, write_text
 from tfvision.system.locks import locked
 from tfvision.tasks import has_boxes
@@ -227,6 +227,10 @@ def open_run(folder: Run | Path | str) -> Run:
     if not (folder / MODEL).is_file() and not (folder / ENSEMBLE).is_file():
         if (folder / CONFIG).is_file():
             raise DataError(f"{folder} has no model yet; finish it with `tfvision train --resume {folder}`")
+        if (folder / SEEDS).is_file():
+            raise DataError(
+                f"{folder} holds a run for each of several seeds; name one of them, such as {folder}/seed_N"
+            )
         what = "has no " + MODEL if folder.is_dir() else "does not exist"
         raise DataError(f"{folder} is not a run: it {what}; expected a folder written by `tfvision train`")
     return Run(folder)
@@ -249,7 +253,8 @@ def best_run(folder: Path) -> Run:
 
 
 def refuse_comparison(folder: Path) -> None:
-    """Raise a DataError if `folder` holds a comparison of several runs."""
-    if (folder / COMPARISON).is_file():
-        runs = ", ".join(sorted(path.parent.as_posix() for path in folder.glob(f"*/{MODEL}")))
-        raise DataError(f"{folder} compares several runs; name one of them: {runs}")
+    """Raise a DataError if `folder` holds several runs: a comparison of classifiers, or one for each of several seeds."""
+    for mark, what in ((COMPARISON, "compares several runs"), (SEEDS, "holds a run for each of several seeds")):
+        if (folder / mark).is_file():
+            runs = ", ".join(sorted(path.parent.as_posix() for path in folder.glob(f"*/{MODEL}")))
+            raise DataError(f"{folder} {what}; name one of them: {runs}")

@@ -27,6 +27,8 @@ LOCK = ".lock"  # held while a process trains there
 COMPARISON = "comparison.csv"
 COMPARISON_PLOT = "comparison.png"
 FOLDS_TABLE = "crossval.csv"
+SEEDS = "seeds.yaml"  # the seeds of `train --seeds`, and the options that all of them share
+SEEDS_TABLE = "seeds.csv"
 TEXTURE = "texture.json"  # its table and picture are texture.csv and texture.png
 VOTES = "held_out.csv"  # votes of the models of all folds
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from tfvision.config.nested import flatten
+from tfvision.config.yaml import load_yaml
 from tfvision.errors import DataError, RunError, UsageError, WriteError, listing
 from tfvision.runs.folder import Run, best_run
 from tfvision.runs.names import CHECKPOINTS, CONFIG, REPORT, SPLITS
+from tfvision.runs.seeds import holds_seeds, read_seeds_file
 from tfvision.system.terminal import console
 from tfvision.training.config import TrainConfig
 
@@ -34,6 +36,23 @@ def open_unfinished(folder: Path) -> Run:
         return Run(folder)
     state = "holds no run" if folder.is_dir() else "does not exist"
     raise DataError(f"cannot resume {folder}: it {state}; expected a folder written by `tfvision train`")
+
+
+def options_of_unfinished(folder: Path) -> dict[str, Any]:
+    """Return the options of a run that is to be resumed, or those that all seeds in a folder share.
+
+    Args:
+        folder: The run folder, or the folder of several seeds.
+
+    Returns:
+        Options as a file holds them.
+
+    Raises:
+        DataError: The folder holds neither.
+    """
+    if holds_seeds(folder):
+        return {key: value for key, value in read_seeds_file(folder).items() if key != "seeds"}
+    return load_yaml(open_unfinished(folder).folder / CONFIG)
 
 
 def finished(folder: Path) -> Run | None:

@@ -13,6 +13,7 @@ from tfvision.errors import DataError
 _RESULTS = (
     {"config.yaml", "splits.csv"},
     {"crossval.csv"},
+    {"seeds.yaml"},
     {"comparison.csv"},
     {"ensemble.json"},
     {"search.yaml"},

@@ -1,0 +1,40 @@
+"""A folder with a run for each of several seeds."""
+
+from pathlib import Path
+from typing import Any
+
+from tfvision.config.yaml import load_yaml
+from tfvision.errors import DataError
+from tfvision.runs.names import SEEDS
+
+
+def seed_folder(folder: Path, seed: int) -> Path:
+    """Return the folder of a seed's run."""
+    return folder / f"seed_{seed}"
+
+
+def holds_seeds(folder: Path) -> bool:
+    """Whether a folder was begun by `tfvision train --seeds`."""
+    return (folder / SEEDS).is_file()
+
+
+def read_seeds_file(folder: Path) -> dict[str, Any]:
+    """Read which seeds a folder is for, and their options.
+
+    Args:
+        folder: A folder that `tfvision train --seeds` began.
+
+    Returns:
+        The options that all seeds share, and `seeds`, the list of them.
+
+    Raises:
+        DataError: It is no such folder.
+    """
+    if not holds_seeds(folder):
+        raise DataError(f"{folder} has no {SEEDS}; expected a folder written by `tfvision train --seeds`")
+    return load_yaml(folder / SEEDS)
+
+
+def runs_of_seeds(folder: Path) -> dict[int, Path]:
+    """Return the folder of each seed's run, by seed; see `read_seeds_file`."""
+    return {int(seed): seed_folder(folder, seed) for seed in read_seeds_file(folder)["seeds"]}

@@ -1,0 +1,1 @@
+"""Seeds: the same training once for each of several seeds."""
