@@ -45,8 +45,11 @@ def write_seeds_report(found: "SeedScores", config: "TrainConfig") -> Path:
             "The deviation is over the seeds (n - 1): of another run expect a score about that far from the mean.",
         ],
         names=list(names.values()),
-        spread=[str(found.spread(name)) for name in names],
-        worst=[f"{value:.4f} ({seed})" for value, seed in map(found.worst, names)],
+        summary=[
+            ("mean", [f"{found.spread(name).mean:.4f}" for name in names]),
+            ("± std", [f"{found.spread(name).std:.4f}" for name in names]),
+            ("worst", [f"{found.worst(name)[0]:.4f}" for name in names]),
+        ],
         rows=rows,
         part=found.part,
         seeds=listed(found.seeds),
