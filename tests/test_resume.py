@@ -4,6 +4,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 import keras
@@ -21,6 +22,7 @@ from tfvision.experiment.train import train, train_from_config
 from tfvision.models.classifier import build_classifier
 from tfvision.models.options import HeadOptions
 from tfvision.runs.folder import Run, create_run, open_run, training_alone
+from tfvision.runs.resume import resumable
 from tfvision.system.device import set_seed
 from tfvision.training.callbacks import EpochRecorder
 from tfvision.training.checkpoints import Checkpoints, digest
@@ -370,6 +372,40 @@ def test_an_interruption_says_how_to_go_on(
         assert main([*words, "--output", str(tmp_path / f"{status} ü")]) == status
         message = capsys.readouterr().err
         assert message.count("\n") == 1 and f"tfvision train --resume '{tmp_path}/{status} ü'" in message
+
+
+@pytest.mark.parametrize(
+    ("room", "words", "expected"),
+    [
+        ("crossval.crossval", ["crossval"], "the same options of `tfvision crossval` and --output {} --resume"),
+        ("seeds.seeds", ["train", "--seeds", "2"], "`tfvision train --resume {}`"),
+        ("ensembles.training", ["ensemble"], "the same options of `tfvision ensemble` and --output {} --resume"),
+    ],
+)
+def test_an_interrupted_part_says_how_the_whole_goes_on(
+    room: str,
+    words: list[str],
+    expected: str,
+    two_colours: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    def stop(config: TrainConfig, resume: Path | None) -> None:
+        with resumable(Run(Path(config.output or ""))):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(import_module(f"tfvision.{room}"), "train_from_config", stop)
+    file = tmp_path / "options.yaml"
+    file.write_text(
+        "{backbone: small_cnn, weights: none"
+        + (", members: [{name: a}, {name: b, batch_size: 8}]" * ("ensemble" in words))
+        + "}"
+    )
+    output = tmp_path / "whole"
+    assert main([*words, "--config", str(file), "--data", str(two_colours), "--output", str(output)]) == 130
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1 and message.rstrip().endswith(f"go on with {expected.format(output)}")
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ from tfvision.models.backbones.table import plain_name
 from tfvision.models.combination import Combination, Kind
 from tfvision.runs.folder import Run, refuse_existing
 from tfvision.runs.names import CONFIG, FOLDS_TABLE, METRICS, PREDICTIONS, VOTES
+from tfvision.runs.resume import part_of, resume_command
 from tfvision.system.files import write_json, write_text
 from tfvision.system.terminal import console, say_result
 from tfvision.tasks import has_boxes
@@ -119,7 +120,8 @@ def cross_validate(
     first: TrainConfig | None = None
     for backbone in backbones:
         folder = output / plain_name(backbone) if len(backbones) > 1 else output
-        runs = [_fold(replace(config, backbone=backbone), folder, k, folds, resume) for k in range(1, folds + 1)]
+        with part_of(resume_command(output, "crossval")):
+            runs = [_fold(replace(config, backbone=backbone), folder, k, folds, resume) for k in range(1, folds + 1)]
         found.append(_collect(backbone, folder, runs))
         first = first or runs[0].config
     _write(output, found)

@@ -11,6 +11,7 @@ from tfvision.ensembles.recipe import read_recipe
 from tfvision.errors import UsageError, listing
 from tfvision.experiment.resolving import default_folder
 from tfvision.runs.folder import Run, open_run, refuse_existing, refuse_missing_model
+from tfvision.runs.resume import part_of, resume_command
 from tfvision.system.terminal import console
 
 COMBINED = "ensemble"  # the folder of the ensemble beside those of members that were trained for it
@@ -82,7 +83,9 @@ def _from_recipe(
         return open_run(folder / COMBINED)
     from tfvision.ensembles.training import train_members
 
-    return _of_runs(train_members(recipe, folder, resume=resume), recipe.options, folder / COMBINED)
+    with part_of(resume_command(folder, "ensemble")):
+        members = train_members(recipe, folder, resume=resume)
+    return _of_runs(members, recipe.options, folder / COMBINED)
 
 
 def _of_runs(runs: Sequence[str | Path], options: EnsembleOptions, output: str | Path | None) -> Run:

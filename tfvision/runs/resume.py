@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,27 @@ def check_data(run: Run, splits: Sequence[Mapping[str, Any]]) -> None:
         raise _changed(run, f"data ({SPLITS})", differences, DataError)
 
 
+# What goes on with the whole that a run is a part of: folds, seeds, an ensemble.
+_WHOLE: ContextVar[str] = ContextVar("whole", default="")
+
+
+@contextmanager
+def part_of(way_on: str) -> Iterator[None]:
+    """Let the interruption of a run say how to go on with the whole that it is a part of.
+
+    Args:
+        way_on: What comes after "go on with".
+
+    Yields:
+        Nothing.
+    """
+    token = _WHOLE.set(way_on)
+    try:
+        yield
+    finally:
+        _WHOLE.reset(token)
+
+
 @contextmanager
 def resumable(run: Run) -> Iterator[None]:
     """Add to a failure where the run is, and to an interruption or a full disk how to resume it.
@@ -120,7 +142,7 @@ def resumable(run: Run) -> Iterator[None]:
         RunError: As raised within, with the folder of the run.
         KeyboardInterrupt: As raised within, with the command that resumes the run.
     """
-    way_on = f"go on with `tfvision train --resume {shlex.quote(str(run.folder))}`"
+    way_on = f"go on with {_WHOLE.get() or resume_command(run.folder)}"
     try:
         yield
     except WriteError as error:
@@ -129,6 +151,13 @@ def resumable(run: Run) -> Iterator[None]:
         raise RunError(f"{error} (run folder: {run.folder})") from error
     except KeyboardInterrupt as interruption:
         raise type(interruption)(f"interrupted; all finished epochs are saved: {way_on}") from None
+
+
+def resume_command(folder: Path, verb: str = "train") -> str:
+    """Return the command that goes on with a folder, in backquotes, for a message."""
+    if verb == "train":
+        return f"`tfvision train --resume {shlex.quote(str(folder))}`"
+    return f"the same options of `tfvision {verb}` and --output {shlex.quote(str(folder))} --resume"
 
 
 def _changed(run: Run, what: str, differences: list[str], kind: type[Exception]) -> Exception:

@@ -17,6 +17,7 @@ from tfvision.experiment.train import train_from_config
 from tfvision.models.backbones.table import plain_name
 from tfvision.runs.folder import Run, refuse_existing
 from tfvision.runs.names import CONFIG, METRICS, SEEDS, SEEDS_TABLE
+from tfvision.runs.resume import part_of, resume_command
 from tfvision.runs.seeds import read_seeds_file, seed_folder
 from tfvision.seeds.given import read_seeds
 from tfvision.seeds.scores import SeedScores
@@ -74,7 +75,8 @@ def train_seeds(
         train_from_config(replace(config, seed=chosen[0], output=str(seed_folder(folder, chosen[0]))), dry_run=True)
         return None
     write_text(folder / SEEDS, dump_yaml({"seeds": list(chosen), **_own_options(config)}))
-    runs = [_train(config, folder, seed, place, chosen) for place, seed in enumerate(chosen, start=1)]
+    with part_of(resume_command(folder)):
+        runs = [_train(config, folder, seed, place, chosen) for place, seed in enumerate(chosen, start=1)]
     found = _collect(folder, chosen, runs)
     _write(found)
     from tfvision.seeds.page import write_seeds_report
