@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,12 @@ import numpy as np
 import pytest
 from conftest import write_tree
 
-from tfvision.cli import main
+from tfvision.cli import build_parser, main
+from tfvision.config.options import leaves
 from tfvision.errors import DataError
+from tfvision.training.config import TrainConfig
+
+VERBS = next(list(action.choices) for action in build_parser()._actions if action.choices)
 
 
 def fails(capsys: pytest.CaptureFixture, *words: object) -> tuple[int, str]:
@@ -231,6 +236,31 @@ def test_list_backbones_shows_all(capsys: pytest.CaptureFixture) -> None:
     assert main(["list", "backbones"]) == 0
     text = capsys.readouterr().out
     assert all(name in text for name in BACKBONES)
+
+
+def help_of(verb: str, flag: str, capsys: pytest.CaptureFixture) -> str:
+    with pytest.raises(SystemExit) as stop:
+        main([verb, flag])
+    assert stop.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_begins_with_examples_that_can_be_typed(verb: str, capsys: pytest.CaptureFixture) -> None:
+    lines = help_of(verb, "--help", capsys).splitlines()
+    assert len(lines) <= 80
+    examples = [line.removeprefix("  tfvision ") for line in lines if line.startswith("  tfvision ")]
+    assert examples and all(example.startswith(verb) and len(example) < 70 for example in examples)
+    for example in examples:
+        build_parser().parse_args(shlex.split(example))
+
+
+@pytest.mark.parametrize("verb", ["train", "crossval", "search"])
+def test_help_shows_few_flags_and_help_all_every_one(verb: str, capsys: pytest.CaptureFixture) -> None:
+    short, long = (help_of(verb, flag, capsys) for flag in ("--help", "--help-all"))
+    assert "--backbone" in short and "--augment.erasing" not in short and "more options too" in short
+    keys = {f"--{key.replace('_', '-')}" for key, _, _ in leaves(TrainConfig)}
+    assert not [flag for flag in keys if flag not in long] and len(short) < len(long) / 3
 
 
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["list", "backbones"], ["train", "--print_config"]])

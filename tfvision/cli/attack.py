@@ -9,10 +9,12 @@ from tfvision.robustness.attack_options import AttackOptions
 from tfvision.runs.folder import refuse_missing_model
 from tfvision.system.terminal import console, say_result
 
+_EXAMPLES = ("attack runs/cactus --method pgd --epsilon 0.5,1,2,4",)
+
 
 def add_attack(verbs: Verbs) -> None:
     """Add the verb `attack`."""
-    add_verb(verbs, "attack", attack, _add_flags)
+    add_verb(verbs, "attack", attack, _add_flags, _EXAMPLES)
 
 
 def _add_flags(command: Parser) -> None:
@@ -34,7 +36,7 @@ def _add_flags(command: Parser) -> None:
     command.add_argument("--data", help="labelled images; without it the run's own test part")
     command.add_argument("--output", metavar="FILE", help="JSON file for the scores; table and pictures beside it")
     add_flags(command, AttackOptions, ("norm", "limit", "seed", "steps", "restarts"))
-    add_flags(command, Source, ())
+    add_flags(command, Source, (), title="reading images")
     add_running(command)
 
 

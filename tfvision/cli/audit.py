@@ -14,10 +14,15 @@ from tfvision.data.sources.digits import refuse_missing_data
 
 _AUDIT_FLAGS = ["data", "output", "splits", "backbone", "weights", "remove"]
 
+_EXAMPLES = (
+    "audit photos/",
+    "audit cells.zip --output audits/cells",
+)
+
 
 def add_audit(verbs: Verbs) -> None:
     """Add the verb `audit`."""
-    add_verb(verbs, "audit", audit, _add_flags)
+    add_verb(verbs, "audit", audit, _add_flags, _EXAMPLES)
 
 
 def _add_flags(command: Parser) -> None:

@@ -10,10 +10,12 @@ from tfvision.robustness.options import CertifyOptions
 from tfvision.runs.folder import refuse_missing_model
 from tfvision.system.terminal import console, say_result
 
+_EXAMPLES = ("certify runs/cactus --sigma 12.75 --samples 1000",)
+
 
 def add_certify(verbs: Verbs) -> None:
     """Add the verb `certify`."""
-    add_verb(verbs, "certify", certify, _add_flags)
+    add_verb(verbs, "certify", certify, _add_flags, _EXAMPLES)
 
 
 def _add_flags(command: Parser) -> None:
@@ -21,7 +23,7 @@ def _add_flags(command: Parser) -> None:
     command.add_argument("--data", help="labelled images; without it the run's own test part")
     command.add_argument("--output", metavar="FILE", help="JSON file; a table and a curve are written beside it")
     add_flags(command, CertifyOptions, [key for key, _, _ in leaves(CertifyOptions)], title="smoothing")
-    add_flags(command, Source, ())
+    add_flags(command, Source, (), title="reading images")
     add_running(command)
 
 

@@ -6,10 +6,15 @@ from tfvision.cli.verbs import Verbs, add_running, add_verb
 from tfvision.config.flags import Parser
 from tfvision.system.terminal import console, say_result
 
+_EXAMPLES = (
+    "compare runs/one runs/other",
+    "compare runs/one_seeds runs/other_seeds --output comparison",
+)
+
 
 def add_compare(verbs: Verbs) -> None:
     """Add the verb `compare`."""
-    add_verb(verbs, "compare", compare, _add_flags)
+    add_verb(verbs, "compare", compare, _add_flags, _EXAMPLES)
 
 
 def _add_flags(command: Parser) -> None:

@@ -7,10 +7,15 @@ from tfvision.cli.verbs import Verbs, add_running, add_verb
 from tfvision.config.flags import Parser
 from tfvision.data.sources.digits import refuse_missing_data
 
+_EXAMPLES = (
+    "crossval photos/ --folds 5",
+    "crossval --audit --config blood_cells --data blood.npz --seed 1",
+)
+
 
 def add_crossval(verbs: Verbs) -> None:
     """Add the verb `crossval`."""
-    add_verb(verbs, "crossval", crossval, _add_flags)
+    add_verb(verbs, "crossval", crossval, _add_flags, _EXAMPLES)
 
 
 def _add_flags(command: Parser) -> None:

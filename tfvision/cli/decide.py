@@ -6,10 +6,14 @@ from tfvision.cli.verbs import Verbs, add_running, add_verb
 from tfvision.config.flags import Parser
 from tfvision.system.terminal import say_result
 
+_EXAMPLES_THRESHOLD = ("threshold runs/cactus --objective f1",)
+
+_EXAMPLES_CALIBRATE = ("calibrate runs/cactus",)
+
 
 def add_threshold(verbs: Verbs) -> None:
     """Add the verb `threshold`."""
-    add_verb(verbs, "threshold", threshold, _flags_of_threshold)
+    add_verb(verbs, "threshold", threshold, _flags_of_threshold, _EXAMPLES_THRESHOLD)
 
 
 def _flags_of_threshold(command: Parser) -> None:
@@ -33,7 +37,7 @@ def threshold(args: argparse.Namespace) -> None:
 
 def add_calibrate(verbs: Verbs) -> None:
     """Add the verb `calibrate`."""
-    add_verb(verbs, "calibrate", calibrate, _flags_of_calibrate)
+    add_verb(verbs, "calibrate", calibrate, _flags_of_calibrate, _EXAMPLES_CALIBRATE)
 
 
 def _flags_of_calibrate(command: Parser) -> None:

@@ -9,10 +9,15 @@ from tfvision.training.config import TrainConfig
 
 _TRAINING = ("data", "limit", "cache")
 
+_EXAMPLES = (
+    "ensemble runs/one runs/other runs/third",
+    "ensemble --config earth_ensemble --data eurosat.zip --output earth",
+)
+
 
 def add_ensemble(verbs: Verbs) -> None:
     """Add the verb `ensemble`."""
-    add_verb(verbs, "ensemble", ensemble, _add_flags)
+    add_verb(verbs, "ensemble", ensemble, _add_flags, _EXAMPLES)
 
 
 def _add_flags(command: Parser) -> None:

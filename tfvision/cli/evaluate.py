@@ -10,10 +10,15 @@ from tfvision.errors import UsageError
 from tfvision.runs.folder import refuse_missing_model
 from tfvision.system.terminal import console, say_result
 
+_EXAMPLES = (
+    "evaluate runs/cactus",
+    "evaluate runs/cactus --data others.zip --predictions others.csv",
+)
+
 
 def add_evaluate(verbs: Verbs) -> None:
     """Add the verb `evaluate`."""
-    add_verb(verbs, "evaluate", evaluate, _add_flags)
+    add_verb(verbs, "evaluate", evaluate, _add_flags, _EXAMPLES)
 
 
 def _add_flags(command: Parser) -> None:
@@ -29,7 +34,7 @@ def _add_flags(command: Parser) -> None:
         "pixelate,occlusion,rotation,blend",
     )
     command.add_argument("--seed", type=int, default=0, help="seed of the random draws of --corrupt (default 0)")
-    add_flags(command, Source, ())
+    add_flags(command, Source, (), title="reading images")
     add_running(command)
 
 

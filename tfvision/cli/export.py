@@ -6,10 +6,12 @@ from tfvision.cli.verbs import Verbs, add_running, add_verb
 from tfvision.config.flags import Parser
 from tfvision.system.terminal import console, say_result
 
+_EXAMPLES = ("export runs/cactus --output saved_models/cactus",)
+
 
 def add_export(verbs: Verbs) -> None:
     """Add the verb `export`."""
-    add_verb(verbs, "export", export, _add_flags)
+    add_verb(verbs, "export", export, _add_flags, _EXAMPLES)
 
 
 def _add_flags(command: Parser) -> None:

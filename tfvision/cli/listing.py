@@ -22,10 +22,20 @@ _LISTS = {
     "recipes": "the files that reproduce published systems, with the figure that each reached",
 }
 
+_EXAMPLES_CACHE = (
+    "cache list",
+    "cache clear",
+)
+
+_EXAMPLES_LIST_THINGS = (
+    "list backbones",
+    "list recipes",
+)
+
 
 def add_cache(verbs: Verbs) -> None:
     """Add the verb `cache`."""
-    add_verb(verbs, "cache", cache, _flags_of_cache)
+    add_verb(verbs, "cache", cache, _flags_of_cache, _EXAMPLES_CACHE)
 
 
 def _flags_of_cache(command: Parser) -> None:
@@ -39,7 +49,7 @@ def cache(args: argparse.Namespace) -> None:
 
 def add_list_things(verbs: Verbs) -> None:
     """Add the verb `list`."""
-    add_verb(verbs, "list", list_things, _flags_of_list_things)
+    add_verb(verbs, "list", list_things, _flags_of_list_things, _EXAMPLES_LIST_THINGS)
 
 
 def _flags_of_list_things(command: Parser) -> None:

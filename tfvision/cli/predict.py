@@ -8,10 +8,15 @@ from tfvision.data.options import Source
 from tfvision.runs.folder import refuse_missing_model
 from tfvision.system.terminal import say_result
 
+_EXAMPLES = (
+    "predict runs/cactus photo.jpg",
+    "predict runs/cactus photos/ --output answers.csv",
+)
+
 
 def add_predict(verbs: Verbs) -> None:
     """Add the verb `predict`."""
-    add_verb(verbs, "predict", predict, _add_flags)
+    add_verb(verbs, "predict", predict, _add_flags, _EXAMPLES)
 
 
 def _add_flags(command: Parser) -> None:
@@ -24,7 +29,9 @@ def _add_flags(command: Parser) -> None:
     command.add_argument("--output", metavar="FILE", help="CSV file with id, predicted and p_<class>, or the box")
     command.add_argument("--draw", metavar="FOLDER", help="write the images with their boxes there")
     command.add_argument("--tta", metavar="flips|N", help=TTA_HELP)
-    add_flags(command, Source, (), only=("file_column", "pixel_rule", "on_bad"))  # the others are about labels
+    add_flags(
+        command, Source, (), only=("file_column", "pixel_rule", "on_bad"), title="reading images"
+    )  # the others are about labels
     add_running(command)
 
 

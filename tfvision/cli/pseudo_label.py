@@ -6,10 +6,12 @@ from tfvision.cli.verbs import Verbs, add_running, add_verb
 from tfvision.config.flags import Parser, add_flags, flags_to_dict
 from tfvision.training.options import PseudoLabelOptions
 
+_EXAMPLES = ("pseudo-label runs/mars --data unlabelled.npy",)
+
 
 def add_pseudo_label(verbs: Verbs) -> None:
     """Add the verb `pseudo-label`."""
-    add_verb(verbs, "pseudo-label", pseudo_label, _add_flags)
+    add_verb(verbs, "pseudo-label", pseudo_label, _add_flags, _EXAMPLES)
 
 
 def _add_flags(command: Parser) -> None:

@@ -11,10 +11,15 @@ from tfvision.search.settings import SECTION, SearchOptions
 
 _SEARCH_FLAGS = ["algorithm", "trials", "objective", "keep", "epochs_scale", "factor"]
 
+_EXAMPLES = (
+    "search --config head_search photos/",
+    "search photos/ --config space.yaml --trials 30 --output runs/search",
+)
+
 
 def add_search(verbs: Verbs) -> None:
     """Add the verb `search`."""
-    add_verb(verbs, "search", search, _add_flags)
+    add_verb(verbs, "search", search, _add_flags, _EXAMPLES)
 
 
 def _add_flags(command: Parser) -> None:

@@ -10,10 +10,12 @@ from tfvision.robustness.options import TextureOptions
 from tfvision.runs.folder import refuse_missing_model
 from tfvision.system.terminal import console, say_result
 
+_EXAMPLES = ("texture runs/one runs/other",)
+
 
 def add_texture(verbs: Verbs) -> None:
     """Add the verb `texture`."""
-    add_verb(verbs, "texture", texture, _add_flags)
+    add_verb(verbs, "texture", texture, _add_flags, _EXAMPLES)
 
 
 def _add_flags(command: Parser) -> None:
@@ -21,7 +23,7 @@ def _add_flags(command: Parser) -> None:
     command.add_argument("--data", help="labelled images; without it the test part that the runs share")
     command.add_argument("--output", metavar="FOLDER", help="where to write texture.json, texture.csv and texture.png")
     add_flags(command, TextureOptions, [key for key, _, _ in leaves(TextureOptions)], title="images")
-    add_flags(command, Source, ())
+    add_flags(command, Source, (), title="reading images")
     add_running(command)
 
 

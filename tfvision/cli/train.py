@@ -20,26 +20,32 @@ from tfvision.search.settings import SECTION
 from tfvision.training.config import TrainConfig
 
 _TRAIN_FLAGS = [
-    "task",
     "data",
     "backbone",
-    "classifier",
     "weights",
-    "image_size",
     "preset",
     "epochs",
+    "unfreeze",
+    "image_size",
     "batch_size",
     "learning_rate",
-    "unfreeze",
+    "task",
     "seed",
     "output",
 ]
 _PHASE_FLAGS = ("epochs", "learning_rate", "unfreeze")
 
+_EXAMPLES = (
+    "train photos/",
+    "train photos.zip --backbone convnext_base --epochs 10",
+    "train --config cactus --data cactus.zip --seed 1 --output runs/cactus",
+    "train --resume runs/cactus",
+)
+
 
 def add_train(verbs: Verbs) -> None:
     """Add the verb `train`."""
-    add_verb(verbs, "train", train, _add_flags)
+    add_verb(verbs, "train", train, _add_flags, _EXAMPLES)
 
 
 def _add_flags(command: Parser) -> None:

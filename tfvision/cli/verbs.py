@@ -1,7 +1,7 @@
 """What verbs share: how they are added, and their common flags."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from tfvision.config.flags import Parser
@@ -12,7 +12,11 @@ TTA_HELP = "test-time augmentation: the mean over the flips that training used, 
 
 
 def add_verb(
-    verbs: Verbs, name: str, function: Callable[[argparse.Namespace], None], fill: Callable[[Parser], None]
+    verbs: Verbs,
+    name: str,
+    function: Callable[[argparse.Namespace], None],
+    fill: Callable[[Parser], None],
+    examples: Sequence[str],
 ) -> None:
     """Add a verb, whose help is the docstring of its function.
 
@@ -21,12 +25,15 @@ def add_verb(
         name: The word after `tfvision`.
         function: Called with the parsed flags.
         fill: Adds the flags of the verb to its parser; called when the verb is used.
+        examples: Commands as people type them, without `tfvision`, for the help.
     """
     # The usage line that argparse writes for a hundred flags buries the list of them.
     usage = None
     if name in ("train", "crossval", "search", "audit"):
         usage = "%(prog)s [--config FILE] [--data DATA] [options]"
-    command = verbs.add_parser(name, help=function.__doc__, description=function.__doc__, usage=usage, fill=fill)
+    shown = "\n".join(f"  tfvision {example}" for example in examples)
+    description = f"{function.__doc__}\n\nexamples:\n{shown}"
+    command = verbs.add_parser(name, help=function.__doc__, description=description, usage=usage, fill=fill)
     command.set_defaults(verb=function, parser=command)
 
 

@@ -20,7 +20,7 @@ _PLAIN = ("source.", "split.group_duplicates", "augment.augmix", "augment.mixup"
 
 
 def add_flags(
-    parser: argparse.ArgumentParser,
+    parser: "Parser",
     kind: type,
     common: Sequence[str],
     *,
@@ -33,18 +33,23 @@ def add_flags(
         parser: The parser to add them to. Parsed values have the dotted key as their name, and only flags that were
             given have one.
         kind: A dataclass of options.
-        common: The keys to list first in `--help`.
+        common: The keys that `--help` shows, in that order; the others it shows with `--help-all`. All if there are none.
         only: The keys that get a flag; all if None.
-        title: The heading above the keys listed first.
+        title: The heading above the keys that `--help` shows.
     """
     first = parser.add_argument_group(title)
-    rest = parser.add_argument_group("all other options (the keys of the YAML file)")
-    for key, hint, item in sorted(leaves(kind), key=lambda leaf: leaf[0] not in common):
+    rest = first
+    if common:
+        rest = parser.add_argument_group("all other options (the keys of the YAML file)")
+        parser.hide(rest)
+    places = {key: place for place, key in enumerate(common)}
+    for key, hint, item in sorted(leaves(kind), key=lambda leaf: places.get(leaf[0], len(places))):
         if only is not None and key not in only:
             continue
         group = first if key in common else rest
         default = item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
-        text = f"{help_line(item)} (default {_dump(default)})".replace("%", "%%")
+        known = "" if default is None else f" (default {_dump(default)})"  # of None the help says what happens
+        text = f"{help_line(item)}{known}".replace("%", "%%")
         group.add_argument(
             *_flag_names(key, getattr(kind, "aliases", {})),
             dest=key,
@@ -89,23 +94,39 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, *, fill: Callable[["Parser"], None] | None = None, **options: Any) -> None:
-        super().__init__(allow_abbrev=False, **options)
+        super().__init__(allow_abbrev=False, **{"formatter_class": _Formatter, **options})
         self._fill = fill
+        self._hidden: list[argparse._ArgumentGroup] = []
 
     def fill(self) -> None:
         """Add the flags that the parser was made to have, once."""
         fill, self._fill = self._fill, None
         if fill:
             fill(self)
+        if fill and any(group._group_actions for group in self._hidden):
+            count = sum(len(group._group_actions) for group in self._hidden)
+            self.add_argument("--help-all", action=_HelpAll, help=f"show {count} more options too, and exit")
 
-    def format_help(self) -> str:
-        """Return the help, with all flags.
+    def hide(self, group: "argparse._ArgumentGroup") -> None:
+        """Show a group in `--help-all` only."""
+        self._hidden.append(group)
+
+    def format_help(self, *, hidden: bool = False) -> str:
+        """Return the help.
+
+        Args:
+            hidden: Whether to show the hidden groups too.
 
         Returns:
-            The text of `--help`.
+            The text of `--help`, or that of `--help-all`.
         """
         self.fill()
-        return super().format_help()
+        shown, every = [group for group in self._action_groups if group not in self._hidden], self._action_groups
+        self._action_groups = every if hidden else shown
+        try:
+            return super().format_help()
+        finally:
+            self._action_groups = every
 
     def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Parse the words that are known.
@@ -172,6 +193,29 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Wraps paragraphs, but keeps lines that begin with two spaces: examples."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = (
+            line if line.startswith("  ") else super(_Formatter, self)._fill_text(line, width, indent)
+            for line in text.splitlines()
+        )
+        return "\n".join(lines)
+
+
+class _HelpAll(argparse.Action):
+    """`--help` with the hidden groups too."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, default=argparse.SUPPRESS, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *rest: Any) -> NoReturn:
+        assert isinstance(parser, Parser)
+        sys.stdout.write(parser.format_help(hidden=True))
+        parser.exit()
+
+
 def _parse_flag(text: str, hint: Any) -> Any:
     kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     if text == "null" and type(None) in kinds:
@@ -192,9 +236,9 @@ def _flag_names(key: str, aliases: Mapping[str, str]) -> list[str]:
 
 
 def _metavar(hint: Any) -> str:
-    if get_origin(hint) is Literal:
-        return "{" + ",".join(get_args(hint)) + "}"
     kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    if get_origin(kinds[0]) is Literal:
+        return "{" + ",".join(get_args(kinds[0])) + "}"
     if any(get_origin(kind) is list for kind in kinds):
         return "[...]"
     return {int: "N", float: "X", bool: "{true,false}"}.get(kinds[0], "TEXT")
