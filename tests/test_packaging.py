@@ -10,7 +10,7 @@ import pytest
 from setuptools import find_packages
 
 from tfvision.cli import main
-from tfvision.config.recipes import find_recipe, header, recipes
+from tfvision.config.recipes import find_recipe, read_recipe_header, recipes
 from tfvision.errors import UsageError
 
 ROOT = Path(__file__).parent.parent
@@ -38,15 +38,31 @@ def test_recipes_are_found_by_name_and_files_by_path(tmp_path: Path, monkeypatch
         find_recipe("earth_mobilenetv2")
 
 
-def test_list_recipes_says_what_each_does_and_reached(capsys: pytest.CaptureFixture) -> None:
+def test_list_recipes_says_in_a_line_what_each_reached(capsys: pytest.CaptureFixture) -> None:
     assert main(["list", "recipes"]) == 0
-    text = capsys.readouterr().out
-    for name in recipes():
-        assert f"{name}\n    " in text
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80 and not any("…" in line for line in lines)
     for name, path in recipes().items():
-        figure = header(path)[1]
-        assert re.search(r"test .*0\.\d{4}|not yet run|val_f1 [01]\.\d{4}", figure), name
-        assert figure in text
+        found = read_recipe_header(path)
+        assert re.fullmatch(r"[\w -]+ [01]\.\d{4}( \[[01]\.\d{4}, [01]\.\d{4}\])?|not yet run", found.figure), name
+        assert found.what and found.verb in path.read_text()
+        (line,) = [line for line in lines if line.startswith(f"{name} ")]
+        assert found.figure in line and found.verb in line
+
+
+def test_list_recipes_prints_the_one_that_is_named(capsys: pytest.CaptureFixture) -> None:
+    assert main(["list", "recipes", "cactus"]) == 0
+    assert capsys.readouterr().out == (ROOT / "configs/cactus.yaml").read_text()
+    assert main(["list", "recipes", "cactu"]) == 2 and "did you mean cactus" in capsys.readouterr().err
+    assert main(["list", "backbones", "vgg16"]) == 2 and "takes no name" in capsys.readouterr().err
+
+
+def test_list_backbones_fits_a_terminal_with_all_stages(capsys: pytest.CaptureFixture) -> None:
+    assert main(["list", "backbones"]) == 0
+    text = capsys.readouterr().out
+    rows = text[: text.index("beside a family")].splitlines()
+    assert max(map(len, rows)) <= 80 and "…" not in text
+    assert "MobileNetV2: Conv1 expanded_conv block_1..16 Conv_1" in rows
 
 
 def test_version_and_help_need_no_tensorflow() -> None:

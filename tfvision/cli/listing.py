@@ -1,6 +1,7 @@
 """The verbs list and cache."""
 
 import argparse
+import textwrap
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
@@ -9,7 +10,9 @@ from rich.text import Text
 
 from tfvision.cli.verbs import Verbs, add_verb
 from tfvision.config.flags import Parser
-from tfvision.config.recipes import header, recipes
+from tfvision.config.recipes import find_recipe, read_recipe_header, recipes
+from tfvision.config.yaml import load_yaml
+from tfvision.errors import UsageError
 from tfvision.models.backbones.table import BACKBONES
 from tfvision.system.terminal import console, say_result, size_text
 
@@ -30,6 +33,7 @@ _EXAMPLES_CACHE = (
 _EXAMPLES_LIST_THINGS = (
     "list backbones",
     "list recipes",
+    "list recipes cactus",
 )
 
 
@@ -54,53 +58,76 @@ def add_list_things(verbs: Verbs) -> None:
 
 def _flags_of_list_things(command: Parser) -> None:
     command.add_argument("what", nargs="?", choices=_LISTS, help="what to list; without it, what can be listed")
+    command.add_argument("name", nargs="?", metavar="NAME", help="with recipes: the one to print")
 
 
 def list_things(args: argparse.Namespace) -> None:
     """List what can be chosen."""
+    if args.name is not None and args.what != "recipes":
+        raise UsageError(f"list {args.what} takes no name, got {args.name!r}; `tfvision list recipes NAME` prints one")
     if args.what is None:
         for name, what in _LISTS.items():
             say_result(f"tfvision list {name:<10} {what}")
-        return
-    (list_backbones if args.what == "backbones" else list_recipes)()
+    elif args.what == "backbones":
+        list_backbones()
+    elif args.name is None:
+        list_recipes()
+    else:
+        path = find_recipe(args.name)
+        load_yaml(path)  # says what is wrong with it
+        say_result(Text(path.read_text(encoding="utf-8").rstrip()))
 
 
 def list_recipes() -> None:
-    """Print each recipe with its purpose and the figure it reached."""
+    """Print each recipe with the figure that it reached, its verb, and its task unless that is to classify."""
+    table = _empty_table("recipe", "reached", "by")
     for name, path in recipes().items():
-        what, figure = header(path)
-        console.print(f"{name}\n    {what}\n    {figure}")
+        header = read_recipe_header(path)
+        task = str(load_yaml(path).get("task", "classify"))
+        table.add_row(name, header.figure, f"{header.verb} {task}" if task != "classify" else header.verb)
+    console.print(table)
+    console.print("`tfvision list recipes NAME` prints the file, with what it reproduces")
 
 
 def list_backbones() -> None:
-    """Print the table of backbones, by family."""
+    """Print the table of backbones: by family, whose stages stand beside its name."""
     from tfvision.models.weights_location import find_weights
 
-    table = _empty_table("backbone", "parameters", "MB", "pixels", "scaling", "weights", "stages")
-    family = ""
-    stages: tuple[str, ...] = ()
+    rows: list[tuple[str, ...]] = []
+    stages: list[tuple[str, tuple[str, ...]]] = []
     for name, facts in BACKBONES.items():
-        if facts.family != family:
-            family, stages = facts.family, facts.stages
-            table.add_row(Text(family, style="bold"), *[""] * 5, _compact(stages))
         here = ("yes" if find_weights(name, "imagenet") else "no") if facts.weights else "none exist"
-        table.add_row(
-            f"  {name}",
-            f"{facts.parameters:,}",
-            f"{facts.parameters * 4 / 1e6:,.1f}",
-            "-".join(str(size) for size in sorted({facts.sizes[0], facts.sizes[-1]})),
-            "built in" if facts.preprocessing == "none" else facts.preprocessing,
-            here,
-            _compact(facts.stages) if facts.stages != stages else "",
-        )
-    console.print(table)
+        sizes = "-".join(str(size) for size in sorted({facts.sizes[0], facts.sizes[-1]}))
+        scaling = "built in" if facts.preprocessing == "none" else facts.preprocessing
+        size = f"{facts.parameters * 4 / 1e6:,.1f}"
+        rows.append((name, f"{facts.parameters:,}", size, sizes, scaling, here))
+        stages.append((facts.family, facts.stages))
+    header = ("backbone", "parameters", "MB", "pixels", "scaling", "weights")
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    say_result(Text(_aligned(header, widths), style="bold"))
+    shown: tuple[str, tuple[str, ...]] = ("", ())
+    for row, (family, own) in zip(rows, stages, strict=True):
+        if (family, own) != shown:
+            say_result(Text(textwrap.fill(f"{family}: {_compact(own)}", 80, subsequent_indent="  ")))
+            shown = (family, own)
+        say_result(Text(_aligned(row, widths)))
     console.print(
-        "MB: float32 weights without top; weights: whether those of ImageNet are on this machine (no: Keras downloads them)"
+        "beside a family: its stages, for --unfreeze. MB: float32 weights without top. weights: whether those of ImageNet "
+        "are on this machine (no: Keras downloads them)"
     )
     console.print(
         "hub/PRESET: any image backbone of KerasHub (extra hub), such as hub/resnet_18_imagenet, or hub/./folder for a "
         "preset on this machine"
     )
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    """Return a line of the table of backbones: numbers to the right, words to the left."""
+    cells = [
+        cell.rjust(width) if 1 <= place <= 3 else cell.ljust(width)
+        for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
+    return f"  {'  '.join(cells)}".rstrip()
 
 
 def list_cache() -> None:
@@ -131,10 +158,8 @@ def _empty_table(*columns: str) -> "Table":
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        side: Literal["left", "right"] = (
-            "right" if column in ("parameters", "MB", "pixels", "images", "size") else "left"
-        )
-        table.add_column(column, justify=side, no_wrap=column not in ("stages", "trunk"))
+        side: Literal["left", "right"] = "right" if column in ("images", "size") else "left"
+        table.add_column(column, justify=side, no_wrap=column != "trunk")
     return table
 
 

@@ -1,6 +1,7 @@
 """The recipes that come with tfvision, by name."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from tfvision.errors import UsageError, nearest
@@ -37,13 +38,38 @@ def find_recipe(name: str) -> Path:
     return known[name]
 
 
-def header(path: Path) -> tuple[str, str]:
-    """Return the first sentence of a recipe's header, and the line with the score it reached."""
+@dataclass(frozen=True)
+class RecipeHeader:
+    """What the comments at the top of a recipe say.
+
+    Attributes:
+        what: Its first sentence.
+        verb: The verb of its command, such as `crossval`.
+        figure: The score that it reached, such as `accuracy 0.9833 [0.9778, 0.9884]`, or `not yet run`.
+    """
+
+    what: str
+    verb: str
+    figure: str
+
+
+def read_recipe_header(path: Path) -> RecipeHeader:
+    """Read the header of a recipe.
+
+    Args:
+        path: The YAML file.
+
+    Returns:
+        What it says; the figure is empty if there is none.
+    """
     comments = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
             break
         comments.append(line[1:].strip())
-    figure = next((line for line in comments if line.startswith(("here:", "not yet run"))), "")
-    first = re.split(r"\. | tfvision (?:train|crossval|search|ensemble) ", " ".join(comments))[0]
-    return first.rstrip("."), figure.removeprefix("here: ")
+    text = " ".join(comments)
+    command = re.search(r" tfvision (train|crossval|search|ensemble) ", text)
+    reached = re.search(r" here: .*?((?:mean |macro-|val_)?(?:accuracy|IoU|F1|f1) \d\.\d+(?: \[[\d., ]+\])?)", text)
+    figure = reached[1] if reached else "not yet run" if " not yet run" in text else ""
+    what = re.split(r"\. | tfvision (?:train|crossval|search|ensemble) ", text)[0].rstrip(".")
+    return RecipeHeader(what, command[1] if command else "train", figure)
