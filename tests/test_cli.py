@@ -230,6 +230,28 @@ def test_predict_with_what_is_no_model(tmp_path: Path, colours: Path, capsys: py
     assert status == 3 and "expected a run folder" in message
 
 
+def test_predict_prints_the_next_classes_and_json(
+    small_run: Path, colours: Path, capsys: pytest.CaptureFixture
+) -> None:
+    photo = sorted((colours / "blue").iterdir())[0]
+    capsys.readouterr()
+    assert main(["predict", str(small_run), str(photo), "--top", "2"]) == 0
+    name, first, one, second, two = capsys.readouterr().out.splitlines()[-1].split("  ")
+    assert name == photo.name and first != second and float(one) >= float(two)
+    assert main(["predict", str(small_run), str(colours), "--json", "--top", "2"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]  # every line is an object
+    assert len(found) == 60
+    same = next(one for one in found if one["id"] == f"blue/{photo.name}")
+    assert same["predicted"] == first
+    assert {key: f"{value:.4f}" for key, value in same["probabilities"].items()} == {first: one, second: two}
+    assert main(["predict", str(small_run), str(photo), "--json"]) == 0
+    (whole,) = capsys.readouterr().out.splitlines()
+    assert sum(json.loads(whole)["probabilities"].values()) == pytest.approx(1)
+    for words, message in ((["--top", "0"], "expected 1 or more"), (["--json", "--output", "x.csv"], "leave out one")):
+        status, said = fails(capsys, "predict", small_run, photo, *words)
+        assert status == 2 and message in said
+
+
 def test_list_backbones_shows_all(capsys: pytest.CaptureFixture) -> None:
     from tfvision.models.backbones.table import BACKBONES
 

@@ -194,7 +194,7 @@ def test_predict_writes_boxes_and_draws_them(box_run, both_run, shapes, tmp_path
     capsys.readouterr()
     assert main(["predict", str(both_run), str(shapes / "001.png")]) == 0
     words = capsys.readouterr().out.split()
-    assert words[0] == "001.png" and len(words) == 6 and words[5] in ("disc", "square")
+    assert words[0] == "001.png" and len(words) == 7 and words[5] in ("disc", "square") and 0.5 <= float(words[6]) <= 1
 
 
 def test_a_classifier_draws_no_boxes(small_run, colours, capsys):

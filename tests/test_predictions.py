@@ -136,3 +136,9 @@ def test_worst_mistakes_are_the_most_confident():
     assert worst_mistakes(predictions) == [2, 3, 1]
     assert worst_mistakes(predictions, k=1) == [2]
     assert worst_mistakes(predictions.part("train")) == []
+
+
+def test_the_predicted_class_comes_first_even_where_a_threshold_chose_it() -> None:
+    found = Predictions(("x",), np.array([""]), np.array([-1]), np.array([[0.7, 0.3]]), ("no", "yes"), np.array([1]))
+    assert found.lines() == ["x  yes  0.3000"] and found.lines(2) == ["x  yes  0.3000  no  0.7000"]
+    assert found.records() == [{"id": "x", "predicted": "yes", "probabilities": {"yes": 0.3, "no": 0.7}}]

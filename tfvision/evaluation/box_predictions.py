@@ -1,8 +1,10 @@
 """Predicted boxes beside the true ones, and the CSV file from which every localization score is computed."""
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -52,12 +54,25 @@ class BoxPredictions:
         """`(n,)` float64, the share of its image that each true box covers."""
         return box_areas(self.truth) / self.sizes.prod(axis=1)
 
-    def lines(self) -> list[str]:
-        """Return a line for each image: its id, predicted box and, if there is one, predicted class."""
-        names = self.classes.predicted_names if self.classes else [""] * len(self)
+    def lines(self, top: int = 1) -> list[str]:
+        """Return a line for each image: its id, predicted box and, if there is one, predicted class, up to `top`."""
+        boxes = [
+            f"{image_id}  {' '.join(f'{side:.1f}' for side in box)}"
+            for image_id, box in zip(self.ids, self.predicted, strict=True)
+        ]
+        if self.classes is None:
+            return boxes
         return [
-            f"{image_id}  {' '.join(f'{side:.1f}' for side in box)}  {name}".rstrip()
-            for image_id, box, name in zip(self.ids, self.predicted, names, strict=True)
+            "  ".join((box, *(f"{name}  {value:.4f}" for name, value in self.classes.best(row, top).items())))
+            for row, box in enumerate(boxes)
+        ]
+
+    def records(self, top: int | None = None) -> list[dict[str, Any]]:
+        """Return `id` and `box` of each image, in pixels, and what `Predictions.records` gives where there are classes."""
+        classes: Sequence[dict[str, Any]] = self.classes.records(top) if self.classes else [{}] * len(self)
+        return [
+            {"id": image_id, "box": dict(zip(SIDES, box.tolist(), strict=True)), **more}
+            for image_id, box, more in zip(self.ids, self.predicted, classes, strict=True)
         ]
 
     def joined(self, other: "BoxPredictions") -> "BoxPredictions":

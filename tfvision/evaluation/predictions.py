@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -69,11 +70,33 @@ class Predictions:
         """The names of the predicted classes."""
         return [self.class_names[index] for index in self.predicted]
 
-    def lines(self) -> list[str]:
-        """Return a line for each image: its id, predicted class and the probability of that class."""
+    def best(self, row: int, count: int) -> dict[str, float]:
+        """Return the predicted class of an image and the most probable others, with their probabilities.
+
+        Args:
+            row: Which image.
+            count: How many classes, at most.
+
+        Returns:
+            Class name to probability: the predicted class first, though a threshold may have chosen a less probable one.
+        """
+        predicted, probabilities = int(self.predicted[row]), self.probabilities[row]
+        others = [label for label in np.argsort(-probabilities, kind="stable").tolist() if label != predicted]
+        return {self.class_names[label]: float(probabilities[label]) for label in [predicted, *others][:count]}
+
+    def lines(self, top: int = 1) -> list[str]:
+        """Return a line for each image: its id, predicted class and its probability; and the next classes up to `top`."""
         return [
-            f"{image_id}  {self.class_names[label]}  {row[label]:.4f}"
-            for image_id, label, row in zip(self.ids, self.predicted, self.probabilities, strict=True)
+            "  ".join((image_id, *(f"{name}  {value:.4f}" for name, value in self.best(row, top).items())))
+            for row, image_id in enumerate(self.ids)
+        ]
+
+    def records(self, top: int | None = None) -> list[dict[str, Any]]:
+        """Return `id`, `predicted` and `probabilities` of each image; of all classes, or of the first `top`."""
+        count = len(self.class_names) if top is None else top
+        return [
+            {"id": image_id, "predicted": name, "probabilities": self.best(row, count)}
+            for row, (image_id, name) in enumerate(zip(self.ids, self.predicted_names, strict=True))
         ]
 
     def joined(self, other: "Predictions") -> "Predictions":

@@ -5,9 +5,10 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from tfvision.errors import UsageError
+from tfvision.system.terminal import waiting
 
 _NAMES = re.compile(r"cpu|gpu(?::(\d+))?")
 
@@ -56,7 +57,7 @@ def load_tensorflow() -> None:
     refuse_other_backend()
     os.environ["KERAS_BACKEND"] = "tensorflow"  # so that keras.json names no other
     is_first = "tensorflow" not in sys.modules
-    with quiet_start(), importing():
+    with waiting("loading TensorFlow") if is_first else nullcontext(), quiet_start(), importing():
         import keras  # here, since it has as many objects as the rest
         import tensorflow as tf
     if keras.config.backend() != "tensorflow":

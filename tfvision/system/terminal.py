@@ -3,7 +3,8 @@
 import os
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 
 from rich.console import Console, RenderableType
@@ -29,6 +30,16 @@ def say_result(text: RenderableType) -> None:
     quiet, console.quiet = console.quiet, False
     console.print(text)
     console.quiet = quiet
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Show what is being done for as long as it takes, on a terminal; nothing is left behind."""
+    if not console.is_terminal or console.quiet:
+        yield
+        return
+    with console.status(what):
+        yield
 
 
 def drop_output() -> None:
