@@ -18,11 +18,11 @@ from tfvision.experiment.pseudo_results import write_pseudo_results
 from tfvision.models.model_file import ModelFacts, load_model
 from tfvision.prediction.answers import predict_boxes
 from tfvision.prediction.predictors import KerasPredictor
-from tfvision.report.page import write_report
+from tfvision.report.page import write_advised_report
 from tfvision.runs.folder import Run
 from tfvision.runs.names import METRICS, PREDICTIONS, SUPERVISED
 from tfvision.system.files import write_json
-from tfvision.system.terminal import say_result
+from tfvision.system.terminal import console, say_result
 from tfvision.tasks import PROBABILITIES, has_boxes
 
 if TYPE_CHECKING:
@@ -82,7 +82,10 @@ def write_results(
         assert isinstance(before, Predictions) and isinstance(predictions, Predictions), "pseudo-labels are of classes"
         write_pseudo_results(run, before, predictions)
     plot_results(run, predictions, metrics, parts)
-    say_result(f"\n{describe_scores(metrics)}\nreport: {write_report(run.folder)}")
+    report, advice = write_advised_report(run.folder)
+    say_result(f"\n{describe_scores(metrics)}\nreport: {report}")
+    for line in advice:
+        console.print(f"- {line}")
     return metrics
 
 

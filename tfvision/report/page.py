@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from tfvision.report.advice import advise
 from tfvision.report.attacks import attack_section
 from tfvision.report.box_story import box_tables, class_metrics, tell_boxes
 from tfvision.report.certificates import certificate_section
@@ -32,9 +33,15 @@ def write_report(folder: Path | str) -> Path:
     Raises:
         WriteError: The page cannot be written.
     """
-    path = Path(folder) / REPORT
-    write_text(path, render(read_run_files(folder)))
+    path, _ = write_advised_report(folder)
     return path
+
+
+def write_advised_report(folder: Path | str) -> tuple[Path, list[str]]:
+    """Write the report, see `write_report`; return its path and the advice that stands on it."""
+    path, files = Path(folder) / REPORT, read_run_files(folder)
+    write_text(path, render(files))
+    return path, advise(files)
 
 
 def render(files: RunFiles) -> str:
@@ -48,6 +55,7 @@ def render(files: RunFiles) -> str:
         title=_title(config, len(files.ensemble.get("member_scores", ()))) or files.folder.name,
         run=files.folder.as_posix(),
         story=tell_boxes(files.metrics, part) if boxes and part else tell(files.metrics),
+        advice=advise(files),
         boxes=boxes,
         has_classes=not boxes or class_part is not None,
         tiles=tiles(files),
