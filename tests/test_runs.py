@@ -87,7 +87,7 @@ def test_history_has_a_row_an_epoch_with_train_and_validation_scores(small_run: 
     assert [row["epoch"] for row in history] == list("123456")
     wanted = "epoch phase learning_rate loss accuracy f1 val_loss val_accuracy val_f1 seconds images_per_second"
     assert list(history[0]) == wanted.split()
-    assert float(history[0]["learning_rate"]) == pytest.approx(1e-2)
+    assert float(history[0]["learning_rate"]) == pytest.approx(1e-2, rel=0.05)  # the mean over the epoch, of a cosine
 
 
 @pytest.mark.usefixtures("without_pictures")

@@ -79,23 +79,24 @@ class ProgressLine:
         if self._live:
             self._live.stop()
 
-    def report(self, done: int, total: int | None = None, *, detail: str = "") -> None:
+    def report(self, done: int, total: int | None = None, *, detail: str = "", afterwards: float | None = None) -> None:
         """Show how many images are done, with the rate, the time left and a detail.
 
         Args:
             done: The number done.
             total: The new total; unchanged if None.
             detail: A short text to show, such as the loss.
+            afterwards: Seconds that what follows is expected to take, to show the time left in all.
         """
         self.total = total or self.total
         now = time.monotonic()
         rate = done / max(1e-9, now - self._start)
-        left = duration((self.total - done) / rate) if done else "?"
+        left = f"{duration((self.total - done) / rate) if done else '?'} left"
+        if done and afterwards is not None:
+            left += f", {duration((self.total - done) / rate + afterwards)} in all"
         counts = f"{done:,}/{self.total:,}"
         state = "  ".join(
-            part
-            for part in (counts, detail, f"{rate:,.{0 if rate >= 10 else 1}f} {self.unit}/s", f"{left} left")
-            if part
+            part for part in (counts, detail, f"{rate:,.{0 if rate >= 10 else 1}f} {self.unit}/s", left) if part
         )
         if self._live:
             self._live.update(self._task, completed=done, total=self.total, state=state)

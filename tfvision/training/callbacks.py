@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from typing import SupportsFloat
 
 import keras
+import numpy as np
 
 from tfvision.system.terminal import ProgressLine, console
 from tfvision.training.checkpoints import PhaseState
 from tfvision.training.epoch_rows import epoch_row, record_epoch
 from tfvision.training.history import diverged
 from tfvision.training.objective import plain_scores
+from tfvision.training.optimizers import learning_rate
 from tfvision.training.options import Phase
 from tfvision.training.training import Training
 
+_RATES = 32  # at most so many steps of an epoch are asked for their rate
 _CHECK_SECONDS = 0.5  # between two checks of the running loss; each waits for the accelerator
 
 
@@ -33,6 +36,7 @@ class EpochRecorder(keras.callbacks.Callback):
         self.training, self.phase, self.state, self.images_per_epoch = training, phase, state, images_per_epoch
         self._line: ProgressLine | None = None
         self._last_loss: float | None = None
+        self._epoch_seconds = 0.0  # of the last epoch, validation included
 
     def on_train_end(self, logs: Mapping[str, SupportsFloat] | None = None) -> None:
         self.close()
@@ -51,7 +55,7 @@ class EpochRecorder(keras.callbacks.Callback):
             logs: Not used.
         """
         self._start = self._looked_at = time.monotonic()
-        self._learning_rate = float(self.model.optimizer.learning_rate)
+        self._learning_rate = self._mean_rate(epoch)
         self._line = ProgressLine(f"{self.phase.name} epoch {epoch + 1}/{self.phase.epochs}", self.images_per_epoch)
         self._line.__enter__()
 
@@ -75,7 +79,10 @@ class EpochRecorder(keras.callbacks.Callback):
             raise self._diverged(f"at step {batch + 1} of {self.params['steps']}")
         self._last_loss = loss
         done = self.images_per_epoch * (batch + 1) // self.params["steps"]
-        self._line.report(done, detail=f"loss {loss:.4f}  {score} {float(logs[score]):.4f}")
+        to_come = self.phase.epochs - self.state.epochs - 1
+        seconds = self._epoch_seconds or (now - self._start) * self.images_per_epoch / max(1, done)
+        detail = f"loss {loss:.4f}  {score} {float(logs[score]):.4f}"
+        self._line.report(done, detail=detail, afterwards=to_come * seconds if to_come else None)
 
     def on_test_begin(self, logs: Mapping[str, SupportsFloat] | None = None) -> None:
         self._trained_seconds = time.monotonic() - self._start
@@ -100,12 +107,13 @@ class EpochRecorder(keras.callbacks.Callback):
         assert logs is not None, "Keras gives the scores of the epoch"
         history = self.training.history
         scores = plain_scores(logs)
+        self._epoch_seconds = time.monotonic() - self._start
         row = epoch_row(
             len(history.rows) + 1,
             self.phase.name,
             self._learning_rate,
             scores,
-            seconds=time.monotonic() - self._start,
+            seconds=self._epoch_seconds,
             images_per_second=self.images_per_epoch / self._trained_seconds,
         )
         if not all(math.isfinite(scores[name]) for name in ("loss", "val_loss")):
@@ -116,6 +124,15 @@ class EpochRecorder(keras.callbacks.Callback):
         self.state.epochs = epoch + 1
         self._stop_or_slow_down(better)
         self.training.leave_checkpoint(self.state, self.model.optimizer)
+
+    def _mean_rate(self, epoch: int) -> float:
+        """Return the mean learning rate over the steps of an epoch: a warm-up begins at 0, where nothing is learned."""
+        steps = self.params["steps"]
+        rate = learning_rate(self.phase, steps)
+        if isinstance(rate, float):
+            return float(self.model.optimizer.learning_rate)  # which `plateau` may have lowered
+        places = np.unique(np.linspace(epoch * steps, (epoch + 1) * steps - 1, min(steps, _RATES)).round())
+        return float(np.mean([float(rate(place)) for place in places]))
 
     def _keep_best(self) -> None:
         if self.training.settings.ema:

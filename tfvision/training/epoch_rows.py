@@ -18,7 +18,7 @@ def epoch_row(
     Args:
         number: Number of the epoch in the run, from 1.
         phase: Name of the phase.
-        learning_rate: At the start of the epoch; 0 for a fit in one pass.
+        learning_rate: Its mean over the steps of the epoch; 0 for a fit in one pass.
         scores: Loss and metrics, and the same of validation with `val_` in front.
         seconds: Time of the epoch, validation included.
         images_per_second: Training images per second of training.
