@@ -13,7 +13,6 @@ from tfvision.config.options import from_dict
 from tfvision.data.augmentation.augment import Draws, augment_copy, augment_image, image_generator
 from tfvision.data.augmentation.options import Augmentation
 from tfvision.errors import UsageError
-from tfvision.experiment.plan import _augment
 
 SQUARE = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
 NOISE = np.random.default_rng(0).integers(0, 256, (21, 33, 3), dtype=np.uint8)
@@ -367,8 +366,8 @@ def test_amounts_out_of_range_are_refused_by_name(name):
 
 def test_plan_lists_what_is_on():
     options = only(hue=0.1, scale_abs=0.5, scale_beta=-20.0, rand_magnitude=0.32, rand_operations=5, engine="keras_cv")
-    assert _augment(options) == (
+    assert options.describe() == (
         "hue 0.1, scale abs 0.5, scale alpha 1.5, scale beta -20, rand magnitude 0.32, rand operations 5, engine keras_cv"
     )
-    assert _augment(only(rotation=10.0, rand_magnitude=1.0)) == "rotation 10, rand magnitude 1, rand operations 2"
-    assert _augment(only(engine="keras")) == "none"
+    assert only(rotation=10.0, rand_magnitude=1.0).describe() == "rotation 10, rand magnitude 1, rand operations 2"
+    assert only(engine="keras").describe() == "none"

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from tfvision.plots.classes import plot_confusion_matrix, plot_image_grid
 from tfvision.report.folder import CLASS_PLOTS, read_run_files
 from tfvision.report.page import write_report
 from tfvision.report.story import tell
+from tfvision.report.tables import fact_rows
 from tfvision.report.words import describe_section, long_duration, percent, plain
 from tfvision.system.files import write_json, write_text
 
@@ -255,3 +257,11 @@ def test_boxes_are_told_beside_their_baselines(tmp_path):
     assert "(mean box of training) reaches 0.350, and 18.0 % above one half" in text.replace("\xa0", " ")
     assert "The small boxes are the hardest: 0.300 on 10 images" in text
     assert "Confusion matrix" not in text and "Class by class" not in text
+
+
+def test_only_options_that_act_are_listed(run) -> None:
+    files = read_run_files(run[0].parent)
+    rows = dict(fact_rows(files))
+    assert rows["augment"] == "horizontal flip, shift 0.1"
+    files = replace(files, config={"head": {"units": [], "activation": "relu", "batch_norm": True, "dropout": 0.2}})
+    assert dict(fact_rows(files))["head"] == "dropout 0.2"

@@ -51,7 +51,7 @@ def describe_plan(
         *([("box", _boxes(config))] if has_boxes(config.task) else []),
         *(("", note) for note in notes),
         ("images", _images(model, config, facts)),
-        ("augment", _augment(config.augment)),
+        ("augment", config.augment.describe()),
         *([("", note)] if (note := engine_note(config.augment)) else []),
         *([("", note) for note in _box_notes(config)]),
         *([("balance", config.balance)] if config.balance != "none" else []),
@@ -179,12 +179,3 @@ def _images(model: "keras.Model", config: TrainConfig, facts: "ModelFacts") -> s
     if config.image_size and config.image_size != resize.width:
         text += f", enlarged to {config.image_size}x{config.image_size} inside the model"
     return text + (", gray: 1 channel" if resize.channels == 1 else "")
-
-
-def _augment(options: Augmentation) -> str:
-    values = {name: value for name, value in options.active.items() if value != "opencv"}
-    shown = [
-        name.replace("_", " ") + ("" if value is True else f" {value if isinstance(value, str) else f'{value:g}'}")
-        for name, value in values.items()
-    ]
-    return ", ".join(shown) if shown else "none"

@@ -3,7 +3,10 @@
 from collections import Counter
 from typing import Any
 
+from tfvision.config.options import from_dict
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.sources.digits import EMBEDDED
+from tfvision.errors import UsageError
 from tfvision.evaluation.score_names import SCORES, class_scores
 from tfvision.report.folder import RunFiles
 from tfvision.report.story import headline_part
@@ -46,9 +49,9 @@ def fact_rows(files: RunFiles) -> list[tuple[str, str]]:
         (name, f"{text}, the embedded example" if (name, text) == ("data", EMBEDDED) else text) for name, text in rows
     ]
     rows += [
-        (name.replace("_", " "), describe_section(config[name]))
+        (name.replace("_", " "), text)
         for name in (_OPTIONS_OF_CLASSIFIER if shallow else _OPTIONS)
-        if config.get(name) and config[name] != "none" and describe_section(config[name])
+        if config.get(name) and config[name] != "none" and (text := _acting(name, config[name]))
         if name != "box" or config.get("task", "classify") != "classify"
     ]
     rows += [
@@ -59,6 +62,18 @@ def fact_rows(files: RunFiles) -> list[tuple[str, str]]:
     seconds = _seconds(files)
     rows += [("time", long_duration(seconds))] if seconds else []
     return rows + ([("date", plain(environment["date"]))] if environment.get("date") else [])
+
+
+def _acting(name: str, section: object) -> str:
+    """Return the options of a section that act, as text: not those that belong to one that is off."""
+    if name == "augment" and isinstance(section, dict):
+        try:
+            return from_dict(Augmentation, section).describe()
+        except UsageError:  # of another version
+            return describe_section(section)
+    if name == "head" and isinstance(section, dict) and not section.get("units"):
+        section = {key: value for key, value in section.items() if key not in ("activation", "batch_norm")}
+    return describe_section(section)
 
 
 def phase_table(files: RunFiles) -> dict[str, Any]:

@@ -84,6 +84,17 @@ class Augmentation:
             if value and name != "fill" and getattr(self, _AUGMENTATION_SWITCHES.get(name, name))
         }
 
+    def describe(self) -> str:
+        """Return those that act in one line, such as `horizontal flip, shift 0.1`; `none` if there are none."""
+        values = {name: value for name, value in self.active.items() if value != "opencv"}
+        if self.fill != "reflect" and any(getattr(self, name) for name in _FILLING):
+            values["fill"] = self.fill
+        shown = [
+            name.replace("_", " ") + ("" if value is True else f" {value if isinstance(value, str) else f'{value:g}'}")
+            for name, value in values.items()
+        ]
+        return ", ".join(shown) if shown else "none"
+
     @property
     def is_empty(self) -> bool:
         """Whether no image is ever changed on its own; pairs may still be mixed."""
@@ -91,6 +102,7 @@ class Augmentation:
 
 
 _MIXING = ("mixup", "cutmix")
+_FILLING = ("rotation", "shift", "zoom", "shear", "rand_magnitude", "augmix")  # what leaves a border to fill
 
 # Options that mean nothing while the one they belong to is off.
 _AUGMENTATION_SWITCHES = {
