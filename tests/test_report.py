@@ -3,6 +3,7 @@
 import re
 import shutil
 from dataclasses import replace
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -265,3 +266,23 @@ def test_only_options_that_act_are_listed(run) -> None:
     assert rows["augment"] == "horizontal flip, shift 0.1"
     files = replace(files, config={"head": {"units": [], "activation": "relu", "batch_norm": True, "dropout": 0.2}})
     assert dict(fact_rows(files))["head"] == "dropout 0.2"
+
+
+def test_each_of_the_worst_mistakes_has_its_picture_its_name_and_a_link_to_its_file(tmp_path) -> None:
+    folder = tmp_path / "runs" / "earth"
+    make_run(folder)
+    (folder / "plots/mistakes").mkdir()
+    for number in (1, 2):
+        shutil.copy(folder / "plots/worst_mistakes.png", folder / f"plots/mistakes/0{number}.png")
+    (tmp_path / "photos/cat").mkdir(parents=True)
+    photo = tmp_path / "photos/cat/a <b> #1.jpg"
+    photo.write_bytes(b"x")
+    rows = [("cat/a <b> #1.jpg", photo, "01"), ("cat/gone.jpg", "", "02"), ("cat/no_picture.jpg", "", "03")]
+    text = "".join(f"{name},cat,dog & co,0.9731,{file},plots/mistakes/{number}.png\n" for name, file, number in rows)
+    write_text(folder / "mistakes.csv", "id,label,predicted,probability,file,picture\n" + text)
+    page = write_report(folder).read_text()
+    gallery = page[page.index('<ul class="gallery">') : page.index("</ul>", page.index('<ul class="gallery">'))]
+    assert gallery.count("data:image/png;base64,") == 2 and "no_picture" not in gallery
+    assert "cat, taken for dog &amp; co (97.3" in gallery and ">gone.jpg<" in gallery
+    (link,) = re.findall(r'href="([^"]+)"', gallery)
+    assert (folder / unquote(link)).resolve() == photo and "&lt;b&gt;" in gallery

@@ -8,6 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import cv2
 import h5py
 import numpy as np
 import pytest
@@ -17,8 +18,10 @@ from tfvision.config.options import from_dict
 from tfvision.config.yaml import load_yaml
 from tfvision.data.sources.open import open_images
 from tfvision.errors import DataError, RunError, UsageError
+from tfvision.evaluation.metrics import compute_metrics
 from tfvision.evaluation.parts import compute_part
-from tfvision.evaluation.predictions import read_predictions
+from tfvision.evaluation.predictions import Predictions, read_predictions
+from tfvision.experiment.class_pictures import plot_classes
 from tfvision.experiment.train import train_from_config
 from tfvision.models.model_file import read_facts
 from tfvision.prediction.stored import load_predictor
@@ -52,8 +55,9 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_the_folder_holds_every_file_and_nothing_half_written(small_run: Path) -> None:
-    assert {entry.name for entry in small_run.iterdir()} == FILES
-    assert {path.stem for path in (small_run / "plots").iterdir()} - {"worst_mistakes"} == PLOTS
+    mistakes = {"mistakes.csv"} if (small_run / "plots/worst_mistakes.png").is_file() else set()
+    assert {entry.name for entry in small_run.iterdir()} == FILES | mistakes
+    assert {path.stem for path in (small_run / "plots").iterdir()} - {"worst_mistakes", "mistakes"} == PLOTS
 
 
 def test_figures_follow_from_the_predictions_file(small_run: Path) -> None:
@@ -254,3 +258,18 @@ def test_a_run_is_opened_anew(small_run: Path, tmp_path: Path) -> None:
     assert before.facts.decision is None
     calibrate(before)
     assert open_run(before).facts.decision is not None and before.facts.decision is None
+
+
+def test_the_worst_mistakes_lie_beside_their_pictures(colours: Path, tmp_path: Path) -> None:
+    images = open_images(colours)
+    for probabilities, count in ((np.tile([0.6, 0.3, 0.1], (60, 1)), 16), (np.eye(3)[images.labels], 0)):
+        found = Predictions(images.ids, np.full(60, "test"), images.labels, probabilities, images.class_names)
+        scores = compute_metrics(found.labels, probabilities, images.class_names, resamples=10)
+        plot_classes(tmp_path / "plots", found, scores, images, "test")
+        mistakes = rows(tmp_path / "mistakes.csv") if (tmp_path / "mistakes.csv").is_file() else []
+        assert len(mistakes) == len(list((tmp_path / "plots").glob("mistakes/*.png"))) == count
+        for row in mistakes:
+            assert row["id"].startswith(row["label"]) and (row["predicted"], row["probability"]) == ("blue", "0.6000")
+            picture = cv2.cvtColor(cv2.imread(str(tmp_path / row["picture"])), cv2.COLOR_BGR2RGB)
+            np.testing.assert_array_equal(picture, images.read(images.ids.index(row["id"])))
+            assert Path(row["file"]) == colours / row["id"]

@@ -1,18 +1,30 @@
 """Pictures of predicted classes: confusion, curves, worst mistakes."""
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from tfvision.data.images.imageset import ImageSet
+from tfvision.data.storage.directory import Directory
 from tfvision.evaluation.mistakes import worst_mistakes
 from tfvision.evaluation.predictions import Predictions
 from tfvision.plots.classes import plot_calibration, plot_confusion_matrix, plot_precision_recall, plot_roc
 from tfvision.plots.image_grid import plot_image_grid
 from tfvision.plots.thumbnails import thumbnail
-from tfvision.runs.names import CALIBRATION_CURVE, CONFUSION_MATRIX, PRECISION_RECALL, ROC, WORST_MISTAKES
+from tfvision.runs.names import (
+    CALIBRATION_CURVE,
+    CONFUSION_MATRIX,
+    MISTAKES,
+    MISTAKES_FOLDER,
+    PRECISION_RECALL,
+    ROC,
+    WORST_MISTAKES,
+)
+from tfvision.system.files import replacing, to_csv, write_text
 
 
 def plot_classes(
@@ -41,9 +53,45 @@ def plot_classes(
         return
     worst = worst_mistakes(found)
     places = {image_id: index for index, image_id in enumerate(images_of_part.ids)}
+    rows = [places[found.ids[i]] for i in worst]
     captions = [
         f"{names[found.labels[i]]}, taken for {names[found.predicted[i]]} ({found.probabilities[i].max():.0%})"
         for i in worst
     ]
-    images = [thumbnail(images_of_part.read(places[found.ids[i]]))[0] for i in worst]
+    images = [thumbnail(images_of_part.read(row))[0] for row in rows]
     plot_image_grid(images, captions, f"Worst mistakes, {part}", plots / WORST_MISTAKES)
+    _write_mistakes(plots, found, worst, images, [_file_of(images_of_part, row) for row in rows])
+
+
+def _write_mistakes(
+    plots: Path, found: Predictions, worst: Sequence[int], images: Sequence[np.ndarray], files: Sequence[str]
+) -> None:
+    """Write `mistakes.csv` beside the folder of pictures, and a picture of each."""
+    shutil.rmtree(plots / MISTAKES_FOLDER, ignore_errors=True)
+    table = []
+    for number, (i, image, file) in enumerate(zip(worst, images, files, strict=True), start=1):
+        picture = f"{number:02}.png"
+        with replacing(plots / MISTAKES_FOLDER / picture) as temporary:
+            temporary.write_bytes(_to_png(image))
+        table.append({
+            "id": found.ids[i],
+            "label": found.class_names[found.labels[i]],
+            "predicted": found.class_names[found.predicted[i]],
+            "probability": f"{found.probabilities[i, found.predicted[i]]:.4f}",
+            "file": file,
+            "picture": f"{plots.name}/{MISTAKES_FOLDER}/{picture}",
+        })  # fmt: skip
+    if table:
+        write_text(plots.parent / MISTAKES, to_csv(table))
+    else:
+        (plots.parent / MISTAKES).unlink(missing_ok=True)
+
+
+def _to_png(image: np.ndarray) -> bytes:
+    pixels = image if image.ndim == 2 or image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".png", pixels)[1].tobytes()
+
+
+def _file_of(images: ImageSet, row: int) -> str:
+    """Return the path of an image that is a file of its own; "" for one in a .zip or an array."""
+    return str(images.storage.path / images.names[row]) if isinstance(images.storage, Directory) else ""

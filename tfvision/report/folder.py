@@ -35,6 +35,8 @@ from tfvision.runs.names import (
     IOU_HISTOGRAM,
     LEARNING_CURVES,
     METRICS,
+    MISTAKES,
+    MISTAKES_FOLDER,
     PLOTS,
     PRECISION_RECALL,
     PSEUDO_RESULTS,
@@ -82,6 +84,7 @@ class RunFiles:
         corruptions: Parsed `corruptions.json`, which a run has after `tfvision evaluate --corrupt`.
         certificates: Parsed `certify.json`, which a run has after `tfvision certify`.
         attack: Parsed `attack.json`, which a run has after `tfvision attack`.
+        mistakes: Rows of `mistakes.csv`, with `uri`, the picture, in addition; those without a picture are left out.
     """
 
     folder: Path
@@ -100,6 +103,7 @@ class RunFiles:
     corruptions: dict[str, Any] = field(default_factory=dict)
     certificates: dict[str, Any] = field(default_factory=dict)
     attack: dict[str, Any] = field(default_factory=dict)
+    mistakes: list[dict[str, str]] = field(default_factory=list)
 
 
 def read_run_files(folder: Path | str) -> RunFiles:
@@ -123,6 +127,7 @@ def read_run_files(folder: Path | str) -> RunFiles:
     ensemble = read_if_there(ENSEMBLE)
     # An ensemble was not trained, and its options are in its own file.
     config = ensemble["options"] if ensemble else read(CONFIG, lambda text: parse_yaml(text, CONFIG), {})
+    mistakes: list[dict[str, str]] = read(MISTAKES, _rows, []) if (folder / MISTAKES).exists() else []
     epochs = not ensemble and not config.get("classifier")  # a shallow classifier has no history
     return RunFiles(
         folder=folder,
@@ -145,6 +150,11 @@ def read_run_files(folder: Path | str) -> RunFiles:
         corruptions=read_if_there(CORRUPTION_SCORES),
         certificates=read_if_there(CERTIFICATES),
         attack=read_if_there(ATTACK_SCORES),
+        mistakes=[
+            {**row, "uri": uri}
+            for row in mistakes
+            if (uri := _picture(folder / PLOTS / MISTAKES_FOLDER / Path(row.get("picture") or "none").name))
+        ],
     )
 
 

@@ -13,7 +13,7 @@ from tfvision.report.ensemble import ensemble_section
 from tfvision.report.folder import RunFiles, read_run_files
 from tfvision.report.pseudo_labels import pseudo_label_section
 from tfvision.report.story import headline_part, tell
-from tfvision.report.tables import class_table, fact_rows, image_table, phase_table, score_table, tiles
+from tfvision.report.tables import class_table, fact_rows, image_table, mistake_cards, phase_table, score_table, tiles
 from tfvision.report.template import page_template
 from tfvision.report.words import percent, plain
 from tfvision.runs.names import CONFIG, MODEL, REPORT
@@ -71,6 +71,7 @@ def render(files: RunFiles) -> str:
         outdated={name: outdated(scores, files.decision, verb) for name, verb, scores in _judged_later(files)},
         attack=attack_section(files.attack),
         plots=files.plots,
+        mistakes=mistake_cards(files),
         classifier=bool(config.get("classifier")),
         flawless=class_part is not None and of_classes[class_part]["accuracy"] == 1,
         usage=_usage(files),

@@ -1,7 +1,10 @@
 """Tables of the report: facts, scores, classes, phases and images, as text ready to show."""
 
+import os
 from collections import Counter
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import quote
 
 from tfvision.config.options import from_dict
 from tfvision.data.augmentation.options import Augmentation
@@ -99,6 +102,26 @@ def image_table(counts: Counter[tuple[str, str]]) -> dict[str, Any]:
     rows = [(label, [counts[part, label] for part in parts]) for label in labels]
     total = [sum(count for (one, _), count in counts.items() if one == part) for part in parts]
     return {"parts": parts, "rows": rows, "total": total}
+
+
+def mistake_cards(files: RunFiles) -> list[dict[str, str]]:
+    """Return `uri`, `id`, `name`, `text` and `link` of each of the worst mistakes; the link leads to the file, if it is one."""
+    cards = []
+    for row in files.mistakes:
+        file = row.get("file") or ""
+        link = quote(Path(os.path.relpath(file, files.folder)).as_posix()) if file and Path(file).is_file() else ""
+        text = f"{row.get('label')}, taken for {row.get('predicted')} ({percent(_number(row.get('probability')))})"
+        image_id = row.get("id") or ""
+        name = PurePosixPath(image_id).name  # its folder is often the class, which is said below
+        cards.append({"uri": row["uri"], "id": image_id, "name": name, "text": text, "link": link})
+    return cards
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text or "")
+    except ValueError:
+        return None
 
 
 def tiles(files: RunFiles) -> list[tuple[str, str]]:
