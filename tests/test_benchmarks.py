@@ -36,7 +36,20 @@ ROWS = {
     "feeding.py": ("{data}/colours.zip --rounds 1", r"threads, 1 at once .* x .* cores busy"),
     "folder.py": ("--images 90 --rounds 1", SPEEDUP),
     "hdf5.py": ("--images 128 --rounds 1", r"difference +-?\d+ MB"),
+    "one_cycle.py": (
+        "{data}/colours.zip --image-size 32 --epochs 1 --weights none --backbone mobilenet_v2_035",
+        r"validation \d\.\d{4} test \d\.\d{4} n \d",
+    ),
+    "presets.py": (
+        "{data} --output {data}/presets.csv --sets animals --settings fast --seeds 1 "
+        "--also '--image-size 32 --weights none --backbone mobilenet_v2_035'",
+        r"animals +fast +1 +\d\.\d{4} +\d\.\d{4} ",
+    ),
     "randaugment.py": ("--rounds 1 --sizes 32", r"keras_cv, 32 px +\d.* x\nkeras, 32 px +\d.* x"),
+    "resize_modes.py": (
+        "{data}/colours.zip --backbones mobilenet_v2_035 --image-size 32 --weights none --seeds 1",
+        r"crop +accuracy \d\.\d{4} +against stretch [+-]\d\.\d{4} \[",
+    ),
     "search.py": (
         "--images 80 --trials 2 --epochs 1 --backbone vgg16",
         r"2 trials of 1 epochs took \d+\.\d\d of the time",
@@ -66,7 +79,7 @@ def test_benchmark_prints_its_table(script: str, tiny_data: Path) -> None:
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what the benchmarks read: zips of images, two recipes, and a generator of contaminated images."""
     folder = tmp_path_factory.mktemp("benchmarks")
-    for name in ("colours", "blood_cells", "photos"):
+    for name in ("animals", "colours", "blood_cells", "photos"):
         write_zip(folder / f"{name}.zip", boxes=False)
     write_zip(folder / "boxes.zip", boxes=True)
     (folder / "small.yaml").write_text(SMALL)
