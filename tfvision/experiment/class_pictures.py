@@ -93,5 +93,8 @@ def _to_png(image: np.ndarray) -> bytes:
 
 
 def _file_of(images: ImageSet, row: int) -> str:
-    """Return the path of an image that is a file of its own; "" for one in a .zip or an array."""
-    return str(images.storage.path / images.names[row]) if isinstance(images.storage, Directory) else ""
+    """Return the path of an image that is a file of its own; "" for one in a .zip or an array, or a name not in UTF-8."""
+    if not isinstance(images.storage, Directory):
+        return ""
+    path = str(images.storage.path / images.names[row])
+    return "" if any("\udc80" <= letter <= "\udcff" for letter in path) else path
