@@ -2,6 +2,7 @@
 
 import csv
 import json
+from importlib import import_module
 from pathlib import Path
 
 import keras
@@ -136,9 +137,7 @@ def test_crossval_audits_first_where_asked(tmp_path: Path, monkeypatch: pytest.M
         seen.append(config.data)
         raise UsageError("enough")
 
-    from tfvision.crossval import crossval as crossval
-
-    monkeypatch.setattr(crossval, "train_from_config", train)
+    monkeypatch.setattr(import_module("tfvision.experiment.train"), "train_from_config", train)
     words = ["crossval", "--data", str(data), "--audit", str(tmp_path / "audit.yaml"), "--output", str(tmp_path / "cv")]
     assert main(words) == 2
     clean = tmp_path / "cv" / "audit" / "clean.csv"
@@ -240,7 +239,9 @@ def test_each_image_passes_the_frozen_part_once(
 def test_several_backbones_make_one_table(small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tfvision.crossval import crossval as crossval
 
-    monkeypatch.setattr(crossval, "train_from_config", lambda config, resume: open_run(small_run))
+    monkeypatch.setattr(
+        import_module("tfvision.experiment.train"), "train_from_config", lambda config, resume: open_run(small_run)
+    )
     names = ["vgg16", "resnet50", "vgg16"]
     found = cross_validate(TrainConfig(output=str(tmp_path / "cv")), backbones=names, folds=2)
     assert [each.backbone for each in found] == ["vgg16", "resnet50"]  # named twice, trained once

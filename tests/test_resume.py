@@ -380,15 +380,14 @@ def test_an_interruption_says_how_to_go_on(
 
 
 @pytest.mark.parametrize(
-    ("room", "words", "expected"),
+    ("words", "expected"),
     [
-        ("crossval.crossval", ["crossval"], "the same options of `tfvision crossval` and --output {} --resume"),
-        ("seeds.seeds", ["train", "--seeds", "2"], "`tfvision train --resume {}`"),
-        ("ensembles.training", ["ensemble"], "the same options of `tfvision ensemble` and --output {} --resume"),
+        (["crossval"], "the same options of `tfvision crossval` and --output {} --resume"),
+        (["train", "--seeds", "2"], "`tfvision train --resume {}`"),
+        (["ensemble"], "the same options of `tfvision ensemble` and --output {} --resume"),
     ],
 )
 def test_an_interrupted_part_says_how_the_whole_goes_on(
-    room: str,
     words: list[str],
     expected: str,
     two_colours: Path,
@@ -400,7 +399,7 @@ def test_an_interrupted_part_says_how_the_whole_goes_on(
         with resumable(Run(Path(config.output or ""))):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(import_module(f"tfvision.{room}"), "train_from_config", stop)
+    monkeypatch.setattr(import_module("tfvision.experiment.train"), "train_from_config", stop)
     file = tmp_path / "options.yaml"
     file.write_text(
         "{backbone: small_cnn, weights: none"

@@ -24,11 +24,11 @@ from tfvision.evaluation.parts import compute_part, describe_box_scores
 from tfvision.evaluation.predictions import Predictions, read_predictions, write_predictions
 from tfvision.evaluation.spread import Spread, score_of
 from tfvision.experiment.resolving import default_folder, resolve_options
-from tfvision.experiment.train import train_from_config
+from tfvision.experiment.train import train_part
 from tfvision.models.backbones.table import plain_name
 from tfvision.models.combination import Combination, Kind
 from tfvision.runs.folder import Run, refuse_existing
-from tfvision.runs.names import CONFIG, FOLDS_TABLE, METRICS, PREDICTIONS, VOTES
+from tfvision.runs.names import FOLDS_TABLE, METRICS, PREDICTIONS, VOTES
 from tfvision.runs.resume import part_of, resume_command
 from tfvision.system.files import write_json, write_text
 from tfvision.system.terminal import console, say_result
@@ -178,10 +178,7 @@ def _fold(config: TrainConfig, folder: Path, number: int, folds: int, resume: bo
     output = folder / f"fold_{number}"
     console.print(f"\n{config.backbone}, fold {number} of {folds}")
     split = replace(config.split, folds=folds, fold=number)
-    begun = output if resume and (output / CONFIG).is_file() else None
-    run = train_from_config(replace(config, split=split, output=str(output)), resume=begun)
-    assert run is not None, "only a dry run leaves no run"
-    return run
+    return train_part(replace(config, split=split), output, resume=resume)
 
 
 def _collect(backbone: str, folder: Path, runs: Sequence[Run]) -> FoldScores:

@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from tfvision.ensembles.recipe import PlannedMember, Recipe
-from tfvision.experiment.train import train_from_config
+from tfvision.experiment.train import train_part
 from tfvision.runs.folder import Run
-from tfvision.runs.names import CONFIG, SPLITS
+from tfvision.runs.names import SPLITS
 from tfvision.system.terminal import console
 
 
@@ -38,7 +38,4 @@ def _train(member: PlannedMember, output: Path, splits: Path | None, resume: boo
     config = member.config
     if splits and not config.split.file:
         config = replace(config, split=replace(config.split, file=str(splits)))
-    begun = output if resume and (output / CONFIG).is_file() else None
-    run = train_from_config(replace(config, output=str(output)), resume=begun)
-    assert run is not None, "only a dry run leaves no run"
-    return run
+    return train_part(config, output, resume=resume)

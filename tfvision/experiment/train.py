@@ -65,6 +65,26 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Pat
     return run_training(experiment, output, resume=resume is not None)
 
 
+def train_part(config: TrainConfig, output: Path, *, resume: bool) -> Run:
+    """Train one of several runs: a fold, a seed or a member of an ensemble.
+
+    Args:
+        config: Its options.
+        output: Its folder.
+        resume: Whether to keep a run that was begun there, and to go on with it.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        UsageError, DataError, RunError: As `train_from_config`.
+    """
+    begun = output if resume and (output / CONFIG).is_file() else None
+    run = train_from_config(replace(config, output=str(output)), resume=begun)
+    assert run is not None, "only a dry run leaves no run"
+    return run
+
+
 def train(
     model: "keras.Model | None" = None,
     images: "ImageSet | None" = None,

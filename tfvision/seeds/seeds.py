@@ -13,10 +13,10 @@ from tfvision.config.yaml import dump_yaml
 from tfvision.errors import DataError, UsageError
 from tfvision.evaluation.spread import Spread, score_of
 from tfvision.experiment.resolving import default_folder, resolve_options
-from tfvision.experiment.train import train_from_config
+from tfvision.experiment.train import train_from_config, train_part
 from tfvision.models.backbones.table import plain_name
 from tfvision.runs.folder import Run, refuse_existing
-from tfvision.runs.names import CONFIG, METRICS, SEEDS, SEEDS_TABLE
+from tfvision.runs.names import METRICS, SEEDS, SEEDS_TABLE
 from tfvision.runs.resume import part_of, resume_command
 from tfvision.runs.seeds import read_seeds_file, seed_folder
 from tfvision.seeds.given import read_seeds
@@ -76,7 +76,10 @@ def train_seeds(
         return None
     write_text(folder / SEEDS, dump_yaml({"seeds": list(chosen), **_own_options(config)}))
     with part_of(resume_command(folder)):
-        runs = [_train(config, folder, seed, place, chosen) for place, seed in enumerate(chosen, start=1)]
+        runs = []
+        for place, seed in enumerate(chosen, start=1):
+            console.print(f"\nseed {seed}, {place} of {len(chosen)}")
+            runs.append(train_part(replace(config, seed=seed), seed_folder(folder, seed), resume=resume))
     found = _collect(folder, chosen, runs)
     _write(found)
     from tfvision.seeds.page import write_seeds_report
@@ -89,15 +92,6 @@ def train_seeds(
 def _own_options(config: TrainConfig) -> dict[str, Any]:
     """Return the options of all seeds as a file holds them."""
     return {key: value for key, value in to_plain(config).items() if key not in ("seed", "output")}
-
-
-def _train(config: TrainConfig, folder: Path, seed: int, place: int, seeds: Sequence[int]) -> Run:
-    output = seed_folder(folder, seed)
-    console.print(f"\nseed {seed}, {place} of {len(seeds)}")
-    begun = output if (output / CONFIG).is_file() else None
-    run = train_from_config(replace(config, seed=seed, output=str(output)), resume=begun)
-    assert run is not None, "only a dry run leaves no run"
-    return run
 
 
 def _collect(folder: Path, seeds: tuple[int, ...], runs: Sequence[Run]) -> SeedScores:
