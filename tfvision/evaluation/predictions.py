@@ -80,7 +80,9 @@ class Predictions:
         Returns:
             Class name to probability: the predicted class first, though a threshold may have chosen a less probable one.
         """
-        predicted, probabilities = int(self.predicted[row]), self.probabilities[row]
+        probabilities = self.probabilities[row]
+        # Of this row alone: `predicted` looks at all images.
+        predicted = int(probabilities.argmax() if self.decided is None else self.decided[row])
         others = [label for label in np.argsort(-probabilities, kind="stable").tolist() if label != predicted]
         return {self.class_names[label]: float(probabilities[label]) for label in [predicted, *others][:count]}
 
