@@ -13,7 +13,7 @@ from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.evaluation.score_names import brief_scores, direction
 from tfvision.runs.folder import open_run
 from tfvision.runs.names import COMPARISON, COMPARISON_PLOT
-from tfvision.runs.seeds import holds_seeds, runs_of_seeds
+from tfvision.runs.seeds import holds_seeds, read_seeds_file, seed_folder
 from tfvision.system.files import refuse_unwritable, replacing
 from tfvision.tasks import has_boxes
 
@@ -115,8 +115,8 @@ def _common_seeds(paths: Sequence[str]) -> tuple[int, ...]:
     _refuse_one(paths)
     if single := [path for path in paths if path not in several]:
         raise UsageError(f"{several[0]} holds several seeds and {single[0]} is one run; compare like with like")
-    theirs = [runs_of_seeds(Path(path)) for path in paths]
-    shared = tuple(seed for seed in theirs[0] if all(seed in runs for runs in theirs))
+    theirs = [read_seeds_file(Path(path))["seeds"] for path in paths]
+    shared = tuple(seed for seed in theirs[0] if all(seed in seeds for seeds in theirs))
     if len(shared) < 2:
         raise DataError(f"{listing(list(paths))} have {len(shared)} seeds in common; a comparison needs two or more")
     return shared
@@ -126,7 +126,7 @@ def _compare_seeds(paths: Sequence[str], seeds: Sequence[int], *, common: bool) 
     """Compare each folder with the first by the runs of the same seed, which must have tested the same images."""
     pairs: dict[str, list[tuple[Predictions, Predictions]]] = {path: [] for path in paths[1:]}
     for seed in seeds:
-        first, *others = (read_answers(str(runs_of_seeds(Path(path))[seed])) for path in paths)
+        first, *others = (read_answers(str(seed_folder(Path(path), seed))) for path in paths)
         for path, other in zip(paths[1:], others, strict=True):
             one, two = _on_same_images([first, other], common=common)
             pairs[path].append((one.predictions, two.predictions))

@@ -33,8 +33,3 @@ def read_seeds_file(folder: Path) -> dict[str, Any]:
     if not holds_seeds(folder):
         raise DataError(f"{folder} has no {SEEDS}; expected a folder written by `tfvision train --seeds`")
     return load_yaml(folder / SEEDS)
-
-
-def runs_of_seeds(folder: Path) -> dict[int, Path]:
-    """Return the folder of each seed's run, by seed; see `read_seeds_file`."""
-    return {int(seed): seed_folder(folder, seed) for seed in read_seeds_file(folder)["seeds"]}
