@@ -103,8 +103,7 @@ class Parser(argparse.ArgumentParser):
         fill, self._fill = self._fill, None
         if fill:
             fill(self)
-        if fill and any(group._group_actions for group in self._hidden):
-            count = sum(len(group._group_actions) for group in self._hidden)
+        if fill and (count := sum(len(group._group_actions) for group in self._hidden)):
             self.add_argument("--help-all", action=_HelpAll, help=f"show {count} more options too, and exit")
 
     def hide(self, group: "argparse._ArgumentGroup") -> None:

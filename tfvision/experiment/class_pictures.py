@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from tfvision.data.images.imageset import ImageSet
+from tfvision.data.sources.spelling import is_not_utf8
 from tfvision.data.storage.directory import Directory
 from tfvision.evaluation.mistakes import worst_mistakes
 from tfvision.evaluation.predictions import Predictions
@@ -97,4 +98,4 @@ def _file_of(images: ImageSet, row: int) -> str:
     if not isinstance(images.storage, Directory):
         return ""
     path = str(images.storage.path / images.names[row])
-    return "" if any("\udc80" <= letter <= "\udcff" for letter in path) else path
+    return "" if is_not_utf8(path) else path

@@ -1,6 +1,7 @@
 """The report: one self-contained page that says what a run did, how well, and how to use its model."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,12 @@ def write_report(folder: Path | str) -> Path:
 def write_advised_report(folder: Path | str) -> tuple[Path, list[str]]:
     """Write the report, see `write_report`; return its path and the advice that stands on it."""
     path, files = Path(folder) / REPORT, read_run_files(folder)
-    write_text(path, render(files))
-    return path, advise(files)
+    advice = advise(files)
+    write_text(path, render(files, advice))
+    return path, advice
 
 
-def render(files: RunFiles) -> str:
+def render(files: RunFiles, advice: Sequence[str]) -> str:
     """Return the page as HTML; all text from the run is escaped."""
     template = page_template("page.html")
     config = files.config
@@ -55,7 +57,7 @@ def render(files: RunFiles) -> str:
         title=_title(config, len(files.ensemble.get("member_scores", ()))) or files.folder.name,
         run=files.folder.as_posix(),
         story=tell_boxes(files.metrics, part) if boxes and part else tell(files.metrics),
-        advice=advise(files),
+        advice=advice,
         boxes=boxes,
         has_classes=not boxes or class_part is not None,
         tiles=tiles(files),

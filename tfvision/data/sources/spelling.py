@@ -22,11 +22,12 @@ def spelled(name: str) -> str:
 
 def unspelled_note(names: Iterable[str]) -> tuple[str, ...]:
     """Return a note on names that are no UTF-8, if there are any."""
-    odd = [spelled(name) for name in names if not name.isascii() and _is_odd(name)]
+    odd = [spelled(name) for name in names if not name.isascii() and is_not_utf8(name)]
     if not odd:
         return ()
     return (f"{len(odd):,} names are no UTF-8 and are written with \\x: {listing(odd, 3)}",)
 
 
-def _is_odd(name: str) -> bool:
+def is_not_utf8(name: str) -> bool:
+    """Whether a name on the disk has bytes that are no UTF-8."""
     return any("\udc80" <= letter <= "\udcff" for letter in name)
