@@ -1,9 +1,7 @@
 """Trials: one configuration trained on images that have been read and split before."""
 
-import contextlib
 import gc
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +16,7 @@ from tfvision.experiment.resolving import phases_of
 from tfvision.models.model_file import save_model
 from tfvision.search.stages import Trained
 from tfvision.system.device import set_seed
-from tfvision.system.terminal import console
+from tfvision.system.terminal import quiet
 from tfvision.training.checkpoints import restore
 from tfvision.training.config import TrainConfig
 from tfvision.training.history import History
@@ -117,16 +115,6 @@ class _Backbones:
         self._values = [np.array(variable) for variable in self._variables]
         self._key = key
         return self._built
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep a training from printing its epochs."""
-    before, console.quiet = console.quiet, True
-    try:
-        yield
-    finally:
-        console.quiet = before
 
 
 def full_config(config: TrainConfig, data: Prepared) -> TrainConfig:

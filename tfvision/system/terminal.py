@@ -27,9 +27,19 @@ console = _Console(highlight=False, soft_wrap=True, markup=False)
 
 def say_result(text: RenderableType) -> None:
     """Print the result that was asked for, even with `--quiet`."""
-    quiet, console.quiet = console.quiet, False
+    before, console.quiet = console.quiet, False
     console.print(text)
-    console.quiet = quiet
+    console.quiet = before
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what is printed meanwhile, such as the epochs of a training, from the output."""
+    before, console.quiet = console.quiet, True
+    try:
+        yield
+    finally:
+        console.quiet = before
 
 
 @contextmanager
