@@ -21,7 +21,7 @@ from tfvision.runs.names import (
     SPLITS,
     SUMMARY,
 )
-from tfvision.system.device import load_tensorflow
+from tfvision.system.device import load_tensorflow, set_seed
 from tfvision.training.config import TrainConfig
 from tfvision.training.options import PseudoLabelOptions
 from tfvision.training.phases import pseudo_label_phases
@@ -65,7 +65,8 @@ def pseudo_label(
     resolve_options(config)
     refuse_existing(folder)
     load_tensorflow()
-    names = (SPLITS, SUMMARY, ENVIRONMENT)
+    set_seed(config.seed)  # before the model is loaded: its dropout draws its state then
+    names = (SPLITS, SUMMARY, ENVIRONMENT, HISTORY)
     files = {name: (run.folder / name).read_text(encoding="utf-8") for name in names}
     created = create_run(folder, {CONFIG: to_yaml(config, comments=True), **files})
     shutil.copyfile(run.folder / MODEL, created.folder / MODEL)
