@@ -2,8 +2,10 @@
 
 import csv
 import json
+import random
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -11,12 +13,15 @@ import pytest
 from conftest import COLOURS, small_config
 
 from tfvision.cli import main
+from tfvision.data.images.imageset import ImageSet
 from tfvision.data.images.joined import join_images
 from tfvision.data.sources.open import open_images
 from tfvision.errors import UsageError
 from tfvision.evaluation.predictions import read_predictions
 from tfvision.experiment.train import train_from_config
-from tfvision.training import fit
+from tfvision.models.classifier import build_classifier
+from tfvision.training import fit, labelling
+from tfvision.training.logistic import fit_logistic_head, of_soft_labels
 from tfvision.training.options import Phase, PseudoLabelOptions
 from tfvision.training.phases import pseudo_label_phases, resolve_phases
 from tfvision.training.pseudo_labels import choose_sure, read_pseudo_labels, thresholds_for
@@ -108,6 +113,12 @@ def test_phases_that_make_no_sense_are_refused(phases: list[Phase], options: dic
     config = replace(small_config(Path("data"), Path("run")), phases=phases, pseudo=PseudoLabelOptions(**options))
     with pytest.raises(UsageError, match=message):
         resolve_phases(config, pretrained=False, linear_head=False)
+
+
+@pytest.mark.parametrize("options", [{"thresholds": [0.5, 0.5]}, {"most": 5}])
+def test_a_choice_among_images_that_are_all_added_is_refused(options: dict) -> None:
+    with pytest.raises(UsageError, match=rf"pseudo\.{next(iter(options))} chooses images, and pseudo.soft adds all"):
+        PseudoLabelOptions(soft=True, **options)
 
 
 @pytest.mark.parametrize("options", [{"labels": 0}, {"precision": 1.0}, {"most": 0}, {"thresholds": [0.5, 1.5]}])
@@ -216,6 +227,99 @@ def test_a_run_killed_in_the_phase_ends_the_same(pseudo_run: Path, pseudo_config
     train_from_config(config, resume=tmp_path / "run")
     for name in ("predictions.csv", "pseudo_labels.csv", "pseudo_labels.json"):
         assert (tmp_path / "run" / name).read_bytes() == (pseudo_run / name).read_bytes()
+
+
+def test_soft_labels_are_the_probabilities_of_all_images(pseudo_config, tmp_path: Path) -> None:
+    """The training part grows by all images without labels, and each is learned with what the model said of it."""
+    learned: list[ImageSet] = []
+    fit_gradient = fit._fit_gradient
+
+    def spy(training, phase, state, optimizer) -> None:
+        learned.append(training.train)
+        fit_gradient(training, phase, state, optimizer)
+
+    options = PseudoLabelOptions(data=pseudo_config.pseudo.data, labels=24, soft=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "_fit_gradient", spy)
+        train_from_config(replace(pseudo_config, pseudo=options, output=str(tmp_path / "run")))
+    first, second = learned
+    written = read_pseudo_labels(tmp_path / "run" / "pseudo_labels.csv")
+    shares = np.array([[row[f"p_{name}"] for name in ("blue", "green", "red")] for row in written], np.float32)
+    assert first.soft_labels is None and second.soft_labels is not None and len(second) == len(first) + len(written)
+    np.testing.assert_array_equal(second.soft_labels[: len(first)], np.eye(3, dtype=np.float32)[first.labels])
+    np.testing.assert_array_equal(second.soft_labels[len(first) :], shares)
+    np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-6)
+    assert [row["label"] for row in written] == [("blue", "green", "red")[k] for k in shares.argmax(axis=1)]
+
+
+def test_a_linear_head_fits_soft_labels(colours: Path) -> None:
+    """Labels of 0.9 and 0.1 are nine images of the one class and one of the other."""
+    model = build_classifier("small_cnn", num_classes=2, image_size=16, weights="none", channels=3)
+    generator = np.random.default_rng(3)
+    features = generator.normal(size=(40, model.get_layer("head_probabilities").input.shape[-1])).astype(np.float32)
+    sure = (features[:, 0] > 0).astype(int)
+    soft = np.where(sure == 1, 0.9, 0.1).astype(np.float32)
+    repeated = np.repeat(features, 10, axis=0)
+    labels = np.concatenate([[k] * 9 + [1 - k] for k in sure])
+    fit_logistic_head(model, repeated, labels, sample_weight=np.full(400, 0.1), seed=0)
+    expected = model.get_layer("head_probabilities").get_weights()
+    fit_logistic_head(model, *of_soft_labels(features, soft[:, None], None), seed=0)
+    for one, other in zip(model.get_layer("head_probabilities").get_weights(), expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_cross_fitting_asks_each_model_about_images_it_did_not_learn(colours: Path) -> None:
+    images = open_images(colours)
+    order = np.random.default_rng(0).permutation(len(images))
+    train, validation = images.select(order[10:]), images.select(order[:10])
+    training = SimpleNamespace(
+        train=train, validation=validation, settings=SimpleNamespace(seed=1), model=SimpleNamespace(set_weights=list)
+    )
+    training.history = SimpleNamespace(best_weights=[], monitor="val_loss")
+    asked: list[set[str]] = []
+    learned: list[set[str]] = []
+
+    def predict(part, chosen: ImageSet, what: str) -> np.ndarray:
+        asked.append(set(chosen.ids))
+        return np.eye(3)[chosen.labels]
+
+    def fit_afresh(part) -> None:
+        learned.append(set(part.train.ids))
+        assert not learned[-1] & set(part.validation.ids)
+        learned[-1] |= set(part.validation.ids)
+        assert len(set(part.validation.labels)) == 3
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(labelling, "_predict", predict)
+        patch.setattr(labelling, "replace", lambda one, **changed: SimpleNamespace(**{**vars(one), **changed}))
+        probabilities, labels = labelling.cross_fitted(training, fit_afresh)
+    assert len(asked) == 5 and sum(map(len, asked)) == len(images) and set().union(*asked) == set(images.ids)
+    assert all(not one & other and len(one | other) == len(images) for one, other in zip(asked, learned, strict=True))
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), labels)
+    np.testing.assert_array_equal(labels, [*train.labels, *validation.labels])
+
+
+def test_where_no_image_is_added_the_model_stays(small_run: Path, unlabelled: Path, tmp_path: Path, capsys) -> None:
+    """Validation has too few images for a precision of 0.99, and so have all labels together."""
+    output = tmp_path / "new"
+    words = ["--data", str(unlabelled), "--precision", "0.99", "--output", str(output)]
+    assert main(["pseudo-label", str(small_run), *words]) == 0
+    said = capsys.readouterr().out
+    assert "cross-fitting them, fold 5 of 5" in said and "no image is added, so the phase is left out" in said
+    assert "train, round 1: red none added" in said
+    assert rows(output / "history.csv") == rows(small_run / "history.csv")
+    assert (output / "predictions.csv").read_bytes() == (small_run / "predictions.csv").read_bytes()
+
+
+def test_the_verb_gives_the_same_bits_twice(small_run: Path, unlabelled: Path, tmp_path: Path) -> None:
+    """In two processes' order of things: numbers are drawn between the two."""
+    written = []
+    for name in ("one", "two"):
+        words = ["--data", str(unlabelled), "--thresholds", "[0, 0, 0]", "--keep-shares", "false"]
+        assert main(["pseudo-label", str(small_run), "--output", str(tmp_path / name), *words]) == 0
+        written.append((tmp_path / name / "predictions.csv").read_bytes())
+        random.random()
+    assert written[0] == written[1]
 
 
 def test_the_verb_goes_on_with_a_finished_run(small_run: Path, unlabelled: Path, tmp_path: Path, capsys) -> None:

@@ -40,6 +40,9 @@ def describe_pseudo_results(content: Mapping[str, Any]) -> str:
     """Return what was added, and the score before and after, in lines."""
     lines = []
     for row in content["added"]:
+        if not row["added"]:
+            lines.append(f"{row['phase']}: {row['class']} none added")
+            continue
         true = "" if row["true_precision"] is None else f", true {row['true_precision']:.3f} of {row['known']:,} known"
         lines.append(
             f"{row['phase']}: {row['class']} {row['added']:,} added, precision expected {row['expected_precision']:.3f}{true}"

@@ -41,30 +41,49 @@ def fit_phases(training: Training, phases: Sequence[Phase]) -> None:
         RunError: The loss became NaN, memory ran out, or a file cannot be written.
         UsageError: The checkpoint belongs to another model.
     """
-    model, history = training.model, training.history
+    model = training.model
     _refuse_nan(model)
-    batch_norm, initial = trains_batch_norm(model), model.get_weights()
+    initial, batch_norm = model.get_weights(), trains_batch_norm(model)
     found = training.checkpoints.newest() if training.checkpoints else None
     if found:
         _take_over(training, found, phases)
-    state, optimizer = (found.state, found.optimizer) if found else (PhaseState(), [])
-    for phase in phases[state.phase :]:
-        if not state.done:
-            with one_line_errors(batch_size=training.settings.batch_size):
-                of_phase = with_pseudo_labels(training, phases, state)
-                if phase.restart and not state.epochs:
-                    model.set_weights(initial)
-                open_layers(model, phase.unfreeze, batch_norm=batch_norm)
-                if phase.solver == "logistic_regression":
-                    fit_closed(of_phase, phase, state)
-                else:
-                    _fit_gradient(of_phase, phase, state, optimizer)
-        # A phase that ends worse than its best epoch hands on the best weights.
-        model.set_weights(history.best_weights)
-        state, optimizer = PhaseState(phase=state.phase + 1), []
+    _fit(training, phases, initial, batch_norm, *((found.state, found.optimizer) if found else (PhaseState(), [])))
     if found:
         # The saved model may be from an epoch that was killed before its checkpoint and has now turned out differently.
         training.save()
+
+
+def _fit(
+    training: Training,
+    phases: Sequence[Phase],
+    initial: list[np.ndarray],
+    batch_norm: bool,
+    state: PhaseState,
+    optimizer: list[np.ndarray],
+) -> None:
+    """Train through the phases from `state` on."""
+    model, history = training.model, training.history
+
+    def fit_afresh(part: Training) -> None:
+        model.set_weights(initial)
+        plain = [phase for phase in phases[: state.phase] if not phase.pseudo_labels]
+        _fit(part, plain, initial, batch_norm, PhaseState(), [])
+
+    for phase in phases[state.phase :]:
+        if not state.done:
+            with one_line_errors(batch_size=training.settings.batch_size):
+                of_phase = with_pseudo_labels(training, phases, state, fit_afresh)
+                if of_phase:
+                    if phase.restart and not state.epochs:
+                        model.set_weights(initial)
+                    open_layers(model, phase.unfreeze, batch_norm=batch_norm)
+                    if phase.solver == "logistic_regression":
+                        fit_closed(of_phase, phase, state)
+                    else:
+                        _fit_gradient(of_phase, phase, state, optimizer)
+        # A phase that ends worse than its best epoch hands on the best weights.
+        model.set_weights(history.best_weights)
+        state, optimizer = PhaseState(phase=state.phase + 1), []
 
 
 def _fit_gradient(training: Training, phase: Phase, state: PhaseState, optimizer: list[np.ndarray]) -> None:

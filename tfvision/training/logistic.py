@@ -15,9 +15,10 @@ from tfvision.system.terminal import console
 from tfvision.training.checkpoints import PhaseState
 from tfvision.training.epoch_rows import epoch_row, record_epoch
 from tfvision.training.features.feeding import plain_features
-from tfvision.training.losses import build_metrics
+from tfvision.training.objective import label_metrics
 from tfvision.training.options import Phase
 from tfvision.training.settings import TrainingSettings
+from tfvision.training.softened import shares_of
 from tfvision.training.training import Training
 
 if TYPE_CHECKING:
@@ -74,7 +75,10 @@ def fit_closed(training: Training, phase: Phase, state: PhaseState) -> None:
     feature_seconds = time.monotonic() - start
     console.print(f"{phase.name}: fitting the logistic regression on {found['train'].shape[1]:,} features")
     weights = image_weights(train.labels, len(train.class_names)) if settings.balance != "none" else None
-    fit_logistic_head(model, found["train"], train.labels, sample_weight=weights, seed=settings.seed)
+    learned = found["train"], train.labels, weights
+    if train.soft_labels is not None:
+        learned = of_soft_labels(found["train"], train.soft_labels, weights)
+    fit_logistic_head(model, *learned, seed=settings.seed)
     of_validation = _scores(model, found["validation"], training.validation, settings)
     row = epoch_row(
         len(training.history.rows) + 1,
@@ -90,8 +94,27 @@ def fit_closed(training: Training, phase: Phase, state: PhaseState) -> None:
     training.leave_checkpoint(state)
 
 
+def of_soft_labels(
+    features: np.ndarray, soft_labels: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return each image once for each class, with a weight as large as the class is probable.
+
+    Args:
+        features: float `(n, d)`.
+        soft_labels: float `(n, K)`, or `(n, 1)` of the second of two classes.
+        weights: float `(n,)` of the images, or None.
+
+    Returns:
+        Features `(n K, d)`, labels int `(n K,)` and weights `(n K,)`.
+    """
+    shares = np.asarray(shares_of(soft_labels))
+    count = shares.shape[1]
+    shares = shares if weights is None else shares * weights[:, None]
+    return np.repeat(features, count, axis=0), np.tile(np.arange(count), len(shares)), shares.ravel()
+
+
 def fit_logistic_head(
-    model: "keras.Model", features: np.ndarray, labels: np.ndarray, *, sample_weight: np.ndarray | None, seed: int
+    model: "keras.Model", features: np.ndarray, labels: np.ndarray, sample_weight: np.ndarray | None, *, seed: int
 ) -> None:
     """Set the output layer to the logistic regression of `labels` on `features`.
 
@@ -128,7 +151,7 @@ def _scores(
     targets = encode_labels(images)
     probabilities = model.layers[-1](features)
     scores = {"loss": float(settings.build_loss(num_classes)(targets, probabilities))}
-    for metric in build_metrics(num_classes):
+    for metric in label_metrics(settings, num_classes):
         metric.update_state(targets, probabilities)
         scores[metric.name] = float(metric.result())
     return scores

@@ -32,7 +32,7 @@ def build_objective(
         metrics[BOX] = build_box_metrics()
     if has_classes(settings.task):
         losses[PROBABILITIES] = settings.build_loss(num_classes)
-        metrics[PROBABILITIES] = _class_metrics(settings, num_classes)
+        metrics[PROBABILITIES] = label_metrics(settings, num_classes)
         if settings.augmentation.mixing:
             from tfvision.training.mixed_labels import MixedLabelLoss
 
@@ -45,8 +45,17 @@ def build_objective(
     return {"loss": loss, "weighted_metrics" if has_boxes(settings.task) else "metrics": found}
 
 
-def _class_metrics(settings: "TrainingSettings", num_classes: int) -> "list[keras.metrics.Metric]":
-    if settings.distill.teacher:
+def label_metrics(settings: "TrainingSettings", num_classes: int) -> "list[keras.metrics.Metric]":
+    """Build the metrics of labels, or of their most probable class where they are soft.
+
+    Args:
+        settings: Whether labels are mixed, or soft.
+        num_classes: Number of classes.
+
+    Returns:
+        Accuracy and F1.
+    """
+    if settings.distill.teacher or settings.pseudo.soft:
         from tfvision.training.softened import hard_metrics
 
         return hard_metrics(num_classes)

@@ -97,7 +97,11 @@ def check_views(views: str | None, where: str) -> None:
 
 @dataclass
 class PseudoLabelOptions:
-    """Images without labels, for phases with pseudo_labels."""
+    """Images without labels, for phases with pseudo_labels.
+
+    Raises:
+        UsageError: A value out of range, or a choice of images where all of them are added.
+    """
 
     data: str | None = option(None, "images without labels: a folder, .zip, .npy, ...")
     file_column: str | None = option(
@@ -108,10 +112,15 @@ class PseudoLabelOptions:
         "use so many labels of training and validation only; the other training images count as unlabelled",
         at_least=1,
     )
+    soft: bool = option(
+        False,
+        "add all images, each with the model's probabilities of the classes as its label; without, the sure ones with "
+        "their most probable class",
+    )
     thresholds: list[float] | None = option(
         None, "probability from which on an image is kept for each class; default by precision", between=(0, 1)
     )
-    precision: float = option(0.95, "precision on validation that thresholds are chosen for", above=0, below=1)
+    precision: float = option(0.95, "precision that thresholds are chosen for", above=0, below=1)
     most: int | None = option(None, "at most so many images a class and phase, the surest", at_least=1)
     keep_shares: bool = option(
         True, "add the classes in the shares that they have among the labels, else all that reach"
@@ -119,6 +128,11 @@ class PseudoLabelOptions:
 
     def __post_init__(self) -> None:
         check_bounds(self, "pseudo")
+        for name in ("thresholds", "most"):
+            if self.soft and getattr(self, name) is not None:
+                raise UsageError(
+                    f"pseudo.{name} chooses images, and pseudo.soft adds all of them; leave one of them out"
+                )
 
     def source(self, data: str) -> str | None:
         """Return where the given images without labels are, for a run on `data`; None where none are given."""

@@ -1,7 +1,8 @@
 """Pseudo-labels: a phase that learns from images it has labelled itself, where it was sure (Lee, ICML workshop 2013).
 
 An image is kept if its probability of a class reaches the threshold of that class; each class has its own threshold,
-since a network is seldom equally right about all of them. Only the training part grows.
+since a network is seldom equally right about all of them. Or all images are kept, each with the probabilities of the
+classes as a soft label (Xie et al., "Self-training with Noisy Student", CVPR 2020). Only the training part grows.
 """
 
 import csv
@@ -16,6 +17,7 @@ from tfvision.system.files import replacing
 from tfvision.training.options import PseudoLabelOptions
 
 PSEUDO_LABEL_COLUMNS = ("phase", "id", "label", "probability", "expected", "truth", "threshold")
+_PREFIX = "p_"  # of a column for each class, where labels are soft
 _NEVER = 2.0  # a threshold that no probability reaches
 
 
@@ -46,8 +48,9 @@ class Chosen:
         rows: int64 (m,), indexes into the unlabelled images.
         labels: int64 (m,).
         probabilities: float64 (m,), of the label by the model.
-        expected: float64 (m,), the same, calibrated by a temperature fitted on validation.
+        expected: float64 (m,), the same, calibrated by a temperature fitted on images that the model did not learn.
         thresholds: float64 (K,), of each class; above 1 if none was found.
+        soft: float32 (m, K), the probabilities of all classes where they are the labels, else None.
     """
 
     rows: np.ndarray
@@ -55,6 +58,7 @@ class Chosen:
     probabilities: np.ndarray
     expected: np.ndarray
     thresholds: np.ndarray
+    soft: np.ndarray | None = None
 
 
 def choose_sure(
@@ -87,13 +91,13 @@ def choose_sure(
 
 
 def thresholds_for(probabilities: np.ndarray, labels: np.ndarray, precision: float) -> np.ndarray:
-    """Return the lowest threshold of each class whose precision on validation is at least the wanted one.
+    """Return the lowest threshold of each class whose precision on labelled images is at least the wanted one.
 
     Precision is (right + 1) / (all + 2), Laplace's rule of succession: three images, all correct, do not show a
     precision of 0.95; eighteen do.
 
     Args:
-        probabilities: float (n, K), of the validation images.
+        probabilities: float (n, K), of images that the model did not learn.
         labels: int (n,), their classes.
         precision: Over 0, under 1.
 
@@ -123,10 +127,12 @@ def read_pseudo_labels(path: Path) -> list[dict[str, str]]:
 def _write(pseudo: PseudoLabels, class_names: tuple[str, ...], phase: int, chosen: Chosen) -> None:
     """Add the labels of a phase to the file; what a killed attempt at it wrote is replaced."""
     rows = [row for row in read_pseudo_labels(pseudo.path) if int(row["phase"]) < phase]
-    for i, label, probability, expected in zip(
-        chosen.rows, chosen.labels, chosen.probabilities, chosen.expected, strict=True
+    names = [_PREFIX + name for name in class_names] if chosen.soft is not None else []
+    for place, (i, label, probability, expected) in enumerate(
+        zip(chosen.rows, chosen.labels, chosen.probabilities, chosen.expected, strict=True)
     ):
         truth = pseudo.truth[i]
+        shares = [] if chosen.soft is None else chosen.soft[place]
         rows.append({
             "phase": str(phase),
             "id": pseudo.images.ids[i],
@@ -135,18 +141,24 @@ def _write(pseudo: PseudoLabels, class_names: tuple[str, ...], phase: int, chose
             "expected": f"{expected:.6g}",
             "truth": class_names[truth] if truth >= 0 else "",
             "threshold": f"{chosen.thresholds[label]:.6g}",
+            **{name: f"{share:.9g}" for name, share in zip(names, shares, strict=True)},  # nine digits are a float32
         })  # fmt: skip
     with replacing(pseudo.path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, PSEUDO_LABEL_COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, (*PSEUDO_LABEL_COLUMNS, *names), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
 
-def _read(pseudo: PseudoLabels, class_names: tuple[str, ...], phase: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows and labels that a phase began with."""
+def _read(
+    pseudo: PseudoLabels, class_names: tuple[str, ...], phase: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return the rows, the labels and, if there are any, the soft labels that a phase began with."""
     rows = [row for row in read_pseudo_labels(pseudo.path) if int(row["phase"]) == phase]
     places = {image_id: index for index, image_id in enumerate(pseudo.images.ids)}
     number = {name: index for index, name in enumerate(class_names)}
     found = [(places[row["id"]], number[row["label"]]) for row in rows]
     pairs = np.array(found, np.int64).reshape(-1, 2)
-    return pairs[:, 0], pairs[:, 1]
+    soft = None
+    if pseudo.options.soft:
+        soft = np.array([[row[_PREFIX + name] for name in class_names] for row in rows], np.float32)
+    return pairs[:, 0], pairs[:, 1], soft

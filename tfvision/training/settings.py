@@ -10,6 +10,7 @@ from tfvision.tasks import CLASSIFY
 from tfvision.training.config import TrainConfig
 from tfvision.training.defence_options import DistillOptions
 from tfvision.training.losses import build_loss
+from tfvision.training.options import PseudoLabelOptions
 
 if TYPE_CHECKING:
     import keras
@@ -36,6 +37,7 @@ class TrainingSettings:
         task: See `tfvision.tasks`.
         box: Head and loss of the box.
         distill: The temperature at which labels, or the softened probabilities of a teacher, are learned.
+        pseudo: Whether images without labels get soft ones.
     """
 
     resize: Resize
@@ -54,6 +56,7 @@ class TrainingSettings:
     task: str = CLASSIFY
     box: BoxOptions = field(default_factory=BoxOptions)
     distill: DistillOptions = field(default_factory=DistillOptions)
+    pseudo: PseudoLabelOptions = field(default_factory=PseudoLabelOptions)
 
     @classmethod
     def from_config(cls, config: TrainConfig, resize: Resize) -> "TrainingSettings":

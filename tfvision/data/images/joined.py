@@ -61,7 +61,8 @@ def join_images(sets: Sequence[ImageSet]) -> ImageSet:
     """Return the images of all sets in order, with the classes of the first.
 
     Args:
-        sets: At least one, with distinct ids; their labels are indexes into the classes of the first.
+        sets: At least one, with distinct ids; their labels are indexes into the classes of the first. Soft labels are
+            kept if all have them.
 
     Returns:
         The images, without groups and parts; the set itself if there is only one.
@@ -80,5 +81,8 @@ def join_images(sets: Sequence[ImageSet]) -> ImageSet:
         hashes=None
         if any(one.hashes is None for one in sets)
         else tuple(key for one in sets for key in one.hashes or ()),
+        soft_labels=None
+        if any(one.soft_labels is None for one in sets)
+        else np.concatenate([one.soft_labels for one in sets if one.soft_labels is not None]),
         members=tuple(sets),
     )
