@@ -272,6 +272,7 @@ def test_every_way_to_the_model_decides_as_the_run(
     assert f"accuracy {accuracy:.4f}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_export_that_forgets_the_decision_is_refused(
     copied, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

@@ -202,7 +202,8 @@ def test_a_classifier_draws_no_boxes(small_run, colours, capsys):
     assert "finds none" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["box_run", pytest.param("both_run", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["box_run", "both_run"])
 def test_the_export_gives_boxes_in_pixels(name, request, shapes, tmp_path, capsys):
     import tensorflow as tf
 
@@ -349,7 +350,8 @@ def test_facts_without_boxes_are_refused(box_run):
         ModelFacts.from_json(json.dumps({**text, "training_boxes": []}))
 
 
-@pytest.mark.parametrize("views", ["exact", pytest.param("3", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("views", ["exact", "3"])
 def test_stored_features_carry_the_boxes_of_their_views(shapes, tmp_path, views):
     """Training on stored features of a frozen part ends where training on the images themselves does."""
     weights = []

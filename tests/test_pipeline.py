@@ -184,6 +184,7 @@ def test_rand_augment_by_keras_is_repeatable(images, monkeypatch):
         assert np.mean([(one != other).any() for one, other in zip(pixels, before, strict=True)]) > 0.5
 
 
+@pytest.mark.slow
 def test_rand_augment_by_keras_cv(images):
     layer = Augmentation(rand_magnitude=0.5, rand_operations=3, engine="keras_cv", horizontal_flip=False)
     options = dict(resize=Resize(16, 16), batch_size=22, seed=3, epochs=1)
