@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -256,6 +257,20 @@ def test_the_halving_budget_is_where_half_is_left(colours: Path) -> None:
     expected = np.median(means[:, 2] - means[:, 1]) / 2
     assert found["epsilon"] == pytest.approx(expected, rel=0.1)
     assert 0.2 < found["robust"] < 0.8
+
+
+def test_the_halving_budget_is_found_where_the_largest_budget_misleads_nobody() -> None:
+    """With steps of a third of the range PGD can jump over what it finds with smaller ones, as on a model of random weights."""
+
+    def attack(name: str, epsilon: float, *, limit: int) -> SimpleNamespace:
+        accuracy = 1.0 if epsilon > 40 else max(0.0, 1 - epsilon / 6)
+        return SimpleNamespace(epsilon=epsilon, accuracy=accuracy, clean=1.0, right=np.ones(limit))
+
+    campaign = SimpleNamespace(clean=np.ones(10), attacker=SimpleNamespace(norm="linf"), attack=attack)
+    found = halving_epsilon(campaign, limit=10)
+    assert found["epsilon"] == pytest.approx(3.0, rel=0.1) and found["n"] == 10
+    campaign.attack = lambda name, epsilon, limit: SimpleNamespace(accuracy=0.9, clean=1.0)
+    assert halving_epsilon(campaign, limit=10) == {}
 
 
 @pytest.mark.slow

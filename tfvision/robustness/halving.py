@@ -7,7 +7,8 @@ import numpy as np
 from tfvision.robustness.attack_scores import AttackRow
 from tfvision.robustness.campaign import Campaign
 
-_LARGEST = {"linf": 128.0, "l2": 16384.0}
+# Tried one after the other: with a budget of half the range the steps are so long that PGD can miss what a smaller one finds.
+_LARGEST = {"linf": (128.0, 32.0, 8.0), "l2": (16384.0, 4096.0, 1024.0)}
 _PRECISION = 1.1  # ratio of the budgets between which the search stops
 
 
@@ -23,9 +24,14 @@ def halving_epsilon(campaign: Campaign, *, limit: int, known: Sequence[AttackRow
         `epsilon`, `robust` and `clean` (accuracies of `n` images) there; empty if no budget halves the accuracy.
     """
     half = float(campaign.clean.mean()) / 2
-    low, high = _bracket(known, half, _LARGEST[campaign.attacker.norm])
-    if half == 0 or (high == _LARGEST[campaign.attacker.norm] and not _falls(campaign, high, limit)):
+    below = [row.epsilon or 0.0 for row in known if row.accuracy <= half]
+    high = min(below, default=0.0) or next(
+        (budget for budget in _LARGEST[campaign.attacker.norm] if half and _falls(campaign, budget, limit)), 0.0
+    )
+    if not half or not high:
         return {}
+    above = [row.epsilon or 0.0 for row in known if half < row.accuracy and (row.epsilon or 0.0) < high]
+    low = max(above, default=high / 2**6 if below else high / 2**13)
     rows: list[AttackRow] = []
     while high / low > _PRECISION or not rows:
         middle = float(f"{np.sqrt(low * high):.3g}")
@@ -39,11 +45,3 @@ def halving_epsilon(campaign: Campaign, *, limit: int, known: Sequence[AttackRow
 def _falls(campaign: Campaign, epsilon: float, limit: int) -> bool:
     row = campaign.attack("pgd", epsilon, limit=limit)
     return row.accuracy <= row.clean / 2
-
-
-def _bracket(known: Sequence[AttackRow], half: float, largest: float) -> tuple[float, float]:
-    """Return the largest budget that leaves more than half and the smallest that leaves less, as far as known."""
-    above = [row.epsilon or 0.0 for row in known if row.accuracy > half]
-    below = [row.epsilon or 0.0 for row in known if row.accuracy <= half]
-    high = min(below, default=largest)
-    return max([low for low in above if low < high], default=high / 2**6 if below else largest / 2**13), high
