@@ -17,7 +17,7 @@ from tfvision.audit.findings import PROBLEMS, Finding
 from tfvision.audit.foreign import distance_scores, find_foreign
 from tfvision.audit.kept import choose_kept
 from tfvision.audit.labels import find_label_errors, out_of_fold_probabilities
-from tfvision.audit.options import AuditConfig, ForeignOptions, LabelOptions
+from tfvision.audit.options import AuditConfig, ForeignOptions, LabelOptions, removed_problems
 from tfvision.audit.statistics import blur_effect, describe_image, measure_quality
 from tfvision.cli import main
 from tfvision.data.copies.duplicates import Pair
@@ -77,7 +77,7 @@ def test_each_oddity_is_found_and_nothing_else(poor: Audit, problem: str, names:
 
 def test_what_cannot_be_used_is_left_out_and_the_rest_stays(poor: Audit) -> None:
     gone = {Path(poor.images.ids[i]).name for i in np.flatnonzero(~poor.kept)}
-    assert gone == {"text.jpg", "truncated.jpg", "empty.jpg", "constant.png"}
+    assert gone == {"text.jpg", "truncated.jpg", "empty.jpg"}  # one colour is for the eye, as all that leaves doubt
 
 
 def test_quality_in_closed_form() -> None:
@@ -127,12 +127,30 @@ def test_a_picture_blended_into_several_images_is_found_and_copies_are_not() -> 
         smooth = cv2.GaussianBlur(thumbnails[i], (0, 0), 3)
         thumbnails[i] = cv2.addWeighted(smooth, 0.5, intruder, 0.5, 0)
     found = find_blends(thumbnails, [], ForeignOptions(), seed=0)
-    assert {finding.index for finding in found} == {3, 17, 40, 41}
+    assert {finding.index for finding in found if finding.problem == "blended"} == {3, 17, 40, 41} and len(found) == 4
     assert all(finding.other in (3, 17, 40, 41) and finding.other != finding.index for finding in found)
     clean[[1, 2, 3]] = np.clip(clean[0] + generator.normal(0, 2, (3, 32, 32)), 0, 255)
     copies = [(i, j) for i in range(4) for j in range(i + 1, 4)]
     assert len(find_blends(clean, [], ForeignOptions(), seed=0)) == 4
     assert not find_blends(clean, copies, ForeignOptions(), seed=0)
+
+
+@pytest.mark.parametrize("what", ["frame", "border", "bars", "corner"])
+def test_a_frame_or_a_watermark_is_no_blend(what: str) -> None:
+    thumbnails = np.stack([cv2.cvtColor(picture(i, 32), cv2.COLOR_RGB2GRAY) for i in range(60)])
+    ornament = cv2.cvtColor(picture(99, 32), cv2.COLOR_RGB2GRAY)
+    at = np.zeros((32, 32), bool)
+    if what == "corner":
+        at[22:29, 12:31] = True
+    else:
+        at[[*range(4), *range(28, 32)]] = True
+        at[:, [*range(4), *range(28, 32)]] |= what != "bars"
+    for i in (3, 17, 40, 41):
+        thumbnails[i] = cv2.GaussianBlur(thumbnails[i], (0, 0), 3)
+        thumbnails[i][at] = 255 if what == "border" else ornament[at]
+    found = find_blends(thumbnails, [], ForeignOptions(), seed=0)
+    assert bool(found) == (what != "corner") and {finding.problem for finding in found} <= {"overlaid"}
+    assert {finding.index for finding in found} <= {3, 17, 40, 41}
 
 
 def test_images_that_are_all_alike_are_not_blended() -> None:
@@ -181,7 +199,7 @@ def test_of_two_labels_the_likely_one_stays_and_without_a_model_none(colours: Pa
     images = open_images(colours).select(np.arange(4))
     pairs = (Pair(0, 1, 1.0, True), Pair(2, 3, 1.0, True))
     conflict = (Finding(1, "conflicting_labels", 1.0, 0),)
-    remove = AuditConfig().remove
+    remove = removed_problems(AuditConfig().remove, PROBLEMS)
     assert choose_kept(images, conflict, pairs, None, remove).tolist() == [False, False, True, False]
     likely = np.array([0.1, 0.9, np.nan, np.nan])
     assert choose_kept(images, conflict, pairs, likely, remove).tolist() == [False, True, True, False]
@@ -268,7 +286,10 @@ def test_an_existing_folder_is_refused_and_the_options_print(
 
 
 def test_every_problem_that_is_removed_is_one() -> None:
-    assert set(AuditConfig().remove) <= PROBLEMS.keys()
+    certain, likely = (removed_problems([word], PROBLEMS) for word in ("certain", "likely"))
+    assert certain == removed_problems(AuditConfig().remove, PROBLEMS)
+    assert set(certain) < set(likely) <= PROBLEMS.keys() and not {"foreign", "label_error"} & set(certain)
+    assert removed_problems(["dark", "certain", "dark"], PROBLEMS) == ["dark", *certain]
 
 
 @pytest.mark.real

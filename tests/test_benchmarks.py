@@ -21,7 +21,7 @@ ROWS = {
     "attacks.py": ("--images 8 --rounds 1 --steps 2 --backbone small_cnn --side 32", SPEEDUP),
     "audit.py": (
         "--seeds 1 --clean colours.zip --weights none",
-        r"(?s)mean .* / .*colours\.zip: 24 images  foreign \d+",
+        r"(?s)mean .* / .*colours\.zip: 24 images, \d+ left out .*colours\.zip, screenshot: 24 images, \d+ left out",
     ),
     "audited.py": ("--seeds 1 --recipe {data}/small.yaml --weights none", r"accuracy: [+-]\d\.\d{4} over 1 seeds"),
     "box_heads.py": ("{data}/boxes.zip --views 1 --image-size 32 --weights none", r"1x1 positions, 1 views +0\.\d{3}"),

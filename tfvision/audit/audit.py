@@ -12,7 +12,7 @@ from tfvision.audit.features import check_backbone
 from tfvision.audit.findings import PROBLEMS, Finding, describe_findings, rank_findings
 from tfvision.audit.kept import choose_kept
 from tfvision.audit.look import Damage, Look, look_at
-from tfvision.audit.options import AuditConfig
+from tfvision.audit.options import AuditConfig, removed_problems
 from tfvision.config.options import from_dict
 from tfvision.data.copies.duplicates import Pair
 from tfvision.data.images.imageset import ImageSet
@@ -20,7 +20,7 @@ from tfvision.data.options import Source
 from tfvision.data.sources.open import open_images
 from tfvision.data.sources.selection import describe_selection
 from tfvision.data.splits.splits_file import read_parts
-from tfvision.errors import DataError, UsageError, listing, nearest
+from tfvision.errors import DataError, listing
 from tfvision.runs.folder import refuse_existing
 from tfvision.system.device import load_tensorflow
 from tfvision.system.files import write_text
@@ -79,7 +79,7 @@ def audit_from_config(config: AuditConfig) -> Audit:
         UsageError: An unknown problem or backbone, or a folder that exists already.
         DataError: No such data, or a split made for other data.
     """
-    check_removed(config.remove)
+    removed = removed_problems(config.remove, PROBLEMS)
     check_backbone(config)
     output = Path(config.output)
     refuse_existing(output)
@@ -99,8 +99,8 @@ def audit_from_config(config: AuditConfig) -> Audit:
     page = render_audit(
         found.images,
         found.findings,
-        kept=int(found.kept.sum()),
-        removed=config.remove,
+        kept=found.kept,
+        removed=removed,
         notes=found.notes,
         command=command,
         shown=config.shown,
@@ -124,7 +124,11 @@ def audit_images(images: ImageSet, config: AuditConfig) -> Audit:
 
     Returns:
         What was found, and which images are clean.
+
+    Raises:
+        UsageError: An unknown problem.
     """
+    removed = removed_problems(config.remove, PROBLEMS)
     from tfvision.audit.checks import Checks  # with SciPy's and ImageHash's part of a second
 
     with ProgressLine("looking at images", len(images)) as line:
@@ -145,23 +149,7 @@ def audit_images(images: ImageSet, config: AuditConfig) -> Audit:
         everywhere[places] = probabilities
         probabilities = everywhere
     ranked = rank_findings(findings)
-    return Audit(images, ranked, choose_kept(images, ranked, pairs, probabilities, config.remove), notes)
-
-
-def check_removed(remove: list[str]) -> None:
-    """Refuse names that are not known problems.
-
-    Args:
-        remove: Problems that keep an image out of clean.csv.
-
-    Raises:
-        UsageError: An unknown name; the message gives the nearest known one.
-    """
-    for problem in remove:
-        if problem not in PROBLEMS:
-            raise UsageError(
-                f"remove: unknown problem {problem!r}{nearest(problem, PROBLEMS)}; known are {', '.join(PROBLEMS)}"
-            )
+    return Audit(images, ranked, choose_kept(images, ranked, pairs, probabilities, removed), notes)
 
 
 def parts_of(path: Path | str, images: ImageSet) -> np.ndarray:
@@ -197,11 +185,11 @@ def describe_audit(audit: Audit, config: AuditConfig) -> str:
         Aligned lines.
     """
     counts = Counter(finding.problem for finding in audit.findings)
-    width = max(map(len, counts), default=0)
+    width, removed = max(map(len, counts), default=0), removed_problems(config.remove, PROBLEMS)
     lines = [f"{len(audit.images):,} images of {config.data}"]
     for problem in PROBLEMS:
         if counts[problem]:
-            what = "left out" if problem in config.remove else "for the eye"
+            what = "left out" if problem in removed else "for the eye"
             lines.append(f"  {problem:<{width}}  {counts[problem]:>7,}  {what}")
     kept = int(audit.kept.sum())
     lines.append(f"  {kept:,} clean, {len(audit.images) - kept:,} left out" if counts else "  nothing conspicuous")

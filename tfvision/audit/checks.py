@@ -49,9 +49,12 @@ class Checks:
         features = backbone_features(images, sizes, config)
         strange, notes = self._strangers(pairs, features)
         conflicts = find_conflicts(pairs, images.labels, images.class_names)
-        doubted = {finding.index for finding in strange}
+        foreign = {
+            finding.index for finding in strange if finding.problem != "overlaid"
+        }  # a frame makes no label doubtful
+        doubted = set(foreign)
         doubted.update(index for finding in conflicts for index in (finding.index, finding.other) if index is not None)
-        wrong, probabilities, more = self._label_errors(features, pairs, doubted, {f.index for f in strange})
+        wrong, probabilities, more = self._label_errors(features, pairs, doubted, foreign)
         leaks = [] if images.parts is None else find_leaks(pairs, images.parts)
         findings = [*poor, *strange, *describe_pairs(pairs), *conflicts, *leaks, *wrong]
         return findings, pairs, probabilities, (*notes, *more)

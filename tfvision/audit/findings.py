@@ -23,6 +23,8 @@ PROBLEMS = {
     "foreign": ("Foreign to the set", "unlike the others in content, colour and texture; score: deviations from them"),
     "blended": ("Blended", "shares fine detail with other images at the same place, such as a picture blended into "
                            "several; score: correlation of that detail; shown beside the image most like it"),
+    "overlaid": ("Framed or overlaid", "shares a frame, a watermark or the bars of a screen with other images at the "
+                                       "same place, but not what is in the middle; score as for blended"),
     "exact_duplicate": ("Exact copies", "equal content; shown beside the first of them"),
     "near_duplicate": ("Near copies", "re-encoded, resized, shifted or flipped, verified by their pixels; "
                                       "score: correlation of the aligned pixels"),

@@ -1,10 +1,40 @@
 """Options of `tfvision audit`, and why their defaults are what they are."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from tfvision.config.options import check_bounds, option
 from tfvision.data.options import DuplicateOptions, Source
+from tfvision.errors import UsageError, nearest
+
+# Words for several problems: what leaves no doubt, and what a person would mostly agree with.
+_CERTAIN = (
+    *("unreadable", "truncated", "empty", "blended"),
+    *("exact_duplicate", "near_duplicate", "conflicting_labels", "leak"),
+)
+WORDS = {"certain": _CERTAIN, "likely": (*_CERTAIN, "constant", "foreign", "label_error")}
+
+
+def removed_problems(remove: Sequence[str], known: Collection[str]) -> list[str]:
+    """Return the problems that keep an image out of clean.csv, with `certain` and `likely` written out.
+
+    Args:
+        remove: Names of problems, or words for several.
+        known: All problems.
+
+    Returns:
+        Names of problems.
+
+    Raises:
+        UsageError: An unknown name; the message gives the nearest known one.
+    """
+    names = [problem for word in remove for problem in WORDS.get(word, (word,))]
+    for name in names:
+        if name not in known:
+            near = nearest(name, [*WORDS, *known])
+            raise UsageError(f"remove: unknown problem {name!r}{near}; known are {', '.join([*WORDS, *known])}")
+    return list(dict.fromkeys(names))
 
 
 @dataclass
@@ -65,6 +95,12 @@ class ForeignOptions:
         at_least=1,
     )
 
+    blend_reach: float = option(
+        0.8,
+        "blended: share of the middle of the image that must agree; frames, watermarks and bars reach a third to two thirds",
+        between=(0, 1),
+    )
+
     def __post_init__(self) -> None:
         check_bounds(self, "foreign")
 
@@ -103,11 +139,8 @@ class AuditConfig:
     labelled: bool = option(True, "false for images without labels: what needs labels is left out")
     seed: int = option(0, "seed of folds and samples", between=(0, 2**32 - 1))
     remove: list[str] = option(
-        [
-            *("unreadable", "truncated", "empty", "constant", "foreign", "blended"),
-            *("exact_duplicate", "near_duplicate", "conflicting_labels", "leak", "label_error"),
-        ],
-        "problems that keep an image out of clean.csv; of copies one stays",
+        ["certain"],
+        "problems that keep an image out of clean.csv: certain, likely, or names of problems; of copies one stays",
     )
     shown: int = option(60, "pictures of each problem in audit.html; audit.csv has all", at_least=0)
     source: Source = option(Source, "how the data is read")

@@ -9,7 +9,7 @@ from tfvision.data.sources.digits import refuse_missing_data
 
 _EXAMPLES = (
     "crossval photos/ --folds 5",
-    "crossval --audit --config blood_cells --data blood.npz --seed 1",
+    "crossval --audit likely --config blood_cells --data blood.npz --seed 1",
 )
 
 
@@ -24,8 +24,9 @@ def _add_flags(command: Parser) -> None:
         "--audit",
         nargs="?",
         const="",
-        metavar="FILE",
-        help="audit the images first, with the options of a YAML file if one is given, and use only the clean ones",
+        metavar="WHAT",
+        help="audit the images first and use only the clean ones: certain (default) or likely problems left out, or as a "
+        "YAML file of the audit's options says",
     )
     command.add_argument("--config", metavar="FILE", help="YAML file of options, or the name of a recipe")
     command.add_argument(

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tfvision.audit.options import AuditConfig
+from tfvision.audit.options import WORDS, AuditConfig
 from tfvision.config.options import from_dict
 from tfvision.config.yaml import load_yaml
 from tfvision.crossval.scores import FoldScores
@@ -57,8 +57,8 @@ def crossval(
         data: Labelled images, see `open_images`.
         backbone: One or several (a list, or `a,b`) to compare on the same folds.
         folds: Number of folds, 2 or more.
-        audit: Audit the images first and use only the clean ones: True, or options of the audit as a mapping or YAML
-            file.
+        audit: Audit the images first and use only the clean ones: True, `certain` or `likely` (see `audit --remove`),
+            or options of the audit as a mapping or YAML file.
         output: The folder of the folds; default `runs/<data>-crossval-<time>`.
         resume: Resume in `output`; folds that are finished are kept.
         **options: Other options of the command line: `unfreeze="15"`, `head={"units": [256]}`.
@@ -159,6 +159,8 @@ def _describe_votes(found: FoldScores) -> list[str]:
 def _audit_options(given: bool | str | Path | Mapping[str, Any] | None) -> AuditConfig | None:
     if given is None or given is False:
         return None
+    if isinstance(given, str) and given in WORDS:
+        given = {"remove": [given]}
     if isinstance(given, (str, Path)):
         given = load_yaml(given)
     return from_dict(AuditConfig, {} if given is True else dict(given))
