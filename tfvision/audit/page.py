@@ -1,10 +1,12 @@
 """audit.html: what was found, with the pictures side by side, on one page that needs no other file."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 
 from tfvision.audit.findings import PROBLEMS, Finding
 from tfvision.data.images.imageset import ImageSet
@@ -21,7 +23,7 @@ def render_audit(
     images: ImageSet,
     findings: Sequence[Finding],
     *,
-    kept: int,
+    kept: np.ndarray,
     removed: Sequence[str],
     notes: Sequence[str],
     command: str,
@@ -32,7 +34,7 @@ def render_audit(
     Args:
         images: All images of the data.
         findings: What was found, ranked.
-        kept: Images in clean.csv.
+        kept: bool (n,), whether an image is in clean.csv.
         removed: Problems that keep an image out of it.
         notes: Checks that were skipped, one line each.
         command: The command that trains on the clean images; "" if they have no labels.
@@ -64,8 +66,29 @@ def render_audit(
                 "more": len(own) - min(shown, len(own)),
             }
         )
-    facts = {"data": images.source, "total": len(images), "kept": kept, "notes": notes, "command": command}
-    return page_template("audit.html", "audit").render(sections=sections, version=__version__, **facts)
+    facts = {"data": images.source, "total": len(images), "kept": int(kept.sum()), "notes": notes, "command": command}
+    return page_template("audit.html", "audit").render(
+        sections=sections, version=__version__, review=_review(images, findings, kept, sections), **facts
+    )
+
+
+def _review(
+    images: ImageSet, findings: Sequence[Finding], kept: np.ndarray, sections: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return what `review.js` begins with: what the audit proposes, and the labels of the images that are shown."""
+    names = images.class_names
+    shown = {picture["id"] for section in sections for tile in section["tiles"] for picture in tile["pictures"]}
+    labels = {
+        images.ids[index]: names[images.labels[index]] if images.labels[index] >= 0 else ""
+        for finding in findings
+        for index in (finding.index, finding.other)
+        if index is not None and images.ids[index] in shown
+    }
+    # An absolute path: the browser saves the review wherever it saves.
+    source = Path(images.source)
+    dataset = source.resolve().as_posix() if source.exists() else images.source
+    dropped = [images.ids[index] for index in np.flatnonzero(~kept)]
+    return {"dataset": dataset, "dropped": dropped, "labels": labels, "classes": names}
 
 
 def _tile(finding: Finding, picture: Callable[[int], dict[str, Any]]) -> dict[str, Any]:

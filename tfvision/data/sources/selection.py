@@ -2,6 +2,9 @@
 
 The list is a plain CSV with the columns id, label and dataset. The ids are those of the data set, which may be a
 folder, a .zip, a CSV or arrays. The data set itself is not changed; its path is stored relative to the list.
+
+A review, which the page of the audit saves, has a column `decision` besides: it lists the images that a person decided
+about, `keep`, `drop` or `relabel`, and all others of the data set stay as they are.
 """
 
 import csv
@@ -20,6 +23,8 @@ from tfvision.data.sources.parts import PART_NAMES
 from tfvision.errors import DataError, listing, nearest
 
 SELECTION_COLUMNS = ("id", "label", "dataset")
+REVIEW_COLUMNS = ("id", "decision", "label", "dataset")
+_DECISIONS = ("keep", "drop", "relabel")
 
 
 def describe_selection(images: ImageSet, path: Path | str) -> str:
@@ -45,10 +50,12 @@ def describe_selection(images: ImageSet, path: Path | str) -> str:
 
 
 def is_selection(path: Path) -> bool:
-    """Tell whether a file is such a list, by its first lines: its third column names data, not a part of a split."""
+    """Tell whether a file is such a list or review, by its first lines: the last column names data, not a part."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             header, first = (next(csv.reader([file.readline(4096)]), []) for _ in range(2))
+            if tuple(header) == REVIEW_COLUMNS:
+                return True
             data = first[2] if len(first) == 3 else ""
             is_part = data.lower() in PART_NAMES and not (path.parent / data).exists()
             return tuple(header) == SELECTION_COLUMNS and not is_part
@@ -69,7 +76,7 @@ def open_selection(path: Path, open_dataset: Callable[[str], ImageSet], *, label
 
     Raises:
         DataError: The list has no rows, names several data sets, a missing one or another list; it has ids that the
-            data set does not have, or an id twice; or labels are missing.
+            data set does not have, or an id twice; labels are missing, or a decision is none.
     """
     rows = _read(path)
     datasets = {row["dataset"] for row in rows}
@@ -86,10 +93,32 @@ def open_selection(path: Path, open_dataset: Callable[[str], ImageSet], *, label
             f"{path} names {len(unknown):,} images that {dataset} does not have: {listing(unknown)}; "
             "remove their rows, or open the data with the options of the audit"
         )
+    if "decision" in rows[0]:
+        return _reviewed(images, rows, path, labelled=labelled)
     chosen = images.select([places[row["id"]] for row in rows])
     note = f"{len(chosen):,} of {len(images):,} images of {dataset}, as {path.name} lists them"
     chosen = replace(chosen, notes=(*chosen.notes, note))
     return _labelled(chosen, [row["label"] for row in rows], path) if labelled else chosen
+
+
+def _reviewed(images: ImageSet, rows: list[dict[str, str]], path: Path, *, labelled: bool) -> ImageSet:
+    """Return the images of a data set without those that a review drops, and with the labels that it corrects."""
+    if wrong := [row for row in rows if row["decision"] not in _DECISIONS]:
+        raise DataError(
+            f"{path}: the decision on {wrong[0]['id']} is {wrong[0]['decision']!r}; expected {', '.join(_DECISIONS)}"
+        )
+    dropped = {row["id"] for row in rows if row["decision"] == "drop"}
+    corrected = {row["id"]: row["label"] for row in rows if row["decision"] == "relabel"}
+    chosen = images.select([index for index, image_id in enumerate(images.ids) if image_id not in dropped])
+    note = f"{path.name}: {len(dropped):,} of {len(images):,} images dropped, {len(corrected):,} relabelled"
+    chosen = replace(chosen, notes=(*chosen.notes, note))
+    if not labelled:
+        return chosen
+    labels = [
+        corrected.get(image_id, chosen.class_names[label])
+        for image_id, label in zip(chosen.ids, chosen.labels, strict=True)
+    ]
+    return _labelled(chosen, labels, path)
 
 
 def _read(path: Path) -> list[dict[str, str]]:
