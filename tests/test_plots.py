@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfvision.experiment.pictures import _samples
 from tfvision.plots import classes as plots
 from tfvision.plots import image_grid, learning_curves
 from tfvision.plots.classes import (
+    _percent,
     plot_calibration,
     plot_confusion_matrix,
     plot_image_grid,
@@ -96,10 +98,10 @@ def test_learning_curves_of_little_are_still_a_picture(tmp_path, rows):
 # ---- confusion matrix
 
 
-def test_confusion_matrix_writes_counts_and_colours_shares(drawn):
+def test_confusion_matrix_writes_counts_and_percent_and_colours_shares(drawn):
     plot_confusion_matrix([[3, 1], [0, 0]], ["a", "b"], "x.png", "title")
     axes = drawn[0].axes[0]
-    assert [text.get_text() for text in axes.texts] == ["3", "1", "0", "0"]
+    assert [text.get_text() for text in axes.texts] == ["3", "75%", "1", "25%", "0", "0"]
     np.testing.assert_allclose(axes.images[0].get_array(), [[0.75, 0.25], [0, 0]])
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted class", "true class")
 
@@ -220,3 +222,14 @@ def test_plots_leave_pyplot_and_tensorflow_alone():
         "print({'matplotlib.pyplot', 'tensorflow', 'keras', 'sklearn'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_each_class_has_a_row_of_samples() -> None:
+    """Of a class with fewer images the row is filled up; beyond 24 classes the rest is not shown."""
+    labels = np.array([0, 1, 1, 1, 2, 2, 1])
+    assert _samples(labels, 3, 3) == [[0, None, None], [1, 2, 3], [4, 5, None]]
+    assert len(_samples(np.arange(40), 40, 2)) == 24
+
+
+def test_percent_says_neither_nothing_nor_everything() -> None:
+    assert [_percent(share) for share in (0.5, 0.004, 0.996, 1.0, 0.0)] == ["50%", "0.4%", "99.6%", "100%", "0%"]

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from tfvision.training.settings import TrainingSettings
 
 
-_SAMPLES = 24  # images in a picture of samples
+_ROWS = 24  # classes in a picture of samples, a row each
+_AUGMENTED_ROWS = 12  # classes in the picture of augmentation
 
 
 def plot_samples(run_folder: Path, train: ImageSet, settings: "TrainingSettings") -> None:
@@ -44,29 +45,34 @@ def plot_samples(run_folder: Path, train: ImageSet, settings: "TrainingSettings"
         train: The training images.
         settings: Task, resize, augmentation and seed.
     """
-    chosen = _samples(train.labels, len(train.class_names))
+    count = len(train.class_names)
     if has_boxes(settings.task):
-        plot_box_samples(run_folder, train, chosen, settings)
+        rows = _samples(train.labels, count, max(1, _ROWS // count))
+        plot_box_samples(run_folder, train, [index for row in rows for index in row if index is not None], settings)
         return
-    names = [train.class_names[train.labels[i]] for i in chosen]
+    columns = 8 if count <= 6 else 6 if count <= 12 else 4
+    rows = _samples(train.labels, count, columns)
+    places = [index for row in rows for index in row]
     plot_image_grid(
-        [thumbnail(train.read(i))[0] for i in chosen],
-        names,
-        "Training images of each class",
+        [None if i is None else thumbnail(train.read(i))[0] for i in places],
+        ["" if i is None else train.class_names[train.labels[i]] for i in places],
+        f"Training images of {_which(train, _ROWS)}",
         run_folder / PLOTS / CLASS_SAMPLES,
+        columns=columns,
     )
     if settings.augmentation.is_empty:
         return
     change = rand_augment_layer(settings.augmentation, settings.seed)
     images, captions = [], []
-    for index in chosen[:: max(1, len(chosen) // 4)][:4]:
+    for index in [row[0] for row in rows if row[0] is not None][:_AUGMENTED_ROWS]:
         image = load_image(train, index, settings.resize)
         generators = [image_generator(settings.seed, epoch, train.ids[index]) for epoch in range(5)]
         drawn = [augment_image(image, settings.augmentation, generator) for generator in generators]
         images += [image, *(change(index, np.stack(drawn)).numpy() if change else drawn)]
         captions += [f"{train.class_names[train.labels[index]]}, as it is", *(f"in epoch {k + 1}" for k in range(5))]
     path = run_folder / PLOTS / AUGMENTED_SAMPLES
-    plot_image_grid(images, captions, "What augmentation makes of training images", path, columns=6)
+    title = f"What augmentation makes of an image of {_which(train, _AUGMENTED_ROWS)}"
+    plot_image_grid(images, captions, title, path, columns=6)
 
 
 def plot_results(
@@ -95,7 +101,13 @@ def plot_results(
         plot_classes(plots, classes, scores, parts[part], part)
 
 
-def _samples(labels: np.ndarray, num_classes: int) -> list[int]:
-    """Return indexes of the first few images of each class, class by class."""
-    each = max(1, _SAMPLES // num_classes)
-    return [int(i) for k in range(num_classes) for i in np.flatnonzero(labels == k)[:each]][:_SAMPLES]
+def _samples(labels: np.ndarray, num_classes: int, columns: int) -> list[list[int | None]]:
+    """Return indexes of the first few images of each class, a row each, filled up with None."""
+    found = [np.flatnonzero(labels == k)[:columns].tolist() for k in range(min(num_classes, _ROWS))]
+    return [[*row, *[None] * (columns - len(row))] for row in found]
+
+
+def _which(images: ImageSet, most: int) -> str:
+    """Return `each class`, or how many of them a picture shows."""
+    count = len(images.class_names)
+    return "each class" if count <= most else f"the first {most} of {count} classes"

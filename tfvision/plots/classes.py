@@ -39,10 +39,11 @@ _Curve = tuple[float, str, np.ndarray]  # area, name of the class, values on the
 _GRID = np.linspace(0, 1, 5001)
 _FEW, _WORST = 10, 5  # up to 10 classes all are drawn; of more than that, the 5 worst
 _NUMBERS_UP_TO = 30  # with more classes, the numbers of a confusion matrix do not fit into its cells
+_PERCENT_UP_TO = 12  # nor the percent below them
 
 
 def plot_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], path: Path | str, title: str) -> None:
-    """Draw a confusion matrix: the numbers count images, the colour is the share of the row.
+    """Draw a confusion matrix: the numbers count images, the colour (and percent, up to 12 classes) is the share of the row.
 
     Args:
         matrix: `(K, K)` int, true classes as rows, predicted as columns.
@@ -52,7 +53,7 @@ def plot_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], path: 
     """
     matrix = np.asarray(matrix)
     count = len(class_names)
-    side = float(np.clip(0.62 * count, 2.4, 18 if count > 60 else 13))
+    side = float(np.clip((0.7 if count <= _PERCENT_UP_TO else 0.62) * count, 2.4, 18 if count > 60 else 13))
     figure, (axes,) = new_figure(side + 2.4, side + 1.6)
     axes.grid(False)
     axes.spines[:].set_visible(False)
@@ -166,7 +167,17 @@ def _write_numbers(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
     size = {1: 10, 2: 10, 3: 9, 4: 8}.get(len(str(matrix.max())), 7)
     for (row, column), number in np.ndenumerate(matrix):
         colour = "#BBBBBB" if not number else "white" if shares[row, column] > 0.35 else INK
-        axes.text(column, row, str(number), ha="center", va="center", fontsize=size, color=colour)
+        if not number or len(matrix) > _PERCENT_UP_TO:
+            axes.text(column, row, str(number), ha="center", va="center", fontsize=size, color=colour)
+            continue
+        axes.text(column, row - 0.13, str(number), ha="center", va="center", fontsize=size, color=colour)
+        percent = _percent(float(shares[row, column]))
+        axes.text(column, row + 0.22, percent, ha="center", va="center", fontsize=7, color=colour)
+
+
+def _percent(share: float) -> str:
+    """Return a share in percent: one decimal where a whole number would say nothing or everything."""
+    return f"{share:.1%}" if 0 < share < 0.01 or 0.99 < share < 1 else f"{share:.0%}"
 
 
 def _labelled(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -259,8 +270,7 @@ def _draw_reliability(upper: Axes, lower: Axes, claimed: np.ndarray, true: np.nd
     draw_legend(upper, loc="upper left" if np.mean(y - x) < 0.1 else "lower right")
     edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
     lower.bar(edges[:-1], counts, width=1 / CALIBRATION_BINS, align="edge", color=MARK, edgecolor="white")
-    lower.set_yscale("symlog", linthresh=1)
-    lower.set_ylabel("images\n(log scale)")
+    lower.set_ylabel("images")
     lower.set_xlim(-0.02, 1.02)
 
 

@@ -16,7 +16,7 @@ _LETTERS, _LINES = 21, 6  # a caption's characters in a line, and its lines
 
 
 def plot_image_grid(
-    images: Sequence[np.ndarray],
+    images: Sequence[np.ndarray | None],
     captions: Sequence[str],
     title: str,
     path: Path | str,
@@ -26,8 +26,8 @@ def plot_image_grid(
     """Draw images in rows, each with its caption below it.
 
     Args:
-        images: uint8 `(h, w, 3)` RGB, `(h, w, 1)` or `(h, w)` gray; the sizes may differ. Without images no file is
-            written.
+        images: uint8 `(h, w, 3)` RGB, `(h, w, 1)` or `(h, w)` gray; the sizes may differ; None for an empty place.
+            Without images no file is written.
         captions: One for each image. It may take six lines, which its own lines share equally; then it is shortened.
         title: The title of the whole figure.
         path: The PNG file to write.
@@ -50,6 +50,8 @@ def plot_image_grid(
     canvas = figure.add_axes((0, 0, 1, 1), frameon=False)
     canvas.set_axis_off()
     for index, (image, text) in enumerate(zip(images, texts, strict=True)):
+        if image is None:
+            continue
         row, column = divmod(index, columns)
         left = _GAP + column * (_CELL + _GAP)
         bottom = height - _TITLE - row * row_height - _CELL
