@@ -8,6 +8,7 @@ from typing import Any
 from tfvision.report.advice import advise
 from tfvision.report.attacks import attack_section
 from tfvision.report.box_story import box_tables, class_metrics, tell_boxes
+from tfvision.report.captions import captions
 from tfvision.report.certificates import certificate_section
 from tfvision.report.decision import decision_section, outdated
 from tfvision.report.ensemble import ensemble_section
@@ -73,6 +74,7 @@ def render(files: RunFiles, advice: Sequence[str]) -> str:
         outdated={name: outdated(scores, files.decision, verb) for name, verb, scores in _judged_later(files)},
         attack=attack_section(files.attack),
         plots=files.plots,
+        captions=captions(of_classes.get(class_part or ""), files.history, str(config.get("monitor"))),
         mistakes=mistake_cards(files),
         classifier=bool(config.get("classifier")),
         flawless=class_part is not None and of_classes[class_part]["accuracy"] == 1,
