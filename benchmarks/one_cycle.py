@@ -51,7 +51,7 @@ def main() -> None:
     batches = training_batches(
         data.images.select(np.flatnonzero(data.split == "train")),
         resize=resize,
-        batch_size=config.batch_size,
+        batch_size=64,
         seed=config.seed,
         epochs=1 + epochs,
         augmentation=AUGMENTATION,

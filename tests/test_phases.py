@@ -10,7 +10,7 @@ from tfvision.errors import UsageError
 from tfvision.training.config import TrainConfig
 from tfvision.training.optimizers import build_optimizer, learning_rate
 from tfvision.training.options import Phase
-from tfvision.training.phases import resolve_phases
+from tfvision.training.phases import resolve_phases, with_rates
 
 
 def resolve(pretrained: bool = True, linear_head: bool = True, **options: object) -> list[Phase]:
@@ -23,7 +23,20 @@ def test_a_pretrained_backbone_is_trained_head_first() -> None:
     assert (rest.unfreeze, rest.schedule) == ("all", "cosine")
     head, again = resolve(linear_head=False)
     assert (head.solver, head.unfreeze, again) == ("gradient", "none", rest)
-    assert rest.learning_rate < head.learning_rate
+    (rate,) = {phase.learning_rate for phase in with_rates([rest], parameters=2_000_000, batch_size=64)}
+    assert rest.learning_rate is None and rate < head.learning_rate
+
+
+def test_the_rate_suits_the_backbone_and_the_batches_unless_it_is_given() -> None:
+    open_one, given = Phase(learning_rate=None), Phase(learning_rate=0.1)
+
+    def rates(parameters: int, batch_size: int) -> list[float | None]:
+        return [
+            one.learning_rate for one in with_rates([open_one, given], parameters=parameters, batch_size=batch_size)
+        ]
+
+    assert rates(2_257_984, 64) == [5e-4, 0.1] and rates(2_257_984, 16) == [1.25e-4, 0.1]
+    assert rates(87_566_464, 64) == rates(0, 16) == [1e-4, 0.1]  # ConvNeXtBase, and one nobody knows
 
 
 def test_from_scratch_everything_is_open_at_once() -> None:

@@ -84,13 +84,18 @@ class SplitOptions:
             raise UsageError("split.folds draws a split, and split.file gives one; keep one of them")
 
 
+ResizeMode = Literal["stretch", "crop", "pad"]
+
+
 @dataclass
 class ResizeOptions:
     """The one resize, of training, evaluation, prediction and the exported model."""
 
     kernel: Literal["bilinear", "bicubic", "lanczos3", "area", "nearest"] = option("bilinear", "interpolation kernel")
     antialias: bool = option(True, "low-pass before shrinking")
-    mode: Literal["stretch", "crop", "pad"] = option("stretch", "how another aspect ratio becomes a square")
+    mode: ResizeMode | None = option(
+        None, "how another aspect ratio becomes a square; default crop, or stretch where boxes are asked for"
+    )
 
 
 @dataclass

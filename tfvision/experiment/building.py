@@ -6,29 +6,60 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfvision.experiment.preparation import Prepared
-from tfvision.models.backbones.table import default_image_size
+from tfvision.experiment.resolving import phases_of
+from tfvision.experiment.unlabelled import with_labels
+from tfvision.models.backbones.table import BACKBONES, default_image_size
 from tfvision.tasks import has_boxes, has_classes
 from tfvision.training.config import TrainConfig
+from tfvision.training.phases import with_rates
 
 if TYPE_CHECKING:
     import keras
 
     from tfvision.models.classifier import OpenBackbone
 
+_BATCH_SIZES, _STEPS = (16, 32, 64), 12  # images a step, and steps that an epoch has at least
+
 
 def suit_images(config: TrainConfig, data: Prepared) -> TrainConfig:
-    """Fill in the image size and the channels that suit the images, where the options give none.
+    """Fill in what suits the images where the options give none: image size, channels, resize and batch size.
 
     Args:
         config: The options.
         data: The images.
 
     Returns:
-        Options with image size and channels.
+        The options, complete.
     """
+    config = suit_training(config, data)
     image_size = config.image_size or default_image_size(config.backbone, int(np.median(data.sizes.max(axis=1))))
     gray = data.is_gray and config.weights == "none"
     return replace(config, image_size=image_size, channels=config.channels or (1 if gray else 3))
+
+
+def suit_training(config: TrainConfig, data: Prepared) -> TrainConfig:
+    """Fill in what suits the images of a model that exists, where the options give none.
+
+    A photo loses less by a centred crop than by a squeeze (benchmarks/resize_modes.py), but a box may lie outside of the
+    crop. A few dozen steps are too few for a fine-tuning to settle, so few images come in small batches.
+
+    Args:
+        config: The options.
+        data: The images.
+
+    Returns:
+        Options with a way to resize, a batch size of 64, or of a smaller power of two where an epoch would have under 12
+        steps, and a learning rate for each phase.
+    """
+    mode = config.resize.mode or ("stretch" if has_boxes(config.task) else "crop")
+    config = replace(config, resize=replace(config.resize, mode=mode))
+    learned = int(((data.split == "train") & with_labels(data, config)).sum())
+    sizes = [size for size in _BATCH_SIZES if learned >= _STEPS * size]
+    batch_size = config.batch_size or max(sizes, default=min(_BATCH_SIZES))
+    known = BACKBONES.get(config.backbone)
+    parameters = known.parameters if known else 0
+    phases = with_rates(phases_of(config), parameters=parameters, batch_size=batch_size)
+    return replace(config, batch_size=batch_size, phases=phases)
 
 
 def suited_model(config: TrainConfig, data: Prepared, backbone: "OpenBackbone | None" = None) -> "keras.Model":

@@ -154,5 +154,5 @@ def taught(train: "ImageSet", config: TrainConfig) -> "ImageSet":
     resize = stored.facts.resize
     model = load_model(stored.file)
     return replace(
-        train, soft_labels=soften(model, train, resize, temperature=temperature, batch_size=config.batch_size)
+        train, soft_labels=soften(model, train, resize, temperature=temperature, batch_size=config.images_a_step)
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tfvision.config.options import from_dict
 from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import UsageError
+from tfvision.experiment.building import suit_training
 from tfvision.experiment.experiment import Experiment
 from tfvision.experiment.preparation import prepare_images
 from tfvision.experiment.resolving import check_files, output_folder, phases_of, resolve_training
@@ -50,7 +51,9 @@ def train_existing(
     data = prepare_images(images, config)
     set_seed(config.seed)
     note = "the model came from Python: config.yaml reproduces its training, not its architecture"
-    experiment = Experiment(model, replace(data, notes=(*data.notes, note)), replace(config, output=None))
+    experiment = Experiment(
+        model, replace(data, notes=(*data.notes, note)), suit_training(replace(config, output=None), data)
+    )
     if dry_run:
         try_run(experiment, folder)
         return None

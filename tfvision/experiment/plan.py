@@ -58,7 +58,7 @@ def describe_plan(
         *(("" if number else "defence", line) for number, line in enumerate(describe_defence(config))),
         ("model", f"{config.backbone}, weights {config.weights}, {model.count_params():,} parameters"),
         *(_classifier(model, config, config.classifier) if config.classifier else _phases(model, config)),
-        ("best by", f"{config.monitor}; seed {config.seed}, batches of {config.batch_size}"),
+        ("best by", f"{config.monitor}; seed {config.seed}, batches of {config.images_a_step}"),
     ]
     width = max(9, *(len(name) for name, _ in lines))
     return "\n".join(f"{name:<{width}} {text}" for name, text in lines)

@@ -42,7 +42,7 @@ def try_run(experiment: Experiment, output: Path) -> None:
     config, train = experiment.config, experiment.parts["train"]
     check_teacher(experiment.parts, config)
     if config.distill.teacher:
-        train = taught(train.select(range(min(config.batch_size, len(train)))), config)
+        train = taught(train.select(range(min(config.images_a_step, len(train)))), config)
     phase, settings = phases_of(config)[-1], _settings(experiment)
     loss = try_one_batch(experiment.model, train, phase, settings, defence_of(config))
     console.print(f"dry run: one batch passed with loss {loss:.4f}; nothing was written to {output}")

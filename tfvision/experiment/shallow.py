@@ -118,7 +118,7 @@ def _chosen(fitted: Fitted) -> str:
 def try_features(experiment: Experiment) -> int:
     """Pass a few training images through the frozen backbone, store nothing, and return the number of features."""
     train = experiment.parts["train"]
-    few = train.select(range(min(experiment.config.batch_size, len(train))))
+    few = train.select(range(min(experiment.config.images_a_step, len(train))))
     experiment = replace(experiment, config=replace(experiment.config, cache="none"))
     return _features(experiment, {"train": few}).of("train").shape[1]
 

@@ -101,7 +101,7 @@ def find_model(path: Path | str) -> StoredModel:
         return StoredModel(path, read_ensemble(path).facts, path / ENSEMBLE)
     if (path / MODEL).is_file() or (path / CONFIG).is_file():
         run = open_run(path)  # says how to finish one that has no model yet
-        return StoredModel(path, run.facts, path / MODEL, run.config.batch_size)
+        return StoredModel(path, run.facts, path / MODEL, run.config.images_a_step)
     refuse_comparison(path)
     version = path if (path / "saved_model.pb").is_file() else newest_version(path)
     if version is None or not (version / FACTS_FILE).is_file():

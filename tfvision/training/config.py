@@ -15,6 +15,8 @@ from tfvision.training.defence_options import AdversarialOptions, DistillOptions
 from tfvision.training.options import Phase, PseudoLabelOptions, ShallowOptions, check_views
 from tfvision.training.words import ALIASES, understood
 
+_BATCH_SIZE = 64
+
 
 @dataclass
 class TrainConfig:
@@ -51,7 +53,11 @@ class TrainConfig:
         "epochs of the last phase, which then never stops early; the head of a pretrained backbone is trained before it",
         at_least=1,
     )
-    batch_size: int = option(64, "images a step", at_least=1)
+    batch_size: int | None = option(
+        None,
+        "images a step; default 64, or less, down to 16, where the training images are under 12 times as many",
+        at_least=1,
+    )
     learning_rate: float | None = option(None, "learning rate of the last phase", above=0)
     unfreeze: str | None = option(
         None, "open layers of the backbone in the last phase: none, all, 15, 30% or block4,block5"
@@ -107,6 +113,11 @@ class TrainConfig:
     phases: list[Phase] | None = option(
         None, "the phases of training in order, each with these keys; default by the backbone's weights"
     )
+
+    @property
+    def images_a_step(self) -> int:
+        """The batch size; that for many images until `suit_images` has filled it in."""
+        return self.batch_size or _BATCH_SIZE
 
     understood = staticmethod(understood)
     aliases: ClassVar[Mapping[str, str]] = ALIASES

@@ -49,7 +49,9 @@ class Phase:
         "gradient", "train by epochs, or fit a linear head on frozen features in one pass"
     )
     epochs: int = option(10, "number of epochs", at_least=1)
-    learning_rate: float = option(1e-3, "learning rate at its highest", above=0)
+    learning_rate: float | None = option(
+        1e-3, "learning rate at its highest; null: what suits the backbone and the batch size", above=0
+    )
     schedule: Literal["constant", "cosine", "step", "exponential", "plateau"] = option(
         "constant", "course of the learning rate"
     )

@@ -69,8 +69,9 @@ class TrainingSettings:
         Returns:
             The settings.
         """
-        names = [name for name in cls.__dataclass_fields__ if name not in ("resize", "augmentation")]
-        return cls(resize=resize, augmentation=config.augment, **{name: getattr(config, name) for name in names})
+        names = [name for name in cls.__dataclass_fields__ if name not in ("resize", "augmentation", "batch_size")]
+        given = {name: getattr(config, name) for name in names}
+        return cls(resize=resize, augmentation=config.augment, batch_size=config.images_a_step, **given)
 
     def build_loss(self, num_classes: int) -> "keras.losses.Loss":
         """Return the loss for training, and for scores of stored features."""

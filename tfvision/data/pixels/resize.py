@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from tfvision.data.options import ResizeOptions
+from tfvision.data.options import ResizeMode, ResizeOptions
 from tfvision.errors import UsageError, check_known
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-KERNELS, MODES = (get_args(get_type_hints(ResizeOptions)[name]) for name in ("kernel", "mode"))
+KERNELS, MODES = get_args(get_type_hints(ResizeOptions)["kernel"]), get_args(ResizeMode)
 CHANNELS = (1, 3)
 
 _GRAY_WEIGHTS = (9798, 19235, 3735)  # red, green and blue, out of 2 ** 15, as in OpenCV 5
