@@ -151,7 +151,7 @@ def test_each_stage_fixes_what_the_one_before_it_found(tmp_path: Path) -> None:
         {"name": "c", "ranges": {"weight_decay": {"choice": [1e-3, 1e-4, 1e-5]}}},
     ]
     fake = Fake()
-    outcome = run({**BASE, "search": {"algorithm": "grid", "stages": stages}}, tmp_path, fake)
+    outcome = run({**BASE, "batch_size": 64, "search": {"algorithm": "grid", "stages": stages}}, tmp_path, fake)
     assert [trial.stage for trial in outcome.trials] == [0] * 6 + [1] * 4 + [2] * 3
     best = [max((t for t in outcome.trials if t.stage == s), key=lambda t: t.scores["val_f1"]) for s in range(3)]
     for place, config in enumerate(fake.configs):
@@ -162,7 +162,7 @@ def test_each_stage_fixes_what_the_one_before_it_found(tmp_path: Path) -> None:
         if stage == 2:
             assert config.batch_size == best[1].values["batch_size"]
     assert outcome.best == max(outcome.trials, key=lambda trial: (trial.scores["val_f1"], -trial.number))
-    # Stage b holds the winner of stage a again (rate 1e-3 and batches of 64 are the defaults).
+    # Stage b holds the winner of stage a again (rate 1e-3 is the default, batches of 64 are given).
     (same,) = [trial for trial in outcome.trials if trial.same_as]
     assert (
         same.same_as == best[0].number and same.scores == best[0].scores and same.reason == f"as trial {same.same_as}"

@@ -9,7 +9,7 @@ from tfvision.data.sources.digits import refuse_missing_data
 
 _EXAMPLES = (
     "crossval photos/ --folds 5",
-    "crossval --audit likely --config blood_cells --data blood.npz --seed 1",
+    "crossval --audit likely --config blood_cells --data blood.npz",
 )
 
 
