@@ -82,7 +82,9 @@ def main() -> None:
             test, rest = divide(*contaminated(data, folder, seed), folder, seed)
             audit = folder / f"audit{seed}"
             if not (audit / CLEAN).is_file():
-                audit_from_config(AuditConfig(data=str(rest), output=str(audit), weights=args.weights, remove=["likely"]))
+                audit_from_config(
+                    AuditConfig(data=str(rest), output=str(audit), weights=args.weights, remove=["likely"])
+                )
             one = replace(config, seed=seed)
             raw = train_and_predict(one, rest, test, folder / f"raw{seed}")
             audited = train_and_predict(one, audit / CLEAN, test, folder / f"audited{seed}")
