@@ -31,8 +31,8 @@ SETS = {
     "cactus": "{data}/cactus.zip --limit 3000",
 }
 BEFORE = (
-    "--batch-size 64 --resize.mode stretch --phases '[{name: head, solver: logistic_regression, unfreeze: none}, {name: fine-tune, epochs: 8, "
-    "learning_rate: 1e-4, schedule: cosine, warmup: 1, unfreeze: all, patience: 4}]'"
+    "--batch-size 64 --resize.mode stretch --phases '[{name: head, solver: logistic_regression, unfreeze: none}, "
+    "{name: fine-tune, epochs: 8, learning_rate: 1e-4, schedule: cosine, warmup: 1, unfreeze: all, patience: 4}]'"
 )
 SETTINGS = {
     "before": BEFORE,
