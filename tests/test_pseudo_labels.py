@@ -20,11 +20,14 @@ from tfvision.errors import UsageError
 from tfvision.evaluation.predictions import read_predictions
 from tfvision.experiment.train import train_from_config
 from tfvision.models.classifier import build_classifier
+from tfvision.models.freezing import open_layers
 from tfvision.training import fit, labelling
+from tfvision.training.history import History
 from tfvision.training.logistic import fit_logistic_head, of_soft_labels
 from tfvision.training.options import Phase, PseudoLabelOptions
 from tfvision.training.phases import pseudo_label_phases, resolve_phases
 from tfvision.training.pseudo_labels import choose_sure, read_pseudo_labels, thresholds_for
+from tfvision.training.training import Training
 
 PHASES = [
     Phase(name="first", epochs=3, learning_rate=1e-2),
@@ -269,13 +272,14 @@ def test_a_linear_head_fits_soft_labels(colours: Path) -> None:
 
 
 def test_cross_fitting_asks_each_model_about_images_it_did_not_learn(colours: Path) -> None:
+    """Neither it nor an image of its group."""
     images = open_images(colours)
+    images = replace(images, groups=np.array([f"{k}{i % 20 // 2}" for i, k in enumerate(images.labels)]))
+    group_of = dict(zip(images.ids, images.groups, strict=True))
     order = np.random.default_rng(0).permutation(len(images))
     train, validation = images.select(order[10:]), images.select(order[:10])
-    training = SimpleNamespace(
-        train=train, validation=validation, settings=SimpleNamespace(seed=1), model=SimpleNamespace(set_weights=list)
-    )
-    training.history = SimpleNamespace(best_weights=[], monitor="val_loss")
+    model, settings = SimpleNamespace(variables=[]), SimpleNamespace(seed=1)
+    training = Training(model, train, validation, settings, History("val_loss"))
     asked: list[set[str]] = []
     learned: list[set[str]] = []
 
@@ -291,24 +295,71 @@ def test_cross_fitting_asks_each_model_about_images_it_did_not_learn(colours: Pa
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(labelling, "_predict", predict)
-        patch.setattr(labelling, "replace", lambda one, **changed: SimpleNamespace(**{**vars(one), **changed}))
         probabilities, labels = labelling.cross_fitted(training, fit_afresh)
     assert len(asked) == 5 and sum(map(len, asked)) == len(images) and set().union(*asked) == set(images.ids)
     assert all(not one & other and len(one | other) == len(images) for one, other in zip(asked, learned, strict=True))
+    for one, other in zip(asked, learned, strict=True):
+        assert not {group_of[image_id] for image_id in one} & {group_of[image_id] for image_id in other}
     np.testing.assert_array_equal(probabilities.argmax(axis=1), labels)
     np.testing.assert_array_equal(labels, [*train.labels, *validation.labels])
 
 
 def test_where_no_image_is_added_the_model_stays(small_run: Path, unlabelled: Path, tmp_path: Path, capsys) -> None:
-    """Validation has too few images for a precision of 0.99, and so have all labels together."""
+    """A precision of 0.99 needs 98 images of a class, all of them right; there are fewer, so nothing is trained for it."""
     output = tmp_path / "new"
     words = ["--data", str(unlabelled), "--precision", "0.99", "--output", str(output)]
     assert main(["pseudo-label", str(small_run), *words]) == 0
     said = capsys.readouterr().out
-    assert "cross-fitting them, fold 5 of 5" in said and "no image is added, so the phase is left out" in said
+    assert "a precision of 0.99 needs 98 labelled images of a class" in said and "cross-fitting" not in said
+    assert "no image is added, so the phase is left out" in said
     assert "train, round 1: red none added" in said
     assert rows(output / "history.csv") == rows(small_run / "history.csv")
     assert (output / "predictions.csv").read_bytes() == (small_run / "predictions.csv").read_bytes()
+
+
+def test_thresholds_that_validation_is_too_small_for_are_cross_fitted_once(
+    small_run: Path, unlabelled: Path, tmp_path: Path, capsys
+) -> None:
+    """Five images of a class in validation show no precision of 0.9, twenty labelled ones may; two rounds share the folds."""
+    output = tmp_path / "new"
+    words = ["--data", str(unlabelled), "--precision", "0.9", "--rounds", "2", "--output", str(output)]
+    assert main(["pseudo-label", str(small_run), *words]) == 0
+    assert capsys.readouterr().out.count("cross-fitting them, fold 1 of 5") == 1
+    splits = [row for row in rows(output / "splits.csv") if row["part"] in ("train", "validation")]
+    assert np.load(output / "cross_fitted.npy").shape == (len(splits), 3)
+
+
+def test_where_classes_are_too_rare_no_threshold_is_made_up(colours: Path, tmp_path: Path, capsys) -> None:
+    """Classes of three images cannot be divided into folds that each learns: a line instead of a traceback."""
+    images = open_images(colours)
+    few = images.select([i for k in range(3) for i in np.flatnonzero(images.labels == k)[:3]])
+    training = SimpleNamespace(train=few.select(few.labels >= 0), validation=few.select([0]))
+    pseudo = SimpleNamespace(options=PseudoLabelOptions(precision=0.6), cross_fitted=tmp_path / "none.npy")
+    assert labelling._cross_fitted(training, pseudo, lambda part: None) is None
+    assert "no thresholds" in capsys.readouterr().out
+
+
+def test_the_phases_of_a_round_share_labels_and_weights() -> None:
+    first, second, third = Phase(name="a"), Phase(name="b", pseudo_labels=True, restart=True), Phase(pseudo_labels=True)
+    assert [labelling.in_one_round([first, second, third, third, second], place) for place in range(5)] == [
+        *(False, False, True, True, False)
+    ]
+    assert not labelling.in_one_round([first, third], 1)  # --go-on: each phase is a round
+
+
+def test_best_weights_after_a_restart_are_all_of_one_model() -> None:
+    """Frozen layers are kept from the best epoch before, unless a restart has moved them since."""
+    model = build_classifier("small_cnn", num_classes=2, image_size=16, weights="none", channels=3)
+    history = History("val_loss")
+    training = Training(model, None, None, None, history)
+    training.keep_best()
+    trained = [weight + 1 for weight in model.get_weights()]
+    open_layers(model, "none")
+    model.set_weights(trained)
+    history.frozen_moved = True
+    training.keep_best()
+    for kept, own in zip(history.best_weights, trained, strict=True):
+        np.testing.assert_array_equal(kept, own)
 
 
 def test_the_verb_gives_the_same_bits_twice(small_run: Path, unlabelled: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tfvision.training.callbacks import EpochRecorder
 from tfvision.training.checkpoints import Checkpoint, PhaseState, digest, other_model, restore
 from tfvision.training.defended import Defence, Defended
 from tfvision.training.features.feeding import feed_phase
-from tfvision.training.labelling import with_pseudo_labels
+from tfvision.training.labelling import in_one_round, with_pseudo_labels
 from tfvision.training.logistic import fit_closed
 from tfvision.training.objective import build_objective
 from tfvision.training.optimizers import build_optimizer
@@ -76,14 +76,18 @@ def _fit(
                 if of_phase:
                     if phase.restart and not state.epochs:
                         model.set_weights(initial)
+                    training.history.frozen_moved = phase.restart
                     open_layers(model, phase.unfreeze, batch_norm=batch_norm)
                     if phase.solver == "logistic_regression":
                         fit_closed(of_phase, phase, state)
                     else:
                         _fit_gradient(of_phase, phase, state, optimizer)
+        state, optimizer = PhaseState(phase=state.phase + 1), []
+        if state.phase < len(phases) and in_one_round(phases, state.phase):
+            continue  # the best weights may be those of another round, which this one is not to begin from
         # A phase that ends worse than its best epoch hands on the best weights.
         model.set_weights(history.best_weights)
-        state, optimizer = PhaseState(phase=state.phase + 1), []
+        history.frozen_moved = False
 
 
 def _fit_gradient(training: Training, phase: Phase, state: PhaseState, optimizer: list[np.ndarray]) -> None:

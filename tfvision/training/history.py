@@ -24,6 +24,7 @@ class History:
         self.rows: list[Row] = []
         self.best: Row | None = None
         self.best_weights: list[np.ndarray] | None = None
+        self.frozen_moved = False  # whether layers that are frozen now differ from the best weights: after a restart
 
     def resume(self, rows: list[Row]) -> None:
         """Take over the rows of a checkpoint."""

@@ -9,21 +9,33 @@ import numpy as np
 from tfvision.data.batches.pipeline import encode_labels, evaluation_batches
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.images.joined import join_images
+from tfvision.data.splits.folds import draw_folds
+from tfvision.errors import DataError, RunError
 from tfvision.evaluation.inference import run_model
 from tfvision.evaluation.predictions import class_probabilities
 from tfvision.evaluation.temperature import fit_temperature
 from tfvision.models.decision import Decision
+from tfvision.system.files import replacing
 from tfvision.system.terminal import console, quiet
+from tfvision.training.checkpoints import restore
 from tfvision.training.history import History
 from tfvision.training.options import Phase
-from tfvision.training.pseudo_labels import Chosen, PseudoLabels, _read, _write, choose_sure, thresholds_for
+from tfvision.training.pseudo_labels import (
+    Chosen,
+    PseudoLabels,
+    _read,
+    _write,
+    choose_sure,
+    repeat_labels,
+    thresholds_for,
+)
 
 if TYPE_CHECKING:
     from tfvision.training.checkpoints import PhaseState
     from tfvision.training.training import Training
 
 FitAfresh = Callable[["Training"], None]
-_FOLDS = 5
+_FOLDS, _FEWEST = 5, 4  # folds; images of a class, so that each fold learns and validates it
 
 
 def with_pseudo_labels(
@@ -47,6 +59,8 @@ def with_pseudo_labels(
     names = training.train.class_names
     if state.epochs:
         rows, labels, soft = _read(pseudo, names, state.phase)
+    elif in_one_round(phases, state.phase):
+        rows, labels, soft = repeat_labels(pseudo, names, state.phase)
     else:
         pseudo.keep_before()
         chosen = _label(training, pseudo, fit_afresh)
@@ -64,6 +78,26 @@ def with_pseudo_labels(
     return replace(training, train=join_images([own, added]))
 
 
+def in_one_round(phases: Sequence[Phase], place: int) -> bool:
+    """Tell whether a phase goes on with the round of the phase before it: from its weights, with its labels.
+
+    Args:
+        phases: All phases of the run.
+        place: Index of the phase.
+
+    Returns:
+        True for a phase of pseudo-labels that begins nothing anew, behind one that began a round from the initial weights.
+    """
+    if not phases[place].pseudo_labels or phases[place].restart:
+        return False
+    for phase in reversed(phases[:place]):
+        if not phase.pseudo_labels:
+            return False
+        if phase.restart:
+            return True
+    return False
+
+
 def _label(training: "Training", pseudo: PseudoLabels, fit_afresh: FitAfresh) -> Chosen:
     labels = training.validation.labels
     validation = _predict(training, training.validation, "thresholds on validation")
@@ -77,8 +111,8 @@ def _label(training: "Training", pseudo: PseudoLabels, fit_afresh: FitAfresh) ->
             measured, thresholds = found, np.array(options.thresholds)
         else:
             thresholds = thresholds_for(decision.calibrate(validation), labels, options.precision)
-            if (thresholds > 1).any():
-                probabilities, labels = cross_fitted(training, fit_afresh)
+            if (thresholds > 1).any() and (fitted := _cross_fitted(training, pseudo, fit_afresh)) is not None:
+                probabilities, labels = fitted
                 decision = Decision(fit_temperature(probabilities, labels))
                 thresholds = thresholds_for(decision.calibrate(probabilities), labels, options.precision)
             measured = decision.calibrate(found)
@@ -92,36 +126,66 @@ def _label(training: "Training", pseudo: PseudoLabels, fit_afresh: FitAfresh) ->
     return Chosen(rows, chosen, kept[place], expected[place], thresholds, soft)
 
 
+def _cross_fitted(
+    training: "Training", pseudo: PseudoLabels, fit_afresh: FitAfresh
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return what `cross_fitted` does, once for all phases and attempts of a run; None, and a line why, where it cannot."""
+    labels = np.concatenate([training.train.labels, training.validation.labels])
+    counts = np.bincount(labels, minlength=len(training.train.class_names))
+    # Laplace's rule: of so many images all must be right, or no threshold is found.
+    wanted = int(np.ceil((2 * pseudo.options.precision - 1) / (1 - pseudo.options.precision) - 1e-9))
+    enough = counts >= max(wanted, _FEWEST)
+    if not (enough.all() if pseudo.options.keep_shares else enough.any()):
+        console.print(
+            f"no thresholds: a precision of {pseudo.options.precision:g} needs {wanted} labelled images of a class, and the "
+            f"rarest has {counts.min()}"
+        )
+        return None
+    if not pseudo.cross_fitted.is_file():
+        try:
+            found, _ = cross_fitted(training, fit_afresh)
+        except (DataError, RunError) as error:  # too few groups, or a fold that diverged; the run itself is sound
+            console.print(f"no thresholds by cross-fitting: {error}")
+            return None
+        with replacing(pseudo.cross_fitted) as temporary, temporary.open("wb") as file:
+            np.save(file, found)
+    return np.load(pseudo.cross_fitted), labels
+
+
 def cross_fitted(training: "Training", fit_afresh: FitAfresh) -> tuple[np.ndarray, np.ndarray]:
     """Return what models say of all labelled images, each asked only about images that it did not learn.
 
-    The images of training and validation are divided into five folds, or as many as the rarest class has images. For
-    each fold a model is trained afresh on the others, of which it keeps the usual share to validate with.
+    The images of training and validation are divided into five folds, or as many as the rarest class has images; copies
+    and groups stay together. For each fold a model is trained afresh on the others, of which it keeps the usual share to
+    validate with.
 
     Args:
-        training: Its model has the best weights so far, and has them again afterwards.
+        training: Its model has the best weights so far, and is the same again afterwards.
         fit_afresh: Trains the model of a training from the initial weights.
 
     Returns:
         float64 (n, K) probabilities, and int64 (n,) labels, of training and then validation.
-    """
-    from sklearn.model_selection import StratifiedKFold, train_test_split
 
-    labelled, seed = join_images([training.train, training.validation]), training.settings.seed
-    labels, classes = labelled.labels, len(labelled.class_names)
-    folds = min(_FOLDS, int(np.bincount(labels, minlength=classes).min()))
-    share = len(training.validation) / len(labelled)
-    best = training.history.best_weights
-    found = np.empty((len(labelled), classes))
-    split = StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels)
-    for number, (rest, asked) in enumerate(split, start=1):
-        console.print(f"validation is too small for thresholds: cross-fitting them, fold {number} of {folds}")
-        size = max(classes, round(share * len(rest)))
-        learned, kept = train_test_split(rest, test_size=size, stratify=labels[rest], random_state=seed)
+    Raises:
+        DataError: There are too few images or groups to divide.
+        RunError: The training of a fold diverged.
+    """
+    labelled, seed = _labelled(training), training.settings.seed
+    labels = labelled.labels
+    parts = round(len(labelled) / len(training.validation))
+    before = [np.array(variable) for variable in training.model.variables]  # the states of dropout too
+    found = np.empty((len(labelled), len(labelled.class_names)))
+    fold = _divide(labelled, _FOLDS, seed)
+    for number in range(int(fold.max()) + 1):
+        console.print(
+            f"validation is too small for thresholds: cross-fitting them, fold {number + 1} of {fold.max() + 1}"
+        )
+        rest = labelled.select(fold != number)
+        kept = _divide(rest, parts, seed) == 0
         part = replace(
             training,
-            train=labelled.select(np.sort(learned)),
-            validation=labelled.select(np.sort(kept)),
+            train=rest.select(~kept),
+            validation=rest.select(kept),
             history=History(training.history.monitor),
             save=lambda: None,
             checkpoints=None,
@@ -130,9 +194,23 @@ def cross_fitted(training: "Training", fit_afresh: FitAfresh) -> tuple[np.ndarra
         )
         with quiet():
             fit_afresh(part)
-            found[asked] = _predict(part, labelled.select(asked), "cross-fitting")
-    training.model.set_weights(best)
+            found[fold == number] = _predict(part, labelled.select(fold == number), "cross-fitting")
+    restore(training.model.variables, before)
     return found, labels
+
+
+def _labelled(training: "Training") -> ImageSet:
+    """Return the images of training and validation as one set, with their groups and the hashes of their content."""
+    both = (training.train, training.validation)
+    groups = None if any(one.groups is None for one in both) else np.concatenate([one.groups for one in both])
+    joined = join_images(both)
+    return replace(joined, groups=groups, hashes=joined.hashes or joined.ids)
+
+
+def _divide(images: ImageSet, folds: int, seed: int) -> np.ndarray:
+    """Return a fold for each image, fewer folds than wanted where a class has fewer images."""
+    fewest = int(np.bincount(images.labels, minlength=len(images.class_names)).min())
+    return draw_folds(images, images.hashes or images.ids, max(2, min(folds, fewest)), seed)
 
 
 def _predict(training: "Training", images: ImageSet, what: str) -> np.ndarray:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 # thousand images and leaves a head so confident that fine-tuning starts from saturated probabilities.
 _INVERSE_PENALTY = 0.01
 _ITERATIONS = 300
+_LEAST_SHARE = (
+    1e-3  # of a class in a soft label: ten thousands of images times hundreds of classes would fill the memory
+)
 
 
 def has_linear_head(model: "keras.Model") -> bool:
@@ -97,7 +100,7 @@ def fit_closed(training: Training, phase: Phase, state: PhaseState) -> None:
 def of_soft_labels(
     features: np.ndarray, soft_labels: np.ndarray, weights: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return each image once for each class, with a weight as large as the class is probable.
+    """Return each image once for each class that it may be of, with a weight as large as the class is probable.
 
     Args:
         features: float `(n, d)`.
@@ -105,12 +108,12 @@ def of_soft_labels(
         weights: float `(n,)` of the images, or None.
 
     Returns:
-        Features `(n K, d)`, labels int `(n K,)` and weights `(n K,)`.
+        Features `(m, d)`, labels int `(m,)` and weights `(m,)`; shares below a thousandth are left out.
     """
     shares = np.asarray(shares_of(soft_labels))
-    count = shares.shape[1]
-    shares = shares if weights is None else shares * weights[:, None]
-    return np.repeat(features, count, axis=0), np.tile(np.arange(count), len(shares)), shares.ravel()
+    rows, labels = np.nonzero(shares >= _LEAST_SHARE)
+    found = shares[rows, labels]
+    return features[rows], labels, found if weights is None else found * weights[rows]
 
 
 def fit_logistic_head(

@@ -6,7 +6,7 @@ classes as a soft label (Xie et al., "Self-training with Noisy Student", CVPR 20
 """
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,11 @@ class PseudoLabels:
     truth: np.ndarray
     path: Path
     keep_before: Callable[[], None] = lambda: None
+
+    @property
+    def cross_fitted(self) -> Path:
+        """Where the probabilities lie that thresholds were found on, if they were cross-fitted."""
+        return self.path.with_name("cross_fitted.npy")
 
 
 @dataclass(frozen=True)
@@ -143,10 +148,34 @@ def _write(pseudo: PseudoLabels, class_names: tuple[str, ...], phase: int, chose
             "threshold": f"{chosen.thresholds[label]:.6g}",
             **{name: f"{share:.9g}" for name, share in zip(names, shares, strict=True)},  # nine digits are a float32
         })  # fmt: skip
+    _write_rows(pseudo, class_names, rows)
+
+
+def _write_rows(pseudo: PseudoLabels, class_names: tuple[str, ...], rows: Sequence[dict[str, str]]) -> None:
+    columns = [_PREFIX + name for name in class_names] if pseudo.options.soft else []
     with replacing(pseudo.path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, (*PSEUDO_LABEL_COLUMNS, *names), lineterminator="\n")
+        writer = csv.DictWriter(file, (*PSEUDO_LABEL_COLUMNS, *columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def repeat_labels(
+    pseudo: PseudoLabels, class_names: tuple[str, ...], phase: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Give a phase the labels of the phase before it, in the file too.
+
+    Args:
+        pseudo: The images, and the file.
+        class_names: The classes.
+        phase: Index of the phase.
+
+    Returns:
+        Rows, labels and, if there are any, soft labels.
+    """
+    rows = [row for row in read_pseudo_labels(pseudo.path) if int(row["phase"]) < phase]
+    again = [{**row, "phase": str(phase)} for row in rows if int(row["phase"]) == phase - 1]
+    _write_rows(pseudo, class_names, [*rows, *again])
+    return _read(pseudo, class_names, phase)
 
 
 def _read(

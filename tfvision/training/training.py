@@ -56,7 +56,8 @@ class Training:
         import keras
 
         kept = self.history.best_weights
-        if kept is None:
+        if kept is None or self.history.frozen_moved:
+            self.history.frozen_moved = False
             return self.model.get_weights()
         layers = [layer for layer in self.model.layers if layer.trainable or layer.trainable_weights]
         changing = {id(weight) for layer in layers for weight in layer.weights}
