@@ -153,6 +153,21 @@ def test_a_frame_or_a_watermark_is_no_blend(what: str) -> None:
     assert {finding.index for finding in found} <= {3, 17, 40, 41}
 
 
+def test_a_copy_of_a_framed_image_is_framed_too() -> None:
+    """It agrees with its original all over, which says nothing about a blend."""
+    thumbnails = np.stack([cv2.cvtColor(picture(i, 32), cv2.COLOR_RGB2GRAY) for i in range(60)])
+    edge = np.ones((32, 32), bool)
+    edge[4:28, 4:28] = False
+    for i in (3, 17, 40, 41):
+        thumbnails[i] = cv2.GaussianBlur(thumbnails[i], (0, 0), 3)
+        thumbnails[i][edge] = cv2.cvtColor(picture(99, 32), cv2.COLOR_RGB2GRAY)[edge]
+    copy = np.clip(thumbnails[3] + np.random.default_rng(0).normal(0, 6, (32, 32)), 0, 255).astype(np.uint8)
+    for strength in range(0, 30, 3):  # somewhere the copy is below the threshold by itself
+        noisy = np.clip(copy + np.random.default_rng(1).normal(0, strength, (32, 32)), 0, 255).astype(np.uint8)
+        found = find_blends(np.concatenate([thumbnails, noisy[None]]), [(3, 60)], ForeignOptions(), seed=0)
+        assert "blended" not in {finding.problem for finding in found}
+
+
 def test_images_that_are_all_alike_are_not_blended() -> None:
     digits = open_images("digits")
     some = digits.select(np.arange(0, len(digits), 6))

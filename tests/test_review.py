@@ -92,7 +92,7 @@ def test_what_a_person_decides_is_saved_and_trained_on(audited: Path, tmp_path: 
     decisions = {image_id: (row["decision"], row["label"]) for image_id, row in rows.items()}
     assert decisions == {
         "dark/copy.png": ("keep", "dark"),
-        "dark/04.png": ("drop", ""),
+        "dark/04.png": ("drop", "dark"),
         "light, bright/07.png": ("relabel", "dark"),
     }
     images = open_images(path)
@@ -120,6 +120,42 @@ def test_what_nobody_touched_is_what_the_audit_proposes(audited: Path, tmp_path:
     proposed = list(csv.DictReader((audited / "found" / "clean.csv").open(encoding="utf-8", newline="")))
     assert set(open_images(tmp_path / "review.csv").ids) == {row["id"] for row in proposed}
     assert said["tally"] == "1 dropped, 0 relabelled, 0 decided by you"
+
+
+@pytest.mark.skipif(not BROWSER, reason="no Chromium on this machine")
+def test_a_field_that_is_left_by_escape_keeps_its_class(audited: Path, tmp_path: Path) -> None:
+    steps = """
+    const field = card("dark/04.png").querySelector("input");
+    field.focus();
+    field.value = "light, bright";
+    field.dispatchEvent(new KeyboardEvent("keydown", {key: "Escape", bubbles: true}));
+    """
+    assert reviewed(audited, steps, tmp_path)["tally"] == "1 dropped, 0 relabelled, 0 decided by you"
+
+
+def test_the_list_of_an_audit_may_be_reviewed_in_turn_but_no_review_leads_back_to_itself(audited: Path) -> None:
+    (audited / "second.csv").write_text("id,decision,label,dataset\ndark/00.png,drop,dark,found/clean.csv\n")
+    first, second = open_images(audited / "found" / "clean.csv"), open_images(audited / "second.csv")
+    assert set(first.ids) - set(second.ids) == {"dark/00.png"}
+    (audited / "a.csv").write_text("id,decision,label,dataset\ndark/00.png,drop,dark,b.csv\n")
+    (audited / "b.csv").write_text("id,decision,label,dataset\ndark/00.png,drop,dark,a.csv\n")
+    with pytest.raises(DataError, match=r"names the list b\.csv as its data set"):
+        open_images(audited / "a.csv")
+
+
+def test_a_review_belongs_to_the_labels_that_were_audited(audited: Path, tmp_path: Path) -> None:
+    """A table with two label columns: the review of one must not be trained with the other in silence."""
+    names = sorted(path.relative_to(audited) for path in (audited / "data" / "dark").iterdir())
+    table = ["file,label,species", *(f"{path},{'ab'[i % 2]},{'xy'[i // 4 % 2]}" for i, path in enumerate(names))]
+    (audited / "table.csv").write_text("\n".join(table))
+    image_id = open_images(audited / "table.csv", label_column="species").ids[0]
+    review = tmp_path / "review.csv"
+    review.write_text(f"id,decision,label,dataset\n{image_id},keep,x,{audited / 'table.csv'}\n")
+    assert set(open_images(review, label_column="species").class_names) == {"x", "y"}
+    with pytest.raises(DataError, match=r"was x in the review and is a in the data.*--label-column"):
+        open_images(review)
+    audit(audited / "table.csv", source={"label_column": "species"}, weights="none", output=tmp_path / "found")
+    assert "train --data review.csv --label-column species" in (tmp_path / "found" / "audit.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -91,9 +91,10 @@ def audit_from_config(config: AuditConfig) -> Audit:
     if config.weights != "none":
         load_tensorflow()
     found = audit_images(images, config)
-    command = ""
-    if config.labelled:
-        command = shlex.join(["tfvision", "train", "--data", (output / CLEAN).as_posix(), *_source_flags(config)])
+    command, review_command = (
+        shlex.join(["tfvision", "train", "--data", path, *_source_flags(config)]) if config.labelled else ""
+        for path in ((output / CLEAN).as_posix(), "review.csv")
+    )
     from tfvision.audit.page import render_audit
 
     page = render_audit(
@@ -103,6 +104,7 @@ def audit_from_config(config: AuditConfig) -> Audit:
         removed=removed,
         notes=found.notes,
         command=command,
+        review_command=review_command,
         shown=config.shown,
     )
     write_text(output / TABLE, describe_findings(found.images, found.findings))

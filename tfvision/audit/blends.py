@@ -58,16 +58,17 @@ def find_blends(
         shared[start : start + _BLOCK] = likeness.min(axis=1)
         most[start : start + _BLOCK] = reference[partners]
     threshold = max(options.blend, _usual(shared, options.blend_deviations))
+    judged = np.arange(count)  # whose likeness to its partners tells a blend from an overlay
     for i, j in _copies_of(shared >= threshold, copies):  # a copy of a blended image is blended too
         like = float(details[i] @ details[j])
         if like >= threshold > shared[i]:
-            shared[i], most[i] = like, j
+            shared[i], most[i, 0], judged[i] = like, j, j
     chosen = np.flatnonzero(shared >= threshold)
     order = chosen[np.argsort(-shared[chosen], kind="stable")]
     return [
         Finding(
             int(i),
-            "blended" if _reach(fine, i, most[i]) >= options.blend_reach else "overlaid",
+            "blended" if _reach(fine, judged[i], most[judged[i]]) >= options.blend_reach else "overlaid",
             float(shared[i]),
             int(most[i, 0]),
         )

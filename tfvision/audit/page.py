@@ -1,5 +1,6 @@
 """audit.html: what was found, with the pictures side by side, on one page that needs no other file."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from tfvision.audit.findings import PROBLEMS, Finding
 from tfvision.data.images.imageset import ImageSet
 from tfvision.report.pictures import data_uri
 from tfvision.report.template import page_template
+from tfvision.system.files import to_json
 from tfvision.version import __version__
 
 _DAMAGED = ("unreadable", "truncated", "empty")
@@ -27,6 +29,7 @@ def render_audit(
     removed: Sequence[str],
     notes: Sequence[str],
     command: str,
+    review_command: str,
     shown: int,
 ) -> str:
     """Return the page as HTML, with all text from the data escaped.
@@ -38,6 +41,7 @@ def render_audit(
         removed: Problems that keep an image out of it.
         notes: Checks that were skipped, one line each.
         command: The command that trains on the clean images; "" if they have no labels.
+        review_command: The same for `review.csv`, which the page saves.
         shown: Most pictures of each problem.
 
     Returns:
@@ -68,7 +72,11 @@ def render_audit(
         )
     facts = {"data": images.source, "total": len(images), "kept": int(kept.sum()), "notes": notes, "command": command}
     return page_template("audit.html", "audit").render(
-        sections=sections, version=__version__, review=_review(images, findings, kept, sections), **facts
+        sections=sections,
+        version=__version__,
+        review=_review(images, findings, kept, sections),
+        review_command=review_command,
+        **facts,
     )
 
 
@@ -88,7 +96,9 @@ def _review(
     source = Path(images.source)
     dataset = source.resolve().as_posix() if source.exists() else images.source
     dropped = [images.ids[index] for index in np.flatnonzero(~kept)]
-    return {"dataset": dataset, "dropped": dropped, "labels": labels, "classes": names}
+    content = {"dataset": dataset, "dropped": dropped, "labels": labels, "classes": names}
+    # What the browser remembers belongs to this audit: another one shows other images and proposes something else.
+    return {**content, "audit": hashlib.sha256(to_json(content).encode(errors="backslashreplace")).hexdigest()[:16]}
 
 
 def _tile(finding: Finding, picture: Callable[[int], dict[str, Any]]) -> dict[str, Any]:

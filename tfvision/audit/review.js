@@ -3,7 +3,7 @@
 (() => {
   const review = JSON.parse(document.getElementById("review").textContent);
   const proposed = new Set(review.dropped);
-  const place = "tfvision review of " + review.dataset;
+  const place = "tfvision review " + review.audit;
   const cards = [...document.querySelectorAll(".picture")];
   const decided = new Map();  // id -> {drop: whether to leave it out, label: its class}
   try {
@@ -28,7 +28,7 @@
     const ids = [...new Set([...review.dropped, ...decided.keys()])];
     return ids.map((id) => {
       const one = stateOf(id), changed = id in review.labels && one.label !== review.labels[id];
-      return [id, one.drop ? "drop" : changed ? "relabel" : "keep", one.drop ? "" : one.label, review.dataset];
+      return [id, one.drop ? "drop" : changed ? "relabel" : "keep", one.drop ? review.labels[id] || "" : one.label, review.dataset];
     });
   }
 
@@ -57,7 +57,9 @@
       const field = card.querySelector("input");
       if (field && field !== document.activeElement) field.value = one.label;
     }
-    const all = rows(), count = (what) => all.filter((row) => row[1] === what).length;
+    const all = rows(), none = "nothing is dropped and nothing decided: train on the data as it is";
+    Object.assign(document.getElementById("save"), {disabled: !all.length, title: all.length ? "" : none});
+    const count = (what) => all.filter((row) => row[1] === what).length;
     document.getElementById("tally").textContent =
       `${count("drop")} dropped, ${count("relabel")} relabelled, ${decided.size} decided by you`;
   }
@@ -93,6 +95,7 @@
     card.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.target.tagName === "INPUT") {
+        if (event.key === "Escape") event.target.value = stateOf(id).label;
         if (event.key === "Escape" || event.key === "Enter") card.focus();
         return;
       }

@@ -4,7 +4,7 @@ The list is a plain CSV with the columns id, label and dataset. The ids are thos
 folder, a .zip, a CSV or arrays. The data set itself is not changed; its path is stored relative to the list.
 
 A review, which the page of the audit saves, has a column `decision` besides: it lists the images that a person decided
-about, `keep`, `drop` or `relabel`, and all others of the data set stay as they are.
+about or the audit proposes to drop, `keep`, `drop` or `relabel`, and all others of the data set stay as they are.
 """
 
 import csv
@@ -84,7 +84,7 @@ def open_selection(path: Path, open_dataset: Callable[[str], ImageSet], *, label
         raise DataError(f"{path} names {len(datasets)} data sets: {listing(sorted(datasets))}; expected one")
     dataset = datasets.pop()
     beside = path.parent / Path(dataset).expanduser()
-    if beside.is_file() and is_selection(beside):
+    if beside.is_file() and is_selection(beside) and ("decision" not in rows[0] or _is_circular(path, beside)):
         raise DataError(f"{path} names the list {dataset} as its data set; expected the data itself")
     images = open_dataset(str(beside) if beside.exists() else dataset)
     places = {image_id: index for index, image_id in enumerate(images.ids)}
@@ -101,6 +101,17 @@ def open_selection(path: Path, open_dataset: Callable[[str], ImageSet], *, label
     return _labelled(chosen, [row["label"] for row in rows], path) if labelled else chosen
 
 
+def _is_circular(path: Path, beside: Path) -> bool:
+    """Tell whether a review of a list leads back to itself; the list that an audit left may be audited and reviewed."""
+    seen = {path.resolve()}
+    while beside.is_file() and is_selection(beside):
+        if beside.resolve() in seen:
+            return True
+        seen.add(beside.resolve())
+        beside = beside.parent / Path(_read(beside)[0]["dataset"]).expanduser()
+    return False
+
+
 def _reviewed(images: ImageSet, rows: list[dict[str, str]], path: Path, *, labelled: bool) -> ImageSet:
     """Return the images of a data set without those that a review drops, and with the labels that it corrects."""
     if wrong := [row for row in rows if row["decision"] not in _DECISIONS]:
@@ -114,6 +125,14 @@ def _reviewed(images: ImageSet, rows: list[dict[str, str]], path: Path, *, label
     chosen = replace(chosen, notes=(*chosen.notes, note))
     if not labelled:
         return chosen
+    given = {image_id: images.class_names[label] for image_id, label in zip(images.ids, images.labels, strict=True)}
+    other = [row for row in rows if row["decision"] != "relabel" and row["label"] not in ("", given[row["id"]])]
+    if other:
+        first = other[0]
+        raise DataError(
+            f"{path}: {first['id']} was {first['label']} in the review and is {given[first['id']]} in the data; open it "
+            "with the options of the audit, such as --label-column"
+        )
     labels = [
         corrected.get(image_id, chosen.class_names[label])
         for image_id, label in zip(chosen.ids, chosen.labels, strict=True)
