@@ -317,6 +317,7 @@ def test_where_no_image_is_added_the_model_stays(small_run: Path, unlabelled: Pa
     assert (output / "predictions.csv").read_bytes() == (small_run / "predictions.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_thresholds_that_validation_is_too_small_for_are_cross_fitted_once(
     small_run: Path, unlabelled: Path, tmp_path: Path, capsys
 ) -> None:
@@ -362,6 +363,7 @@ def test_best_weights_after_a_restart_are_all_of_one_model() -> None:
         np.testing.assert_array_equal(kept, own)
 
 
+@pytest.mark.slow
 def test_the_verb_gives_the_same_bits_twice(small_run: Path, unlabelled: Path, tmp_path: Path) -> None:
     """In two processes' order of things: numbers are drawn between the two."""
     written = []

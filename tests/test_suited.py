@@ -8,6 +8,7 @@ import pytest
 
 from tfvision.data.options import ResizeOptions
 from tfvision.experiment.building import suit_training
+from tfvision.experiment.train import alike
 from tfvision.training.config import TrainConfig
 from tfvision.training.options import Phase, PseudoLabelOptions
 
@@ -45,3 +46,10 @@ def test_photos_are_cropped_unless_boxes_could_be_lost(task: str, mode: str, mon
     assert suit_training(config, prepared(100)).resize.mode == mode
     given = replace(config, resize=ResizeOptions(mode="pad"))
     assert suit_training(given, prepared(100)).resize == given.resize
+
+
+def test_all_parts_of_a_cross_validation_are_trained_alike() -> None:
+    """What the first fold's images made of a default holds for those with a few images more, and for folds made before."""
+    first = TrainConfig(batch_size=32, resize=ResizeOptions(mode="stretch"), seed=1)
+    found = alike(TrainConfig(seed=2), first)
+    assert (found.batch_size, found.resize.mode, found.seed) == (32, "stretch", 2)

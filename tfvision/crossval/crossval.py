@@ -24,7 +24,7 @@ from tfvision.evaluation.parts import compute_part, describe_box_scores
 from tfvision.evaluation.predictions import Predictions, read_predictions, write_predictions
 from tfvision.evaluation.spread import Spread, score_of
 from tfvision.experiment.resolving import default_folder, resolve_options
-from tfvision.experiment.train import train_part
+from tfvision.experiment.train import alike, train_part
 from tfvision.models.backbones.table import plain_name
 from tfvision.models.combination import Combination, Kind
 from tfvision.runs.folder import Run, refuse_existing
@@ -121,7 +121,7 @@ def cross_validate(
     for backbone in backbones:
         folder = output / plain_name(backbone) if len(backbones) > 1 else output
         with part_of(resume_command(output, "crossval")):
-            runs = [_fold(replace(config, backbone=backbone), folder, k, folds, resume) for k in range(1, folds + 1)]
+            runs = _folds(replace(config, backbone=backbone), folder, folds, resume)
         found.append(_collect(backbone, folder, runs))
         first = first or runs[0].config
     _write(output, found)
@@ -174,6 +174,14 @@ def _audited(options: AuditConfig) -> str:
     if not clean.is_file():
         audit_from_config(options)
     return str(clean)
+
+
+def _folds(config: TrainConfig, folder: Path, folds: int, resume: bool) -> list[Run]:
+    runs: list[Run] = []
+    for number in range(1, folds + 1):
+        runs.append(_fold(config, folder, number, folds, resume))
+        config = alike(config, runs[0].config)
+    return runs
 
 
 def _fold(config: TrainConfig, folder: Path, number: int, folds: int, resume: bool) -> Run:

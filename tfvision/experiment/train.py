@@ -85,6 +85,19 @@ def train_part(config: TrainConfig, output: Path, *, resume: bool) -> Run:
     return run
 
 
+def alike(config: TrainConfig, first: TrainConfig) -> TrainConfig:
+    """Return options with what the images of the first of several runs made of a default, so that all are trained alike.
+
+    Args:
+        config: Options as they were given.
+        first: Those of the first run.
+
+    Returns:
+        Options with the batch size and the resize of the first run: its parts may differ by a few images from the others'.
+    """
+    return replace(config, batch_size=first.batch_size, resize=first.resize)
+
+
 def train(
     model: "keras.Model | None" = None,
     images: "ImageSet | None" = None,

@@ -13,7 +13,7 @@ from tfvision.config.yaml import dump_yaml
 from tfvision.errors import DataError, UsageError
 from tfvision.evaluation.spread import Spread, score_of
 from tfvision.experiment.resolving import default_folder, resolve_options
-from tfvision.experiment.train import train_from_config, train_part
+from tfvision.experiment.train import alike, train_from_config, train_part
 from tfvision.models.backbones.table import plain_name
 from tfvision.runs.folder import Run, refuse_existing
 from tfvision.runs.names import METRICS, SEEDS, SEEDS_TABLE
@@ -80,6 +80,7 @@ def train_seeds(
         for place, seed in enumerate(chosen, start=1):
             console.print(f"\nseed {seed}, {place} of {len(chosen)}")
             runs.append(train_part(replace(config, seed=seed), seed_folder(folder, seed), resume=resume))
+            config = alike(config, runs[0].config)
     found = _collect(folder, chosen, runs)
     _write(found)
     from tfvision.seeds.page import write_seeds_report
