@@ -76,7 +76,7 @@ def _fit(
                 if of_phase:
                     if phase.restart and not state.epochs:
                         model.set_weights(initial)
-                    training.history.frozen_moved = phase.restart
+                    history.frozen_moved = phase.restart or in_one_round(phases, state.phase)
                     open_layers(model, phase.unfreeze, batch_norm=batch_norm)
                     if phase.solver == "logistic_regression":
                         fit_closed(of_phase, phase, state)
@@ -87,7 +87,6 @@ def _fit(
             continue  # the best weights may be those of another round, which this one is not to begin from
         # A phase that ends worse than its best epoch hands on the best weights.
         model.set_weights(history.best_weights)
-        history.frozen_moved = False
 
 
 def _fit_gradient(training: Training, phase: Phase, state: PhaseState, optimizer: list[np.ndarray]) -> None:

@@ -24,7 +24,7 @@ class History:
         self.rows: list[Row] = []
         self.best: Row | None = None
         self.best_weights: list[np.ndarray] | None = None
-        self.frozen_moved = False  # whether layers that are frozen now differ from the best weights: after a restart
+        self.frozen_moved = False  # whether frozen layers may differ from the best weights: in a round that began anew
 
     def resume(self, rows: list[Row]) -> None:
         """Take over the rows of a checkpoint."""
