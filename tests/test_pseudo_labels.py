@@ -16,7 +16,7 @@ from tfvision.cli import main
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.images.joined import join_images
 from tfvision.data.sources.open import open_images
-from tfvision.errors import UsageError
+from tfvision.errors import RunError, UsageError
 from tfvision.evaluation.predictions import read_predictions
 from tfvision.experiment.train import train_from_config
 from tfvision.models.classifier import build_classifier
@@ -338,6 +338,22 @@ def test_where_classes_are_too_rare_no_threshold_is_made_up(colours: Path, tmp_p
     pseudo = SimpleNamespace(options=PseudoLabelOptions(precision=0.6), cross_fitted=tmp_path / "none.npy")
     assert labelling._cross_fitted(training, pseudo, lambda part: None) is None
     assert "no thresholds" in capsys.readouterr().out
+
+
+def test_a_fold_that_diverges_leaves_the_model_of_the_run_alone(colours: Path) -> None:
+    model = build_classifier("small_cnn", num_classes=3, image_size=16, weights="none", channels=3)
+    images, before = open_images(colours), model.get_weights()
+    training = Training(model, images, images.select([0, 10, 20]), SimpleNamespace(seed=1), History("val_loss"))
+    training = replace(training, train=images.select([i for i in range(len(images)) if i not in (0, 10, 20)]))
+
+    def diverge(part: Training) -> None:
+        part.model.set_weights([weight + 1 for weight in before])
+        raise RunError("the loss became NaN")
+
+    with pytest.raises(RunError):
+        labelling.cross_fitted(training, diverge)
+    for own, kept in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(own, kept)
 
 
 def test_the_phases_of_a_round_share_labels_and_weights() -> None:

@@ -176,26 +176,28 @@ def cross_fitted(training: "Training", fit_afresh: FitAfresh) -> tuple[np.ndarra
     before = [np.array(variable) for variable in training.model.variables]  # the states of dropout too
     found = np.empty((len(labelled), len(labelled.class_names)))
     fold = _divide(labelled, _FOLDS, seed)
-    for number in range(int(fold.max()) + 1):
-        console.print(
-            f"validation is too small for thresholds: cross-fitting them, fold {number + 1} of {fold.max() + 1}"
-        )
-        rest = labelled.select(fold != number)
-        kept = _divide(rest, parts, seed) == 0
-        part = replace(
-            training,
-            train=rest.select(~kept),
-            validation=rest.select(kept),
-            history=History(training.history.monitor),
-            save=lambda: None,
-            checkpoints=None,
-            tensorboard=None,
-            pseudo=None,
-        )
-        with quiet():
-            fit_afresh(part)
-            found[fold == number] = _predict(part, labelled.select(fold == number), "cross-fitting")
-    restore(training.model.variables, before)
+    try:
+        for number in range(int(fold.max()) + 1):
+            console.print(
+                f"validation is too small for thresholds: cross-fitting them, fold {number + 1} of {fold.max() + 1}"
+            )
+            rest = labelled.select(fold != number)
+            kept = _divide(rest, parts, seed) == 0
+            part = replace(
+                training,
+                train=rest.select(~kept),
+                validation=rest.select(kept),
+                history=History(training.history.monitor),
+                save=lambda: None,
+                checkpoints=None,
+                tensorboard=None,
+                pseudo=None,
+            )
+            with quiet():
+                fit_afresh(part)
+                found[fold == number] = _predict(part, labelled.select(fold == number), "cross-fitting")
+    finally:  # also if a fold diverged: the run goes on with its own model
+        restore(training.model.variables, before)
     return found, labels
 
 
