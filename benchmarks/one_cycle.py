@@ -28,6 +28,7 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.data.pixels.resize import Resize
 from tfvision.experiment.building import suit_images
 from tfvision.experiment.preparation import read_images
+from tfvision.experiment.resolving import resolve_options
 from tfvision.models.classifier import build_open_backbone
 from tfvision.models.freezing import backbone_layers, open_layers
 
@@ -40,14 +41,15 @@ def main() -> None:
     parser = Parser(description=__doc__)
     parser.set_defaults(config=None)
     add_training(parser)
-    config, data = read_images(train_config(parser.parse_args()))
+    given = train_config(parser.parse_args())
+    config, data = read_images(resolve_options(given))
     config = suit_images(config, data)
     assert config.image_size and config.channels
     keras.utils.set_random_seed(config.seed)
     backbone = build_open_backbone(config.backbone, image_size=config.image_size, weights=config.weights)
     model = keras.Model(backbone.pixels, fastai_head(backbone.features, len(data.images.class_names)))
     resize = Resize(config.image_size, config.image_size, channels=config.channels)
-    epochs = config.epochs or 5
+    epochs = given.epochs or 5
     batches = training_batches(
         data.images.select(np.flatnonzero(data.split == "train")),
         resize=resize,
