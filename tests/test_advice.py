@@ -70,6 +70,7 @@ def test_still_improving() -> None:
     assert line == "Validation loss was still improving when training ended: try more epochs (--epochs 8)."
     (line,) = advice(falling, monitor="val_accuracy")
     assert line.startswith("Validation accuracy was still improving")
+    assert not advice([row | {"epoch": str(place)} for place, row in enumerate(falling)], monitor="epoch")
     level = rows(
         KEPT, (0.4, 0.92, 0.30, 0.9), (0.35, 0.93, 0.296, 0.91), (0.3, 0.94, 0.295, 0.92), (0.25, 0.95, 0.294, 0.93)
     )

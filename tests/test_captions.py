@@ -26,6 +26,11 @@ def test_captions_say_what_the_files_say() -> None:
     }
 
 
+def test_the_last_epoch_is_not_called_the_best() -> None:
+    found = captions(SCORES, HISTORY, "epoch")["learning_curves"]
+    assert found == "The weights are those of the last epoch, 3, whatever its scores; validation chose none."
+
+
 def test_a_missing_or_damaged_file_leaves_the_picture_alone() -> None:
     assert not any(captions(None, [], "val_loss").values())
     assert not any(captions({"confusion_matrix": 3, "per_class": [{}]}, [{"val_loss": "much"}], "val_loss").values())

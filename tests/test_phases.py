@@ -7,6 +7,8 @@ import pytest
 
 from tfvision.config.options import from_dict
 from tfvision.errors import UsageError
+from tfvision.experiment.resolving import with_phases
+from tfvision.search.plan import parse_search
 from tfvision.training.config import TrainConfig
 from tfvision.training.optimizers import build_optimizer, learning_rate
 from tfvision.training.options import Phase
@@ -109,6 +111,20 @@ def test_values_out_of_range_are_refused(options: dict) -> None:
     with pytest.raises(UsageError, match=r"phases\[0\]\."):
         config = from_dict(TrainConfig, {"phases": [options]})
         resolve_phases(config, pretrained=True, linear_head=True)
+
+
+@pytest.mark.parametrize(
+    ("phase", "message"),
+    [({"patience": 3}, "none is waited for"), ({"schedule": "plateau"}, "monitor epoch is none")],
+)
+def test_monitor_epoch_goes_by_no_score(phase: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        resolve(monitor="epoch", phases=[Phase(**phase)])
+    assert all(phase.patience is None for phase in resolve(pretrained=False, monitor="epoch"))
+    with pytest.raises(UsageError, match="no epochs"):
+        with_phases(TrainConfig(classifier="logistic_regression", monitor="epoch"))
+    with pytest.raises(UsageError, match="no score to search for"):
+        parse_search({"data": "x", "weights": "none", "monitor": "epoch", "epochs": {"choice": [1, 2]}})
 
 
 def test_logistic_regression_needs_a_linear_head() -> None:

@@ -70,8 +70,8 @@ def test_learning_curves_show_phases_best_epoch_and_rate(drawn):
     loss, accuracy, rate = drawn[0].axes
     assert [one.get_title(loc="left").split(" ")[0] for one in (loss, accuracy)] == ["loss", "accuracy"]
     np.testing.assert_allclose(lines_of(loss)["validation"].get_ydata(), [0.9, 0.5, 0.4, 0.6])
-    assert "best epoch 3: 0.4" in lines_of(loss)
-    assert "best epoch 3: 0.4" in lines_of(accuracy)
+    assert "kept epoch 3: 0.4" in lines_of(loss)
+    assert "kept epoch 3: 0.4" in lines_of(accuracy)
     assert [line.get_xdata()[0] for line in loss.get_lines() if line.get_linestyle() == "--"] == [2.5]
     assert [text.get_text() for text in loss.texts] == ["head", "open"]
     np.testing.assert_array_equal(lines_of(accuracy)["validation"].get_ydata(), [0.4, np.nan, 0.4, np.nan])
@@ -81,7 +81,7 @@ def test_learning_curves_show_phases_best_epoch_and_rate(drawn):
 def test_the_best_epoch_follows_the_monitor(drawn):
     rows = [row | {"f1": 0.1, "val_f1": value} for row, value in zip(history(), [0.1, 0.9, 0.3, 0.2], strict=True)]
     plot_learning_curves(rows, "x.png", monitor="val_f1")
-    assert "best epoch 2: 0.5" in lines_of(drawn[0].axes[0])
+    assert "kept epoch 2: 0.5" in lines_of(drawn[0].axes[0])
 
 
 def test_epochs_that_count_anew_in_each_phase_are_drawn_one_after_another(drawn):

@@ -19,6 +19,7 @@ from tfvision.evaluation.paired import paired_differences
 from tfvision.evaluation.predictions import Predictions
 from tfvision.evaluation.score_names import (
     COLUMNS,
+    LAST_EPOCH,
     MONITORS,
     SCORES,
     Score,
@@ -102,7 +103,7 @@ def test_a_brief_score_without_a_place_is_refused() -> None:
 
 
 def test_options_offer_the_monitors_of_the_table() -> None:
-    assert set(get_args(get_type_hints(TrainConfig)["monitor"])) == set(MONITORS)
+    assert set(get_args(get_type_hints(TrainConfig)["monitor"])) == {*MONITORS, LAST_EPOCH}
     offered, _ = get_args(get_type_hints(SearchOptions)["objective"])
     assert set(get_args(offered)) == set(MONITORS)
     assert all(name in SCORES for column in COLUMNS.values() for name in column.scores)

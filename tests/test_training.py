@@ -187,6 +187,23 @@ def test_two_classes_train_with_every_balance(two_colours: Path, balance: str) -
     assert history.best["f1"] > 0.5
 
 
+def test_with_monitor_epoch_the_last_weights_stay_though_earlier_ones_scored_better(colours: Path) -> None:
+    kept = {}
+    for monitor in ("val_loss", "epoch"):
+        set_seed(0)
+        model = build_classifier("small_cnn", 3, image_size=16, weights="none")
+        history = fit(
+            model,
+            colours,
+            [Phase(epochs=2, learning_rate=5e-3), Phase(name="spoil", epochs=1, learning_rate=1.0)],
+            monitor=monitor,
+        )
+        kept[monitor] = (history.best["epoch"], model.get_weights()[0])
+    assert history.rows[2]["val_loss"] > history.rows[1]["val_loss"]
+    assert kept["val_loss"][0] < 3 and kept["epoch"][0] == 3
+    assert not np.array_equal(kept["val_loss"][1], kept["epoch"][1])
+
+
 @pytest.mark.usefixtures("without_pictures")
 def test_a_diverged_loss_ends_the_run_with_a_line_and_the_folder_stays(colours: Path, tmp_path: Path) -> None:
     config = small_config(

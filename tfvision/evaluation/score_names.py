@@ -158,6 +158,7 @@ COLUMNS = {
     )
 }
 MONITORS = tuple(f"val_{column.name}" for column in COLUMNS.values() if column.monitored)
+LAST_EPOCH = "epoch"  # the monitor that is no score: of the numbers of the epochs the last is the highest
 
 
 def class_scores() -> list[Score]:

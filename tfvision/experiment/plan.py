@@ -7,6 +7,7 @@ import numpy as np
 
 from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.images.imageset import ImageSet
+from tfvision.evaluation.score_names import LAST_EPOCH
 from tfvision.experiment.defending import describe_defence
 from tfvision.experiment.resolving import phases_of
 from tfvision.models.heads.heads import HEAD
@@ -45,6 +46,7 @@ def describe_plan(
     Returns:
         Text of several lines.
     """
+    last_epoch = config.monitor == LAST_EPOCH
     lines = [
         ("data", f"{config.data}: {', '.join(f'{len(images):,} {part}' for part, images in parts.items())}"),
         ("classes", _classes(parts["train"], config.task)),
@@ -58,7 +60,10 @@ def describe_plan(
         *(("" if number else "defence", line) for number, line in enumerate(describe_defence(config))),
         ("model", f"{config.backbone}, weights {config.weights}, {model.count_params():,} parameters"),
         *(_classifier(model, config, config.classifier) if config.classifier else _phases(model, config)),
-        ("best by", f"{config.monitor}; seed {config.seed}, batches of {config.images_a_step}"),
+        (
+            "keeps" if last_epoch else "best by",
+            f"{'the last epoch' if last_epoch else config.monitor}; seed {config.seed}, batches of {config.images_a_step}",
+        ),
     ]
     width = max(9, *(len(name) for name, _ in lines))
     return "\n".join(f"{name:<{width}} {text}" for name, text in lines)

@@ -10,6 +10,7 @@ from pathlib import Path
 from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.sources.digits import refuse_missing_data
 from tfvision.errors import UsageError
+from tfvision.evaluation.score_names import LAST_EPOCH
 from tfvision.experiment.defending import find_teacher
 from tfvision.models.backbones.table import backbone_facts, plain_name
 from tfvision.models.weights_location import find_weights
@@ -156,6 +157,7 @@ def _resolve_shallow(config: TrainConfig, names: str) -> TrainConfig:
         ("epochs", config.epochs is None, "nothing is trained by epochs"),
         ("learning_rate", config.learning_rate is None, "nothing is trained by epochs"),
         ("views", config.views is None, "features are computed once, of the images as they are"),
+        ("monitor", config.monitor != LAST_EPOCH, "there are no epochs; the monitor chooses its settings"),
         ("unfreeze", config.unfreeze in (None, "none"), "the backbone stays frozen"),
         (
             "augment",

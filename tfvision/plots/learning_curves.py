@@ -34,7 +34,7 @@ def plot_learning_curves(history: Sequence[dict[str, Any]], path: Path | str, *,
         history: One row for each epoch, with `epoch, phase, learning_rate` and pairs `m, val_m`; values may be text,
             None or NaN.
         path: The PNG file to write.
-        monitor: The metric by which the best epoch was chosen, see `lower_is_better`.
+        monitor: The metric by which the kept epoch was chosen, see `lower_is_better`, or `epoch` for the last.
     """
     metrics = _metrics(history)
     if not metrics:
@@ -96,7 +96,7 @@ def _draw_metric(
     if best is not None and np.isfinite(values[best]):
         axes.plot(
             epochs[best], values[best], "*", color=MARK, markersize=15, markeredgecolor="white", zorder=5,
-            label=f"best epoch {epochs[best]:g}: {values[best]:.4g}",
+            label=f"kept epoch {epochs[best]:g}: {values[best]:.4g}",
         )  # fmt: skip
     name = column_words(metric)
     place = axes.get_subplotspec()

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfvision.evaluation.score_names import column_words, goodness, lower_is_better
+from tfvision.evaluation.score_names import LAST_EPOCH, column_words, goodness, lower_is_better
 from tfvision.report.folder import RunFiles
 from tfvision.report.words import percent
 
@@ -92,7 +92,12 @@ class _Curves:
         """Say that the last epoch was the best, by more than the noise of an epoch."""
         last = len(self.rows) - 1
         phase = [place for place, row in enumerate(self.rows) if row["phase"] == self.rows[-1]["phase"]]
-        if self.best != last or len(phase) <= _RECENT or self.phases[-1].get("solver") == "logistic_regression":
+        if (
+            self.monitor == LAST_EPOCH
+            or self.best != last
+            or len(phase) <= _RECENT
+            or self.phases[-1].get("solver") == "logistic_regression"
+        ):
             return ""
         before, now = (self._error(place) for place in (last - _RECENT, last))
         if now > (1 - _STILL) * before:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tfvision.evaluation.score_names import column_words, goodness
+from tfvision.evaluation.score_names import LAST_EPOCH, column_words, goodness
 from tfvision.report.words import percent
 
 
@@ -62,6 +62,8 @@ def _hardest(scores: Mapping[str, Any], score: str, words: str) -> str:
 
 
 def _curves(history: Sequence[Mapping[str, str]], monitor: str) -> str:
+    if monitor == LAST_EPOCH:
+        return f"The weights are those of the last epoch, {len(history)}, whatever its scores; validation chose none."
     scores = [goodness(monitor, float(row[monitor])) for row in history]
     best = scores.index(max(scores))
     value = float(history[best][monitor])

@@ -6,6 +6,7 @@ from typing import Any
 
 from tfvision.config.options import from_dict
 from tfvision.errors import UsageError
+from tfvision.evaluation.score_names import LAST_EPOCH
 from tfvision.experiment.resolving import phases_of, resolve_options
 from tfvision.search.settings import SECTION, Algorithm, SearchOptions, Stage
 from tfvision.search.space import Space, overlay, parse_space
@@ -91,6 +92,10 @@ class Search:
         if config.classifier:
             raise UsageError(
                 "classifier: a search trains heads by epochs; compare classifiers with `train --classifier a,b`"
+            )
+        if (self.options.objective or config.monitor) == LAST_EPOCH:
+            raise UsageError(
+                f"{SECTION}.objective: monitor epoch is no score to search for; give one, such as val_loss"
             )
         check_task(replace(config, monitor=self.options.objective or config.monitor))
         config = resolve_options(config)

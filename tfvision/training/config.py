@@ -8,7 +8,7 @@ from tfvision.config.options import check_bounds, option
 from tfvision.data.augmentation.options import Augmentation, check_boxes_stay_whole
 from tfvision.data.options import ResizeOptions, Source, SplitOptions
 from tfvision.errors import UsageError
-from tfvision.evaluation.score_names import column_of
+from tfvision.evaluation.score_names import LAST_EPOCH, column_of
 from tfvision.models.options import BoxOptions, HeadOptions, SmallCnnOptions
 from tfvision.tasks import Task, has_boxes, has_classes
 from tfvision.training.defence_options import AdversarialOptions, DistillOptions
@@ -73,10 +73,10 @@ class TrainConfig:
     loss: Literal["cross_entropy", "focal"] = option("cross_entropy", "what is minimized; focal for rare classes")
     focal_gamma: float = option(2.0, "focal loss: how little an easy image counts", at_least=0)
     label_smoothing: float = option(0.0, "share of each label spread over all classes", at_least=0, below=1)
-    monitor: Literal["val_loss", "val_accuracy", "val_f1", "val_iou", "val_robust_accuracy"] = option(
+    monitor: Literal["val_loss", "val_accuracy", "val_f1", "val_iou", "val_robust_accuracy", "epoch"] = option(
         "val_loss",
         "validation score that chooses the best epoch; val_iou is the mean overlap of boxes, val_robust_accuracy is "
-        "measured under adversarial.attack",
+        "measured under adversarial.attack; epoch keeps the last one, where validation is too small to choose",
     )
     balance: Literal["none", "oversample", "class_weights"] = option(
         "none", "what is done about unequal classes, in training only"
@@ -144,7 +144,7 @@ def check_task(config: TrainConfig) -> None:
         UsageError: With what to do instead.
     """
     task, monitor, balance = config.task, config.monitor, config.balance
-    measured = column_of(monitor).of
+    measured = "all" if monitor == LAST_EPOCH else column_of(monitor).of
     if measured == "boxes" and not has_boxes(task):
         raise UsageError(f"monitor: {monitor} is of boxes, and task {task} has none; use val_loss, or --task localize")
     if measured == "classes" and not has_classes(task):

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tfvision.evaluation.score_names import COLUMNS
+from tfvision.evaluation.score_names import COLUMNS, LAST_EPOCH
 from tfvision.system.terminal import console, duration
 from tfvision.training.history import History, Row
 
@@ -72,7 +72,8 @@ def _say(history: History, better: bool) -> None:
     names = [column.name for column in COLUMNS.values() if column.monitored and column.name in row]
     learned = "  ".join(f"{name} {row[name]:.4f}" for name in names if name != "f1")
     scored = "  ".join(f"{name} {row[f'val_{name}']:.4f}" for name in names)
+    mark = "  best" if better and history.monitor != LAST_EPOCH else ""
     console.print(
         f"{row['phase']:>10}  epoch {row['epoch']:>3}  {learned}  validation: {scored}  "
-        f"{row['images_per_second']:,.0f} images/s  {duration(float(row['seconds']))}{'  best' if better else ''}"
+        f"{row['images_per_second']:,.0f} images/s  {duration(float(row['seconds']))}{mark}"
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tfvision.errors import UsageError
+from tfvision.evaluation.score_names import LAST_EPOCH
 from tfvision.tasks import has_boxes
 from tfvision.training.config import TrainConfig
 from tfvision.training.defence_checks import check_defences, defends
@@ -89,6 +90,8 @@ def resolve_phases(config: TrainConfig, *, pretrained: bool, linear_head: bool) 
     # defence would win by clean validation scores.
     few_features = linear_head and config.head.pooling != "flatten" and not defends(config)
     phases = config.phases or default_phases(preset, pretrained=pretrained, linear_head=few_features)
+    if config.monitor == LAST_EPOCH and not config.phases:
+        phases = [replace(phase, patience=None) for phase in phases]
     last = phases[-1]
     if config.epochs is not None:
         warmup = min(last.warmup, config.epochs / 4)
@@ -99,7 +102,7 @@ def resolve_phases(config: TrainConfig, *, pretrained: bool, linear_head: bool) 
         last = replace(last, unfreeze=config.unfreeze)
     phases = [*phases[:-1], last]
     for number, phase in enumerate(phases):
-        _check_relations(phase, f"phases[{number}]", linear_head=linear_head)
+        _check_relations(phase, f"phases[{number}]", linear_head=linear_head, monitor=config.monitor)
     _check_pseudo_labels(phases, config)
     _check_mixing(phases, config)
     check_defences(phases, config)
@@ -159,7 +162,7 @@ def _check_pseudo_labels(phases: Sequence[Phase], config: TrainConfig) -> None:
         )
 
 
-def _check_relations(phase: Phase, where: str, *, linear_head: bool) -> None:
+def _check_relations(phase: Phase, where: str, *, linear_head: bool, monitor: str) -> None:
     relations: Sequence[tuple[bool, str]] = (
         (
             phase.warmup < phase.epochs,
@@ -169,6 +172,14 @@ def _check_relations(phase: Phase, where: str, *, linear_head: bool) -> None:
         (
             not phase.restart or phase.patience is None,
             "patience: a phase with restart begins far below the best score so far and would stop before it caught up",
+        ),
+        (
+            monitor != LAST_EPOCH or phase.patience is None,
+            "patience: with monitor epoch the last epoch is kept, and none is waited for; leave it out",
+        ),
+        (
+            monitor != LAST_EPOCH or phase.schedule != "plateau",
+            "schedule: plateau lowers the rate by a validation score, and monitor epoch is none; use cosine",
         ),
         (
             phase.solver == "gradient" or phase.unfreeze == "none",
