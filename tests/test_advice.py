@@ -62,6 +62,11 @@ def test_memorizing() -> None:
     assert not advice(rows(KEPT, (0.2, 0.95, 0.3, 0.92), (0.1, 0.97, 0.35, 0.92)))
 
 
+def test_accuracy_on_labels_that_a_model_gave_is_no_memorizing() -> None:
+    tuned = TUNE | {"name": "fine-tune", "pseudo_labels": True}
+    assert not advice(rows(KEPT, (0.05, 0.995, 0.3, 0.82)), phases=[HEAD, tuned])
+
+
 def test_still_improving() -> None:
     falling = rows(
         KEPT, (0.4, 0.92, 0.36, 0.9), (0.35, 0.93, 0.32, 0.91), (0.3, 0.94, 0.29, 0.92), (0.25, 0.95, 0.25, 0.93)

@@ -77,7 +77,8 @@ class _Curves:
     def memorized(self) -> str:
         """Say that the kept epoch knows the training images far better than others."""
         row = self.rows[self.best]
-        if not (row.get("accuracy") and row.get("val_accuracy")):
+        own_labels = {phase["name"] for phase in self.phases if phase.get("pseudo_labels")}
+        if not (row.get("accuracy") and row.get("val_accuracy")) or row["phase"] in own_labels:
             return ""
         train, validation = float(row["accuracy"]), float(row["val_accuracy"])
         if train - validation < _GAP:
