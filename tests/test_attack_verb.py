@@ -63,8 +63,8 @@ def test_a_run_is_attacked_and_its_report_says_so(run: Path, capsys: pytest.Capt
     assert [row["attack"] for row in rows] == [row["attack"] for row in stored["attacks"]]
     page = (run / "report.html").read_text()
     assert "Under attack" in page and "Can the attack be believed?" in page and "AutoPGD" in page
-    for name in ("attack.png", "attack_images.png", "attack_patch.png"):
-        assert (run / "plots" / name).read_bytes().startswith(b"\x89PNG")
+    for name, head in (("attack.svg", b"<?xml"), ("attack_images.png", b"\x89PNG"), ("attack_patch.png", b"\x89PNG")):
+        assert (run / "plots" / name).read_bytes().startswith(head)
 
 
 @pytest.mark.slow
@@ -79,7 +79,7 @@ def test_other_images_of_any_size_and_a_file_for_the_scores(run: Path, tmp_path:
     )
     assert len(scores.clean) == 40 and scores.checks == []
     assert scores.rows[1].accuracy < scores.rows[0].accuracy
-    assert [path.name for path in scores.written] == ["out.json", "out.csv", "out.png", "out_images.png"]
+    assert [path.name for path in scores.written] == ["out.json", "out.csv", "out.svg", "out_images.png"]
     assert not (run / "attack.json").exists()
     again = tfvision.attack(run, method="pgd", epsilon=[2, 60.0], data=data, limit=40, sanity=False, **QUICK)
     assert again.written == ()

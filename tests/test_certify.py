@@ -216,7 +216,7 @@ def test_the_verb_writes_into_the_run_and_its_report(small_run: Path, tmp_path: 
     certified = np.mean([row["correct"] == "1" and float(row["radius"]) > 0 for row in rows])
     assert stored["certified_accuracy"][0]["accuracy"] == certified > 0
     page = (run / "report.html").read_text()
-    assert "Certified against small changes" in page and (run / "plots" / "certify.png").is_file()
+    assert "Certified against small changes" in page and (run / "plots" / "certify.svg").is_file()
     assert f"{stored['average_certified_radius']:.2f}" in page
     (run / "certify.json").write_text('{"certified_accuracy": [{"radius": 1}]}')
     assert "Certified against" not in write_report(run).read_text()  # damaged: left out, and the page is still written
@@ -229,7 +229,7 @@ def test_other_images_go_beside_the_output_and_a_savedmodel_is_certified_too(
     tfvision.export(small_run, tmp_path / "saved")
     options = {"sigma": 10.0, "samples": 64, "n0": 16, "limit": 3}
     plain = tfvision.certify(small_run, colours, output=tmp_path / "c.json", **options)
-    assert [path.name for path in plain.written] == ["c.json", "c.csv", "c.png"]
+    assert [path.name for path in plain.written] == ["c.json", "c.csv", "c.svg"]
     served = tfvision.certify(tmp_path / "saved", colours, **options)
     assert served.written == () and served.ids == plain.ids
     assert (served.predicted == plain.predicted).mean() > 0.6  # it rounds and clips, so single draws may differ

@@ -46,7 +46,7 @@ def test_a_better_run_is_clearly_better(write, tmp_path: Path, capsys: pytest.Ca
         rows = {(row["run"], row["score"]): row for row in csv.DictReader(file)}
     accuracy = rows[paths[1], "accuracy"]
     assert float(accuracy["difference"]) == pytest.approx(10 / 60, abs=1e-5) and float(accuracy["low"]) > 0.05
-    assert (tmp_path / "out" / "comparison.png").stat().st_size > 5_000
+    assert (tmp_path / "out" / "comparison.svg").stat().st_size > 5_000
 
 
 def test_the_order_of_images_and_classes_does_not_matter(write) -> None:

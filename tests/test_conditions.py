@@ -94,7 +94,7 @@ def test_evaluate_writes_what_corruption_does(small_run: Path, colours: Path, tm
         found = [float(row["accuracy"]) for row in csv.DictReader(file)]
     assert len(found) == 5 and stored["mean_corruption_accuracy"] == pytest.approx(np.mean(found), abs=1e-6)
     assert stored["ci95"][0] <= np.mean(found) <= stored["ci95"][1] and f"{np.mean(found):.4f}" in text
-    assert (tmp_path / "c.png").is_file() and (tmp_path / "c_samples.png").is_file()
+    assert (tmp_path / "c.svg").is_file() and (tmp_path / "c_samples.png").is_file()
 
 
 def test_corruption_of_the_test_part_stands_in_the_report(small_run: Path, tmp_path: Path) -> None:

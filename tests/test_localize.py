@@ -379,7 +379,7 @@ def test_crossval_scores_boxes(shapes, tmp_path, capsys):
     assert found.spread("mean_iou")[0] == pytest.approx(np.mean([fold["mean_iou"] for fold in found.folds]))
     said = capsys.readouterr().out
     assert "mean IoU" in said and "without looking" in said
-    assert (tmp_path / "cv" / "plots" / "iou_histogram.png").is_file()
+    assert (tmp_path / "cv" / "plots" / "iou_histogram.svg").is_file()
     assert (tmp_path / "cv" / "report.html").read_text().count("data:image/png") == 1
 
 

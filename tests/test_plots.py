@@ -1,7 +1,9 @@
-"""Plots: what the figures show, and that each becomes one PNG file."""
+"""Plots: what the figures show, and that each becomes one file."""
 
+import re
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from tfvision.plots.classes import (
     plot_precision_recall,
     plot_roc,
 )
-from tfvision.plots.figure import shorten, wrap
+from tfvision.plots.figure import _DARK, shorten, wrap
 
 CURVES = [plot_precision_recall, plot_roc, plot_calibration]
 
@@ -62,6 +64,25 @@ def assert_only_png(folder, name):
         assert (image.format, min(image.size) > 100) == ("PNG", True)
 
 
+def assert_only_svg(folder, name):
+    assert [path.name for path in folder.iterdir()] == [name]
+    assert ElementTree.parse(folder / name).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def contrast(one, other):
+    """The contrast ratio of two colours, 1 to 21 (WCAG 2)."""
+
+    def luminance(colour):
+        channels = np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+        return float(
+            np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+            @ [0.2126, 0.7152, 0.0722]
+        )
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
 # ---- learning curves
 
 
@@ -91,8 +112,8 @@ def test_epochs_that_count_anew_in_each_phase_are_drawn_one_after_another(drawn)
 
 @pytest.mark.parametrize("rows", [[], [{"epoch": 1}], history(1), history(val_loss=None), history(learning_rate="nan")])
 def test_learning_curves_of_little_are_still_a_picture(tmp_path, rows):
-    plot_learning_curves(rows, tmp_path / "curves.png")
-    assert_only_png(tmp_path, "curves.png")
+    plot_learning_curves(rows, tmp_path / "curves.svg")
+    assert_only_svg(tmp_path, "curves.svg")
 
 
 # ---- confusion matrix
@@ -102,7 +123,10 @@ def test_confusion_matrix_writes_counts_and_percent_and_colours_shares(drawn):
     plot_confusion_matrix([[3, 1], [0, 0]], ["a", "b"], "x.png", "title")
     axes = drawn[0].axes[0]
     assert [text.get_text() for text in axes.texts] == ["3", "75%", "1", "25%", "0", "0"]
-    np.testing.assert_allclose(axes.images[0].get_array(), [[0.75, 0.25], [0, 0]])
+    (cells,) = axes.collections
+    np.testing.assert_allclose(cells.get_facecolors()[:, 3], [0.75**0.5, 0.25**0.5])
+    corners = [path.get_extents().min.tolist() for path in cells.get_paths()]
+    assert corners == [[-0.5, -0.5], [0.5, -0.5]] and axes.get_ylim() == (1.5, -0.5)
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted class", "true class")
 
 
@@ -164,16 +188,31 @@ def test_calibration_shows_the_share_that_is_right(drawn):
 
 @pytest.mark.parametrize("plot", CURVES)
 @pytest.mark.parametrize("classes", [2, 3, 100])
-def test_each_plot_is_one_png(tmp_path, plot, classes):
-    plot(*case(classes), tmp_path / "plot.png")
-    assert_only_png(tmp_path, "plot.png")
+def test_each_plot_is_one_file(tmp_path, plot, classes):
+    plot(*case(classes), tmp_path / "plot.svg")
+    assert_only_svg(tmp_path, "plot.svg")
 
 
 @pytest.mark.parametrize("plot", CURVES)
 @pytest.mark.parametrize("label", [1, -1])
 def test_one_class_or_no_labels_make_no_curve_but_a_picture(tmp_path, plot, label):
-    plot(np.full(4, label), np.full((4, 3), 1 / 3), ["a", "b", "c"], tmp_path / "plot.png")
-    assert_only_png(tmp_path, "plot.png")
+    plot(np.full(4, label), np.full((4, 3), 1 / 3), ["a", "b", "c"], tmp_path / "plot.svg")
+    assert_only_svg(tmp_path, "plot.svg")
+
+
+@pytest.mark.parametrize("plot", CURVES)
+def test_colours_can_be_told_from_white_and_from_dark_paper(tmp_path, plot):
+    plot(*case(10), tmp_path / "one.svg")
+    plot(*case(10), tmp_path / "two.svg")
+    text = (tmp_path / "one.svg").read_text()
+    assert text == (tmp_path / "two.svg").read_text()
+    assert "prefers-color-scheme: dark" in text and "svg { background: #FFFFFF }" in text
+    drawn = {found.upper() for found in re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})(?=[;\"])", text)}
+    lines = drawn - {"#E8E8E8", "#FFFFFF"}  # the grid, and gaps between bars
+    assert len(lines) > 2
+    for colour in lines:
+        assert contrast(colour, "#FFFFFF") > 1.9, colour
+        assert contrast(_DARK.get(colour, colour), _DARK["#FFFFFF"]) > 2.5, colour
 
 
 # ---- image grids

@@ -57,7 +57,7 @@ def make_run(folder, names=("cat", "<script>alert(1)</script>", "dog & co"), wro
         },
     )  # fmt: skip
     plot_image_grid([np.zeros((8, 8, 3), np.uint8)], ["cat"], "Mistakes", folder / "plots" / "worst_mistakes.png")
-    plot_confusion_matrix(metrics["test"]["confusion_matrix"], names, folder / "plots" / "confusion_matrix.png", "Test")
+    plot_confusion_matrix(metrics["test"]["confusion_matrix"], names, folder / "plots" / "confusion_matrix.svg", "Test")
     for name in CLASS_PLOTS:
         if not (folder / "plots" / name).exists():
             shutil.copy(folder / "plots" / "worst_mistakes.png", folder / "plots" / name)
@@ -152,7 +152,8 @@ def test_two_classes_add_the_f1_of_the_positive_class(tmp_path):
 def test_a_missing_file_is_said(tmp_path, run, name):
     shutil.copytree(run[0].parent, tmp_path / "run")
     (tmp_path / "run" / name).unlink()
-    assert name in text_of(write_report(tmp_path / "run"))
+    said = name if name in FILES else f"The picture {name.rsplit('.', 1)[0]} is not in this folder."
+    assert said in text_of(write_report(tmp_path / "run"))
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "environment.json", "metrics.json"])
@@ -160,6 +161,14 @@ def test_a_broken_file_is_said(tmp_path, run, name):
     shutil.copytree(run[0].parent, tmp_path / "run")
     (tmp_path / "run" / name).write_bytes(b"{ [ \xff")
     assert f"not readable: {name}" in text_of(write_report(tmp_path / "run"))
+
+
+def test_a_plot_of_an_older_version_is_shown(tmp_path, run):
+    shutil.copytree(run[0].parent, tmp_path / "run")
+    plot = tmp_path / "run" / "plots" / "roc.svg"
+    plot.unlink()
+    shutil.copy(tmp_path / "run" / "plots" / "worst_mistakes.png", plot.with_suffix(".png"))
+    assert "plots/roc is not" not in text_of(write_report(tmp_path / "run"))
 
 
 def test_an_empty_folder_makes_a_page(tmp_path):

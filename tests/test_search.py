@@ -320,7 +320,7 @@ def test_the_winner_trains_as_its_trial_did(tmp_path: Path, capsys: pytest.Captu
         *("best.yaml", "environment.json", "models", "plots", "report.html", "search.yaml", "splits.csv", "trials"),
         "trials.csv",
     }
-    assert {path.name for path in (folder / "plots").iterdir()} >= {"best_so_far.png"}
+    assert {path.name for path in (folder / "plots").iterdir()} >= {"best_so_far.svg"}
     page = (folder / "report.html").read_text()
     assert "too small" in page and "data:image/png" in page and "best.yaml" in page
 

@@ -49,7 +49,7 @@ def test_odd_names_of_classes_folders_and_files(tmp_path: Path) -> None:
     assert {row["label"] for row in rows} == set(ODD) and {f"p_{name}" for name in ODD} < set(rows[0])
     page = (base / "one" / "report.html").read_text()
     assert "&lt;b&gt;x&amp;amp;" in page and "<b>x" not in page
-    assert len(list((base / "one" / "plots").glob("*.png"))) > 6
+    assert len(list((base / "one" / "plots").glob("*.*g"))) > 6
     assert main(["evaluate", run, "--data", str(data), "--output", str(base / "e.json")]) == 0
     assert main(["compare", run, f"{run} two", "--output", str(base / "compared")]) == 0
     assert main(["export", run, "--output", saved]) == 0

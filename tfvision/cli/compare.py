@@ -27,7 +27,7 @@ def _add_flags(command: Parser) -> None:
     command.add_argument(
         "--common", action="store_true", help="where tests differ, compare on the images in all of them"
     )
-    command.add_argument("--output", metavar="FOLDER", help="where to write comparison.csv and comparison.png")
+    command.add_argument("--output", metavar="FOLDER", help="where to write comparison.csv and comparison.svg")
     add_running(command, computes=False)
 
 

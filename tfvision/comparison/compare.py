@@ -63,7 +63,7 @@ def compare(*runs: str | Path, common: bool = False, output: str | Path | None =
     Args:
         *runs: Run folders, CSV files of predictions with labels, or folders of `train --seeds`; two or more.
         common: If the test images differ, compare on those that all runs share.
-        output: A folder to write comparison.csv and comparison.png to.
+        output: A folder to write comparison.csv and comparison.svg to.
 
     Returns:
         The differences to the first run, with their intervals.
@@ -199,7 +199,7 @@ def describe_comparison(baseline: str, found: Mapping[str, Mapping[str, Differen
 
 
 def write_comparison(folder: Path | str, baseline: str, found: Mapping[str, Mapping[str, Difference]]) -> list[Path]:
-    """Write `comparison.csv` with every score of every run, and `comparison.png`.
+    """Write `comparison.csv` with every score of every run, and `comparison.svg`.
 
     Args:
         folder: The folder to write to; made if missing.

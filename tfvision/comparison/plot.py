@@ -17,7 +17,7 @@ def plot_differences(rows: Mapping[str, Mapping[str, Difference]], path: Path | 
 
     Args:
         rows: Name of each row to its differences by score name; the brief scores are drawn, see `brief_scores`.
-        path: The PNG file to write.
+        path: The SVG or PNG file to write.
         title: Title of the figure.
 
     Raises:

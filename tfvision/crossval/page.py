@@ -13,7 +13,7 @@ from tfvision.evaluation.spread import score_of
 from tfvision.experiment.box_pictures import plot_ious
 from tfvision.models.backbones.table import plain_name
 from tfvision.plots.classes import plot_confusion_matrix
-from tfvision.report.pictures import data_uri
+from tfvision.report.pictures import embed_plot
 from tfvision.report.template import page_template
 from tfvision.runs.names import CONFUSION_MATRIX, IOU_HISTOGRAM, PLOTS, PREDICTIONS, REPORT, VOTES
 from tfvision.system.environment import describe_environment
@@ -115,4 +115,4 @@ def _pictures(folder: Path, found: "FoldScores") -> list[dict[str, str]]:
 
 
 def _picture(path: Path, text: str) -> dict[str, str]:
-    return {"text": text, "uri": data_uri(path.read_bytes())}
+    return {"text": text, "uri": embed_plot(path)}

@@ -50,7 +50,7 @@ def plot_iou_histogram(
 
     Args:
         ious: `(n,)` float in 0..1, the overlap of each image's predicted and true box.
-        path: The PNG file to write.
+        path: The SVG or PNG file to write.
         title: The title of the figure.
         baseline: Name and mean IoU of the best baseline, to be marked too; None for no mark.
     """

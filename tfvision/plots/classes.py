@@ -1,22 +1,24 @@
-"""Plots of classes: confusion matrix, precision and recall, ROC and calibration, one PNG file each."""
+"""Plots of classes: confusion matrix, precision and recall, ROC and calibration, one file each."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import PowerNorm
-from matplotlib.ticker import PercentFormatter
 
 from tfvision.evaluation.ranking import ranking_areas, ranking_counts
 from tfvision.evaluation.scores import CALIBRATION_BINS, calibration_bins, probability_scores
 from tfvision.plots.figure import (
     CLASS_COLOURS,
+    FAINT,
     INK,
     MARK,
     VALIDATION,
+    cell_patch,
+    draw_cells,
     draw_legend,
     new_figure,
+    on_cell,
     save,
     say_nothing_to_draw,
     set_title,
@@ -40,6 +42,7 @@ _GRID = np.linspace(0, 1, 5001)
 _FEW, _WORST = 10, 5  # up to 10 classes all are drawn; of more than that, the 5 worst
 _NUMBERS_UP_TO = 30  # with more classes, the numbers of a confusion matrix do not fit into its cells
 _PERCENT_UP_TO = 12  # nor the percent below them
+_LEGEND = (0.02, 0.1, 0.25, 0.5, 1)
 
 
 def plot_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], path: Path | str, title: str) -> None:
@@ -48,18 +51,17 @@ def plot_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], path: 
     Args:
         matrix: `(K, K)` int, true classes as rows, predicted as columns.
         class_names: The `K` names.
-        path: The PNG file to write.
+        path: The SVG or PNG file to write.
         title: The title of the figure.
     """
     matrix = np.asarray(matrix)
     count = len(class_names)
     side = float(np.clip((0.7 if count <= _PERCENT_UP_TO else 0.62) * count, 2.4, 18 if count > 60 else 13))
     figure, (axes,) = new_figure(side + 2.4, side + 1.6)
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     # The square root spreads small shares: 2 % must not look like zero.
-    picture = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1))
+    draw_cells(axes, np.sqrt(shares))
+    axes.set_aspect("equal")
     names = [shorten(str(name), 22) for name in class_names]
     size = 9 if count <= 30 else 7.5 if count <= 60 else 6
     axes.set_xticks(range(count), names, rotation=90 if count > 6 else 30, fontsize=size, parse_math=False)
@@ -67,16 +69,13 @@ def plot_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], path: 
     if count <= 6:
         for label in axes.get_xticklabels():
             label.set(ha="right", rotation_mode="anchor")
-    axes.tick_params(length=0)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     set_title(axes, title, int(10 * side) + 10)
     if count <= _NUMBERS_UP_TO:
         _write_numbers(axes, matrix, shares)
-    bar = figure.colorbar(picture, ax=axes, shrink=0.8, ticks=[0, 0.02, 0.1, 0.25, 0.5, 1], pad=0.02)
-    bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
-    bar.set_label("share of the true class", fontsize=9)
-    bar.outline.set_visible(False)
+    legend = [cell_patch(share**0.5, f"{share:.0%}") for share in _LEGEND]
+    draw_legend(axes, handles=legend, loc="center left", bbox_to_anchor=(1, 0.5), title="share of the\ntrue class")
     save(figure, path)
 
 
@@ -90,7 +89,7 @@ def plot_precision_recall(
         probabilities: `(n, K)` float in 0..1.
         class_names: The `K` names. With two classes only the second, positive one is drawn; with more than ten the
             mean and the five worst.
-        path: The PNG file to write.
+        path: The SVG or PNG file to write.
     """
 
     def curve(hits: np.ndarray, misses: np.ndarray) -> np.ndarray:
@@ -110,7 +109,7 @@ def plot_roc(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequenc
         probabilities: `(n, K)` float in 0..1.
         class_names: The `K` names. With two classes only the second, positive one is drawn; with more than ten the
             mean and the five worst.
-        path: The PNG file to write.
+        path: The SVG or PNG file to write.
     """
 
     def curve(hits: np.ndarray, misses: np.ndarray) -> np.ndarray:
@@ -138,7 +137,7 @@ def plot_calibration(
         probabilities: `(n, K)` float in 0..1.
         class_names: The `K` names. With two classes the probability of the positive one is drawn, with more that of
             the predicted class. The calibration error in the title is always that of the predicted class.
-        path: The PNG file to write.
+        path: The SVG or PNG file to write.
         title: The title of the figure; the error is appended.
     """
     labels, probabilities = _labelled(labels, probabilities)
@@ -166,7 +165,7 @@ def plot_calibration(
 def _write_numbers(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
     size = {1: 10, 2: 10, 3: 9, 4: 8}.get(len(str(matrix.max())), 7)
     for (row, column), number in np.ndenumerate(matrix):
-        colour = "#BBBBBB" if not number else "white" if shares[row, column] > 0.35 else INK
+        colour = on_cell(float(shares[row, column]) ** 0.5) if number else FAINT
         if not number or len(matrix) > _PERCENT_UP_TO:
             axes.text(column, row, str(number), ha="center", va="center", fontsize=size, color=colour)
             continue
@@ -215,7 +214,7 @@ def _plot_curves(
     corner: tuple[int, int],
 ) -> None:
     """Draw the curves of some classes and, if there are several, their mean."""
-    figure, (axes,) = new_figure(8 if len(classes) > 1 else 6, 5.6)
+    figure, (axes,) = new_figure(5.8, 5.6 + 0.21 * (min(len(classes), _FEW) + 2 if len(classes) > 1 else 0))
     if not classes:
         say_nothing_to_draw(axes, "No curve: it needs labelled images of at least two classes.")
         save(figure, path)
@@ -230,7 +229,7 @@ def _plot_curves(
         label = f"{average:.3f}  mean of {len(classes)} classes"
         axes.plot(_GRID, mean, color=INK, linewidth=2.6, label=label)
         heading = area + (f",\nthe {_WORST} worst classes" if len(classes) > _FEW else "")
-        draw_legend(axes, loc="center left", bbox_to_anchor=(1, 0.5), title=heading, alignment="left")
+        draw_legend(axes, loc="upper left", bbox_to_anchor=(0, -0.12), title=heading, alignment="left")
     else:
         title = f"{title} of {drawn[0][1]}: {area} {drawn[0][0]:.3f}"
     if corner == (0, 1):

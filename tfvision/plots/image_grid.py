@@ -9,8 +9,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tfvision.plots.boxes import DrawnBox
-from tfvision.plots.figure import DPI, INK, save, wrap
+from tfvision.plots.figure import DPI, save, wrap
 
+# Read on white paper and on the dark of a page alike: photos stay pixels, which no style sheet recolours.
+_LETTER = "#76818F"
 _CELL, _GAP, _TITLE, _LINE = 1.4, 0.12, 0.42, 0.15  # inches: an image, the gap, the title, a line of a caption
 _LETTERS, _LINES = 21, 6  # a caption's characters in a line, and its lines
 
@@ -43,7 +45,7 @@ def plot_image_grid(
     width = columns * (_CELL + _GAP) + _GAP
     row_height = _CELL + _LINE * lines + _GAP
     height = _TITLE + rows * row_height
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="none")
     FigureCanvasAgg(figure)
     _write_title(figure, title, columns)
     # One canvas in inches: separate axes for each image would take ten times as long as everything else.
@@ -62,7 +64,7 @@ def plot_image_grid(
             _draw_image(canvas, np.asarray(image), left, bottom)
         figure.text(
             (left + _CELL / 2) / width, (bottom - 0.04) / height, text,
-            ha="center", va="top", fontsize=8, color=INK, parse_math=False,
+            ha="center", va="top", fontsize=8, color=_LETTER, parse_math=False,
         )  # fmt: skip
     canvas.set(xlim=(0, width), ylim=(0, height))
     save(figure, path)
@@ -72,7 +74,7 @@ def _write_title(figure: Figure, title: str, columns: int) -> None:
     width, height = figure.get_size_inches()
     text = wrap(title, 14 * columns, 1)
     place = {"x": _GAP / width, "y": 1 - 0.08 / height, "ha": "left", "va": "top"}
-    figure.text(s=text, **place, fontsize=11, fontweight="bold", color=INK, parse_math=False)
+    figure.text(s=text, **place, fontsize=11, fontweight="bold", color=_LETTER, parse_math=False)
 
 
 def _draw_image(canvas: Axes, image: np.ndarray, left: float, bottom: float) -> None:

@@ -13,6 +13,7 @@ from tfvision.plots.figure import (
     FAINT,
     INK,
     MARK,
+    SOFT,
     TRAIN,
     VALIDATION,
     draw_legend,
@@ -25,6 +26,7 @@ from tfvision.plots.figure import (
 )
 
 _FIRST = tuple(COLUMNS)
+_MARKED = 60  # with more epochs, their marks run together
 
 
 def plot_learning_curves(history: Sequence[dict[str, Any]], path: Path | str, *, monitor: str = "val_loss") -> None:
@@ -33,7 +35,7 @@ def plot_learning_curves(history: Sequence[dict[str, Any]], path: Path | str, *,
     Args:
         history: One row for each epoch, with `epoch, phase, learning_rate` and pairs `m, val_m`; values may be text,
             None or NaN.
-        path: The PNG file to write.
+        path: The SVG or PNG file to write.
         monitor: The metric by which the kept epoch was chosen, see `lower_is_better`, or `epoch` for the last.
     """
     metrics = _metrics(history)
@@ -45,7 +47,7 @@ def plot_learning_curves(history: Sequence[dict[str, Any]], path: Path | str, *,
     rates = finite([row.get("learning_rate") for row in history])
     has_rate = bool(np.isfinite(rates).any())
     heights = [2.6] * len(metrics) + [1.3] * has_rate
-    figure, axes = new_figure(9, sum(heights) + 0.4, len(heights), heights)
+    figure, axes = new_figure(6.8, sum(heights) + 0.4, len(heights), heights)
     epochs = _epochs(history)
     best = _best(history, monitor)
     for metric, one in zip(metrics, axes, strict=False):
@@ -92,22 +94,27 @@ def _draw_metric(
         (f"val_{metric}", "validation", VALIDATION, "o"),
     ]:
         values = _column(history, name)
-        axes.plot(epochs, values, color=colour, marker=marker, markersize=4, linewidth=1.8, label=label)
+        shown = marker if len(values) <= _MARKED else ""
+        axes.plot(epochs, values, color=colour, marker=shown, markersize=4, linewidth=1.8, label=label)
     if best is not None and np.isfinite(values[best]):
         axes.plot(
             epochs[best], values[best], "*", color=MARK, markersize=15, markeredgecolor="white", zorder=5,
             label=f"kept epoch {epochs[best]:g}: {values[best]:.4g}",
         )  # fmt: skip
-    name = column_words(metric)
     place = axes.get_subplotspec()
     pad = 22 if place is not None and place.is_first_row() else 6  # room for the phases' names
-    set_title(axes, f"{name} ({direction(metric)})", pad=pad)
-    axes.set_ylabel(name)
-    draw_legend(axes, loc="center left", bbox_to_anchor=(1, 0.5))
+    set_title(axes, column_words(metric), pad=pad)
+    axes.set_ylabel(direction(metric))
+    # On the line of the title, whose width is the axes': beside them it would take a third of a small screen.
+    draw_legend(
+        axes, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=(pad - 4) / 8.5, columnspacing=1.2
+    )
 
 
 def _draw_rate(axes: Axes, epochs: np.ndarray, rates: np.ndarray) -> None:
-    axes.plot(epochs, rates, color=INK, marker=".", linewidth=1.4, drawstyle="steps-mid")
+    axes.plot(
+        epochs, rates, color=INK, marker="." if len(rates) <= _MARKED else "", linewidth=1.4, drawstyle="steps-mid"
+    )
     positive = rates[rates > 0]
     if len(positive) and positive.max() / positive.min() > 20:
         axes.set_yscale("log")
@@ -128,5 +135,5 @@ def _mark_phases(axes: Axes, epochs: np.ndarray, phases: list[str], *, named: bo
         room = int(80 * (epochs[stop - 1] + 0.5 - left) / span)
         axes.text(
             left, 1.02, shorten(phases[index], max(4, room)), transform=axes.get_xaxis_transform(), va="bottom",
-            fontsize=8.5, style="italic", color="#555555", parse_math=False,
+            fontsize=8.5, style="italic", color=SOFT, parse_math=False,
         )  # fmt: skip

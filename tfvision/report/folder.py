@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from tfvision.config.yaml import parse_yaml
 from tfvision.errors import UsageError
-from tfvision.report.pictures import data_uri
+from tfvision.report.pictures import embed_plot
 from tfvision.runs.names import (
     ATTACK_CURVES,
     ATTACK_IMAGES,
@@ -76,7 +76,7 @@ class RunFiles:
         history: Rows of `history.csv`, as text.
         counts: Number of images for each `(part, label)` in `splits.csv`; the label is `""` if the file has none.
         config_text, summary: Text of `config.yaml` and `summary.txt`.
-        plots: Name of a plot, without `.png`, to its PNG as a data URI.
+        plots: Name of a plot, without its ending, to its data URI.
         missing: Names of the files that are not there or cannot be read.
         decision: Parsed `decision.json`, which a run has after `tfvision threshold` or `calibrate`.
         ensemble: Parsed `ensemble.json` of an ensemble.
@@ -141,7 +141,7 @@ def read_run_files(folder: Path | str) -> RunFiles:
         plots={
             Path(name).stem: uri
             for name in (*CLASS_PLOTS, *_BOX_PLOTS, *_LATER_PLOTS)
-            if (uri := _picture(folder / PLOTS / name))
+            if (uri := embed_plot(folder / PLOTS / name))
         },
         missing=missing,
         decision=read_if_there(DECISION),
@@ -153,7 +153,7 @@ def read_run_files(folder: Path | str) -> RunFiles:
         mistakes=[
             {**row, "uri": uri}
             for row in mistakes
-            if (uri := _picture(folder / PLOTS / MISTAKES_FOLDER / Path(row.get("picture") or "none").name))
+            if (uri := embed_plot(folder / PLOTS / MISTAKES_FOLDER / Path(row.get("picture") or "none").name))
         ],
     )
 
@@ -164,10 +164,3 @@ def _rows(text: str) -> list[dict[str, str]]:
 
 def _counts(text: str) -> Counter[tuple[str, str]]:
     return Counter((row.get("part") or "", row.get("label") or "") for row in _rows(text))
-
-
-def _picture(path: Path) -> str:
-    try:
-        return data_uri(path.read_bytes())
-    except OSError:
-        return ""

@@ -28,7 +28,7 @@ def write_attack(scores: AttackScores, pictures: AttackPictures, path: Path, plo
     rows = scores.row_dicts()
     columns = dict.fromkeys(key for row in rows for key in row)
     write_text(table, to_csv([{key: row.get(key, "") for key in columns} for row in rows]))
-    curve, images, patch = (plots / f"{path.stem}{end}.png" for end in ("", "_images", "_patch"))
+    curve, images, patch = (plots / f"{path.stem}{end}" for end in (".svg", "_images.png", "_patch.png"))
     for old in (curve, images, patch):
         old.unlink(missing_ok=True)  # of an earlier attack, which may have drawn more
     plot_attacks(scores, curve)

@@ -19,7 +19,7 @@ def plot_attacks(scores: AttackScores, path: Path | str) -> None:
 
     Args:
         scores: The scores.
-        path: The PNG file to write.
+        path: The SVG or PNG file to write.
 
     Raises:
         WriteError: The file cannot be written.
@@ -67,7 +67,7 @@ def plot_changes(
         changed: What became of them, of the same shapes.
         captions: For each, what is said below the image and below the changed one.
         row: The attack.
-        path: The PNG file to write.
+        path: The SVG or PNG file to write.
 
     Raises:
         WriteError: The file cannot be written.
@@ -93,7 +93,7 @@ def plot_patches(trial: PatchTrial, captions: Sequence[str], area: float, path: 
         trial: What the patches did.
         captions: What is said below each image.
         area: Share of the image that the patch covers.
-        path: The PNG file to write.
+        path: The SVG or PNG file to write.
 
     Raises:
         WriteError: The file cannot be written.

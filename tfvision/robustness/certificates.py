@@ -162,7 +162,7 @@ def write_certificates(found: Certificates, path: Path, plots: Path) -> list[Pat
     """
     from tfvision.robustness.plot import plot_certificates  # imports matplotlib
 
-    table, picture = path.with_suffix(".csv"), plots / f"{path.stem}.png"
+    table, picture = path.with_suffix(".csv"), plots / f"{path.stem}.svg"
     write_json(path, found.to_dict())
     write_text(table, to_csv(found.rows()))
     radii = np.linspace(0, largest_radius(found.options), 400, endpoint=False)  # beyond it nothing can be certified

@@ -15,7 +15,7 @@ def plot_corruptions(accuracies: Mapping[str, Sequence[float]], clean: float, pa
     Args:
         accuracies: Corruption to accuracy at severity 1, 2, ...
         clean: Accuracy on the unchanged images, drawn at severity 0.
-        path: The PNG file to write.
+        path: The SVG or PNG file to write.
 
     Raises:
         WriteError: The file cannot be written.
@@ -52,7 +52,7 @@ def plot_certificates(
         radii: float (r,), L2 norms in pixel values 0..255, ascending up to the most that can be certified.
         shares: float (r,), certified accuracy at each.
         intervals: float (r, 2), the ends of its interval.
-        path: The PNG file to write.
+        path: The SVG or PNG file to write.
         clean: Accuracy of the model itself, without noise.
         options: Noise and samples, for the title.
 

@@ -152,7 +152,7 @@ def write_corrupted(scores: CorruptedScores, images: ImageSet, path: Path, plots
     from tfvision.plots.image_grid import plot_image_grid  # imports matplotlib
     from tfvision.robustness.plot import plot_corruptions
 
-    table, picture, samples = path.with_suffix(".csv"), plots / f"{path.stem}.png", plots / f"{path.stem}_samples.png"
+    table, picture, samples = path.with_suffix(".csv"), plots / f"{path.stem}.svg", plots / f"{path.stem}_samples.png"
     write_json(path, scores.to_dict())
     write_text(table, to_csv(scores.rows))
     names = list(dict.fromkeys(str(row["corruption"]) for row in scores.rows))

@@ -26,7 +26,7 @@ LOCK = ".lock"  # held while a process trains there
 
 # In a folder that holds several runs.
 COMPARISON = "comparison.csv"
-COMPARISON_PLOT = "comparison.png"
+COMPARISON_PLOT = "comparison.svg"
 FOLDS_TABLE = "crossval.csv"
 SEEDS = "seeds.yaml"  # the seeds of `train --seeds`, and the options that all of them share
 SEEDS_TABLE = "seeds.csv"
@@ -36,22 +36,22 @@ VOTES = "held_out.csv"  # votes of the models of all folds
 PLOTS = "plots"
 
 # Pictures in PLOTS.
-LEARNING_CURVES = "learning_curves.png"
-CONFUSION_MATRIX = "confusion_matrix.png"
-PRECISION_RECALL = "precision_recall.png"
-ROC = "roc.png"
-CALIBRATION_CURVE = "calibration.png"
+LEARNING_CURVES = "learning_curves.svg"
+CONFUSION_MATRIX = "confusion_matrix.svg"
+PRECISION_RECALL = "precision_recall.svg"
+ROC = "roc.svg"
+CALIBRATION_CURVE = "calibration.svg"
 CLASS_SAMPLES = "class_samples.png"
 AUGMENTED_SAMPLES = "augmented_samples.png"
 WORST_MISTAKES = "worst_mistakes.png"
 MISTAKES_FOLDER = "mistakes"
-IOU_HISTOGRAM = "iou_histogram.png"
+IOU_HISTOGRAM = "iou_histogram.svg"
 BOX_SAMPLES = "box_samples.png"
 WORST_BOXES = "worst_boxes.png"
-CALIBRATION_AFTER = "calibration_after.png"  # after a decision
-CORRUPTION_CURVES = "corruptions.png"
+CALIBRATION_AFTER = "calibration_after.svg"  # after a decision
+CORRUPTION_CURVES = "corruptions.svg"
 CORRUPTION_SAMPLES = "corruptions_samples.png"
-CERTIFIED_CURVE = "certify.png"
-ATTACK_CURVES = "attack.png"
+CERTIFIED_CURVE = "certify.svg"
+ATTACK_CURVES = "attack.svg"
 ATTACK_IMAGES = "attack_images.png"
 ATTACK_PATCH = "attack_patch.png"

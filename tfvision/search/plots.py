@@ -9,12 +9,27 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from tfvision.evaluation.score_names import direction, lower_is_better
-from tfvision.plots.figure import FAINT, INK, MARK, TRAIN, VALIDATION, draw_legend, new_figure, save, set_title, shorten
+from tfvision.plots.figure import (
+    FAINT,
+    INK,
+    MARK,
+    SOFT,
+    TRAIN,
+    VALIDATION,
+    draw_cells,
+    draw_legend,
+    new_figure,
+    on_cell,
+    save,
+    set_title,
+    shorten,
+)
 from tfvision.search.log import Trial
 from tfvision.search.messages import show_value
 
 _MOST = 15  # values on an axis of a heat map
 _FILLED = 0.6  # share of its cells that must hold a trial
+_FAINTEST = 0.08  # how opaque the worst cell is
 
 
 @dataclass(frozen=True)
@@ -73,43 +88,37 @@ def heat_map(trials: list[Trial], objective: str, importance: Mapping[str, float
 
 
 def plot_heat_map(heat: HeatMap, objective: str, path: Path, title: str) -> None:
-    """Draw a heat map: darker is better, the best cell is framed, failed ones are marked.
+    """Draw a heat map: stronger is better, the best cell is framed, failed ones are marked.
 
     Args:
         heat: What is drawn.
         objective: Name of the score.
-        path: The PNG file to write.
+        path: The SVG or PNG file to write.
         title: Name of the stage.
     """
     height, width = heat.cells.shape
     figure, (axes,) = new_figure(max(4.2, 0.95 * width + 2.6), max(2.6, 0.6 * height + 1.7))
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
     lower = lower_is_better(objective)
     cells = np.ma.masked_invalid(heat.cells)
-    picture = axes.imshow(cells, cmap="Blues_r" if lower else "Blues", aspect="auto")
+    span = max(float(cells.max() - cells.min()), 1e-12)
+    strengths = _FAINTEST + (1 - _FAINTEST) * ((cells.max() - cells) if lower else (cells - cells.min())) / span
+    draw_cells(axes, strengths.filled(np.nan))
     axes.set_xticks(range(width), [shorten(show_value(v), 14) for v in heat.columns], parse_math=False)
     axes.set_yticks(range(height), [shorten(show_value(v), 14) for v in heat.rows], parse_math=False)
-    axes.tick_params(length=0)
     axes.set_xlabel(heat.keys[1])
     axes.set_ylabel(heat.keys[0])
-    span = max(float(cells.max() - cells.min()), 1e-12)
     best = np.unravel_index(np.nanargmin(heat.cells) if lower else np.nanargmax(heat.cells), heat.cells.shape)
     for (row, column), value in np.ndenumerate(heat.cells):
         if np.isnan(value):
             text, colour = ("failed" if heat.tried[row, column] else "–"), INK
         else:
-            dark = (cells.max() - value if lower else value - cells.min()) / span > 0.6
-            text, colour = f"{value:.4f}", "white" if dark else INK
+            text, colour = f"{value:.4f}", on_cell(float(strengths[row, column]))
         weight = "bold" if (row, column) == tuple(best) else "normal"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9, fontweight=weight)
     frame = axes.fill_between([best[1] - 0.5, best[1] + 0.5], best[0] - 0.5, best[0] + 0.5)
     frame.set(facecolor="none", edgecolor=MARK, linewidth=2.5, clip_on=False)
     of_others = f", the best over {', '.join(heat.others)}" if heat.others else ""
     set_title(axes, f"{title}: {objective}{of_others}", width=max(34, 12 * width))
-    bar = figure.colorbar(picture, ax=axes, pad=0.02)
-    bar.set_label(objective, fontsize=9)
-    bar.outline.set_visible(False)
     save(figure, path)
 
 
@@ -120,7 +129,7 @@ def plot_best_so_far(trials: Sequence[Trial], names: Sequence[str], objective: s
         trials: The trials of all stages, in order.
         names: Names of the stages.
         objective: Name of the score.
-        path: The PNG file to write.
+        path: The SVG or PNG file to write.
     """
     figure, (axes,) = new_figure(9, 3.4)
     scores = np.array([trial.scores.get(objective, np.nan) for trial in trials])
@@ -142,7 +151,7 @@ def plot_best_so_far(trials: Sequence[Trial], names: Sequence[str], objective: s
                 axes.axvline(place + 0.5, color=FAINT, linestyle="--", linewidth=1.2, zorder=0)
             axes.text(
                 place + 0.6, 1.02, shorten(names[stage], 28), transform=axes.get_xaxis_transform(), va="bottom",
-                fontsize=8.5, style="italic", color="#555555", parse_math=False,
+                fontsize=8.5, style="italic", color=SOFT, parse_math=False,
             )  # fmt: skip
     axes.set_xlim(0.4, len(trials) + 0.6)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -159,7 +168,7 @@ def plot_importance(found: Mapping[str, Mapping[str, float]], objective: str, pa
     Args:
         found: `importances` of each stage by its name.
         objective: Name of the score.
-        path: The PNG file to write.
+        path: The SVG or PNG file to write.
     """
     bars = [(stage, key, share) for stage, shares in found.items() for key, share in shares.items()]
     figure, (axes,) = new_figure(8, 0.42 * len(bars) + 1.5)

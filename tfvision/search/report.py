@@ -9,7 +9,7 @@ from tfvision.config.nested import flatten
 from tfvision.config.yaml import to_yaml
 from tfvision.evaluation.score_names import MONITORS, column_words
 from tfvision.experiment.resolving import phases_of
-from tfvision.report.pictures import data_uri
+from tfvision.report.pictures import embed_plot
 from tfvision.report.template import page_template
 from tfvision.report.words import long_duration
 from tfvision.runs.names import ENVIRONMENT, PLOTS, REPORT
@@ -47,7 +47,7 @@ def write_search_report(folder: Path, search: Search, outcome: Outcome, config: 
         tiles=_tiles(outcome),
         best=[(key, show_value(value)) for key, value in _searched(outcome, config).items()],
         stages=[_stage(search, outcome, number, objective) for number in range(len(search.stages))],
-        plots={path.stem: data_uri(path.read_bytes()) for path in sorted((folder / PLOTS).glob("*.png"))},
+        plots={path.stem: embed_plot(path) for path in sorted((folder / PLOTS).glob("*.*"))},
         usage=_usage(folder, outcome, search),
         command=_command(folder),
         config_text=to_yaml(config),

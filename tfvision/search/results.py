@@ -41,12 +41,12 @@ def write_search_results(folder: Path, search: Search, outcome: Outcome, config:
         name: shares for name, trials in zip(names, stages, strict=True) if (shares := importances(trials, objective))
     }
     plots = folder / PLOTS
-    plot_best_so_far(outcome.trials, names, objective, plots / "best_so_far.png")
+    plot_best_so_far(outcome.trials, names, objective, plots / "best_so_far.svg")
     if found:
-        plot_importance(found, objective, plots / "importance.png")
+        plot_importance(found, objective, plots / "importance.svg")
     for number, (name, trials) in enumerate(zip(names, stages, strict=True), start=1):
         if (heat := heat_map(trials, objective, found.get(name, {}))) is not None:
-            plot_heat_map(heat, objective, plots / f"heat_map_{number}.png", name)
+            plot_heat_map(heat, objective, plots / f"heat_map_{number}.svg", name)
     return write_search_report(folder, search, outcome, config, objective)
 
 
