@@ -46,7 +46,7 @@ def plot_learning_curves(history: Sequence[dict[str, Any]], path: Path | str, *,
         return
     rates = finite([row.get("learning_rate") for row in history])
     has_rate = bool(np.isfinite(rates).any())
-    heights = [2.6] * len(metrics) + [1.3] * has_rate
+    heights = [2.75] * len(metrics) + [1.3] * has_rate
     figure, axes = new_figure(6.8, sum(heights) + 0.4, len(heights), heights)
     epochs = _epochs(history)
     best = _best(history, monitor)
@@ -102,12 +102,17 @@ def _draw_metric(
             label=f"kept epoch {epochs[best]:g}: {values[best]:.4g}",
         )  # fmt: skip
     place = axes.get_subplotspec()
-    pad = 22 if place is not None and place.is_first_row() else 6  # room for the phases' names
-    set_title(axes, column_words(metric), pad=pad)
+    first = place is not None and place.is_first_row()  # above it are the names of the phases
+    set_title(axes, column_words(metric), pad=33 if first else 19)
     axes.set_ylabel(direction(metric))
-    # On the line of the title, whose width is the axes': beside them it would take a third of a small screen.
+    # Above the axes and on the left: beside them it would take a third of a small screen, or lie outside of it.
     draw_legend(
-        axes, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=(pad - 4) / 8.5, columnspacing=1.2
+        axes,
+        loc="lower left",
+        bbox_to_anchor=(0, 1.08 if first else 1.0),
+        ncols=3,
+        borderaxespad=0.1,
+        columnspacing=1.2,
     )
 
 

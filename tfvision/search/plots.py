@@ -131,7 +131,7 @@ def plot_best_so_far(trials: Sequence[Trial], names: Sequence[str], objective: s
         objective: Name of the score.
         path: The SVG or PNG file to write.
     """
-    figure, (axes,) = new_figure(9, 3.4)
+    figure, (axes,) = new_figure(7, 3.4)
     scores = np.array([trial.scores.get(objective, np.nan) for trial in trials])
     numbers = np.array([trial.number for trial in trials])
     lower = lower_is_better(objective)
@@ -158,7 +158,7 @@ def plot_best_so_far(trials: Sequence[Trial], names: Sequence[str], objective: s
     axes.set_xlabel("trial")
     axes.set_ylabel(objective)
     set_title(axes, f"{objective} ({direction(objective)})", pad=20)
-    draw_legend(axes, loc="center left", bbox_to_anchor=(1, 0.5))
+    draw_legend(axes, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=1.9)
     save(figure, path)
 
 
