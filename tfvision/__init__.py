@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tfvision.decisions.choose import calibrate as calibrate
     from tfvision.decisions.choose import threshold as threshold
     from tfvision.ensembles.ensemble import ensemble as ensemble
+    from tfvision.errors import debug as debug
     from tfvision.experiment.pseudo_label import pseudo_label as pseudo_label
     from tfvision.experiment.train import train as train
     from tfvision.export.export import export as export
@@ -49,6 +50,7 @@ _PUBLIC = {
     "compare": "tfvision.comparison.compare",
     "count_parameters": "tfvision.models.freezing",
     "crossval": "tfvision.crossval.crossval",
+    "debug": "tfvision.errors",
     "ensemble": "tfvision.ensembles.ensemble",
     "evaluate": "tfvision.prediction.evaluate",
     "evaluate_corrupted": "tfvision.robustness.evaluate",

@@ -3,11 +3,28 @@
 import difflib
 from collections.abc import Collection, Iterable, Sequence
 
+_shown = {"traceback": False}
+
+
+def debug(on: bool = True) -> None:
+    """Show whole tracebacks in a notebook from now on, instead of the one line that says what to do.
+
+    Args:
+        on: False to go back to the one line.
+    """
+    _shown["traceback"] = on
+
 
 class TfvisionError(Exception):
     """An error whose message is one clear line: what was given, what was expected, what to do."""
 
     exit_status = 4
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows. IPython asks for it, and shows the traceback where asking fails."""
+        if _shown["traceback"]:
+            raise NotImplementedError
+        return [f"{type(self).__name__}: {self}", "(tfvision.debug() shows where it was raised)"]
 
 
 class UsageError(TfvisionError):
