@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tfvision.config.options import from_dict
 from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import UsageError
@@ -44,20 +46,54 @@ def train_existing(
     Raises:
         UsageError, DataError, RunError: One clear line each.
     """
+    model, notes = as_functional(model)
     config = _suited_options(model, images, options)
     folder = output_folder(config, resume)
     if resume and (run := finished(folder)):
         return run
     data = prepare_images(images, config)
     set_seed(config.seed)
-    note = "the model came from Python: config.yaml reproduces its training, not its architecture"
+    notes.append("the model came from Python: config.yaml reproduces its training, not its architecture")
     experiment = Experiment(
-        model, replace(data, notes=(*data.notes, note)), suit_training(replace(config, output=None), data)
+        model, replace(data, notes=(*data.notes, *notes)), suit_training(replace(config, output=None), data)
     )
     if dry_run:
         try_run(experiment, folder)
         return None
     return run_training(experiment, folder, resume=resume is not None)
+
+
+def as_functional(model: "keras.Model") -> tuple["keras.Model", list[str]]:
+    """Return a model of any of Keras' kinds as one with a graph, which shares its layers.
+
+    Args:
+        model: A functional or Sequential model.
+
+    Returns:
+        The functional model, and what a user should know.
+
+    Raises:
+        UsageError: It is no Keras model, has no graph yet, or takes several inputs.
+    """
+    import keras
+
+    if not isinstance(model, keras.Model):
+        raise UsageError(f"train takes a Keras model, got {type(model).__name__}; build one with build_classifier")
+    notes = ["its own compile() is not used: optimizer, loss and metrics follow the options"] if model.compiled else []
+    if isinstance(model, keras.Sequential):
+        if not model.built:
+            raise UsageError("this Sequential has no input shape yet; begin it with keras.Input((height, width, 3))")
+        if any(isinstance(layer, keras.Model) for layer in model.layers):
+            notes.append("the model holds other models: each is frozen or open as a whole")
+        model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    elif not isinstance(model, keras.src.models.Functional):
+        raise UsageError(
+            f"{type(model).__name__} is a subclass of keras.Model without a graph; build it from layers: "
+            "keras.Model(inputs, outputs) or keras.Sequential([...])"
+        )
+    if len(model.inputs) != 1:
+        raise UsageError(f"the model takes {len(model.inputs)} inputs; expected one, images (height, width, channels)")
+    return model, notes
 
 
 def _suited_options(model: "keras.Model", images: ImageSet, options: dict[str, Any]) -> TrainConfig:
@@ -109,4 +145,21 @@ def _check_outputs(model: "keras.Model", images: ImageSet, task: str) -> None:
         raise UsageError(
             f"the model has {outputs.shape[-1]} outputs, the images have {classes} classes; "
             f"build it with num_classes={classes}"
+        )
+    if has_classes(task) and not has_boxes(task):
+        _refuse_logits(model)
+
+
+def _refuse_logits(model: "keras.Model") -> None:
+    """Refuse a model whose outputs are no probabilities: losses and scores would be wrong in silence."""
+    shape = [1, *model.input_shape[1:]]
+    if None in shape:
+        return  # images of any size; the loss will show it
+    pixels = np.random.default_rng(0).integers(0, 256, shape).astype(np.float32)
+    found = np.asarray(model(pixels, training=False))
+    total = found.sum(axis=1) if found.shape[1] > 1 else np.ones(1)
+    if (found < 0).any() or (found > 1).any() or np.abs(total - 1).max() > 1e-2:
+        raise UsageError(
+            "the model's outputs are no probabilities (logits?); end it with activation='softmax', or 'sigmoid' for two "
+            "classes"
         )

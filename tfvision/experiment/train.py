@@ -17,12 +17,14 @@ from tfvision.runs.folder import Run
 from tfvision.runs.names import CONFIG
 from tfvision.runs.resume import finished, open_unfinished
 from tfvision.system.device import load_tensorflow, set_seed
+from tfvision.system.terminal import in_one_output
 from tfvision.training.config import TrainConfig
 
 if TYPE_CHECKING:
     import keras
 
     from tfvision.data.images.imageset import ImageSet
+    from tfvision.data.sources.python import Held
 
 
 def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Path | None = None) -> Run | None:
@@ -98,9 +100,10 @@ def alike(config: TrainConfig, first: TrainConfig) -> TrainConfig:
     return replace(config, batch_size=first.batch_size, resize=first.resize)
 
 
+@in_one_output
 def train(
     model: "keras.Model | None" = None,
-    images: "ImageSet | None" = None,
+    images: "ImageSet | str | Path | Held | None" = None,
     *,
     output: str | Path | None = None,
     resume: bool | str | Path = False,
@@ -114,8 +117,9 @@ def train(
 
     Args:
         model: From `build_classifier` or `build_localizer`, or a functional Keras model with raw pixels in and
-            probabilities out.
-        images: From `open_images`, with boxes for a model that finds them.
+            probabilities out, or a Sequential one.
+        images: From `open_images`, with boxes for a model that finds them; or what `open_images` takes: a path, a pandas
+            DataFrame, a `tf.data.Dataset`, a pair of arrays.
         output: The run folder; default `runs/<data>-<backbone>-<time>`.
         resume: The folder of an interrupted run to resume; True for the one in `output`. Data and model must be the
             same, and so must options; without a model those of the run are taken.
@@ -136,7 +140,10 @@ def train(
     if (model is None) != (images is None):
         raise UsageError("train takes a model and images, or neither and data=; got one of them alone")
     if isinstance(model, (str, Path)):
-        raise UsageError(f"train takes a Keras model and images first, got the string {str(model)!r}; give data=")
+        raise UsageError(
+            f"train takes a Keras model and images first, got the string {str(model)!r}; give data=, or backbone= and data=, or "
+            "build a model with build_classifier"
+        )
     if resume is True:
         if output is None:
             raise UsageError("resume=True needs output=, the folder of the run to go on with")
@@ -147,6 +154,10 @@ def train(
     if model is None or images is None:
         own = load_yaml(open_unfinished(begun).folder / CONFIG) if begun else {}
         return train_from_config(from_dict(TrainConfig, merge(own, to_plain(options))), dry_run=dry_run, resume=begun)
+    from tfvision.data.images.imageset import ImageSet
+    from tfvision.data.sources.open import open_images
     from tfvision.experiment.existing import train_existing
 
+    if not isinstance(images, ImageSet):
+        images = open_images(images)
     return train_existing(model, images, options, dry_run=dry_run, resume=begun)

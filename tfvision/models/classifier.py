@@ -41,7 +41,7 @@ def build_classifier(
     image_size: int = 224,
     input_size: int | None = None,
     channels: int = 3,
-    weights: str = "imagenet",
+    weights: str | None = "imagenet",
     backbone_options: Mapping[str, Any] | None = None,
     head_pooling: str = "avg",
     head_units: Sequence[int] = (),
@@ -62,7 +62,7 @@ def build_classifier(
         image_size: Side in pixels of the images that the backbone sees.
         input_size: Side in pixels of the input images, if the model is to enlarge them; default `image_size`.
         channels: 3 for RGB, 1 for gray images; backbones made for RGB then get the gray channel three times.
-        weights: `imagenet`, `none`, a weights file without top, or an earlier run (its folder or `model.keras`) of
+        weights: `imagenet`, `none` (or None, as Keras says), a weights file without top, or an earlier run (its folder or `model.keras`) of
             the same backbone, whatever its classes and head. For `hub/...`, `imagenet` means the preset's own weights.
         backbone_options: Further arguments of the backbone's builder.
         head_pooling: `avg`, `max` or `flatten`.
@@ -106,7 +106,7 @@ def build_open_backbone(
     image_size: int = 224,
     input_size: int | None = None,
     channels: int = 3,
-    weights: str = "imagenet",
+    weights: str | None = "imagenet",
     backbone_options: Mapping[str, Any] | None = None,
 ) -> OpenBackbone:
     """Build a backbone with its weights, to which heads can be attached.
@@ -128,7 +128,7 @@ def build_open_backbone(
     load_tensorflow()  # which makes sure of Keras' backend and layout
     import keras
 
-    backbone = backbone_name(backbone)
+    backbone, weights = backbone_name(backbone), weights or "none"
     backbone_facts(backbone)
     input_size = input_size or image_size
     if input_size > image_size:
@@ -197,7 +197,7 @@ def build_localizer(
     image_size: int = 224,
     input_size: int | None = None,
     channels: int = 3,
-    weights: str = "imagenet",
+    weights: str | None = "imagenet",
     backbone_options: Mapping[str, Any] | None = None,
     **head_options: Any,
 ) -> "keras.Model":

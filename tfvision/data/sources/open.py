@@ -22,6 +22,7 @@ from tfvision.data.sources.entries import build_images
 from tfvision.data.sources.image_files import find_image_files, is_image_file, no_images
 from tfvision.data.sources.labelled import read_files
 from tfvision.data.sources.name_labels import check_pattern
+from tfvision.data.sources.python import Held, is_held, open_held
 from tfvision.data.sources.selection import is_selection, open_selection
 from tfvision.data.sources.spelling import unspelled_note
 from tfvision.data.sources.tables.columns import Columns
@@ -34,7 +35,7 @@ from tfvision.errors import DataError, listing
 
 
 def open_images(
-    data: str | os.PathLike[str],
+    data: "str | os.PathLike[str] | Held",
     *,
     file_column: str | None = None,
     label_column: str | None = None,
@@ -56,7 +57,8 @@ def open_images(
             `images.npy` and `labels.npy`; such a CSV itself; the list `clean.csv` of an audit; an `.npy` file with the
             labels beside it; an `.npz` or HDF5 file (see `find_arrays` for the names in them, `pixel_arrays` for shapes
             and values); `digits` for the images that come with scikit-learn; without labels also a folder of images or
-            one image.
+            one image. Or what Python holds: a pandas DataFrame of paths and labels, a `tf.data.Dataset`, an array of
+            images or a pair of arrays, images and labels.
         file_column: The column of the CSV that names the file, or the array of images; found by name or elimination
             if None.
         label_column: The column or array with the label; found in the same way if None.
@@ -102,6 +104,10 @@ def open_images(
         "box_unit": box_unit,
         "several_boxes": several_boxes,
     }
+    if is_held(data):
+        if boxes:
+            raise DataError("boxes are read from files beside the images; give the folder, .zip or CSV")
+        return open_held(data, columns, labelled=labelled)
     is_embedded = os.fspath(data) == EMBEDDED
     path = write_digits() if is_embedded else Path(data).expanduser()
     suffix = path.suffix.lower()
