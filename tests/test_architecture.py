@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 ORDER = (
     ("tfvision", "__main__"),
     ("cli",),
+    ("notebook",),
     ("search", "crossval", "seeds", "ensembles"),
     ("experiment",),
     ("comparison", "decisions", "robustness", "audit", "export"),

@@ -24,7 +24,7 @@ from tfvision.errors import DataError, listing
 from tfvision.runs.folder import refuse_existing
 from tfvision.system.device import load_tensorflow
 from tfvision.system.files import write_text
-from tfvision.system.terminal import ProgressLine, console, say_result
+from tfvision.system.terminal import ProgressLine, console, in_one_output, say_result
 
 TABLE, PAGE, CLEAN = "audit.csv", "audit.html", "clean.csv"
 
@@ -46,6 +46,7 @@ class Audit:
     notes: tuple[str, ...] = ()
 
 
+@in_one_output
 def audit(data: str | Path, *, output: str | Path | None = None, **options: Any) -> Audit:
     """Look for damaged, copied, foreign and wrongly labelled images, and list the clean ones; nothing is changed.
 

@@ -15,6 +15,7 @@ from tfvision.runs.folder import open_run
 from tfvision.runs.names import COMPARISON, COMPARISON_PLOT
 from tfvision.runs.seeds import holds_seeds, read_seeds_file, seed_folder
 from tfvision.system.files import refuse_unwritable, replacing
+from tfvision.system.terminal import in_one_output
 from tfvision.tasks import has_boxes
 
 
@@ -55,6 +56,7 @@ class Comparison:
         return describe_comparison(self.baseline, self.differences, self.seeds)
 
 
+@in_one_output
 def compare(*runs: str | Path, common: bool = False, output: str | Path | None = None) -> Comparison:
     """Compare runs on the same test images, each with the first, by a paired bootstrap.
 

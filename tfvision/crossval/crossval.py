@@ -31,7 +31,7 @@ from tfvision.runs.folder import Run, refuse_existing
 from tfvision.runs.names import FOLDS_TABLE, METRICS, PREDICTIONS, VOTES
 from tfvision.runs.resume import part_of, resume_command
 from tfvision.system.files import write_json, write_text
-from tfvision.system.terminal import console, say_result
+from tfvision.system.terminal import console, in_one_output, say_result
 from tfvision.tasks import has_boxes
 from tfvision.training.config import TrainConfig
 
@@ -41,6 +41,7 @@ _VOTES: dict[str, Kind] = {"majority": "vote", "mean": "mean"}
 _Found = TypeVar("_Found", Predictions, BoxPredictions)
 
 
+@in_one_output
 def crossval(
     data: str | Path,
     *,

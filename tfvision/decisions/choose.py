@@ -15,9 +15,11 @@ from tfvision.models.decision import Decision
 from tfvision.runs.folder import Run, open_run, training_alone
 from tfvision.runs.names import CALIBRATION_AFTER, DECISION, PLOTS, PREDICTIONS
 from tfvision.system.files import read_json, write_json
+from tfvision.system.terminal import in_one_output
 from tfvision.tasks import has_boxes
 
 
+@in_one_output
 def threshold(run: Run | str | Path, objective: str = "f1") -> Run:
     """Choose a threshold for two classes, or offsets for more, on validation, and store it in the run's folder.
 
@@ -44,6 +46,7 @@ def threshold(run: Run | str | Path, objective: str = "f1") -> Run:
     return _store(run, Decision(was.temperature, offsets, objective))
 
 
+@in_one_output
 def calibrate(run: Run | str | Path, *, off: bool = False) -> Run:
     """Fit the temperature on validation, and store it in the run's folder; predicted classes do not change.
 

@@ -12,11 +12,12 @@ from tfvision.errors import UsageError, listing
 from tfvision.experiment.resolving import default_folder
 from tfvision.runs.folder import Run, open_run, refuse_existing, refuse_missing_model
 from tfvision.runs.resume import part_of, resume_command
-from tfvision.system.terminal import console
+from tfvision.system.terminal import console, in_one_output
 
 COMBINED = "ensemble"  # the folder of the ensemble beside those of members that were trained for it
 
 
+@in_one_output
 def ensemble(
     *runs: str | Path,
     config: str | Path | None = None,

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfvision.data.augmentation.augment import augment_image, image_generator
-from tfvision.data.augmentation.augment_layers import rand_augment_layer
 from tfvision.data.batches.pipeline import load_image
+from tfvision.data.batches.samples import augmented_samples
 from tfvision.data.images.imageset import ImageSet
 from tfvision.evaluation.box_predictions import BoxPredictions
 from tfvision.evaluation.parts import judged_part
@@ -62,13 +61,12 @@ def plot_samples(run_folder: Path, train: ImageSet, settings: "TrainingSettings"
     )
     if settings.augmentation.is_empty:
         return
-    change = rand_augment_layer(settings.augmentation, settings.seed)
     images, captions = [], []
     for index in [row[0] for row in rows if row[0] is not None][:_AUGMENTED_ROWS]:
-        image = load_image(train, index, settings.resize)
-        generators = [image_generator(settings.seed, epoch, train.ids[index]) for epoch in range(5)]
-        drawn = [augment_image(image, settings.augmentation, generator) for generator in generators]
-        images += [image, *(change(index, np.stack(drawn)).numpy() if change else drawn)]
+        drawn = augmented_samples(
+            train, index, resize=settings.resize, augmentation=settings.augmentation, seed=settings.seed, count=5
+        )
+        images += [load_image(train, index, settings.resize), *drawn]
         captions += [f"{train.class_names[train.labels[index]]}, as it is", *(f"in epoch {k + 1}" for k in range(5))]
     path = run_folder / PLOTS / AUGMENTED_SAMPLES
     title = f"What augmentation makes of an image of {_which(train, _AUGMENTED_ROWS)}"

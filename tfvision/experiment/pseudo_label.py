@@ -22,11 +22,13 @@ from tfvision.runs.names import (
     SUMMARY,
 )
 from tfvision.system.device import load_tensorflow, set_seed
+from tfvision.system.terminal import in_one_output
 from tfvision.training.config import TrainConfig
 from tfvision.training.options import PseudoLabelOptions
 from tfvision.training.phases import pseudo_label_phases
 
 
+@in_one_output
 def pseudo_label(
     run: Run | str | Path,
     *,

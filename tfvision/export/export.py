@@ -10,6 +10,7 @@ from tfvision.runs.folder import Run, open_run
 from tfvision.runs.names import MODEL
 from tfvision.system.device import load_tensorflow
 from tfvision.system.files import is_pattern
+from tfvision.system.terminal import in_one_output
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Exported:
         return "\n".join(lines)
 
 
+@in_one_output
 def export(run: Run | str | Path, output: str | Path | None = None, *, data: str | Path | None = None) -> Exported:
     """Export a run as a SavedModel that takes raw images, and check it in a fresh process.
 

@@ -25,15 +25,32 @@ def draw_predictions(predictions: BoxPredictions, images: ImageSet, folder: Path
         DataError: An image is unreadable.
         WriteError: A file cannot be written.
     """
-    assert images.frames is not None, "the images have not been scanned"
-    for index, (box, (width, height, turn)) in enumerate(
-        zip(predictions.predicted, images.frames.tolist(), strict=True)
-    ):
-        pixels = cv2.cvtColor(images.read(index), cv2.COLOR_RGB2BGR)
-        draw_box(pixels, to_upright(box, turn, width, height))
+    for index in range(len(images)):
+        pixels = with_box(predictions, images, index)
         encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()
         with replacing(folder / Path(images.ids[index]).with_suffix(".jpg")) as temporary:
             temporary.write_bytes(encoded)
+
+
+def with_box(predictions: BoxPredictions, images: ImageSet, index: int) -> np.ndarray:
+    """Return an image, upright and with its predicted box.
+
+    Args:
+        predictions: One box for each image, in stored pixels.
+        images: The scanned images, in the same order.
+        index: Which of them.
+
+    Returns:
+        uint8 (height, width, 3), BGR.
+
+    Raises:
+        DataError: The image is unreadable.
+    """
+    assert images.frames is not None, "the images have not been scanned"
+    width, height, turn = images.frames[index].tolist()
+    pixels = cv2.cvtColor(images.read(index), cv2.COLOR_RGB2BGR)
+    draw_box(pixels, to_upright(predictions.predicted[index], turn, width, height))
+    return pixels
 
 
 def draw_box(pixels: np.ndarray, box: np.ndarray) -> None:

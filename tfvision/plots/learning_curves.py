@@ -1,6 +1,6 @@
 """Learning curves: every metric over the epochs, with the phases marked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ _FIRST = tuple(COLUMNS)
 _MARKED = 60  # with more epochs, their marks run together
 
 
-def plot_learning_curves(history: Sequence[dict[str, Any]], path: Path | str, *, monitor: str = "val_loss") -> None:
+def plot_learning_curves(history: Sequence[Mapping[str, Any]], path: Path | str, *, monitor: str = "val_loss") -> None:
     """Draw one panel for each metric, training against validation, and one for the learning rate.
 
     Args:
@@ -62,24 +62,24 @@ def plot_learning_curves(history: Sequence[dict[str, Any]], path: Path | str, *,
     save(figure, path)
 
 
-def _metrics(history: Sequence[dict[str, Any]]) -> list[str]:
+def _metrics(history: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the metrics that have a validation counterpart and at least one value, the usual ones first."""
     names = dict.fromkeys(name for row in history for name in row)
     pairs = [name for name in names if f"val_{name}" in names and not np.isnan(_column(history, name)).all()]
     return sorted(pairs, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))
 
 
-def _column(history: Sequence[dict[str, Any]], name: str) -> np.ndarray:
+def _column(history: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
     return finite([row.get(name) for row in history])
 
 
-def _epochs(history: Sequence[dict[str, Any]]) -> np.ndarray:
+def _epochs(history: Sequence[Mapping[str, Any]]) -> np.ndarray:
     """Return the numbers of the epochs, or 1, 2, 3... if each phase counts from one again."""
     epochs = _column(history, "epoch")
     return epochs if np.all(np.diff(epochs) > 0) and not np.isnan(epochs).any() else np.arange(1.0, len(history) + 1)
 
 
-def _best(history: Sequence[dict[str, Any]], monitor: str) -> int | None:
+def _best(history: Sequence[Mapping[str, Any]], monitor: str) -> int | None:
     values = _column(history, monitor)
     if np.isnan(values).all():
         return None
@@ -87,7 +87,7 @@ def _best(history: Sequence[dict[str, Any]], monitor: str) -> int | None:
 
 
 def _draw_metric(
-    axes: Axes, history: Sequence[dict[str, Any]], metric: str, epochs: np.ndarray, best: int | None
+    axes: Axes, history: Sequence[Mapping[str, Any]], metric: str, epochs: np.ndarray, best: int | None
 ) -> None:
     for name, label, colour, marker in [
         (metric, "training", TRAIN, "s"),

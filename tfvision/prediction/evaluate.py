@@ -17,7 +17,7 @@ from tfvision.prediction.stored import StoredModel, find_model
 from tfvision.prediction.tta import TtaPredictor, compare_tta, describe_gain, stored_views
 from tfvision.runs.folder import open_run
 from tfvision.system.files import refuse_unwritable, write_json
-from tfvision.system.terminal import console
+from tfvision.system.terminal import console, in_one_output
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Evaluation:
         return describe_scores({self.name: self.scores})
 
 
+@in_one_output
 def evaluate(
     model: str | Path,
     data: str | Path | None = None,

@@ -14,10 +14,11 @@ from tfvision.prediction.predictors import ClassPredictor, KerasPredictor
 from tfvision.prediction.stored import find_model
 from tfvision.prediction.tta import TtaPredictor, stored_views
 from tfvision.system.files import refuse_unwritable
-from tfvision.system.terminal import console
+from tfvision.system.terminal import console, in_one_output
 from tfvision.tasks import has_boxes
 
 
+@in_one_output
 def predict(
     model: str | Path,
     images: str | Path,

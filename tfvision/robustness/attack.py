@@ -15,6 +15,7 @@ from tfvision.robustness.attack_options import AttackOptions, parse_budgets
 from tfvision.robustness.attack_scores import AttackScores
 from tfvision.robustness.attacks.table import parse_methods
 from tfvision.system.files import refuse_unwritable
+from tfvision.system.terminal import in_one_output
 from tfvision.tasks import has_boxes
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _SOURCE = set(Source.__dataclass_fields__)
 
 
+@in_one_output
 def attack(
     *runs: str | Path,
     method: str | Sequence[str] = "fgsm,pgd",

@@ -20,13 +20,14 @@ from tfvision.robustness.drawing import draw_images
 from tfvision.robustness.options import CertifyOptions
 from tfvision.runs.names import CERTIFICATES, PLOTS
 from tfvision.system.files import refuse_unwritable
-from tfvision.system.terminal import ProgressLine
+from tfvision.system.terminal import ProgressLine, in_one_output
 from tfvision.tasks import has_boxes
 
 if TYPE_CHECKING:
     from tfvision.robustness.smoothing import NoisyClassifier
 
 
+@in_one_output
 def certify(
     model: str | Path,
     data: str | Path | None = None,

@@ -13,9 +13,11 @@ from tfvision.robustness.corruptions import parse_corruptions
 from tfvision.robustness.scores import CorruptedScores, score_corrupted, write_corrupted
 from tfvision.runs.names import CORRUPTION_SCORES, PLOTS
 from tfvision.system.files import refuse_unwritable
+from tfvision.system.terminal import in_one_output
 from tfvision.tasks import has_boxes
 
 
+@in_one_output
 def evaluate_corrupted(
     model: str | Path,
     data: str | Path | None = None,

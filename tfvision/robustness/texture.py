@@ -19,9 +19,11 @@ from tfvision.robustness.texture_scores import TextureScores, score_textures, wr
 from tfvision.runs.folder import open_run
 from tfvision.runs.names import TEXTURE
 from tfvision.system.files import refuse_unwritable
+from tfvision.system.terminal import in_one_output
 from tfvision.tasks import has_boxes
 
 
+@in_one_output
 def texture(
     *models: str | Path,
     data: str | Path | None = None,

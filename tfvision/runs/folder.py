@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tfvision.config.options import from_dict
 from tfvision.config.yaml import load_yaml
@@ -17,6 +17,7 @@ from tfvision.errors import DataError, UsageError
 from tfvision.runs.names import COMPARISON, CONFIG, ENSEMBLE, LOCK, METRICS, MODEL, PLOTS, PREDICTIONS, SEEDS, SPLITS
 from tfvision.system.files import not_written, remove_abandoned, write_text
 from tfvision.system.locks import locked
+from tfvision.system.shown import Shown
 from tfvision.tasks import has_boxes
 from tfvision.training.config import TrainConfig
 
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from tfvision.models.model_file import ModelFacts
 
 
-@dataclass(frozen=True)
-class Run:
+@dataclass(frozen=True, repr=False)
+class Run(Shown):
     """A run folder, opened.
 
     Its files are read when they are asked for, and so are the modules that read them: whether a folder is a run is
@@ -40,6 +41,42 @@ class Run:
     """
 
     folder: Path
+
+    drawn_by: ClassVar[str] = "run"
+
+    def __repr__(self) -> str:
+        return str(self.drawing.describe(self))
+
+    def show_mistakes(self, n: int = 12) -> Shown:
+        """Show the wrong predictions that the model was surest of.
+
+        Args:
+            n: How many, at most; the run keeps a few dozen.
+
+        Returns:
+            A picture, which a notebook shows.
+        """
+        return self.drawing.show_mistakes(self, n)
+
+    def show_curves(self) -> Shown:
+        """Show loss, scores and learning rate after each epoch; a picture, which a notebook shows."""
+        return self.drawing.show_curves(self)
+
+    def predict(self, images: str | Path, *, top: int = 3, **source: Any) -> Shown:
+        """Ask the model about photos.
+
+        Args:
+            images: An image, or a folder or .zip of images; labels are ignored.
+            top: How many classes are shown for each.
+            **source: How the images are read, see `tfvision.predict`.
+
+        Returns:
+            The answers, which a notebook shows; `.predictions` are the numbers.
+
+        Raises:
+            DataError: No such image, or it is unreadable.
+        """
+        return self.drawing.ask(self, images, top=top, options=source)
 
     @property
     def is_ensemble(self) -> bool:

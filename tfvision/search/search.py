@@ -12,12 +12,14 @@ from tfvision.runs.folder import refuse_existing
 from tfvision.search.plan import parse_search
 from tfvision.search.reading import open_search, read_options
 from tfvision.search.settings import SECTION
+from tfvision.system.terminal import in_one_output
 from tfvision.training.config import TrainConfig
 
 # What may change when a search is resumed: where things are, and how many trials it has.
 _FREE = ("data", "output", f"{SECTION}.trials")
 
 
+@in_one_output
 def search(
     config: str | Path | None = None, *, resume: str | Path | None = None, dry_run: bool = False, **options: Any
 ) -> Path | None:

@@ -22,10 +22,11 @@ from tfvision.runs.seeds import read_seeds_file, seed_folder
 from tfvision.seeds.given import read_seeds
 from tfvision.seeds.scores import SeedScores
 from tfvision.system.files import write_json, write_text
-from tfvision.system.terminal import console, say_result
+from tfvision.system.terminal import console, in_one_output, say_result
 from tfvision.training.config import TrainConfig
 
 
+@in_one_output
 def train_seeds(
     seeds: int | str | Sequence[int] | None = None,
     *,

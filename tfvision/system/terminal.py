@@ -1,19 +1,55 @@
 """Progress and results: one live line on a terminal (rich), plain lines elsewhere."""
 
+import io
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import wraps
+from importlib import import_module
 from types import TracebackType
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as LiveProgress
 
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
+
+
+class Cell(Protocol):
+    """The one output of a notebook's cell, updated in place; `tfvision.notebook.live` has it."""
+
+    def say(self, text: str) -> None:
+        """Add a line."""
+
+    def progress(self, text: str) -> None:
+        """Replace the line about the work that is being done; "" for none."""
+
+    def epoch(self, text: str, rows: Sequence[Mapping[str, Any]], monitor: str) -> None:
+        """Add the line of an epoch, and draw the curves of all so far."""
+
+    def close(self) -> None:
+        """Show the last state, which stays in the notebook."""
+
 
 class _Console(Console):
     """A console that survives a closed pipe (`tfvision train ... | head`): the work goes on without output."""
+
+    cell: Cell | None = None
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print, in a notebook into the output of the cell."""
+        if self.cell is None:
+            super().print(*objects, **options)
+        elif not self.quiet:
+            # Not captured from this console, which would display something empty in the cell for each line.
+            text = io.StringIO()
+            plain = Console(file=text, highlight=False, soft_wrap=True, markup=False, force_jupyter=False)
+            plain.print(*objects, **options)
+            self.cell.say(text.getvalue().rstrip("\n"))
 
     def on_broken_pipe(self) -> None:
         drop_output()  # rich would end the process here
@@ -42,10 +78,55 @@ def quiet() -> Iterator[None]:
         console.quiet = before
 
 
+def say_epoch(text: str, rows: Sequence[Mapping[str, Any]], monitor: str) -> None:
+    """Print the line of an epoch; a notebook also gets the curves.
+
+    Args:
+        text: The line.
+        rows: The history so far, a row an epoch.
+        monitor: The column that chooses the epoch.
+    """
+    if console.cell and not console.quiet:
+        console.cell.epoch(text, rows, monitor)
+    else:
+        console.print(text)
+
+
+def in_one_output(verb: Callable[_Given, _Result]) -> Callable[_Given, _Result]:
+    """Let a function print into one output of its cell when a notebook calls it: progress and curves, updated in place.
+
+    Args:
+        verb: A public function.
+
+    Returns:
+        The function; elsewhere than in a notebook it does as before.
+    """
+
+    @wraps(verb)
+    def shown(*args: _Given.args, **options: _Given.kwargs) -> _Result:
+        if console.cell is not None or not _in_notebook():
+            return verb(*args, **options)
+        console.cell = import_module("tfvision.notebook.live").Output()
+        try:
+            return verb(*args, **options)
+        finally:
+            cell, console.cell = console.cell, None
+            cell.close()
+
+    return shown
+
+
+def _in_notebook() -> bool:
+    """Tell whether a kernel with a front end runs this; IPython on a terminal is none."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return getattr(shell, "kernel", None) is not None
+
+
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
     """Show what is being done for as long as it takes, on a terminal; nothing is left behind."""
-    if not console.is_terminal or console.quiet:
+    if console.cell or not console.is_terminal or console.quiet:
         yield
         return
     with console.status(what):
@@ -73,7 +154,7 @@ class ProgressLine:
         self.what, self.total, self.unit = what, total, unit
         self._start = self._printed_at = time.monotonic()
         self._live: LiveProgress | None = None
-        if console.is_terminal and not console.quiet:
+        if console.is_terminal and not console.quiet and console.cell is None:
             columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[state]}"))
             self._live = LiveProgress(*columns, console=console, transient=True)
             self._task = self._live.add_task(what, total=total, state="")
@@ -88,6 +169,8 @@ class ProgressLine:
     ) -> None:
         if self._live:
             self._live.stop()
+        if console.cell and not console.quiet:
+            console.cell.progress("")
 
     def report(self, done: int, total: int | None = None, *, detail: str = "", afterwards: float | None = None) -> None:
         """Show how many images are done, with the rate, the time left and a detail.
@@ -108,7 +191,9 @@ class ProgressLine:
         state = "  ".join(
             part for part in (counts, detail, f"{rate:,.{0 if rate >= 10 else 1}f} {self.unit}/s", left) if part
         )
-        if self._live:
+        if console.cell and not console.quiet:
+            console.cell.progress(f"{self.what}  {state}")
+        elif self._live:
             self._live.update(self._task, completed=done, total=self.total, state=state)
         elif now - self._printed_at > _EVERY_SECONDS:
             console.print(f"{self.what}  {state}")

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tfvision.evaluation.score_names import COLUMNS, LAST_EPOCH
-from tfvision.system.terminal import console, duration
+from tfvision.system.terminal import duration, say_epoch
 from tfvision.training.history import History, Row
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def _say(history: History, better: bool) -> None:
     learned = "  ".join(f"{name} {row[name]:.4f}" for name in names if name != "f1")
     scored = "  ".join(f"{name} {row[f'val_{name}']:.4f}" for name in names)
     mark = "  best" if better and history.monitor != LAST_EPOCH else ""
-    console.print(
+    text = (
         f"{row['phase']:>10}  epoch {row['epoch']:>3}  {learned}  validation: {scored}  "
         f"{row['images_per_second']:,.0f} images/s  {duration(float(row['seconds']))}{mark}"
     )
+    say_epoch(text, history.rows, history.monitor)

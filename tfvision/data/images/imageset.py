@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, overload
 
 import numpy as np
 
@@ -12,13 +12,35 @@ from tfvision.data.boxes.given import GivenBoxes
 from tfvision.data.pixels.decoding import decode
 from tfvision.data.storage.arrays import ArrayStorage
 from tfvision.data.storage.files import Storage
+from tfvision.errors import UsageError, listing, nearest
+from tfvision.system.shown import Shown
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 ImageStorage = Storage | ArrayStorage
 
 
-@dataclass(frozen=True)
-class ImageSet:
+class LabelledImage(NamedTuple):
+    """One image of a set.
+
+    Attributes:
+        image: uint8 (height, width, 3), RGB.
+        label: The name of its class; "" without one.
+        id: Its name in the set.
+    """
+
+    image: np.ndarray
+    label: str
+    id: str
+
+
+@dataclass(frozen=True, repr=False)
+class ImageSet(Shown):
     """Images in a folder, a .zip or arrays, with their labels.
+
+    `images[3]` reads one, `images["cat"]` is the class, `images[10:20]` a slice, and so are a list of numbers or a boolean
+    mask; a loop reads one after the other.
 
     Attributes:
         ids: A unique name for each image, which does not depend on where the data lies.
@@ -59,8 +81,106 @@ class ImageSet:
     bad: tuple[tuple[str, str], ...] = ()
     soft_labels: np.ndarray | None = None
 
+    drawn_by: ClassVar[str] = "images"
+
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        counts = np.bincount(self.labels[self.labels >= 0], minlength=len(self.class_names))
+        classes = listing([f"{name} {count:,}" for name, count in zip(self.class_names, counts, strict=True)], 8)
+        what = f"{len(counts)} class{'es' * (len(counts) != 1)}: {classes}" if len(counts) else "no labels"
+        return f"ImageSet({len(self):,} images of {self.source or 'arrays'}; {what})"
+
+    @overload
+    def __getitem__(self, chosen: int) -> LabelledImage: ...
+
+    @overload
+    def __getitem__(self, chosen: str | slice | Sequence[int] | np.ndarray) -> ImageSet: ...
+
+    def __getitem__(self, chosen: int | str | slice | Sequence[int] | np.ndarray) -> LabelledImage | ImageSet:
+        if isinstance(chosen, str):
+            if chosen not in self.class_names:
+                raise UsageError(
+                    f"no class {chosen!r}{nearest(chosen, self.class_names)}; the classes are {listing(self.class_names, 20)}"
+                )
+            return self.select(self.labels == self.class_names.index(chosen))
+        if isinstance(chosen, slice):
+            return self.select(np.arange(len(self))[chosen])
+        if not isinstance(chosen, (int, np.integer)):
+            return self.select(chosen)
+        if not -len(self) <= chosen < len(self):
+            raise IndexError(f"image {chosen} of {len(self):,}; they are numbered from 0")  # which ends a loop, too
+        index = int(chosen) % len(self)
+        label = self.labels[index]
+        return LabelledImage(self.read(index), self.class_names[label] if label >= 0 else "", self.ids[index])
+
+    def __iter__(self) -> Iterator[LabelledImage]:
+        return (self[index] for index in range(len(self)))
+
+    def show(self, n: int = 24, *, by: Literal["class", "order"] = "class") -> Shown:
+        """Show some of the images.
+
+        Args:
+            n: How many.
+            by: `class` for a row of each class, `order` for the first ones.
+
+        Returns:
+            A picture, which a notebook shows.
+        """
+        return self.drawing.show(self, n, by=by)
+
+    def show_augmented(self, augment: Mapping[str, Any] | None = None, n: int = 6, *, seed: int = 0) -> Shown:
+        """Show what augmentation makes of an image of each class.
+
+        Args:
+            augment: Options as `train` takes them, such as `{"rotation": 10}`; None for the default.
+            n: Augmented images beside each.
+            seed: Seed of the augmentation.
+
+        Returns:
+            A picture, which a notebook shows.
+
+        Raises:
+            UsageError: An unknown option.
+        """
+        return self.drawing.show_augmented(self, augment, n, seed=seed)
+
+    def split(self, *, seed: int = 0, **options: Any) -> dict[str, ImageSet]:
+        """Divide the images as `train` does: copies and groups stay together, classes keep their shares.
+
+        Args:
+            seed: Seed of the split.
+            **options: Options of the section `split`, such as `test=0.2`.
+
+        Returns:
+            The readable images of `train`, `validation` and `test`.
+
+        Raises:
+            UsageError: An unknown option.
+            DataError: Unreadable images, or a class with fewer than 3.
+        """
+        return self.drawing.split(self, seed=seed, **options)
+
+    def to_dataset(
+        self, image_size: int | tuple[int, int] = 224, *, batch_size: int = 32, shuffle: bool = False, seed: int = 0
+    ) -> tf.data.Dataset:
+        """Return the images as batches for a `fit` of one's own, read and resized as `train` does.
+
+        Args:
+            image_size: Side, or height and width, of the batches in pixels.
+            batch_size: Images in a batch.
+            shuffle: Whether each epoch has an order of its own.
+            seed: Seed of the orders.
+
+        Returns:
+            Batches of float32 (b, height, width, 3), 0..255, with int64 labels (b,), numbers in `class_names`; without
+            labels the images alone.
+
+        Raises:
+            UsageError: A batch size below 1.
+        """
+        return self.drawing.to_dataset(self, image_size, batch_size=batch_size, shuffle=shuffle, seed=seed)
 
     @property
     def in_arrays(self) -> bool:

@@ -1,0 +1,1 @@
+"""What a notebook shows of images and runs, and of a training while it lasts."""

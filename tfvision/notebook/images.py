@@ -1,0 +1,137 @@
+"""Images in a notebook: their card, some of them, what augmentation makes of them, their parts, their batches."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from tfvision.config.options import from_dict
+from tfvision.data.augmentation.options import Augmentation
+from tfvision.data.images.imageset import ImageSet
+from tfvision.errors import DataError, UsageError
+from tfvision.experiment.preparation import prepare_images
+from tfvision.notebook.cards import Card, bars, gallery, heading, in_card, line
+from tfvision.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_CLASSES, _IN_ROW, _LOOKED_AT = 12, 6, 100
+
+
+def card_of_images(images: ImageSet) -> str:
+    """Return what a notebook shows of images: count, classes, sizes, parts, and a row of each class.
+
+    Args:
+        images: From `open_images`.
+
+    Returns:
+        HTML.
+    """
+    counts = np.bincount(images.labels[images.labels >= 0], minlength=len(images.class_names))
+    html = [heading(f"{len(images):,} images of {images.source or 'arrays'}")]
+    if len(counts):
+        most = np.argsort(-counts, kind="stable")[:_CLASSES]
+        html.append(bars({images.class_names[k]: float(counts[k]) for k in most}, [f"{counts[k]:,}" for k in most]))
+        if len(counts) > _CLASSES:
+            html.append(line(f"and {len(counts) - _CLASSES:,} more classes", soft=True))
+    if images.parts is not None:
+        html.append(line(", ".join(f"{count:,} {part}" for part, count in Counter(images.parts.tolist()).items())))
+    html += [line(note, soft=True) for note in (_sizes(images), *images.notes) if note]
+    return in_card("".join(html) + _rows(images, _IN_ROW))
+
+
+def show(images: ImageSet, n: int, *, by: Literal["class", "order"]) -> Card:
+    """Return some of the images, see `ImageSet.show`."""
+    if by not in ("class", "order"):
+        raise UsageError(f"show: by={by!r}; expected 'class' or 'order'")
+    shown = f"{min(n, len(images)):,} of {len(images):,} images"
+    if by == "order" or not images.class_names:
+        return Card(shown, _gallery(images.select(np.arange(min(n, len(images))))))
+    return Card(shown, _rows(images, max(1, n // min(_CLASSES, len(images.class_names)))))
+
+
+def show_augmented(images: ImageSet, augment: Mapping[str, Any] | None, n: int, *, seed: int) -> Card:
+    """Return an image of each class and what augmentation makes of it, see `ImageSet.show_augmented`."""
+    from tfvision.data.batches.pipeline import load_image
+    from tfvision.data.batches.samples import augmented_samples
+    from tfvision.data.pixels.resize import Resize
+
+    options = from_dict(Augmentation, dict(augment or {}))
+    rows = []
+    for first in _first_of_each(images)[:_CLASSES]:
+        height, width = images.read(first).shape[:2]
+        resize = Resize(height, width)
+        plain = load_image(images, first, resize)
+        views = augmented_samples(images, first, resize=resize, augmentation=options, seed=seed, count=n)
+        rows.append(gallery([plain, *views], [f"{_label(images, first)}, as it is", *[""] * n]))
+    return Card(f"augmented: {options.describe()}", line(options.describe(), soft=True) + "".join(rows))
+
+
+def split(images: ImageSet, *, seed: int, **options: Any) -> dict[str, ImageSet]:
+    """Return the parts of the images, see `ImageSet.split`."""
+    config = from_dict(TrainConfig, {"data": images.source or "arrays", "seed": seed, "split": options})
+    found = prepare_images(images, config)
+    parts = dict.fromkeys(("train", "validation", "test"))
+    return {part: found.images.select(found.split == part) for part in parts if (found.split == part).any()}
+
+
+def to_dataset(
+    images: ImageSet, image_size: int | tuple[int, int], *, batch_size: int, shuffle: bool, seed: int
+) -> "tf.data.Dataset":
+    """Return batches of the images, see `ImageSet.to_dataset`."""
+    from tfvision.data.batches.plain import plain_batches
+    from tfvision.data.pixels.resize import Resize
+
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    return plain_batches(images, Resize(height, width), batch_size=batch_size, shuffle=shuffle, seed=seed)
+
+
+def _sizes(images: ImageSet) -> str:
+    """Say how large the images are, from some of them."""
+    places = range(0, len(images), max(1, len(images) // _LOOKED_AT))
+    found = [image.shape[:2] for index in places if (image := _readable(images, index)) is not None]
+    if not found:
+        return ""
+    shapes = Counter(found)
+    (height, width), count = shapes.most_common(1)[0]
+    if count == len(found):
+        return f"{width} x {height} px" + (f" ({count} of them were looked at)" if count < len(images) else "")
+    low, high = np.min(found, axis=0), np.max(found, axis=0)
+    return f"{low[1]} x {low[0]} to {high[1]} x {high[0]} px ({len(found)} of them were looked at)"
+
+
+def _rows(images: ImageSet, in_row: int) -> str:
+    """Return a row of each of the first classes."""
+    if not images.class_names:
+        return _gallery(images.select(np.arange(min(in_row, len(images)))))
+    rows = [
+        _gallery(images.select(np.flatnonzero(images.labels == k)[:in_row]))
+        for k in range(min(_CLASSES, len(images.class_names)))
+    ]
+    return "".join(rows)
+
+
+def _gallery(images: ImageSet) -> str:
+    pairs = [(image, _label(images, i)) for i in range(len(images)) if (image := _readable(images, i)) is not None]
+    return gallery([image for image, _ in pairs], [label for _, label in pairs]) if pairs else ""
+
+
+def _readable(images: ImageSet, index: int) -> np.ndarray | None:
+    """Return an image; None where it is damaged, which `train` and `audit` say."""
+    try:
+        return images.read(index)
+    except DataError:
+        return None
+
+
+def _label(images: ImageSet, index: int) -> str:
+    label = images.labels[index]
+    return images.class_names[label] if label >= 0 else images.ids[index]
+
+
+def _first_of_each(images: ImageSet) -> list[int]:
+    if not images.class_names:
+        return [0] if len(images) else []
+    return [int(rows[0]) for k in range(len(images.class_names)) if len(rows := np.flatnonzero(images.labels == k))]

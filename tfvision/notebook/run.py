@@ -1,0 +1,169 @@
+"""A run in a notebook: its card, its mistakes, its curves, and what it says about a photo."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.options import Source
+from tfvision.evaluation.box_predictions import BoxPredictions
+from tfvision.evaluation.predictions import Predictions
+from tfvision.notebook.cards import Card, bars, folded, gallery, heading, in_card, line, plot, table
+from tfvision.plots.box_drawing import with_box
+from tfvision.prediction.answers import predict_boxes, predict_images
+from tfvision.prediction.images import read_given_images
+from tfvision.prediction.predictors import Predictor
+from tfvision.prediction.stored import find_model
+from tfvision.report.advice import advise
+from tfvision.report.box_story import box_tables, class_metrics, tell_boxes
+from tfvision.report.captions import captions
+from tfvision.report.folder import RunFiles, read_run_files
+from tfvision.report.story import headline_part, tell
+from tfvision.report.tables import score_table
+from tfvision.runs.folder import Run
+from tfvision.runs.names import CONFUSION_MATRIX, IOU_HISTOGRAM, LEARNING_CURVES, REPORT
+from tfvision.tasks import has_boxes
+
+_MISTAKES, _PHOTOS = 6, 12
+
+
+@dataclass(frozen=True, repr=False)
+class PhotoAnswers(Card):
+    """What a run says about images: a notebook shows each with the most likely classes.
+
+    Attributes:
+        predictions: The predictions themselves.
+    """
+
+    predictions: Predictions | BoxPredictions
+
+
+def card_of_run(run: Run) -> str:
+    """Return what a notebook shows of a run: score with interval, curves, confusion, worst mistakes, what to try next.
+
+    Args:
+        run: A run; whatever is missing in its folder is left out.
+
+    Returns:
+        HTML.
+    """
+    files = read_run_files(run.folder)
+    story, of_classes = _story(files), class_metrics(files.metrics)
+    html = [heading(f"{files.config.get('backbone', 'run')} on {files.config.get('data', '')}")]
+    html.append(f'<p><span class="big">{escape(story["figure"])}</span> {escape(story["headline"])}</p>')
+    html += [line(remark, soft=True) for remark in story["remarks"]]
+    html += [line(advice) for advice in advise(files)]
+    html.append(_scores(of_classes))
+    for name, what in ((CONFUSION_MATRIX, "confusion matrix"), (IOU_HISTOGRAM, "histogram of overlaps")):
+        html.append(plot(files.plots.get(Path(name).stem, ""), what))
+    if files.mistakes:
+        html += [line("Worst mistakes:"), _mistakes(files, _MISTAKES)]
+    html.append(plot(files.plots.get(Path(LEARNING_CURVES).stem, ""), "learning curves"))
+    report = run.folder / REPORT
+    if report.is_file():
+        html.append(
+            f'<p class="soft">More in <a href="{escape(report.as_posix(), quote=True)}">{escape(str(report))}</a></p>'
+        )
+    return in_card("".join(html))
+
+
+def describe(run: Run) -> str:
+    """Return a run in one line, without reading more than its scores."""
+    try:
+        metrics = run.metrics
+        part = headline_part(metrics)
+    except Exception:  # an unfinished or damaged folder is named all the same
+        part = None
+    if part is None:
+        return f"Run({run.folder}: no scores yet)"
+    scores = metrics[part]
+    name = "accuracy" if scores.get("accuracy") is not None else "mean_iou"
+    interval = (scores.get("ci95") or {}).get(name)
+    bounds = f" [{interval[0]:.4f}, {interval[1]:.4f}]" if interval else ""
+    return f"Run({run.folder}: {part} {name.replace('_', ' ')} {scores[name]:.4f}{bounds}, n={scores.get('n', 0):,})"
+
+
+def show_mistakes(run: Run, n: int) -> Card:
+    """Return the worst mistakes of a run, see `Run.show_mistakes`."""
+    files = read_run_files(run.folder)
+    if not files.mistakes:
+        return Card("no mistakes are stored", line("No mistakes are stored with this run."))
+    return Card(f"{min(n, len(files.mistakes))} mistakes of {run.folder}", _mistakes(files, n))
+
+
+def show_curves(run: Run) -> Card:
+    """Return the learning curves of a run, see `Run.show_curves`."""
+    files = read_run_files(run.folder)
+    uri = files.plots.get(Path(LEARNING_CURVES).stem, "")
+    if not uri:
+        return Card("no curves", line("This run has no epochs, so no curves."))
+    said = captions(None, files.history, str(files.config.get("monitor")))["learning_curves"]
+    return Card(f"curves of {run.folder}", plot(uri, "learning curves") + line(said, soft=True))
+
+
+def ask(run: Run, images: str | Path, *, top: int, options: Mapping[str, Any]) -> PhotoAnswers:
+    """Return what a run says about images, see `Run.predict`."""
+    predictor = _loaded(
+        run.folder.resolve(), (run.folder / "model.keras").stat().st_mtime_ns if not run.is_ensemble else 0
+    )
+    facts = predictor.facts
+    opened = read_given_images(str(images), facts, Source(**options), labelled=False)
+    if has_boxes(facts.task):
+        boxes = predict_boxes(predictor, opened)
+        return PhotoAnswers("\n".join(boxes.lines(top)), _with_boxes(opened, boxes), boxes)
+    found = predict_images(predictor, opened)
+    return PhotoAnswers("\n".join(found.lines(top)), _with_bars(opened, found, top), found)
+
+
+@lru_cache(maxsize=1)
+def _loaded(folder: Path, _changed: int) -> Predictor:
+    """Return the model of a run, kept for the next photo until the run changes."""
+    return find_model(folder).load()
+
+
+def _story(files: RunFiles) -> dict[str, Any]:
+    part = headline_part(files.metrics)
+    return tell_boxes(files.metrics, part) if box_tables(files.metrics, part) and part else tell(files.metrics)
+
+
+def _scores(metrics: Mapping[str, Any]) -> str:
+    found = score_table(dict(metrics))
+    rows = [
+        [row["name"], *(f"{value} ({interval})" if interval else value for value, interval in row["cells"])]
+        for row in found["rows"]
+    ]
+    return folded(
+        "all scores, with their 95 % intervals",
+        table(["", *(f"{part}, n={count:,}" for part, count in found["parts"])], rows),
+    )
+
+
+def _mistakes(files: RunFiles, n: int) -> str:
+    rows = files.mistakes[:n]
+    pictures = [cv2.imread(str(files.folder / row["picture"])) for row in rows]
+    texts = [f"{row['label']}, taken for {row['predicted']} ({float(row['probability']):.0%})" for row in rows]
+    found = [(image[..., ::-1], text) for image, text in zip(pictures, texts, strict=True) if image is not None]
+    return gallery([image for image, _ in found], [text for _, text in found])
+
+
+def _with_bars(images: ImageSet, found: Predictions, top: int) -> str:
+    html = []
+    for row in range(min(len(images), _PHOTOS)):
+        best = found.best(row, top)
+        shown = bars(best, [f"{share:.1%}" for share in best.values()], longest=1)
+        html.append(f'<div class="row">{gallery([images.read(row)], [images.ids[row]])}<div>{shown}</div></div>')
+    return "".join(html) + _more(images)
+
+
+def _with_boxes(images: ImageSet, found: BoxPredictions) -> str:
+    drawn = [with_box(found, images, row)[..., ::-1] for row in range(min(len(images), _PHOTOS))]
+    return gallery(drawn, list(images.ids[: len(drawn)])) + _more(images)
+
+
+def _more(images: ImageSet) -> str:
+    return line(f"and {len(images) - _PHOTOS:,} more", soft=True) if len(images) > _PHOTOS else ""
