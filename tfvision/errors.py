@@ -1,7 +1,7 @@
 """Errors with their exit status, and helpers that word a message: lists, and the nearest known name."""
 
 import difflib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 _shown = {"traceback": False}
 
@@ -20,11 +20,12 @@ class TfvisionError(Exception):
 
     exit_status = 4
 
-    def _render_traceback_(self) -> list[str]:
-        """Return what a notebook shows. IPython asks for it, and shows the traceback where asking fails."""
+    @property
+    def _render_traceback_(self) -> Callable[[], list[str]]:
+        """What a notebook shows in place of a traceback. IPython shows its own for an error that has no such attribute."""
         if _shown["traceback"]:
-            raise NotImplementedError
-        return [f"{type(self).__name__}: {self}", "(tfvision.debug() shows where it was raised)"]
+            raise AttributeError("_render_traceback_")
+        return lambda: [f"{type(self).__name__}: {self}", "(tfvision.debug() shows where it was raised)"]
 
 
 class UsageError(TfvisionError):
