@@ -15,7 +15,7 @@ ORDER = (
     ("notebook",),
     ("search", "crossval", "seeds", "ensembles"),
     ("experiment",),
-    ("comparison", "decisions", "robustness", "audit", "export"),
+    ("comparison", "decisions", "robustness", "explain", "audit", "export"),
     ("report",),
     ("prediction",),
     ("runs",),

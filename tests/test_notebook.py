@@ -18,6 +18,7 @@ import tfvision
 from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import DataError, UsageError
 from tfvision.experiment.existing import as_functional
+from tfvision.runs.images import open_part
 from tfvision.system import terminal
 
 
@@ -54,6 +55,7 @@ def test_index_slice_class_mask_and_loop(images: ImageSet) -> None:
     assert images[10:30:5].ids == tuple(images.ids[i] for i in (10, 15, 20, 25))
     assert images[[4, 1]].ids == (images.ids[4], images.ids[1]) and len(images[images.labels == 1]) == 20
     assert [found.id for found in images[:3]] == list(images.ids[:3])
+    assert images.ids[3] in images and "blue" not in images
     with pytest.raises(IndexError):
         images[60]
     with pytest.raises(UsageError, match=r"no class 'reed' \(did you mean red\?\)"):
@@ -64,6 +66,7 @@ def test_card_and_show(images: ImageSet) -> None:
     html = images._repr_html_()
     assert html.count("<img ") == 18 and "16 x 16 px" in html and html.count('class="bar"') == 3
     assert images.show(6)._repr_html_().count("<img ") == 6
+    assert repr(images.show(2)) == "2 of 60 images" and images.show(2)._repr_html_().count("<img ") == 2
     in_order = images.show(4, by="order")
     assert in_order._repr_html_().count(">blue<") == 4 and repr(in_order) == "4 of 60 images"
     with pytest.raises(UsageError, match="by='size'"):
@@ -120,12 +123,54 @@ def test_a_data_frame(images: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None
     rows = [{"where": name, "kind": name.split("/")[0]} for name in images.ids]
     found = tfvision.open_images(pd.DataFrame(rows), file_column="where", label_column="kind")
     assert (found.labels == images.labels).all() and found[3].image.shape == (16, 16, 3)
-    with pytest.raises(DataError, match=r"which column has the file\? The columns are where, kind"):
-        tfvision.open_images(pd.DataFrame(rows))
+    assert (tfvision.open_images(pd.DataFrame(rows)).labels == images.labels).all()  # by elimination
+    two = pd.DataFrame([{**row, "other": "x"} for row in rows])
+    with pytest.raises(DataError, match="label"):
+        tfvision.open_images(two)
     with pytest.raises(DataError, match=r"2 of 2 files in column 'path' do not exist: a\.png, b\.png"):
         tfvision.open_images(pd.DataFrame({"path": ["a.png", "b.png"], "label": [0, 1]}))
-    with pytest.raises(DataError, match="empty cells"):
+    with pytest.raises(DataError, match="no label"):
         tfvision.open_images(pd.DataFrame({"path": [images.ids[0]], "label": [None]}))
+
+
+def test_a_data_frame_is_read_as_a_csv_would_be(images: ImageSet) -> None:
+    root = Path(images.source)
+    parts = ["train", "train", "validation", "test"]
+    rows = [
+        {"path": str(root / name), "label": ["red", "blue"][k % 2], "split": parts[k % 4], "group": None if k else "g"}
+        for k, name in enumerate(images.ids)
+    ]
+    found = tfvision.open_images(pd.DataFrame(rows), positive_class="blue")
+    assert found.class_names == ("red", "blue") and found.parts.tolist()[:4] == parts and len(set(found.groups)) == 60
+    assert found.source == "DataFrame"  # not the folder, whose names are other labels
+    for options, error, message in (
+        ({"group_column": "gruop"}, DataError, "did you mean group"),
+        ({"positive_class": "zebra"}, UsageError, "zebra"),
+        ({"label_from_name": "(.)"}, UsageError, "label_from_name: a DataFrame has no use for it"),
+    ):
+        with pytest.raises(error, match=message):
+            tfvision.open_images(pd.DataFrame(rows), **options)
+    with pytest.raises(DataError, match="no rows"):
+        tfvision.open_images(pd.DataFrame(rows)[:0])
+    numbered = pd.DataFrame([[row["path"], row["label"]] for row in rows])
+    assert tfvision.open_images(numbered, file_column="0", label_column="1").class_names == ("blue", "red")
+
+
+@pytest.mark.usefixtures("without_pictures")
+def test_a_run_on_a_data_frame_is_not_scored_by_the_names_of_folders(images: ImageSet, tmp_path: Path) -> None:
+    rows = [{"path": str(Path(images.source) / name), "label": "ab"[k % 2]} for k, name in enumerate(images.ids)]
+    run = tfvision.train(small_model(1, "sigmoid"), pd.DataFrame(rows), epochs=1, output=tmp_path / "run")
+    with pytest.raises(DataError, match="DataFrame"):
+        open_part(run, "test")
+
+
+def test_a_group_column_with_empty_cells_makes_no_huge_group(tmp_path: Path) -> None:
+    data = write_tree(tmp_path / "data", 4)
+    names = sorted(path.relative_to(data).as_posix() for path in data.rglob("*.png"))
+    rows = [f"{name},{name.split('/')[0]},{'g' if k < 2 else ''}" for k, name in enumerate(names)]
+    (data / "labels.csv").write_text("\n".join(["file,label,group", *rows]))
+    found = tfvision.open_images(data / "labels.csv")
+    assert found.groups[0] == found.groups[1] and len(set(found.groups)) == 11
 
 
 def test_datasets_and_arrays(images: ImageSet) -> None:
@@ -141,9 +186,19 @@ def test_datasets_and_arrays(images: ImageSet) -> None:
         (dataset.repeat(), "without end"),
         (dataset.map(lambda image, label: image), "no labels"),
         (pixels, r"give a pair, \(images, labels\)"),
+        ([dataset, dataset], "two datasets"),
+        (dataset.map(lambda image, label: {"image": image, "label": label}), r"dictionaries \(image, label\)"),
     ):
         with pytest.raises(DataError, match=message):
             tfvision.open_images(wrong)
+
+
+def test_options_of_files_are_refused_for_arrays_and_the_positive_class_is_not(images: ImageSet) -> None:
+    pixels = np.stack([image.image for image in images])
+    found = tfvision.open_images((pixels, ["cat", "dog"] * 30), positive_class="cat")
+    assert found.class_names == ("dog", "cat")
+    with pytest.raises(UsageError, match="label_column"):
+        tfvision.open_images((pixels, images.labels), label_column="x")
 
 
 def test_keras_own_dataset_is_read_from_its_files(images: ImageSet) -> None:
@@ -177,6 +232,7 @@ def test_a_compiled_sequential_and_a_dataset_are_trained(images: ImageSet, tmp_p
         (lambda: "vgg16", "backbone= and data="),
         (lambda: 7, "got int"),
         (lambda: type("Own", (keras.Model,), {})(), "Own is a subclass"),
+        (lambda: keras.Sequential([keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D()]), "fixed"),
     ],
 )
 def test_what_is_no_model_with_a_graph_is_told_what_to_give(images: ImageSet, model, message: str) -> None:
@@ -184,9 +240,53 @@ def test_what_is_no_model_with_a_graph_is_told_what_to_give(images: ImageSet, mo
         tfvision.train(model(), images, dry_run=True)
 
 
-def test_logits_are_refused(images: ImageSet) -> None:
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_logits_are_refused(two_colours: Path, images: ImageSet, outputs: int, seed: int) -> None:
+    keras.utils.set_random_seed(seed)
+    layers = keras.layers
+    small = [layers.Conv2D(4, 3, activation="relu"), layers.GlobalAveragePooling2D(), layers.Dense(outputs)]
+    model = keras.Sequential([keras.Input((16, 16, 3)), layers.Rescaling(1 / 255), *small])
+    given = tfvision.open_images(two_colours) if outputs == 1 else images
     with pytest.raises(UsageError, match="outputs are no probabilities"):
-        tfvision.train(small_model(activation=None), images, dry_run=True)
+        tfvision.train(model, given, dry_run=True)
+
+
+def test_two_outputs_for_two_classes_are_told_what_to_become(two_colours: Path) -> None:
+    with pytest.raises(UsageError, match=r"2 outputs, the images have 2 classes; expected one, .*sigmoid"):
+        tfvision.train(small_model(2), tfvision.open_images(two_colours), dry_run=True)
+
+
+def test_a_softmax_layer_of_its_own_is_taken(images: ImageSet, capsys) -> None:
+    model = keras.Sequential([*small_model(activation=None).layers, keras.layers.Softmax()])
+    model.build((None, 16, 16, 3))
+    assert tfvision.train(model, images, epochs=1, dry_run=True) is None
+
+
+def test_a_sequential_around_a_frozen_base_is_pretrained_and_keeps_what_unfreeze_set(images: ImageSet, capsys) -> None:
+    layers = keras.layers
+    base = keras.Sequential([keras.Input((16, 16, 3)), layers.Conv2D(32, 3), layers.Conv2D(32, 3)], name="base")
+    base.trainable = False
+    head = [layers.GlobalAveragePooling2D(), layers.Dense(3, "softmax", name="head_probabilities")]
+    model = keras.Sequential([keras.Input((16, 16, 3)), layers.Rescaling(1 / 255), base, *head])
+    tfvision.train(model, images, dry_run=True)
+    assert "phase 1   head" in capsys.readouterr().out
+    tfvision.unfreeze(model, "none")
+    tfvision.train(model, images, epochs=2, dry_run=True)
+    assert "all layers open" not in capsys.readouterr().out
+
+
+def test_options_of_reading_reach_what_train_opens(images: ImageSet, tmp_path: Path, capsys) -> None:
+    rows = [
+        {"path": str(Path(images.source) / name), "label": "x", "kind": "ab"[k % 2]}
+        for k, name in enumerate(images.ids)
+    ]
+    tfvision.train(
+        small_model(1, "sigmoid"), pd.DataFrame(rows), source={"label_column": "kind"}, epochs=1, dry_run=True
+    )
+    assert "classes   2 (a " in capsys.readouterr().out
+    with pytest.raises(UsageError, match="open already"):
+        tfvision.train(small_model(), images, source={"label_column": "kind"})
 
 
 def test_models_in_a_model_are_said() -> None:
@@ -233,7 +333,9 @@ def test_a_run_is_asked_about_a_photo(small_run: Path, colours: Path, tmp_path: 
     np.testing.assert_array_equal(answers.predictions.probabilities, expected.probabilities)
     assert repr(answers).startswith("red_001.png  ") and len(repr(answers).split()) == 5
     html = answers._repr_html_()
-    assert html.count("<img ") == 1 and html.count('class="bar"') == 2
+    assert html.count("<img ") == 2 and html.count('class="bar"') == 2 and "where it looked" in html
+    for same in (tfvision.open_images(colours)["red"][1:2], tfvision.open_images(colours)["red"][1]):
+        np.testing.assert_array_equal(run.predict(same).predictions.probabilities, expected.probabilities)
     cv2.imwrite(str(tmp_path / "bad.png"), np.zeros((4, 4, 3), np.uint8))
     (tmp_path / "bad.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"bad\.png"):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tfvision.errors import debug as debug
     from tfvision.experiment.pseudo_label import pseudo_label as pseudo_label
     from tfvision.experiment.train import train as train
+    from tfvision.explain.explain import explain as explain
     from tfvision.export.export import export as export
     from tfvision.models.backbones.table import BACKBONES as BACKBONES
     from tfvision.models.classifier import build_classifier as build_classifier
@@ -54,6 +55,7 @@ _PUBLIC = {
     "ensemble": "tfvision.ensembles.ensemble",
     "evaluate": "tfvision.prediction.evaluate",
     "evaluate_corrupted": "tfvision.robustness.evaluate",
+    "explain": "tfvision.explain.explain",
     "export": "tfvision.export.export",
     "images_from_arrays": "tfvision.data.sources.arrays.arrays",
     "load_predictor": "tfvision.prediction.stored",

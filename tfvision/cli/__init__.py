@@ -15,6 +15,7 @@ from tfvision.cli.crossval import add_crossval
 from tfvision.cli.decide import add_calibrate, add_threshold
 from tfvision.cli.ensemble import add_ensemble
 from tfvision.cli.evaluate import add_evaluate
+from tfvision.cli.explain import add_explain
 from tfvision.cli.export import add_export
 from tfvision.cli.listing import add_cache, add_list_things
 from tfvision.cli.predict import add_predict
@@ -38,6 +39,7 @@ _VERBS = (  # in the order of `tfvision --help`
     add_certify,
     add_texture,
     add_predict,
+    add_explain,
     add_compare,
     add_ensemble,
     add_attack,

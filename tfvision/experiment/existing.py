@@ -85,14 +85,19 @@ def as_functional(model: "keras.Model") -> tuple["keras.Model", list[str]]:
             raise UsageError("this Sequential has no input shape yet; begin it with keras.Input((height, width, 3))")
         if any(isinstance(layer, keras.Model) for layer in model.layers):
             notes.append("the model holds other models: each is frozen or open as a whole")
-        model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+        given = model
+        model = keras.Model(given.inputs[0], given.outputs[0], name=given.name)
+        for name in ("tfvision_open", "tfvision_weights", "tfvision_backbone"):  # as `tfvision.unfreeze` left them
+            if hasattr(given, name):
+                setattr(model, name, getattr(given, name))
     elif not isinstance(model, keras.src.models.Functional):
         raise UsageError(
             f"{type(model).__name__} is a subclass of keras.Model without a graph; build it from layers: "
             "keras.Model(inputs, outputs) or keras.Sequential([...])"
         )
-    if len(model.inputs) != 1:
-        raise UsageError(f"the model takes {len(model.inputs)} inputs; expected one, images (height, width, channels)")
+    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4 or None in model.inputs[0].shape[1:]:
+        shapes = ", ".join(str(tuple(given.shape[1:])) for given in model.inputs)
+        raise UsageError(f"the model takes {shapes}; expected one input, images of a fixed (height, width, channels)")
     return model, notes
 
 
@@ -142,9 +147,10 @@ def _check_outputs(model: "keras.Model", images: ImageSet, task: str) -> None:
     outputs = model.output[PROBABILITIES] if isinstance(model.output, dict) else model.output
     classes = len(images.class_names)
     if has_classes(task) and outputs.shape[-1] != (1 if classes == 2 else classes):
+        wanted = "one, the probability of the second class: Dense(1, activation='sigmoid')" if classes == 2 else classes
         raise UsageError(
-            f"the model has {outputs.shape[-1]} outputs, the images have {classes} classes; "
-            f"build it with num_classes={classes}"
+            f"the model has {outputs.shape[-1]} outputs, the images have {classes} classes; expected {wanted} "
+            f"(build_classifier does so with num_classes={classes})"
         )
     if has_classes(task) and not has_boxes(task):
         _refuse_logits(model)
@@ -152,13 +158,18 @@ def _check_outputs(model: "keras.Model", images: ImageSet, task: str) -> None:
 
 def _refuse_logits(model: "keras.Model") -> None:
     """Refuse a model whose outputs are no probabilities: losses and scores would be wrong in silence."""
-    shape = [1, *model.input_shape[1:]]
-    if None in shape:
-        return  # images of any size; the loss will show it
-    pixels = np.random.default_rng(0).integers(0, 256, shape).astype(np.float32)
+    import keras
+
+    last = model.output._keras_history.operation
+    if getattr(last, "activation", None) in (keras.activations.softmax, keras.activations.sigmoid):
+        return
+    # Noise, and the darkest and the lightest image: the logit of a fresh model may lie within 0 and 1 by chance.
+    shape = model.input_shape[1:]
+    noise = np.random.default_rng(0).integers(0, 256, (30, *shape))
+    pixels = np.concatenate([noise, np.zeros((1, *shape)), np.full((1, *shape), 255)]).astype(np.float32)
     found = np.asarray(model(pixels, training=False))
-    total = found.sum(axis=1) if found.shape[1] > 1 else np.ones(1)
-    if (found < 0).any() or (found > 1).any() or np.abs(total - 1).max() > 1e-2:
+    # Of one output only a sigmoid can be told from a logit that lies in between.
+    if found.shape[1] == 1 or not ((found >= 0).all() and np.abs(found.sum(axis=1) - 1).max() < 1e-2):
         raise UsageError(
             "the model's outputs are no probabilities (logits?); end it with activation='softmax', or 'sigmoid' for two "
             "classes"

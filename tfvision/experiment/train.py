@@ -155,9 +155,13 @@ def train(
         own = load_yaml(open_unfinished(begun).folder / CONFIG) if begun else {}
         return train_from_config(from_dict(TrainConfig, merge(own, to_plain(options))), dry_run=dry_run, resume=begun)
     from tfvision.data.images.imageset import ImageSet
+    from tfvision.data.options import Source
     from tfvision.data.sources.open import open_images
     from tfvision.experiment.existing import train_existing
 
     if not isinstance(images, ImageSet):
-        images = open_images(images)
+        source = from_dict(Source, to_plain(options.get("source") or {}))
+        images = open_images(images, **source.columns())
+    elif options.get("source"):
+        raise UsageError("source: the images are open already; give it to open_images")
     return train_existing(model, images, options, dry_run=dry_run, resume=begun)

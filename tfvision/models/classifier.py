@@ -295,9 +295,10 @@ def computing_in(precision: str) -> Iterator[None]:
 
 
 def is_pretrained(model: "keras.Model") -> bool:
-    """Tell whether a model's backbone has pretrained weights: as it was built, else if most of it is frozen."""
+    """Tell whether a model's backbone has pretrained weights: as it was built, else if most of its weights are frozen."""
     weights = getattr(model, "tfvision_weights", None)
     if weights is not None:
         return weights != "none"
     layers = [layer for layer in backbone_layers(model) if layer.weights]
-    return sum(not layer.trainable for layer in layers) > len(layers) / 2
+    frozen = [layer for layer in layers if not layer.trainable]
+    return sum(layer.count_params() for layer in frozen) > sum(layer.count_params() for layer in layers) / 2

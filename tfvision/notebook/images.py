@@ -12,12 +12,13 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import DataError, UsageError
 from tfvision.experiment.preparation import prepare_images
 from tfvision.notebook.cards import Card, bars, gallery, heading, in_card, line
+from tfvision.plots.thumbnails import thumbnail
 from tfvision.training.config import TrainConfig
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-_CLASSES, _IN_ROW, _LOOKED_AT = 12, 6, 100
+_CLASSES, _IN_ROW, _LOOKED_AT = 12, 6, 24
 
 
 def card_of_images(images: ImageSet) -> str:
@@ -46,10 +47,11 @@ def show(images: ImageSet, n: int, *, by: Literal["class", "order"]) -> Card:
     """Return some of the images, see `ImageSet.show`."""
     if by not in ("class", "order"):
         raise UsageError(f"show: by={by!r}; expected 'class' or 'order'")
-    shown = f"{min(n, len(images)):,} of {len(images):,} images"
     if by == "order" or not images.class_names:
-        return Card(shown, _gallery(images.select(np.arange(min(n, len(images))))))
-    return Card(shown, _rows(images, max(1, n // min(_CLASSES, len(images.class_names)))))
+        return Card(f"{min(n, len(images)):,} of {len(images):,} images", _gallery(images[:n]))
+    classes = min(_CLASSES, len(images.class_names), n)
+    html = _rows(images, n // classes, classes)
+    return Card(f"{html.count('<figure'):,} of {len(images):,} images", html)
 
 
 def show_augmented(images: ImageSet, augment: Mapping[str, Any] | None, n: int, *, seed: int) -> Card:
@@ -61,7 +63,7 @@ def show_augmented(images: ImageSet, augment: Mapping[str, Any] | None, n: int, 
     options = from_dict(Augmentation, dict(augment or {}))
     rows = []
     for first in _first_of_each(images)[:_CLASSES]:
-        height, width = images.read(first).shape[:2]
+        height, width = thumbnail(images.read(first))[0].shape[:2]
         resize = Resize(height, width)
         plain = load_image(images, first, resize)
         views = augmented_samples(images, first, resize=resize, augmentation=options, seed=seed, count=n)
@@ -71,7 +73,16 @@ def show_augmented(images: ImageSet, augment: Mapping[str, Any] | None, n: int, 
 
 def split(images: ImageSet, *, seed: int, **options: Any) -> dict[str, ImageSet]:
     """Return the parts of the images, see `ImageSet.split`."""
-    config = from_dict(TrainConfig, {"data": images.source or "arrays", "seed": seed, "split": options})
+    config = from_dict(
+        TrainConfig,
+        {
+            "data": images.source or "arrays",
+            "seed": seed,
+            "split": options,
+            # Boxes are divided whatever their classes, as `train --task localize` does.
+            "task": "classify" if images.given is None else "localize",
+        },
+    )
     found = prepare_images(images, config)
     parts = dict.fromkeys(("train", "validation", "test"))
     return {part: found.images.select(found.split == part) for part in parts if (found.split == part).any()}
@@ -85,7 +96,8 @@ def to_dataset(
     from tfvision.data.pixels.resize import Resize
 
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-    return plain_batches(images, Resize(height, width), batch_size=batch_size, shuffle=shuffle, seed=seed)
+    mode = "crop" if images.given is None else "stretch"  # as `train` does
+    return plain_batches(images, Resize(height, width, mode=mode), batch_size=batch_size, shuffle=shuffle, seed=seed)
 
 
 def _sizes(images: ImageSet) -> str:
@@ -102,13 +114,13 @@ def _sizes(images: ImageSet) -> str:
     return f"{low[1]} x {low[0]} to {high[1]} x {high[0]} px ({len(found)} of them were looked at)"
 
 
-def _rows(images: ImageSet, in_row: int) -> str:
+def _rows(images: ImageSet, in_row: int, classes: int = _CLASSES) -> str:
     """Return a row of each of the first classes."""
     if not images.class_names:
         return _gallery(images.select(np.arange(min(in_row, len(images)))))
     rows = [
         _gallery(images.select(np.flatnonzero(images.labels == k)[:in_row]))
-        for k in range(min(_CLASSES, len(images.class_names)))
+        for k in range(min(classes, len(images.class_names)))
     ]
     return "".join(rows)
 

@@ -28,7 +28,7 @@ class Output:
     def say(self, text: str) -> None:
         """Add a line."""
         self._lines.append(text)
-        self._show()
+        self._show(at_once=True)  # what comes next may take long without another word
 
     def progress(self, text: str) -> None:
         """Replace the line about the work that is being done; "" for none."""

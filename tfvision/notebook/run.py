@@ -1,6 +1,6 @@
 """A run in a notebook: its card, its mistakes, its curves, and what it says about a photo."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
@@ -8,17 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 
-from tfvision.data.images.imageset import ImageSet
+from tfvision.config.options import from_dict
+from tfvision.data.images.imageset import ImageSet, LabelledImage
 from tfvision.data.options import Source
+from tfvision.data.sources.arrays.arrays import images_from_arrays
+from tfvision.data.sources.python import Held
+from tfvision.errors import UsageError
 from tfvision.evaluation.box_predictions import BoxPredictions
 from tfvision.evaluation.predictions import Predictions
+from tfvision.explain.explain import explain_images
+from tfvision.explain.options import ExplainOptions
 from tfvision.notebook.cards import Card, bars, folded, gallery, heading, in_card, line, plot, table
 from tfvision.plots.box_drawing import with_box
 from tfvision.prediction.answers import predict_boxes, predict_images
 from tfvision.prediction.images import read_given_images
-from tfvision.prediction.predictors import Predictor
-from tfvision.prediction.stored import find_model
+from tfvision.prediction.predictors import KerasPredictor, Predictor
+from tfvision.prediction.stored import StoredModel, find_model
 from tfvision.report.advice import advise
 from tfvision.report.box_story import box_tables, class_metrics, tell_boxes
 from tfvision.report.captions import captions
@@ -106,24 +113,27 @@ def show_curves(run: Run) -> Card:
     return Card(f"curves of {run.folder}", plot(uri, "learning curves") + line(said, soft=True))
 
 
-def ask(run: Run, images: str | Path, *, top: int, options: Mapping[str, Any]) -> PhotoAnswers:
+def ask(
+    run: Run, images: "str | Path | Held | ImageSet | LabelledImage", *, top: int, options: Mapping[str, Any]
+) -> PhotoAnswers:
     """Return what a run says about images, see `Run.predict`."""
-    predictor = _loaded(
-        run.folder.resolve(), (run.folder / "model.keras").stat().st_mtime_ns if not run.is_ensemble else 0
-    )
+    stored = find_model(run.folder)
+    predictor = _loaded(stored, stored.file.stat().st_mtime_ns)
     facts = predictor.facts
-    opened = read_given_images(str(images), facts, Source(**options), labelled=False)
+    if isinstance(images, LabelledImage):
+        images = images_from_arrays(images.image[None], ids=[images.id])
+    opened = read_given_images(images, facts, from_dict(Source, dict(options)), labelled=False)
     if has_boxes(facts.task):
         boxes = predict_boxes(predictor, opened)
         return PhotoAnswers("\n".join(boxes.lines(top)), _with_boxes(opened, boxes), boxes)
     found = predict_images(predictor, opened)
-    return PhotoAnswers("\n".join(found.lines(top)), _with_bars(opened, found, top), found)
+    return PhotoAnswers("\n".join(found.lines(top)), _with_bars(opened, found, top, _looked(predictor, opened)), found)
 
 
 @lru_cache(maxsize=1)
-def _loaded(folder: Path, _changed: int) -> Predictor:
+def _loaded(stored: StoredModel, _changed: int) -> Predictor:
     """Return the model of a run, kept for the next photo until the run changes."""
-    return find_model(folder).load()
+    return stored.load()
 
 
 def _story(files: RunFiles) -> dict[str, Any]:
@@ -151,13 +161,26 @@ def _mistakes(files: RunFiles, n: int) -> str:
     return gallery([image for image, _ in found], [text for _, text in found])
 
 
-def _with_bars(images: ImageSet, found: Predictions, top: int) -> str:
+def _with_bars(images: ImageSet, found: Predictions, top: int, looked: Sequence[np.ndarray]) -> str:
     html = []
     for row in range(min(len(images), _PHOTOS)):
         best = found.best(row, top)
         shown = bars(best, [f"{share:.1%}" for share in best.values()], longest=1)
-        html.append(f'<div class="row">{gallery([images.read(row)], [images.ids[row]])}<div>{shown}</div></div>')
+        pictures, texts = [images.read(row)], [images.ids[row]]
+        if looked:
+            pictures, texts = [*pictures, looked[row]], [*texts, "where it looked"]
+        html.append(f'<div class="row">{gallery(pictures, texts)}<div>{shown}</div></div>')
     return "".join(html) + _more(images)
+
+
+def _looked(predictor: Predictor, images: ImageSet) -> list[np.ndarray]:
+    """Return the first images with where the model looked; none for a model without feature maps."""
+    if not isinstance(predictor, KerasPredictor):
+        return []
+    try:
+        return explain_images(predictor, images[:_PHOTOS], ExplainOptions()).overlays()
+    except UsageError:
+        return []
 
 
 def _with_boxes(images: ImageSet, found: BoxPredictions) -> str:

@@ -6,6 +6,7 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.data.images.scan import scan
 from tfvision.data.options import Source
 from tfvision.data.sources.open import open_images
+from tfvision.data.sources.python import Held
 from tfvision.models.model_file import ModelFacts
 from tfvision.prediction.answers import map_labels
 from tfvision.prediction.stored import StoredModel
@@ -40,11 +41,13 @@ def images_to_score(model: StoredModel, data: str | None, source: Source) -> tup
     return part, open_part(run, part)
 
 
-def read_given_images(data: str, facts: ModelFacts, source: Source, *, labelled: bool) -> ImageSet:
+def read_given_images(
+    data: "str | Path | Held | ImageSet", facts: ModelFacts, source: Source, *, labelled: bool
+) -> ImageSet:
     """Open images for a model and check that each can be read.
 
     Args:
-        data: The images, see `open_images`.
+        data: The images, see `open_images`, or a set of them.
         facts: Facts stored with the model: its pixel rule is used if `source` gives none, and boxes are read if the
             model predicts boxes.
         source: How the images are read, and what to do about unreadable ones.
@@ -59,7 +62,7 @@ def read_given_images(data: str, facts: ModelFacts, source: Source, *, labelled:
     columns = source.columns()
     columns["pixel_rule"] = columns["pixel_rule"] or facts.pixel_rule
     boxes = has_boxes(facts.task)
-    images = open_images(data, **columns, labelled=labelled, boxes=boxes)
+    images = data if isinstance(data, ImageSet) else open_images(data, **columns, labelled=labelled, boxes=boxes)
     for note in images.notes:
         console.print(note)
     with ProgressLine("reading images", len(images)) as line:

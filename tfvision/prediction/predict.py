@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from tfvision.config.options import from_dict
+from tfvision.data.images.imageset import ImageSet
 from tfvision.data.options import Source
+from tfvision.data.sources.python import Held
 from tfvision.errors import UsageError
 from tfvision.evaluation.box_predictions import BoxPredictions, write_box_predictions
 from tfvision.evaluation.predictions import Predictions, write_unlabelled
@@ -21,7 +23,7 @@ from tfvision.tasks import has_boxes
 @in_one_output
 def predict(
     model: str | Path,
-    images: str | Path,
+    images: "str | Path | Held | ImageSet",
     *,
     output: str | Path | None = None,
     draw: str | Path | None = None,
@@ -32,7 +34,8 @@ def predict(
 
     Args:
         model: A run folder, a `.keras` file of a run, or a SavedModel.
-        images: An image, a folder or .zip of images, a CSV that lists them, or arrays; labels are ignored.
+        images: An image, a folder or .zip of images, a CSV that lists them, arrays, or a set of images; labels are
+            ignored.
         output: A CSV file to write id, predicted class and `p_<class>` to, or the box.
         draw: A folder to write the images to, with the predicted boxes drawn in.
         tta: Test-time augmentation: `flips` for the flips used in training, or a number of draws of the augmentation
@@ -56,7 +59,7 @@ def predict(
         raise UsageError(f"--draw draws boxes, and {model} finds none; leave it out")
     views = None if tta is None else stored_views(stored, str(tta))
     refuse_unwritable(output)
-    opened = read_given_images(str(images), stored.facts, options, labelled=False)
+    opened = read_given_images(images, stored.facts, options, labelled=False)
     predictor = stored.load()
     classifier: ClassPredictor = predictor
     if views is not None:

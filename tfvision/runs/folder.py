@@ -62,11 +62,11 @@ class Run(Shown):
         """Show loss, scores and learning rate after each epoch; a picture, which a notebook shows."""
         return self.drawing.show_curves(self)
 
-    def predict(self, images: str | Path, *, top: int = 3, **source: Any) -> Shown:
+    def predict(self, images: Any, *, top: int = 3, **source: Any) -> Shown:
         """Ask the model about photos.
 
         Args:
-            images: An image, or a folder or .zip of images; labels are ignored.
+            images: An image, a folder or .zip of images, a set of images or one of them, `images[3]`; labels are ignored.
             top: How many classes are shown for each.
             **source: How the images are read, see `tfvision.predict`.
 

@@ -115,6 +115,10 @@ class ImageSet(Shown):
         label = self.labels[index]
         return LabelledImage(self.read(index), self.class_names[label] if label >= 0 else "", self.ids[index])
 
+    def __contains__(self, image_id: object) -> bool:
+        """Tell whether an image has this id; no image is read."""
+        return image_id in self.ids
+
     def __iter__(self) -> Iterator[LabelledImage]:
         return (self[index] for index in range(len(self)))
 
@@ -165,7 +169,7 @@ class ImageSet(Shown):
     def to_dataset(
         self, image_size: int | tuple[int, int] = 224, *, batch_size: int = 32, shuffle: bool = False, seed: int = 0
     ) -> tf.data.Dataset:
-        """Return the images as batches for a `fit` of one's own, read and resized as `train` does.
+        """Return the images as batches for a `fit` of one's own, read and resized as `train` does by default.
 
         Args:
             image_size: Side, or height and width, of the batches in pixels.

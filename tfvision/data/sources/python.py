@@ -1,6 +1,6 @@
 """What Python holds images in, taken for a data set: a pandas DataFrame, a `tf.data.Dataset`, arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +10,11 @@ import numpy as np
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.sources.arrays.arrays import images_from_arrays
 from tfvision.data.sources.entries import Entry, build_images
-from tfvision.data.sources.tables.columns import FILE_COLUMNS, GROUP_COLUMNS, LABEL_COLUMNS, by_name
+from tfvision.data.sources.tables.columns import FILE_COLUMNS, Columns, by_name, refuse_missing_columns
+from tfvision.data.sources.tables.reading import Table
+from tfvision.data.sources.tables.rows import read_rows
 from tfvision.data.storage.directory import Directory
-from tfvision.errors import DataError, listing, nearest
+from tfvision.errors import DataError, UsageError, listing
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     Held = pd.DataFrame | tf.data.Dataset | np.ndarray | tuple[np.ndarray, np.ndarray]
 else:
     Held = object  # neither pandas nor TensorFlow is loaded for a hint
+
+
+_OF_TABLES = ("file_column", "label_column", "group_column", "split_column")
+_OF_BOXES = ("label_from_name", "box_columns", "box_unit")
 
 
 def is_held(data: object) -> bool:
@@ -32,9 +38,9 @@ def open_held(data: Any, columns: Mapping[str, Any], *, labelled: bool) -> Image
     """Open images that Python holds.
 
     Args:
-        data: A DataFrame with a column of paths and one of labels; a `tf.data.Dataset` of images and labels, batched or
-            not; an array of images, or a pair of arrays, images and labels.
-        columns: The options of `open_images`; of a DataFrame the columns are found by name, else as these say.
+        data: A DataFrame, read as a CSV of its rows would be; a `tf.data.Dataset` of images and labels, batched or not; an
+            array of images, or a pair of arrays, images and labels.
+        columns: The options of `open_images`.
         labelled: False to take every image, without labels.
 
     Returns:
@@ -42,15 +48,35 @@ def open_held(data: Any, columns: Mapping[str, Any], *, labelled: bool) -> Image
 
     Raises:
         DataError: A column is missing or unclear, a file does not exist, or a dataset has no end, or no labels.
+        UsageError: An option that only other data has.
     """
     if _is_frame(data):
+        _refuse(columns, _OF_BOXES, "a DataFrame")
         return _from_frame(data, columns, labelled=labelled)
+    _refuse(columns, (*_OF_TABLES, *_OF_BOXES), "images that are no files")
+    if isinstance(data, (tuple, list)) and len(data) == 2 and all(map(_is_dataset, data)):
+        raise DataError("two datasets; give one of them, or the folder that they come from")
     if _is_dataset(data):
         return _from_dataset(data, columns, labelled=labelled)
     images, labels = data if isinstance(data, (tuple, list)) and len(data) == 2 else (data, None)
     if labelled and labels is None:
         raise DataError("an array of images has no labels; give a pair, (images, labels)")
-    return images_from_arrays(images, labels if labelled else None, pixel_rule=columns.get("pixel_rule"))
+    return _from_arrays(images, labels if labelled else None, columns)
+
+
+def _refuse(columns: Mapping[str, Any], names: Sequence[str], what: str) -> None:
+    if given := [name for name in names if columns.get(name) not in (None, False)]:
+        raise UsageError(f"{given[0]}: {what} has no use for it; leave it out")
+
+
+def _from_arrays(images: Any, labels: Any, columns: Mapping[str, Any], class_names: Any = None) -> ImageSet:
+    return images_from_arrays(
+        images,
+        labels,
+        class_names=None if labels is None else class_names,
+        positive_class=columns.get("positive_class"),
+        pixel_rule=columns.get("pixel_rule"),
+    )
 
 
 def _is_frame(data: object) -> bool:
@@ -62,11 +88,17 @@ def _is_dataset(data: object) -> bool:
 
 
 def _from_frame(frame: Any, columns: Mapping[str, Any], *, labelled: bool) -> ImageSet:
-    names = [str(name) for name in frame.columns]
-    file = _column(names, columns.get("file_column"), FILE_COLUMNS, "file")
-    label = _column(names, columns.get("label_column"), LABEL_COLUMNS, "label") if labelled else None
-    group = columns.get("group_column") or next(iter(by_name(names, GROUP_COLUMNS)), None)
-    paths = [Path(str(value)).expanduser() for value in frame[file]]
+    names = tuple(str(name) for name in frame.columns)
+    rows = tuple(tuple(map(_text, row)) for row in frame.itertuples(index=False))
+    table = Table("the DataFrame", names, rows)
+    if not rows:
+        raise DataError("the DataFrame has no rows; expected one for each image")
+    file, label, group, part = (columns.get(f"{what}_column") for what in ("file", "label", "group", "split"))
+    asked = Columns(file=file, label=label, group=group, part=part)
+    refuse_missing_columns(table, asked)
+    file = asked.file or _files_of(table)
+    place = names.index(file)
+    paths = [Path(row[place]).expanduser() for row in rows]
     if missing := [str(path) for path in paths if not path.is_file()]:
         raise DataError(
             f"{len(missing):,} of {len(paths):,} files in column {file!r} do not exist: {listing(missing, 3)}; give paths "
@@ -74,28 +106,28 @@ def _from_frame(frame: Any, columns: Mapping[str, Any], *, labelled: bool) -> Im
         )
     root = _common_folder(paths)
     inside = [path.resolve().relative_to(root).as_posix() for path in paths]
-    if len(set(inside)) < len(inside):
-        raise DataError(f"column {file!r} names {len(inside) - len(set(inside)):,} files twice; keep one row for each")
-    labels = [None] * len(paths) if label is None else [_text(value, label) for value in frame[label]]
-    groups = [None] * len(paths) if group is None else [str(value) for value in frame[group]]
-    entries = [Entry(*values) for values in zip(inside, inside, labels, groups, strict=True)]
-    found = build_images(entries, Directory(root, only=inside), columns, labelled=labelled)
-    return replace(found, source=root.as_posix())
+    moved = [(*row[:place], name, *row[place + 1 :]) for row, name in zip(rows, inside, strict=True)]
+    files = list(dict.fromkeys(inside))
+    table = replace(table, rows=tuple(moved))
+    found = read_rows(table, files, replace(asked, file=file), labelled=labelled, root=root)
+    images = build_images(found.entries, Directory(root, only=files), columns, labelled=labelled, notes=found.notes)
+    # Not the folder: what opened that again would take the names of its folders for labels.
+    return replace(images, source="DataFrame")
 
 
-def _column(names: list[str], asked: str | None, known: tuple[str, ...], what: str) -> str:
-    if asked is not None and asked not in names:
-        raise DataError(f"no column {asked!r}{nearest(asked, names)}; the columns are {listing(names, 20)}")
-    found = asked or next(iter(by_name(names, known)), None)
-    if found is None:
-        raise DataError(f"which column has the {what}? The columns are {listing(names, 20)}; give {what}_column=")
-    return found
+def _files_of(table: Table) -> str:
+    """Return the column of paths: by its name, else the only one whose first cell is a file."""
+    named = by_name(list(table.columns), FILE_COLUMNS)
+    found = named or [name for name in table.columns if Path(table.values(name)[0]).expanduser().is_file()]
+    if len(found) != 1 and not named:
+        raise DataError(f"which column has the file? The columns are {listing(table.columns, 20)}; give file_column=")
+    return found[0]
 
 
-def _text(value: object, column: str) -> str:
+def _text(value: object) -> str:
     if value is None or value != value:  # NaN
-        raise DataError(f"column {column!r} has empty cells; drop these rows, or give labelled=False")
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+        return ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 
 def _common_folder(paths: list[Path]) -> Path:
@@ -119,6 +151,9 @@ def _from_dataset(dataset: Any, columns: Mapping[str, Any], *, labelled: bool) -
         return replace(found, source=root.as_posix())
     if int(dataset.cardinality()) == -1:
         raise DataError("the dataset repeats without end; give it without .repeat()")
+    if isinstance(dataset.element_spec, dict):
+        keys = ", ".join(dataset.element_spec)
+        raise DataError(f"elements of the dataset are dictionaries ({keys}); map them to pairs, (image, label)")
     spec = dataset.element_spec
     parts = spec if isinstance(spec, tuple) else (spec,)
     if labelled and len(parts) < 2:
@@ -130,15 +165,9 @@ def _from_dataset(dataset: Any, columns: Mapping[str, Any], *, labelled: bool) -
         images.append(image)
         targets += rest[:1]
     if len({image.shape for image in images}) != 1:
-        raise DataError(
-            f"the dataset has images of {len({image.shape for image in images})} sizes; resize them, or give the folder"
-        )
-    found = images_from_arrays(
-        np.stack(images),
-        np.stack(targets) if labelled else None,
-        class_names=names if labelled else None,
-        pixel_rule=columns.get("pixel_rule"),
-    )
+        sizes = len({image.shape for image in images})
+        raise DataError(f"the dataset has images of {sizes} sizes; resize them, or give the folder")
+    found = _from_arrays(np.stack(images), np.stack(targets) if labelled else None, columns, names)
     size = sum(image.nbytes for image in images)
     return replace(
         found, source="dataset", notes=(*found.notes, f"the dataset was read into memory: {size / 1e6:,.0f} MB")

@@ -63,6 +63,7 @@ def images_from_arrays(
     class_names: Sequence[str] | None = None,
     groups: ArrayLike | None = None,
     ids: Sequence[str] | None = None,
+    positive_class: str | None = None,
     pixel_rule: str | None = None,
 ) -> ImageSet:
     """Turn NumPy arrays into an ImageSet; the array of images is kept, not copied.
@@ -74,6 +75,7 @@ def images_from_arrays(
         class_names: The names of which numbers are indexes; of two, the second is the positive one.
         groups: (n,), images of one group belong into the same part of a split.
         ids: A unique name for each image; `00000`, `00001`, ... by default.
+        positive_class: The positive one of two classes; by default "1" or "true", else the second.
         pixel_rule: How values of other dtypes than uint8 become 0..255, one of `PIXEL_RULES`, such as the rule of the
             images that a model was trained on; found from their range if None.
 
@@ -82,7 +84,7 @@ def images_from_arrays(
 
     Raises:
         DataError: Other shapes, values or labels than these, or values that do not fit the rule.
-        UsageError: An unknown rule.
+        UsageError: An unknown rule or positive class.
     """
     try:
         rows = np.asanyarray(images)
@@ -98,7 +100,7 @@ def images_from_arrays(
     texts = [None] * count if labels is None else label_texts(np.asarray(labels), count, "labels", names)
     grouped = [None] * count if groups is None else group_texts(np.asarray(groups), count, "groups")
     entries = [Entry(*values) for values in zip(ids, storage.names, texts, grouped, strict=True)]
-    columns = {"pixel_rule": storage.pixel_rule or pixel_rule}
+    columns = {"pixel_rule": storage.pixel_rule or pixel_rule, "positive_class": positive_class}
     found = build_images(entries, storage, columns, labelled=labels is not None, class_names=names, notes=notes)
     return replace(found, source="arrays")
 

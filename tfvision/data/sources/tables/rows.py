@@ -72,7 +72,9 @@ def _labelled_rows(table: Table, columns: Columns, labelled: bool, part: str) ->
         labels = one_hot_labels(table, columns.one_hot)
     elif columns.label:
         labels = [spelled(label) for label in plain_labels(table.values(columns.label))]
-    groups: Sequence[str | None] = table.values(columns.group) if columns.group else [None] * count
+    groups: Sequence[str | None] = [None] * count
+    if columns.group:  # an image without a group stands alone: all of them together would be one huge group
+        groups = [group or f"{file} alone" for file, group in zip(files, table.values(columns.group), strict=True)]
     parts = parts_of_rows(table, columns.part, part)
     rows = list(zip(files, labels, groups, parts, strict=True))
     # The answers of a contest's test rows are often left empty.

@@ -1,0 +1,1 @@
+"""Where a model looked: maps over an image that say what spoke for a class."""

@@ -1,0 +1,232 @@
+"""What `tfvision explain` does: where a model looked when it said what it said."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import cv2
+import numpy as np
+
+from tfvision.config.options import from_dict
+from tfvision.data.images.imageset import ImageSet
+from tfvision.data.options import Source
+from tfvision.errors import UsageError, check_known, listing
+from tfvision.evaluation.predictions import class_probabilities
+from tfvision.explain.options import ExplainOptions
+from tfvision.explain.overlays import lay_over, spread
+from tfvision.prediction.images import read_given_images
+from tfvision.prediction.predictors import KerasPredictor
+from tfvision.prediction.stored import find_model
+from tfvision.runs.folder import refuse_existing
+from tfvision.system.files import replacing, write_json
+from tfvision.system.shown import Shown
+from tfvision.system.terminal import ProgressLine, console, in_one_output
+from tfvision.tasks import PROBABILITIES, has_classes
+
+if TYPE_CHECKING:
+    import keras
+
+_BATCH = 32
+EXPLANATIONS, SHEET = "explain.json", "sheet.png"
+
+
+@dataclass(frozen=True, repr=False)
+class Explanations(Shown):
+    """Where a model looked.
+
+    Attributes:
+        ids: The images.
+        pixels: uint8 (n, height, width, channels), the images as the model saw them.
+        maps: float32 (n, height, width), 0..1: where an image speaks most for its class, 1.
+        classes: The class that is explained, for each image; "box" for a model that finds boxes alone.
+        probabilities: float64 (n,), that of the class; NaN without classes.
+        method: A key of `EXPLAIN_METHODS`.
+        layer: The operation whose feature maps were used; "" where the pixels themselves were.
+        notes: What a user should know.
+    """
+
+    ids: tuple[str, ...]
+    pixels: np.ndarray
+    maps: np.ndarray
+    classes: tuple[str, ...]
+    probabilities: np.ndarray
+    method: str
+    layer: str
+    notes: tuple[str, ...] = ()
+
+    drawn_by: ClassVar[str] = "explanations"
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        where = f" from {self.layer}" if self.layer else ""
+        return f"Explanations({len(self):,} images by {self.method}{where}: {listing(self.captions(), 3)})"
+
+    def captions(self) -> list[str]:
+        """Return the class and its probability for each image."""
+        return [
+            name if np.isnan(share) else f"{name} {share:.1%}"
+            for name, share in zip(self.classes, self.probabilities, strict=True)
+        ]
+
+    def overlays(self) -> list[np.ndarray]:
+        """Return each image with its map laid over it, uint8 (height, width, 3)."""
+        return [lay_over(image, heat) for image, heat in zip(self.pixels, self.maps, strict=True)]
+
+
+@in_one_output
+def explain(
+    model: "str | Path | keras.Model",
+    images: "str | Path | ImageSet",
+    *,
+    output: str | Path | None = None,
+    **options: Any,
+) -> Explanations:
+    """Say where a model looked: a map over each image, high where it speaks for the class.
+
+    Args:
+        model: A run folder or a `.keras` file of a run.
+        images: An image, a folder or .zip of images, a CSV that lists them, arrays, or a set of images; labels are ignored.
+        output: A folder to write to: each image with its map laid over it, `sheet.png` with the first ones, `explain.json`.
+        **options: `method` (`layercam`, the default, `gradcam`, `gradcam++`, `occlusion`, `integrated_gradients`,
+            `scorecam`), `target` (a class), `layer`, `limit`; and how images are read, see `predict`.
+
+    Returns:
+        The maps and the images they belong to.
+
+    Raises:
+        UsageError: An unknown option, class or layer, an ensemble or a SavedModel, or a folder that exists already.
+        DataError: No such model or images.
+        RunError: A file cannot be written.
+    """
+    own = {name: value for name, value in options.items() if name in ExplainOptions.__dataclass_fields__}
+    chosen = from_dict(ExplainOptions, own)
+    source = from_dict(Source, {name: value for name, value in options.items() if name not in own})
+    if output is not None:
+        refuse_existing(Path(output))
+    stored = find_model(model)
+    if stored.is_ensemble or stored.file.suffix != ".keras":
+        raise UsageError(f"{model} is no single Keras model; explain a run folder, of an ensemble one of its members")
+    if chosen.target is not None and has_classes(stored.facts.task):
+        check_known("class", chosen.target, stored.facts.class_names)
+    opened = read_given_images(images, stored.facts, source, labelled=False)
+    opened = opened if chosen.limit is None else opened[: chosen.limit]
+    predictor = stored.load()
+    assert isinstance(predictor, KerasPredictor)  # the others are refused above
+    found = explain_images(predictor, opened, chosen)
+    for note in found.notes:
+        console.print(note)
+    if output is not None:
+        write_explanations(found, Path(output))
+    return found
+
+
+def explain_images(predictor: KerasPredictor, images: ImageSet, options: ExplainOptions) -> Explanations:
+    """Explain what a loaded model says about images.
+
+    Args:
+        predictor: The model.
+        images: The images.
+        options: How is explained.
+
+    Returns:
+        The explanations.
+
+    Raises:
+        UsageError: An unknown layer, or a model without feature maps.
+        DataError: An image is unreadable.
+    """
+    from tfvision.data.batches.pipeline import load_images
+    from tfvision.explain.graph import split_for_explaining
+    from tfvision.explain.methods import EXPLAIN_METHODS
+
+    facts, method = predictor.facts, EXPLAIN_METHODS[options.method]
+    model = split_for_explaining(predictor.model, options.layer, by_maps=method.by_maps)
+    notes = []
+    if method.by_maps and model.maps.is_small:
+        notes.append(
+            f"{model.maps.layer} has only {model.maps.height} x {model.maps.width} places, and no layer has more"
+        )
+    pixels, maps, targets, shares = [], [], [], []
+    with ProgressLine(f"explaining by {method.title}", len(images)) as line:
+        for start in range(0, len(images), _BATCH):
+            chosen = np.arange(start, min(start + _BATCH, len(images)))
+            shown = load_images(images, chosen, facts.resize)
+            own, probabilities = _targets(predictor, shown, options.target)
+            found = _explained(method.explain, model, shown.astype(np.float32), own)
+            pixels.append(shown)
+            maps += [spread(heat, *shown.shape[1:3]) for heat in found]
+            targets.append(own)
+            shares.append(probabilities)
+            line.report(int(chosen[-1]) + 1)
+    flat = sum(not heat.any() for heat in maps)
+    if flat:
+        notes.append(f"of {flat:,} images nothing speaks for the class by this method: their maps are 0 everywhere")
+    named = has_classes(facts.task)
+    return Explanations(
+        ids=images.ids,
+        pixels=np.concatenate(pixels),
+        maps=np.stack(maps),
+        classes=tuple(facts.class_names[k] if named else "box" for k in np.concatenate(targets)),
+        probabilities=np.concatenate(shares),
+        method=options.method,
+        layer=model.maps.layer if method.by_maps else "",
+        notes=tuple(notes),
+    )
+
+
+def write_explanations(found: Explanations, folder: Path) -> None:
+    """Write the overlays, the sheet and the table.
+
+    Args:
+        found: The explanations.
+        folder: Where to.
+
+    Raises:
+        WriteError: A file cannot be written.
+    """
+    from tfvision.plots.image_grid import plot_image_grid  # with matplotlib
+
+    overlays = found.overlays()
+    for name, image in zip(found.ids, overlays, strict=True):
+        encoded = cv2.imencode(".png", image[..., ::-1])[1].tobytes()
+        with replacing(folder / "images" / Path(name).with_suffix(".png")) as temporary:
+            temporary.write_bytes(encoded)
+    rows: list[Mapping[str, Any]] = [
+        {"id": name, "class": what, "probability": None if np.isnan(share) else float(share)}
+        for name, what, share in zip(found.ids, found.classes, found.probabilities, strict=True)
+    ]
+    write_json(
+        folder / EXPLANATIONS, {"method": found.method, "layer": found.layer, "notes": found.notes, "images": rows}
+    )
+    first = range(min(len(found), 24))
+    shown = [picture for k in first for picture in (found.pixels[k], overlays[k])]
+    captions = [text for k in first for text in (found.ids[k], found.captions()[k])]
+    plot_image_grid(shown, captions, "Where the model looked, and for which class", folder / SHEET, columns=8)
+    console.print(f"written: {folder}")
+
+
+def _targets(predictor: KerasPredictor, shown: np.ndarray, target: str | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return which score of each image is explained, and the probability of its class."""
+    facts = predictor.facts
+    if not has_classes(facts.task):
+        return np.zeros(len(shown), np.int64), np.full(len(shown), np.nan)
+    found = predictor.model(shown.astype(np.float32), training=False)
+    found = np.asarray(found[PROBABILITIES] if isinstance(found, dict) else found)
+    probabilities = class_probabilities(found, len(facts.class_names))
+    if facts.decision:
+        probabilities = facts.decision.calibrate(probabilities)
+        predicted = facts.decision.decide(probabilities)
+    else:
+        predicted = probabilities.argmax(axis=1)
+    own = predicted if target is None else np.full(len(shown), facts.class_names.index(target))
+    return own.astype(np.int64), probabilities[np.arange(len(shown)), own]
+
+
+def _explained(explain: Any, model: Any, pixels: np.ndarray, targets: np.ndarray) -> Sequence[np.ndarray]:
+    """Return the maps; of boxes the mean over their sides, each of which may move either way."""
+    if not model.is_box:
+        return list(explain(model, pixels, targets))
+    return list(np.mean([explain(model, pixels, np.full(len(pixels), side)) for side in range(8)], axis=0))

@@ -1,0 +1,202 @@
+"""A model as its explanations see it: pixels in, the last feature maps that are large enough and the scores out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isqrt
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfvision.errors import UsageError
+from tfvision.models.backbones.preprocessing import BEFORE
+from tfvision.models.heads.heads import HEAD
+from tfvision.tasks import BOX, PROBABILITIES
+
+_MOVING = (keras.layers.ZeroPadding2D, keras.layers.Cropping2D)  # whose places are not those of the image
+_PLACES = 49  # a map of fewer than 7 x 7 places says little about where
+
+
+@dataclass(frozen=True)
+class Maps:
+    """The feature maps that an explanation is drawn from.
+
+    Attributes:
+        layer: Name of the operation that they come out of.
+        height, width: Places.
+        skipped: Tokens before those of the places, such as a transformer's class token; 0 for maps of a convolution.
+        is_small: Whether no operation has as many as 7 x 7 places, and these are the most there are.
+    """
+
+    layer: str
+    height: int
+    width: int
+    skipped: int = 0
+    is_small: bool = False
+
+    def arranged(self, values: tf.Tensor) -> tf.Tensor:
+        """Return values of the layer as float32 (b, height, width, channels)."""
+        values = tf.cast(values, tf.float32)
+        if len(values.shape) == 4:
+            return values
+        shape = (-1, self.height, self.width, values.shape[-1])
+        return tf.reshape(values[:, self.skipped :], shape)
+
+
+@dataclass(frozen=True)
+class ExplainedModel:
+    """A model split into what explanations need.
+
+    Attributes:
+        maps: The feature maps.
+        both: Pixels in; values of the layer of the maps, and what `score` takes, out.
+        score: Turns the second output into float32 (b, classes), higher where a class is likelier and not flat where it
+            is certain; of boxes (b, 8), each side and its negative.
+        is_box: Whether the scores are those of a box.
+    """
+
+    maps: Maps
+    both: keras.Model
+    score: Callable[[tf.Tensor], tf.Tensor]
+    is_box: bool = False
+
+    def scores(self, pixels: np.ndarray) -> np.ndarray:
+        """Return float32 (b, classes) for pixels, float32 (b, height, width, channels), 0..255."""
+        return np.asarray(self.score(self.both(pixels, training=False)[1]))
+
+    def gradients(self, pixels: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the feature maps, and the gradient of each image's score of its target with respect to them.
+
+        Args:
+            pixels: float32 (b, height, width, channels), 0..255.
+            targets: int (b,), which score.
+
+        Returns:
+            Two float32 (b, h, w, channels).
+        """
+        with tf.GradientTape() as tape:
+            values, head = self.both(tf.convert_to_tensor(pixels), training=False)
+            tape.watch(values)
+            # The watched values are an output, not an input of the head: its gradient flows through the same graph.
+            chosen = tf.gather(self.score(head), tf.constant(targets), axis=1, batch_dims=1)
+            total = tf.reduce_sum(chosen)
+        found = tape.gradient(total, values)
+        if found is None:
+            raise UsageError(f"the scores do not depend on {self.maps.layer}; nothing can be explained from it")
+        return self.maps.arranged(values).numpy(), self.maps.arranged(found).numpy()
+
+    def pixel_gradients(self, pixels: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Return the gradient of the targets' scores with respect to the pixels, of their shape."""
+        given = tf.convert_to_tensor(pixels)
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            total = tf.reduce_sum(
+                tf.gather(self.score(self.both(given, training=False)[1]), targets, axis=1, batch_dims=1)
+            )
+        return np.asarray(tape.gradient(total, given))
+
+
+def split_for_explaining(model: keras.Model, layer: str | None = None, *, by_maps: bool = True) -> ExplainedModel:
+    """Split a model at the last feature maps with at least 7 x 7 places.
+
+    Args:
+        model: One flat graph, with probabilities or boxes (of a dictionary the probabilities) out.
+        layer: Another layer to explain from.
+        by_maps: Whether feature maps are needed; if not, a model without any is taken too.
+
+    Returns:
+        The model as explanations see it.
+
+    Raises:
+        UsageError: No such layer, or the model has no feature maps.
+    """
+    output = model.output
+    is_box = not isinstance(output, dict) and output._keras_history.operation.name == f"{HEAD}{BOX}"
+    if isinstance(output, dict):
+        output = output[PROBABILITIES]
+    head, score = (output, _sides) if is_box else _scores(output)
+    maps, tensor = find_maps(model, layer) if by_maps else (Maps("", 0, 0), head)
+    return ExplainedModel(maps, keras.Model(model.input, [tensor, head]), score, is_box)
+
+
+def find_maps(model: keras.Model, layer: str | None = None) -> tuple[Maps, keras.KerasTensor]:
+    """Find the feature maps that explanations are drawn from.
+
+    Args:
+        model: One flat graph.
+        layer: A layer by name; the last one with at least 7 x 7 places if None, else the largest there is.
+
+    Returns:
+        The maps and their tensor.
+
+    Raises:
+        UsageError: No such layer, or one without maps.
+    """
+    found = [
+        (maps, tensor)
+        for operation in model.operations
+        if (maps := _maps_of(operation))
+        for tensor in [operation.output]
+    ]
+    if layer is not None:
+        chosen = [pair for pair in found if pair[0].layer == layer]
+        if not chosen:
+            names = ", ".join(maps.layer for maps, _ in found[-5:])
+            raise UsageError(f"layer {layer!r} is none with feature maps; the last of those are {names}")
+        return chosen[0]
+    large = [pair for pair in found if pair[0].height * pair[0].width >= _PLACES]
+    if large:
+        return large[-1]
+    if not found:
+        raise UsageError("the model has no feature maps, so no map can be drawn from them; use --method occlusion")
+    maps, tensor = max(found, key=lambda pair: pair[0].height * pair[0].width)
+    return Maps(maps.layer, maps.height, maps.width, maps.skipped, is_small=True), tensor
+
+
+def _maps_of(operation: Any) -> Maps | None:
+    """Return the maps that an operation gives, None for anything else, and for what comes before the backbone."""
+    if operation.name in BEFORE or operation.name.startswith(HEAD) or isinstance(operation, _MOVING):
+        return None
+    shape = getattr(getattr(operation, "output", None), "shape", None)
+    if shape is None:
+        return None
+    if len(shape) == 4 and None not in shape[1:] and min(shape[1:3]) > 1:
+        return Maps(operation.name, shape[1], shape[2])
+    if len(shape) == 3 and None not in shape[1:]:
+        for skipped in (0, 1, 2):
+            side = isqrt(max(shape[1] - skipped, 0))
+            if side > 1 and side * side == shape[1] - skipped:
+                return Maps(operation.name, side, side, skipped)
+    return None
+
+
+def _scores(output: keras.KerasTensor) -> tuple[keras.KerasTensor, Callable[[tf.Tensor], tf.Tensor]]:
+    """Return the tensor before the last activation and what makes logits of it: probabilities of 1 have no gradient."""
+    layer = output._keras_history.operation
+    one = output.shape[-1] == 1
+    if isinstance(layer, keras.layers.Dense) and layer.activation in (
+        keras.activations.softmax,
+        keras.activations.sigmoid,
+    ):
+        kernel, bias = layer.kernel, layer.bias
+
+        def logits(features: tf.Tensor) -> tf.Tensor:
+            found = tf.cast(features, tf.float32) @ tf.convert_to_tensor(kernel)
+            found = found if bias is None else found + tf.convert_to_tensor(bias)
+            return tf.concat([-found, found], axis=1) if one else found
+
+        return layer.input, logits
+
+    def logarithms(probabilities: tf.Tensor) -> tf.Tensor:
+        found = tf.cast(probabilities, tf.float32)
+        found = tf.concat([1 - found, found], axis=1) if one else found
+        return tf.math.log(tf.maximum(found, 1e-12))
+
+    return output, logarithms
+
+
+def _sides(boxes: tf.Tensor) -> tf.Tensor:
+    """Return float32 (b, 8), the sides of boxes and their negatives: what moves a side either way counts."""
+    boxes = tf.cast(boxes, tf.float32)
+    return tf.concat([boxes, -boxes], axis=1)
