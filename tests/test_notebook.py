@@ -1,6 +1,5 @@
 """A first hour in a notebook: objects that show themselves, one output for a training, errors of one line, Keras' doors."""
 
-import io
 import re
 from pathlib import Path
 
@@ -425,6 +424,5 @@ def test_lines_of_a_table_stay_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     screen, table = Screen(), Table("a", "b")
     table.add_row("1", "2")
     monkeypatch.setattr(terminal.console, "cell", screen)
-    monkeypatch.setattr(terminal.console, "file", io.StringIO())
     terminal.console.print(table)
     assert "1" in screen.said[0] and "\n" in screen.said[0] and "\x1b" not in screen.said[0]

@@ -176,7 +176,7 @@ def test_the_comparison_marks_the_best_by_validation(compared: Path) -> None:
     losses = {name: open_run(compared / name).metrics["validation"]["log_loss"] for name in KINDS}
     assert [name for name, row in rows.items() if row["best"] == "1"] == [min(losses, key=losses.get)]
     page = (compared / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == len(KINDS) and page.count("best by validation") == 1
+    assert page.count("data:image/svg+xml;base64,") == len(KINDS) and page.count("best by validation") == 1
     for name, row in rows.items():
         assert float(row["test_accuracy_low"]) <= float(row["test_accuracy"]) <= float(row["test_accuracy_high"])
         assert f'href="{name}/report.html"' in page

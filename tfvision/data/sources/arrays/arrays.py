@@ -100,7 +100,9 @@ def images_from_arrays(
     texts = [None] * count if labels is None else label_texts(np.asarray(labels), count, "labels", names)
     grouped = [None] * count if groups is None else group_texts(np.asarray(groups), count, "groups")
     entries = [Entry(*values) for values in zip(ids, storage.names, texts, grouped, strict=True)]
-    columns = {"pixel_rule": storage.pixel_rule or pixel_rule, "positive_class": positive_class}
+    columns = {"pixel_rule": storage.pixel_rule or pixel_rule}
+    if positive_class is not None:
+        columns["positive_class"] = positive_class
     found = build_images(entries, storage, columns, labelled=labels is not None, class_names=names, notes=notes)
     return replace(found, source="arrays")
 
