@@ -203,7 +203,7 @@ def test_each_image_passes_the_frozen_part_once(
     assert accuracies[4] == pytest.approx(np.mean(accuracies[:3])) and table[3]["n"] == "21"
     assert json.loads((tmp_path / "cv" / "metrics.json").read_text())["small_cnn"]["out_of_fold"]["n"] == 21
     page = (tmp_path / "cv" / "report.html").read_text()
-    assert "over 3 folds" in page and 'href="fold_2/report.html"' in page and "data:image/png" in page
+    assert "over 3 folds" in page and 'href="fold_2/report.html"' in page and "data:image/svg+xml" in page
     # A fold is a run like any other, and its model says what its predictions say.
     run = open_run(tmp_path / "cv" / "fold_2")
     assert run.config.split.fold == 2 and run.config.cache == "float32"

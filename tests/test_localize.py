@@ -380,7 +380,7 @@ def test_crossval_scores_boxes(shapes, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "mean IoU" in said and "without looking" in said
     assert (tmp_path / "cv" / "plots" / "iou_histogram.svg").is_file()
-    assert (tmp_path / "cv" / "report.html").read_text().count("data:image/png") == 1
+    assert (tmp_path / "cv" / "report.html").read_text().count("data:image/svg+xml") == 1
 
 
 @pytest.mark.slow

@@ -322,7 +322,7 @@ def test_the_winner_trains_as_its_trial_did(tmp_path: Path, capsys: pytest.Captu
     }
     assert {path.name for path in (folder / "plots").iterdir()} >= {"best_so_far.svg"}
     page = (folder / "report.html").read_text()
-    assert "too small" in page and "data:image/png" in page and "best.yaml" in page
+    assert "too small" in page and "data:image/svg+xml" in page and "best.yaml" in page
 
     done = [row for row in rows if row["status"] == "completed"]
     best = max(done, key=lambda row: (float(row["val_f1"]), -int(row["trial"])))
