@@ -95,6 +95,17 @@ def test_maps_follow_the_weights(method: str) -> None:
         assert not likeness or np.mean(likeness) < 0.5
 
 
+def test_a_frozen_model_from_a_file_is_explained(tmp_path: Path) -> None:
+    """The gradient begins at the pixels, so it does not depend on what is open."""
+    pixels, corners = planted()
+    frozen = finder()
+    frozen.trainable = False
+    frozen.save(tmp_path / "frozen.keras")
+    model = split_for_explaining(keras.saving.load_model(tmp_path / "frozen.keras"))
+    for method in ("layercam", "integrated_gradients"):
+        assert pointing(EXPLAIN_METHODS[method].explain(model, pixels, np.ones(12, np.int64)), corners) >= 0.9
+
+
 def test_what_the_map_points_at_decides() -> None:
     """Hiding the highest places first lowers the score faster than hiding random ones (Petsiuk et al., "RISE", 2018)."""
     pixels, _ = planted(8)

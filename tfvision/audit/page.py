@@ -6,19 +6,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from tfvision.audit.findings import PROBLEMS, Finding
 from tfvision.data.images.imageset import ImageSet
-from tfvision.report.pictures import data_uri
+from tfvision.report.pictures import is_small, thumbnail_uri
 from tfvision.report.template import page_template
 from tfvision.system.files import to_json
 from tfvision.version import __version__
 
 _DAMAGED = ("unreadable", "truncated", "empty")
-_SIDE = 160  # long side of a picture on the page
-_SMALL = 64  # up to this long side a picture is enlarged without smoothing
 
 
 def render_audit(
@@ -113,18 +110,10 @@ def _tile(finding: Finding, picture: Callable[[int], dict[str, Any]]) -> dict[st
 def _picture(images: ImageSet, index: int) -> dict[str, Any]:
     """Return an image as a data URI, shrunk if it is large."""
     pixels = images.read(index)
-    height, width = pixels.shape[:2]
-    scale = _SIDE / max(height, width)
-    if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    small = max(height, width) <= _SMALL
-    kind, end = ("png", ".png") if small else ("jpeg", ".jpg")
-    data = cv2.imencode(end, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
     label = images.labels[index]
     return {
         "id": images.ids[index],
         "label": images.class_names[label] if label >= 0 else "",
-        "uri": data_uri(data, kind),
-        "small": small,
+        "uri": thumbnail_uri(pixels),
+        "small": is_small(pixels),
     }

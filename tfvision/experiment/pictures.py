@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfvision.data.batches.pipeline import load_image
 from tfvision.data.batches.samples import augmented_samples
 from tfvision.data.images.imageset import ImageSet
 from tfvision.evaluation.box_predictions import BoxPredictions
@@ -63,10 +62,9 @@ def plot_samples(run_folder: Path, train: ImageSet, settings: "TrainingSettings"
         return
     images, captions = [], []
     for index in [row[0] for row in rows if row[0] is not None][:_AUGMENTED_ROWS]:
-        drawn = augmented_samples(
+        images += augmented_samples(
             train, index, resize=settings.resize, augmentation=settings.augmentation, seed=settings.seed, count=5
         )
-        images += [load_image(train, index, settings.resize), *drawn]
         captions += [f"{train.class_names[train.labels[index]]}, as it is", *(f"in epoch {k + 1}" for k in range(5))]
     path = run_folder / PLOTS / AUGMENTED_SAMPLES
     title = f"What augmentation makes of an image of {_which(train, _AUGMENTED_ROWS)}"

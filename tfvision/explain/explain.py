@@ -12,9 +12,10 @@ from tfvision.config.options import from_dict
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.options import Source
 from tfvision.errors import UsageError, check_known, listing
-from tfvision.evaluation.predictions import class_probabilities
+from tfvision.evaluation.predictions import Predictions
 from tfvision.explain.options import ExplainOptions
 from tfvision.explain.overlays import lay_over, spread
+from tfvision.prediction.answers import predict_images
 from tfvision.prediction.images import read_given_images
 from tfvision.prediction.predictors import KerasPredictor
 from tfvision.prediction.stored import find_model
@@ -22,12 +23,13 @@ from tfvision.runs.folder import refuse_existing
 from tfvision.system.files import replacing, write_json
 from tfvision.system.shown import Shown
 from tfvision.system.terminal import ProgressLine, console, in_one_output
-from tfvision.tasks import PROBABILITIES, has_classes
+from tfvision.tasks import has_classes
 
 if TYPE_CHECKING:
     import keras
 
 _BATCH = 32
+_SOURCE = set(Source.__dataclass_fields__)
 EXPLANATIONS, SHEET = "explain.json", "sheet.png"
 
 
@@ -101,9 +103,8 @@ def explain(
         DataError: No such model or images.
         RunError: A file cannot be written.
     """
-    own = {name: value for name, value in options.items() if name in ExplainOptions.__dataclass_fields__}
-    chosen = from_dict(ExplainOptions, own)
-    source = from_dict(Source, {name: value for name, value in options.items() if name not in own})
+    source = from_dict(Source, {name: value for name, value in options.items() if name in _SOURCE})
+    chosen = from_dict(ExplainOptions, {name: value for name, value in options.items() if name not in _SOURCE})
     if output is not None:
         refuse_existing(Path(output))
     stored = find_model(model)
@@ -123,13 +124,16 @@ def explain(
     return found
 
 
-def explain_images(predictor: KerasPredictor, images: ImageSet, options: ExplainOptions) -> Explanations:
+def explain_images(
+    predictor: KerasPredictor, images: ImageSet, options: ExplainOptions, answers: Predictions | None = None
+) -> Explanations:
     """Explain what a loaded model says about images.
 
     Args:
         predictor: The model.
         images: The images.
         options: How is explained.
+        answers: What the model says about the images, if that is known already.
 
     Returns:
         The explanations.
@@ -149,28 +153,32 @@ def explain_images(predictor: KerasPredictor, images: ImageSet, options: Explain
         notes.append(
             f"{model.maps.layer} has only {model.maps.height} x {model.maps.width} places, and no layer has more"
         )
-    pixels, maps, targets, shares = [], [], [], []
+    named = has_classes(facts.task)
+    targets, shares = np.zeros(len(images), np.int64), np.full(len(images), np.nan)
+    if named:
+        answers = answers or predict_images(predictor, images)
+        targets = answers.predicted
+        if options.target is not None:
+            targets = np.full(len(images), facts.class_names.index(options.target))
+        shares = answers.probabilities[np.arange(len(images)), targets]
+    pixels, maps = [], []
     with ProgressLine(f"explaining by {method.title}", len(images)) as line:
         for start in range(0, len(images), _BATCH):
             chosen = np.arange(start, min(start + _BATCH, len(images)))
             shown = load_images(images, chosen, facts.resize)
-            own, probabilities = _targets(predictor, shown, options.target)
-            found = _explained(method.explain, model, shown.astype(np.float32), own)
+            found = _explained(method.explain, model, shown.astype(np.float32), targets[chosen])
             pixels.append(shown)
             maps += [spread(heat, *shown.shape[1:3]) for heat in found]
-            targets.append(own)
-            shares.append(probabilities)
             line.report(int(chosen[-1]) + 1)
     flat = sum(not heat.any() for heat in maps)
     if flat:
         notes.append(f"of {flat:,} images nothing speaks for the class by this method: their maps are 0 everywhere")
-    named = has_classes(facts.task)
     return Explanations(
         ids=images.ids,
         pixels=np.concatenate(pixels),
         maps=np.stack(maps),
-        classes=tuple(facts.class_names[k] if named else "box" for k in np.concatenate(targets)),
-        probabilities=np.concatenate(shares),
+        classes=tuple(facts.class_names[k] if named else "box" for k in targets),
+        probabilities=shares,
         method=options.method,
         layer=model.maps.layer if method.by_maps else "",
         notes=tuple(notes),
@@ -206,23 +214,6 @@ def write_explanations(found: Explanations, folder: Path) -> None:
     captions = [text for k in first for text in (found.ids[k], found.captions()[k])]
     plot_image_grid(shown, captions, "Where the model looked, and for which class", folder / SHEET, columns=8)
     console.print(f"written: {folder}")
-
-
-def _targets(predictor: KerasPredictor, shown: np.ndarray, target: str | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return which score of each image is explained, and the probability of its class."""
-    facts = predictor.facts
-    if not has_classes(facts.task):
-        return np.zeros(len(shown), np.int64), np.full(len(shown), np.nan)
-    found = predictor.model(shown.astype(np.float32), training=False)
-    found = np.asarray(found[PROBABILITIES] if isinstance(found, dict) else found)
-    probabilities = class_probabilities(found, len(facts.class_names))
-    if facts.decision:
-        probabilities = facts.decision.calibrate(probabilities)
-        predicted = facts.decision.decide(probabilities)
-    else:
-        predicted = probabilities.argmax(axis=1)
-    own = predicted if target is None else np.full(len(shown), facts.class_names.index(target))
-    return own.astype(np.int64), probabilities[np.arange(len(shown)), own]
 
 
 def _explained(explain: Any, model: Any, pixels: np.ndarray, targets: np.ndarray) -> Sequence[np.ndarray]:

@@ -75,26 +75,23 @@ class ExplainedModel:
         Returns:
             Two float32 (b, h, w, channels).
         """
-        with tf.GradientTape() as tape:
-            values, head = self.both(tf.convert_to_tensor(pixels), training=False)
-            tape.watch(values)
-            # The watched values are an output, not an input of the head: its gradient flows through the same graph.
-            chosen = tf.gather(self.score(head), tf.constant(targets), axis=1, batch_dims=1)
-            total = tf.reduce_sum(chosen)
-        found = tape.gradient(total, values)
+        values, _, found = self._gradients(pixels, targets)
         if found is None:
             raise UsageError(f"the scores do not depend on {self.maps.layer}; nothing can be explained from it")
         return self.maps.arranged(values).numpy(), self.maps.arranged(found).numpy()
 
     def pixel_gradients(self, pixels: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the gradient of the targets' scores with respect to the pixels, of their shape."""
+        return np.asarray(self._gradients(pixels, targets)[1])
+
+    def _gradients(self, pixels: np.ndarray, targets: np.ndarray) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return the values of the layer, and the gradients with respect to the pixels and to these values."""
         given = tf.convert_to_tensor(pixels)
         with tf.GradientTape() as tape:
-            tape.watch(given)
-            total = tf.reduce_sum(
-                tf.gather(self.score(self.both(given, training=False)[1]), targets, axis=1, batch_dims=1)
-            )
-        return np.asarray(tape.gradient(total, given))
+            tape.watch(given)  # and so all that follows from it, whichever layers are frozen
+            values, head = self.both(given, training=False)
+            total = tf.reduce_sum(tf.gather(self.score(head), targets, axis=1, batch_dims=1))
+        return values, *tape.gradient(total, [given, values])
 
 
 def split_for_explaining(model: keras.Model, layer: str | None = None, *, by_maps: bool = True) -> ExplainedModel:

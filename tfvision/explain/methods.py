@@ -83,23 +83,21 @@ class ExplainMethod:
     Attributes:
         title: What it is called.
         explain: The function.
-        passes: Roughly how many times it runs the model for one image.
         by_maps: Whether it draws feature maps; else it asks about the pixels.
     """
 
     title: str
     explain: Explain
-    passes: int
     by_maps: bool = True
 
 
 EXPLAIN_METHODS = {
-    "layercam": ExplainMethod("LayerCAM", layercam, 2),
-    "gradcam": ExplainMethod("Grad-CAM", gradcam, 2),
-    "gradcam++": ExplainMethod("Grad-CAM++", gradcam_plus_plus, 2),
-    "occlusion": ExplainMethod("occlusion", occlusion, (_PATCHES * _OVERLAP) ** 2, by_maps=False),
-    "integrated_gradients": ExplainMethod("integrated gradients", integrated_gradients, 2 * _STEPS, by_maps=False),
-    "scorecam": ExplainMethod("Score-CAM", scorecam, _CHANNELS),
+    "layercam": ExplainMethod("LayerCAM", layercam),
+    "gradcam": ExplainMethod("Grad-CAM", gradcam),
+    "gradcam++": ExplainMethod("Grad-CAM++", gradcam_plus_plus),
+    "occlusion": ExplainMethod("occlusion", occlusion, by_maps=False),
+    "integrated_gradients": ExplainMethod("integrated gradients", integrated_gradients, by_maps=False),
+    "scorecam": ExplainMethod("Score-CAM", scorecam),
 }
 
 

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-import cv2
 import numpy as np
 
-from tfvision.report.pictures import data_uri
+from tfvision.report.pictures import is_small, thumbnail_uri
 from tfvision.system.shown import Shown
 
 _STYLE = """<style>
@@ -28,8 +27,8 @@ _STYLE = """<style>
 .tfvision pre { margin: .2rem 0; font-size: .85em; white-space: pre-wrap; background: none; }
 .tfvision img.plot { max-width: 100%; height: auto; display: block; margin: .4rem 0; border-radius: 4px; }
 </style>"""
-_SIDE, _SMALL = 160, 64  # of a thumbnail, and of one whose pixels are to be seen
 _BAR = 12  # rem, of the longest bar
+_PIXELS = ' class="pixels"'
 
 
 @dataclass(frozen=True, repr=False)
@@ -109,7 +108,7 @@ def gallery(images: Sequence[np.ndarray], captions: Sequence[str]) -> str:
         The row, which breaks where the cell ends.
     """
     tiles = [
-        f'<figure><img src="{thumbnail_uri(image)}" alt="{escape(caption, quote=True)}"{_pixels(image)}>'
+        f'<figure><img src="{thumbnail_uri(image)}" alt="{escape(caption, quote=True)}"{_PIXELS * is_small(image)}>'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
         for image, caption in zip(images, captions, strict=True)
     ]
@@ -129,18 +128,3 @@ def lines_of(texts: Sequence[str]) -> str:
 def plot(uri: str, what: str) -> str:
     """Return a picture as wide as the cell, or nothing without one."""
     return f'<img class="plot" src="{uri}" alt="{escape(what, quote=True)}">' if uri else ""
-
-
-def thumbnail_uri(image: np.ndarray) -> str:
-    """Return an image, shrunk to a long side of 160 px if it is larger, as a data URI."""
-    scale = _SIDE / max(image.shape[:2])
-    if scale < 1:
-        size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    pixels = image if image.ndim == 2 or image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    kind, end = ("png", ".png") if max(image.shape[:2]) <= _SMALL else ("jpeg", ".jpg")
-    return data_uri(cv2.imencode(end, pixels)[1].tobytes(), kind)
-
-
-def _pixels(image: np.ndarray) -> str:
-    return ' class="pixels"' if max(image.shape[:2]) <= _SMALL else ""

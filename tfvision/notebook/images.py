@@ -1,7 +1,7 @@
 """Images in a notebook: their card, some of them, what augmentation makes of them, their parts, their batches."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -40,34 +40,30 @@ def card_of_images(images: ImageSet) -> str:
     if images.parts is not None:
         html.append(line(", ".join(f"{count:,} {part}" for part, count in Counter(images.parts.tolist()).items())))
     html += [line(note, soft=True) for note in (_sizes(images), *images.notes) if note]
-    return in_card("".join(html) + _rows(images, _IN_ROW))
+    return in_card("".join(html) + _galleries(images, _rows(images, _IN_ROW)))
 
 
 def show(images: ImageSet, n: int, *, by: Literal["class", "order"]) -> Card:
     """Return some of the images, see `ImageSet.show`."""
     if by not in ("class", "order"):
         raise UsageError(f"show: by={by!r}; expected 'class' or 'order'")
-    if by == "order" or not images.class_names:
-        return Card(f"{min(n, len(images)):,} of {len(images):,} images", _gallery(images[:n]))
-    classes = min(_CLASSES, len(images.class_names), n)
-    html = _rows(images, n // classes, classes)
-    return Card(f"{html.count('<figure'):,} of {len(images):,} images", html)
+    classes = max(1, min(_CLASSES, len(images.class_names), n))
+    rows = [list(range(min(n, len(images))))] if by == "order" else _rows(images, n // classes, classes)
+    return Card(f"{sum(map(len, rows)):,} of {len(images):,} images", _galleries(images, rows))
 
 
 def show_augmented(images: ImageSet, augment: Mapping[str, Any] | None, n: int, *, seed: int) -> Card:
     """Return an image of each class and what augmentation makes of it, see `ImageSet.show_augmented`."""
-    from tfvision.data.batches.pipeline import load_image
     from tfvision.data.batches.samples import augmented_samples
     from tfvision.data.pixels.resize import Resize
 
     options = from_dict(Augmentation, dict(augment or {}))
     rows = []
-    for first in _first_of_each(images)[:_CLASSES]:
+    for (first,) in _rows(images, 1):
         height, width = thumbnail(images.read(first))[0].shape[:2]
         resize = Resize(height, width)
-        plain = load_image(images, first, resize)
         views = augmented_samples(images, first, resize=resize, augmentation=options, seed=seed, count=n)
-        rows.append(gallery([plain, *views], [f"{_label(images, first)}, as it is", *[""] * n]))
+        rows.append(gallery(views, [f"{_label(images, first)}, as it is", *[""] * n]))
     return Card(f"augmented: {options.describe()}", line(options.describe(), soft=True) + "".join(rows))
 
 
@@ -114,24 +110,26 @@ def _sizes(images: ImageSet) -> str:
     return f"{low[1]} x {low[0]} to {high[1]} x {high[0]} px ({len(found)} of them were looked at)"
 
 
-def _rows(images: ImageSet, in_row: int, classes: int = _CLASSES) -> str:
-    """Return a row of each of the first classes."""
+def _rows(images: ImageSet, in_row: int, classes: int = _CLASSES) -> list[list[int]]:
+    """Return the first images of each of the first classes that have any; without classes the first of all."""
     if not images.class_names:
-        return _gallery(images.select(np.arange(min(in_row, len(images)))))
-    rows = [
-        _gallery(images.select(np.flatnonzero(images.labels == k)[:in_row]))
-        for k in range(min(classes, len(images.class_names)))
-    ]
-    return "".join(rows)
+        return [list(range(min(in_row, len(images))))] if len(images) else []
+    found = [np.flatnonzero(images.labels == k)[:in_row].tolist() for k in range(len(images.class_names))]
+    return [row for row in found if row][:classes]
 
 
-def _gallery(images: ImageSet) -> str:
-    pairs = [(image, _label(images, i)) for i in range(len(images)) if (image := _readable(images, i)) is not None]
+def _galleries(images: ImageSet, rows: Sequence[Sequence[int]]) -> str:
+    """Return rows of images with their labels; damaged ones are left out, which `train` and `audit` say."""
+    return "".join(_gallery(images, row) for row in rows)
+
+
+def _gallery(images: ImageSet, row: Sequence[int]) -> str:
+    pairs = [(image, _label(images, i)) for i in row if (image := _readable(images, i)) is not None]
     return gallery([image for image, _ in pairs], [label for _, label in pairs]) if pairs else ""
 
 
 def _readable(images: ImageSet, index: int) -> np.ndarray | None:
-    """Return an image; None where it is damaged, which `train` and `audit` say."""
+    """Return an image; None where it is damaged."""
     try:
         return images.read(index)
     except DataError:
@@ -141,9 +139,3 @@ def _readable(images: ImageSet, index: int) -> np.ndarray | None:
 def _label(images: ImageSet, index: int) -> str:
     label = images.labels[index]
     return images.class_names[label] if label >= 0 else images.ids[index]
-
-
-def _first_of_each(images: ImageSet) -> list[int]:
-    if not images.class_names:
-        return [0] if len(images) else []
-    return [int(rows[0]) for k in range(len(images.class_names)) if len(rows := np.flatnonzero(images.labels == k))]

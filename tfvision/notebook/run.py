@@ -7,7 +7,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from tfvision.config.options import from_dict
@@ -27,10 +26,10 @@ from tfvision.prediction.images import read_given_images
 from tfvision.prediction.predictors import KerasPredictor, Predictor
 from tfvision.prediction.stored import StoredModel, find_model
 from tfvision.report.advice import advise
-from tfvision.report.box_story import box_tables, class_metrics, tell_boxes
+from tfvision.report.box_story import class_metrics, tell_run
 from tfvision.report.captions import captions
 from tfvision.report.folder import RunFiles, read_run_files
-from tfvision.report.story import headline_part, tell
+from tfvision.report.pictures import image_of
 from tfvision.report.tables import score_table
 from tfvision.runs.folder import Run
 from tfvision.runs.names import CONFUSION_MATRIX, IOU_HISTOGRAM, LEARNING_CURVES, REPORT
@@ -60,7 +59,7 @@ def card_of_run(run: Run) -> str:
         HTML.
     """
     files = read_run_files(run.folder)
-    story, of_classes = _story(files), class_metrics(files.metrics)
+    story, of_classes = tell_run(files.metrics), class_metrics(files.metrics)
     html = [heading(f"{files.config.get('backbone', 'run')} on {files.config.get('data', '')}")]
     html.append(f'<p><span class="big">{escape(story["figure"])}</span> {escape(story["headline"])}</p>')
     html += [line(remark, soft=True) for remark in story["remarks"]]
@@ -77,22 +76,6 @@ def card_of_run(run: Run) -> str:
             f'<p class="soft">More in <a href="{escape(report.as_posix(), quote=True)}">{escape(str(report))}</a></p>'
         )
     return in_card("".join(html))
-
-
-def describe(run: Run) -> str:
-    """Return a run in one line, without reading more than its scores."""
-    try:
-        metrics = run.metrics
-        part = headline_part(metrics)
-    except Exception:  # an unfinished or damaged folder is named all the same
-        part = None
-    if part is None:
-        return f"Run({run.folder}: no scores yet)"
-    scores = metrics[part]
-    name = "accuracy" if scores.get("accuracy") is not None else "mean_iou"
-    interval = (scores.get("ci95") or {}).get(name)
-    bounds = f" [{interval[0]:.4f}, {interval[1]:.4f}]" if interval else ""
-    return f"Run({run.folder}: {part} {name.replace('_', ' ')} {scores[name]:.4f}{bounds}, n={scores.get('n', 0):,})"
 
 
 def show_mistakes(run: Run, n: int) -> Card:
@@ -127,18 +110,15 @@ def ask(
         boxes = predict_boxes(predictor, opened)
         return PhotoAnswers("\n".join(boxes.lines(top)), _with_boxes(opened, boxes), boxes)
     found = predict_images(predictor, opened)
-    return PhotoAnswers("\n".join(found.lines(top)), _with_bars(opened, found, top, _looked(predictor, opened)), found)
+    return PhotoAnswers(
+        "\n".join(found.lines(top)), _with_bars(opened, found, top, _looked(predictor, opened, found)), found
+    )
 
 
 @lru_cache(maxsize=1)
 def _loaded(stored: StoredModel, _changed: int) -> Predictor:
     """Return the model of a run, kept for the next photo until the run changes."""
     return stored.load()
-
-
-def _story(files: RunFiles) -> dict[str, Any]:
-    part = headline_part(files.metrics)
-    return tell_boxes(files.metrics, part) if box_tables(files.metrics, part) and part else tell(files.metrics)
 
 
 def _scores(metrics: Mapping[str, Any]) -> str:
@@ -155,9 +135,10 @@ def _scores(metrics: Mapping[str, Any]) -> str:
 
 def _mistakes(files: RunFiles, n: int) -> str:
     rows = files.mistakes[:n]
-    pictures = [cv2.imread(str(files.folder / row["picture"])) for row in rows]
     texts = [f"{row['label']}, taken for {row['predicted']} ({float(row['probability']):.0%})" for row in rows]
-    found = [(image[..., ::-1], text) for image, text in zip(pictures, texts, strict=True) if image is not None]
+    found = [
+        (image, text) for row, text in zip(rows, texts, strict=True) if (image := image_of(row["uri"])) is not None
+    ]
     return gallery([image for image, _ in found], [text for _, text in found])
 
 
@@ -173,12 +154,12 @@ def _with_bars(images: ImageSet, found: Predictions, top: int, looked: Sequence[
     return "".join(html) + _more(images)
 
 
-def _looked(predictor: Predictor, images: ImageSet) -> list[np.ndarray]:
+def _looked(predictor: Predictor, images: ImageSet, found: Predictions) -> list[np.ndarray]:
     """Return the first images with where the model looked; none for a model without feature maps."""
     if not isinstance(predictor, KerasPredictor):
         return []
     try:
-        return explain_images(predictor, images[:_PHOTOS], ExplainOptions()).overlays()
+        return explain_images(predictor, images[:_PHOTOS], ExplainOptions(), found).overlays()
     except UsageError:
         return []
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tfvision.evaluation.score_names import box_scores
+from tfvision.report.story import headline_part, tell
 from tfvision.report.words import percent
 
 _BASELINES = {
@@ -12,6 +13,12 @@ _BASELINES = {
     "whole_image": "whole image",
     "random_box": "any training box",
 }
+
+
+def tell_run(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return the sentences that open the report of any run, see `tell` and `tell_boxes`."""
+    part = headline_part(metrics)
+    return tell_boxes(metrics, part) if part and box_tables(metrics, part) else tell(metrics)
 
 
 def tell_boxes(metrics: dict[str, Any], part: str) -> dict[str, Any]:

@@ -7,14 +7,14 @@ from typing import Any
 
 from tfvision.report.advice import advise
 from tfvision.report.attacks import attack_section
-from tfvision.report.box_story import box_tables, class_metrics, tell_boxes
+from tfvision.report.box_story import box_tables, class_metrics, tell_run
 from tfvision.report.captions import captions
 from tfvision.report.certificates import certificate_section
 from tfvision.report.decision import decision_section, outdated
 from tfvision.report.ensemble import ensemble_section
 from tfvision.report.folder import RunFiles, read_run_files
 from tfvision.report.pseudo_labels import pseudo_label_section
-from tfvision.report.story import headline_part, tell
+from tfvision.report.story import headline_part
 from tfvision.report.tables import class_table, fact_rows, image_table, mistake_cards, phase_table, score_table, tiles
 from tfvision.report.template import page_template
 from tfvision.report.words import percent, plain
@@ -57,7 +57,7 @@ def render(files: RunFiles, advice: Sequence[str]) -> str:
     return template.render(
         title=_title(config, len(files.ensemble.get("member_scores", ()))) or files.folder.name,
         run=files.folder.as_posix(),
-        story=tell_boxes(files.metrics, part) if boxes and part else tell(files.metrics),
+        story=tell_run(files.metrics),
         advice=advice,
         boxes=boxes,
         has_classes=not boxes or class_part is not None,

@@ -45,7 +45,16 @@ class Run(Shown):
     drawn_by: ClassVar[str] = "run"
 
     def __repr__(self) -> str:
-        return str(self.drawing.describe(self))
+        try:
+            part = self.scored_part
+            scores = self.metrics[part]
+            name = "accuracy" if scores.get("accuracy") is not None else "mean_iou"
+            score = f"{part} {name.replace('_', ' ')} {scores[name]:.4f}"
+        except Exception:  # an unfinished or damaged folder is named all the same
+            return f"Run({self.folder}: no scores yet)"
+        interval = (scores.get("ci95") or {}).get(name)
+        bounds = f" [{interval[0]:.4f}, {interval[1]:.4f}]" if interval else ""
+        return f"Run({self.folder}: {score}{bounds}, n={scores.get('n', 0):,})"
 
     def show_mistakes(self, n: int = 12) -> Shown:
         """Show the wrong predictions that the model was surest of.

@@ -40,6 +40,11 @@ class _Console(Console):
 
     cell: Cell | None = None
 
+    @property
+    def open_cell(self) -> Cell | None:
+        """The output of the cell, unless nothing is to be said."""
+        return None if self.quiet else self.cell
+
     def print(self, *objects: Any, **options: Any) -> None:
         """Print, in a notebook into the output of the cell."""
         if self.cell is None:
@@ -86,8 +91,8 @@ def say_epoch(text: str, rows: Sequence[Mapping[str, Any]], monitor: str) -> Non
         rows: The history so far, a row an epoch.
         monitor: The column that chooses the epoch.
     """
-    if console.cell and not console.quiet:
-        console.cell.epoch(text, rows, monitor)
+    if console.open_cell:
+        console.open_cell.epoch(text, rows, monitor)
     else:
         console.print(text)
 
@@ -169,8 +174,8 @@ class ProgressLine:
     ) -> None:
         if self._live:
             self._live.stop()
-        if console.cell and not console.quiet:
-            console.cell.progress("")
+        if console.open_cell:
+            console.open_cell.progress("")
 
     def report(self, done: int, total: int | None = None, *, detail: str = "", afterwards: float | None = None) -> None:
         """Show how many images are done, with the rate, the time left and a detail.
@@ -191,8 +196,8 @@ class ProgressLine:
         state = "  ".join(
             part for part in (counts, detail, f"{rate:,.{0 if rate >= 10 else 1}f} {self.unit}/s", left) if part
         )
-        if console.cell and not console.quiet:
-            console.cell.progress(f"{self.what}  {state}")
+        if console.open_cell:
+            console.open_cell.progress(f"{self.what}  {state}")
         elif self._live:
             self._live.update(self._task, completed=done, total=self.total, state=state)
         elif now - self._printed_at > _EVERY_SECONDS:

@@ -13,7 +13,7 @@ from tfvision.data.pixels.resize import Resize
 def augmented_samples(
     images: ImageSet, index: int, *, resize: Resize, augmentation: Augmentation, seed: int, count: int
 ) -> list[np.ndarray]:
-    """Return an image as the first epochs of a training show it.
+    """Return an image as it is, and as the first epochs of a training show it.
 
     Args:
         images: The images.
@@ -24,7 +24,7 @@ def augmented_samples(
         count: Number of epochs.
 
     Returns:
-        uint8 (height, width, channels) for each epoch.
+        uint8 (height, width, channels): the image, and one for each epoch.
 
     Raises:
         DataError: The image is unreadable.
@@ -33,4 +33,4 @@ def augmented_samples(
     generators = [image_generator(seed, epoch, images.ids[index]) for epoch in range(count)]
     drawn = [augment_image(image, augmentation, generator) for generator in generators]
     change = rand_augment_layer(augmentation, seed)
-    return list(change(index, np.stack(drawn)).numpy()) if change else drawn
+    return [image, *(change(index, np.stack(drawn)).numpy() if change else drawn)]

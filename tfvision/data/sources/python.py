@@ -1,5 +1,6 @@
 """What Python holds images in, taken for a data set: a pandas DataFrame, a `tf.data.Dataset`, arrays."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -104,8 +105,7 @@ def _from_frame(frame: Any, columns: Mapping[str, Any], *, labelled: bool) -> Im
             f"{len(missing):,} of {len(paths):,} files in column {file!r} do not exist: {listing(missing, 3)}; give paths "
             "that lead there from the current folder"
         )
-    root = _common_folder(paths)
-    inside = [path.resolve().relative_to(root).as_posix() for path in paths]
+    root, inside = _below_one_folder(paths)
     moved = [(*row[:place], name, *row[place + 1 :]) for row, name in zip(rows, inside, strict=True)]
     files = list(dict.fromkeys(inside))
     table = replace(table, rows=tuple(moved))
@@ -130,20 +130,18 @@ def _text(value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 
-def _common_folder(paths: list[Path]) -> Path:
-    folders = [path.resolve().parent for path in paths]
-    root = folders[0]
-    while not all(folder.is_relative_to(root) for folder in folders):
-        root = root.parent
-    return root
+def _below_one_folder(paths: Sequence[Path]) -> tuple[Path, list[str]]:
+    """Return the deepest folder that all files are below, and the name of each from there."""
+    whole = [path.resolve() for path in paths]
+    root = Path(os.path.commonpath([path.parent for path in whole]))
+    return root, [path.relative_to(root).as_posix() for path in whole]
 
 
 def _from_dataset(dataset: Any, columns: Mapping[str, Any], *, labelled: bool) -> ImageSet:
     names = getattr(dataset, "class_names", None)
     files = [Path(path) for path in getattr(dataset, "file_paths", ())]
     if files and (not labelled or (names and all(path.parent.name in names for path in files))):
-        root = _common_folder(files)
-        inside = [path.resolve().relative_to(root).as_posix() for path in files]
+        root, inside = _below_one_folder(files)
         labels = [path.parent.name if labelled else None for path in files]
         entries = [Entry(*values) for values in zip(inside, inside, labels, [None] * len(files), strict=True)]
         order = tuple(names) if names and labelled else None
@@ -164,8 +162,8 @@ def _from_dataset(dataset: Any, columns: Mapping[str, Any], *, labelled: bool) -
         image, *rest = element if isinstance(element, tuple) else (element,)
         images.append(image)
         targets += rest[:1]
-    if len({image.shape for image in images}) != 1:
-        sizes = len({image.shape for image in images})
+    sizes = len({image.shape for image in images})
+    if sizes != 1:
         raise DataError(f"the dataset has images of {sizes} sizes; resize them, or give the folder")
     found = _from_arrays(np.stack(images), np.stack(targets) if labelled else None, columns, names)
     size = sum(image.nbytes for image in images)
