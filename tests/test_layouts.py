@@ -637,6 +637,35 @@ def test_groups_and_other_labels_are_said(tmp_path: Path) -> None:
     assert images.notes == ("labels: column 'label' of t.csv (not 'species')", "groups: column 'group' of t.csv")
 
 
+@pytest.mark.parametrize("column", ["patient_id", "Slide", "lesion_id", "tile", "camera"])
+def test_groups_are_found_by_what_they_are_called(column: str, tmp_path: Path) -> None:
+    rows = "".join(f"{k}.png,{'ab'[k % 2]},{k // 2}\n" for k in range(6))
+    files = {f"{k}.png": PNG for k in range(6)}
+    images = open_images(build(tmp_path, files | {"t.csv": f"file,label,{column}\n{rows}"}))
+    assert images.groups is not None and images.groups.tolist() == ["0", "0", "1", "1", "2", "2"]
+    assert f"groups: column '{column}' of t.csv" in images.notes
+
+
+def test_groups_too_few_to_divide_are_kept_together_only_when_asked_for(tmp_path: Path) -> None:
+    rows = "".join(f"{k}.png,{'ab'[k % 2]},{k % 2}\n" for k in range(6))
+    data = build(tmp_path, {f"{k}.png": PNG for k in range(6)} | {"t.csv": f"file,label,camera\n{rows}"})
+    images = open_images(data)
+    assert images.groups is None
+    assert "class 'a' has 1 of them and needs 3 to be divided" in images.notes[-1]
+    assert "--group-column" in images.notes[-1]
+    assert open_images(data, group_column="camera").groups is not None
+    pixels = "".join(f"{'ab'[k % 2]},{k or ''},{'0 ' * 15}{k}\n" for k in range(6))
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "p.csv").write_text(f"label,patient,pixels\n{pixels}")
+    images = open_images(tmp_path / "p" / "p.csv")
+    assert images.groups is not None and len(set(images.groups)) == 6  # an empty cell is no group
+    assert "groups: column 'patient' of p.csv" in images.notes
+    np.savez(tmp_path / "a.npz", images=np.zeros((6, 4, 4, 3), np.uint8), labels=[0, 1] * 3, slide=[0, 0, 1, 1, 2, 2])
+    assert open_images(tmp_path / "a.npz").groups is not None
+    np.savez(tmp_path / "a.npz", images=np.zeros((6, 4, 4, 3), np.uint8), labels=[0, 1] * 3, slide=[0] * 6)
+    assert open_images(tmp_path / "a.npz").groups is None
+
+
 def test_a_column_called_dataset_is_no_list_of_an_audit(tmp_path: Path) -> None:
     text = "id,label,dataset\n0.png,a,train\n1.png,b,train\n2.png,a,test\n3.png,b,test\n"
     data = build(tmp_path, {f"{k}.png": PNG for k in range(4)} | {"t.csv": text})

@@ -14,6 +14,7 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.data.sources.arrays.labels import class_texts, group_texts, label_texts
 from tfvision.data.sources.arrays.names import CLASS_ARRAYS, IMAGE_ARRAYS, ArrayNames, find_arrays, split_name
 from tfvision.data.sources.entries import Entry, build_images
+from tfvision.data.sources.groups import said_of_groups
 from tfvision.data.sources.tables.columns import Columns
 from tfvision.data.storage.arrays import ArrayStorage, pixel_arrays
 from tfvision.data.storage.directory import Directory
@@ -142,7 +143,17 @@ def open_arrays(container: Container, asked: Columns, columns: Mapping[str, str 
             labels = label_texts(container.values(names.labels), count, names.labels, class_names)
         groups: Sequence[str | None] = [None] * count
         if names.groups and all(other.groups for other in used):
-            groups = group_texts(container.values(names.groups), count, names.groups)
+            found_groups = group_texts(container.values(names.groups), count, names.groups)
+            kept, said = said_of_groups(
+                found_groups,
+                labels,
+                [names.part or None] * count,
+                plain_name=split_name(names.groups)[1],
+                what=f"array {names.groups!r}",
+                is_asked=asked.group is not None,
+            )
+            groups = found_groups if kept else groups
+            notes.append(said)
         part = names.part or None
         rows_of_part = zip(own, labels, groups, strict=True)
         entries += [Entry(name, name, label, group, part) for name, label, group in rows_of_part]

@@ -4,13 +4,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tfvision.data.sources.groups import GROUP_NAMES
 from tfvision.data.sources.parts import PART_NAMES
 from tfvision.data.sources.tables.columns import LABEL_COLUMNS, Columns
 from tfvision.errors import DataError, listing, nearest
 
 IMAGE_ARRAYS = ("images", "image", "x", "data", "imgs", "img", "pixels")
 LABEL_ARRAYS = (*LABEL_COLUMNS, "targets")
-GROUP_ARRAYS = ("group", "groups", "groupid")
 CLASS_ARRAYS = ("classnames", "classes", "labelnames", "listclasses")
 
 _HELD = {"file": "images", "label": "labels", "group": "groups"}  # what the options --...-column name
@@ -54,7 +54,7 @@ def find_arrays(
     images = _by_part(shapes, asked.file, IMAGE_ARRAYS, source, "file") or _only_images(shapes, source)
     taken = set(images.values())
     rest = {name: shape for name, shape in shapes.items() if name not in taken}
-    groups = _by_part(rest, asked.group, GROUP_ARRAYS, source, "group")
+    groups = _by_part(rest, asked.group, GROUP_NAMES, source, "group")
     rest = {name: shape for name, shape in rest.items() if name not in groups.values()}
     labels = _find_labels(rest, asked, source, shapes[next(iter(images.values()))]) if labelled else {}
     found = [ArrayNames(part, name, labels.get(part), groups.get(part)) for part, name in images.items()]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tfvision.data.sources.groups import GROUP_NAMES
 from tfvision.data.sources.tables.file_index import FileIndex
 from tfvision.data.sources.tables.label_columns import find_one_hot
 from tfvision.data.sources.tables.part_columns import PART_COLUMNS, find_part_column
@@ -17,7 +18,6 @@ LABEL_COLUMNS = (
     *("label", "labels", "class", "classname", "classlabel", "labelname", "target", "category", "species", "breed"),
     *("diagnosis", "dx", "y", "classid"),
 )
-GROUP_COLUMNS = ("group", "groupid")
 
 _ENOUGH_HITS = 0.5
 
@@ -75,7 +75,7 @@ def find_columns(table: Table, index: FileIndex, asked: Columns, *, labelled: bo
             f"{table.name} has no header line: {file!r}, in its first, names an image; put the names of the columns above it"
         )
     free = [column for column in free if column != file]
-    group = asked.group or next(iter(by_name(free, GROUP_COLUMNS)), None)
+    group = asked.group or next(iter(by_name(free, GROUP_NAMES)), None)
     free = [column for column in free if column != group]
     part = asked.part or find_part_column(table, free)
     free = [column for column in free if column != part]
@@ -86,7 +86,7 @@ def find_columns(table: Table, index: FileIndex, asked: Columns, *, labelled: bo
         return Columns(file, named[0], group, part=part)
     if one_hot := find_one_hot(table, free):
         return Columns(file, None, group, part=part, one_hot=one_hot)
-    if len(free) != 1 or plain_column(free[0]) in (*PART_COLUMNS, *GROUP_COLUMNS):
+    if len(free) != 1 or plain_column(free[0]) in (*PART_COLUMNS, *GROUP_NAMES):
         raise _unclear(table, "label")
     return Columns(file, free[0], group, part=part, is_guess=True)
 
@@ -125,7 +125,8 @@ def find_file_column(table: Table, index: FileIndex, free: list[str]) -> str | N
     named = by_name(free, FILE_COLUMNS)
     hits = {column: index.share_found(table.values(column)) for column in free}
     found = [column for column in named if hits[column] > 0]
-    full = [column for column in free if hits[column] >= _ENOUGH_HITS and plain_column(column) not in LABEL_COLUMNS]
+    others = (*LABEL_COLUMNS, *GROUP_NAMES)
+    full = [column for column in free if hits[column] >= _ENOUGH_HITS and plain_column(column) not in others]
     # Numbers of rows may be names without their ending, too: where another column names files, that one is meant.
     if found and all(cell.isdigit() for cell in table.values(found[0])):
         found = [column for column in full if not all(cell.isdigit() for cell in table.values(column))] or found

@@ -14,10 +14,11 @@ import numpy as np
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.sources.classes import plain_labels
 from tfvision.data.sources.entries import Entry, build_images
+from tfvision.data.sources.groups import GROUP_NAMES, said_of_groups
 from tfvision.data.sources.image_files import suffix
 from tfvision.data.sources.parts import UNLABELLED
 from tfvision.data.sources.spelling import spelled
-from tfvision.data.sources.tables.columns import GROUP_COLUMNS, LABEL_COLUMNS, Columns, by_name, refuse_missing_columns
+from tfvision.data.sources.tables.columns import LABEL_COLUMNS, Columns, by_name, refuse_missing_columns
 from tfvision.data.sources.tables.label_columns import check_labels
 from tfvision.data.sources.tables.of_parts import parts_of_tables
 from tfvision.data.sources.tables.part_columns import find_part_column, parts_of_rows
@@ -152,7 +153,15 @@ def _entries(
     if found.label:
         check_labels(table, found.label, is_guess=found.is_guess)
         labels = [spelled(label) for label in plain_labels(table.values(found.label))]
-    groups: Sequence[str | None] = table.values(found.group) if found.group else [None] * count
+    groups: Sequence[str | None] = [None] * count
+    of_groups: tuple[str, ...] = ()
+    if found.group:  # an image without a group stands alone
+        plain_name, what = plain_column(found.group), f"column {found.group!r} of {table.name}"
+        named = [group or f"{name} alone" for name, group in zip(names, table.values(found.group), strict=True)]
+        kept, said_of = said_of_groups(
+            named, labels, parts, plain_name=plain_name, what=what, is_asked=asked.group is not None
+        )
+        groups, of_groups = named if kept else groups, (said_of,)
     entries = [
         Entry(*row)
         for row in zip(names, names, labels, groups, parts, strict=True)
@@ -162,6 +171,7 @@ def _entries(
         raise DataError(f"{empty:,} rows of {table.name} have no label in column {found.label!r}; fill or remove them")
     said = [f"labels: column {found.label!r} of {table.name}"] if found.label else []
     said += [f"parts: column {found.part!r} of {table.name}"] if found.part and not part else []
+    said += of_groups
     if left := count - len(entries):
         said.append(f"{left:,} rows of {table.name} are of no labelled part: left out")
     return entries, said
@@ -233,7 +243,7 @@ def _columns(table: Table, asked: Columns, *, labelled: bool) -> Columns:
     refuse_missing_columns(table, replace(asked, file=None))
     free = [column for column in table.columns if column]
     part = asked.part or find_part_column(table, free)
-    group = asked.group or next(iter(by_name(free, GROUP_COLUMNS)), None)
+    group = asked.group or next(iter(by_name(free, GROUP_NAMES)), None)
     left = [column for column in free if column not in (part, group)]
     if not labelled:
         return Columns(None, None, group, part=part)

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from tfvision.data.sources.classes import plain_labels
 from tfvision.data.sources.entries import Entry, Reading
+from tfvision.data.sources.groups import said_of_groups
 from tfvision.data.sources.parts import UNLABELLED
 from tfvision.data.sources.spelling import spelled
 from tfvision.data.sources.tables.columns import LABEL_COLUMNS, Columns, by_name, find_columns
 from tfvision.data.sources.tables.file_index import FileIndex
 from tfvision.data.sources.tables.label_columns import check_labels, one_hot_labels
 from tfvision.data.sources.tables.part_columns import parts_of_rows, unused_part_note
-from tfvision.data.sources.tables.reading import Table
+from tfvision.data.sources.tables.reading import Table, plain_column
 from tfvision.errors import DataError, listing
 
 _PARTS = (None, UNLABELLED, "train", "validation", "test")
@@ -42,6 +43,7 @@ def read_rows(
     index = FileIndex(table.name, images, root)
     columns = find_columns(table, index, asked, labelled=labelled)
     rows, left_out = _labelled_rows(table, columns, labelled, part)
+    rows, of_groups = _grouped_rows(table, columns, rows, is_asked=asked.group is not None)
     names = _names(table, columns, index, [file for file, *_ in rows])
     entries: dict[str, Entry] = {}
     twice, moved = [], []
@@ -57,7 +59,7 @@ def read_rows(
         raise DataError(
             f"{table.name} gives {len(twice):,} files two labels or groups: {listing(twice, 20)}; keep one row each"
         )
-    notes = [*_said(table, columns, labelled, part), *left_out]
+    notes = [*_said(table, columns, labelled, part), *(of_groups if labelled else ()), *left_out]
     if moved:
         notes.append(f"{len(moved):,} files are in two parts, and are left in the later one: {listing(moved, 3)}")
     return Reading(list(entries.values()), tuple(notes), (table.name,))
@@ -96,6 +98,18 @@ def _labelled_rows(table: Table, columns: Columns, labelled: bool, part: str) ->
     ) if left_out else ()
 
 
+def _grouped_rows(
+    table: Table, columns: Columns, rows: list[_Row], *, is_asked: bool
+) -> tuple[list[_Row], tuple[str, ...]]:
+    """Return the rows without groups that cannot be kept together, and what is said about them."""
+    if not columns.group or not rows:
+        return rows, ()
+    _, labels, groups, parts = zip(*rows, strict=True)
+    plain_name, what = plain_column(columns.group), f"column {columns.group!r} of {table.name}"
+    kept, said = said_of_groups(groups, labels, parts, plain_name=plain_name, what=what, is_asked=is_asked)
+    return rows if kept else [(file, label, None, part) for file, label, _, part in rows], (said,)
+
+
 def _names(table: Table, columns: Columns, index: FileIndex, files: Sequence[str]) -> dict[str, str]:
     """Return the image in the storage that each row names."""
     index.check_inside(files)
@@ -122,7 +136,5 @@ def _said(table: Table, columns: Columns, labelled: bool, part: str) -> tuple[st
         notes.append(f"labels: column {columns.label!r} of {table.name}{beside}")
     if columns.part and not part:
         notes.append(f"parts: column {columns.part!r} of {table.name}")
-    if columns.group:
-        notes.append(f"groups: column {columns.group!r} of {table.name}")
     taken = (columns.file, columns.label, columns.group, columns.part)
     return (*notes, *unused_part_note(table, taken))
