@@ -11,8 +11,8 @@ import pytest
 from conftest import write_tree
 
 from tfvision.cli import main
-from tfvision.crossval.crossval import cross_validate, describe_folds
-from tfvision.crossval.scores import FoldScores
+from tfvision.crossval.crossval import cross_validate
+from tfvision.crossval.scores import CrossvalScores, FoldScores
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.options import SplitOptions
 from tfvision.data.splits.folds import draw_folds
@@ -153,7 +153,7 @@ def test_spread_is_that_of_a_sample() -> None:
     )
     found = FoldScores("vgg16", folds, {"accuracy": 0.6})
     assert found.spread("accuracy") == pytest.approx((0.6, 0.1414214))
-    assert "0.6000 ± 0.1414" in describe_folds([found])
+    assert "0.6000 ± 0.1414" in CrossvalScores(Path("cv"), (found,)).describe()
 
 
 @pytest.fixture(scope="module")
@@ -250,4 +250,4 @@ def test_several_backbones_make_one_table(small_run: Path, tmp_path: Path, monke
     assert [row["backbone"] for row in rows] == ["vgg16"] * 5 + ["resnet50"] * 5
     assert (tmp_path / "cv" / "resnet50" / "predictions.csv").is_file()
     assert 'href="resnet50/fold_2/report.html"' in (tmp_path / "cv" / "report.html").read_text()
-    assert [line.split()[0] for line in describe_folds(found).splitlines()] == ["backbone", "vgg16", "resnet50"]
+    assert [line.split()[0] for line in found.describe().splitlines()] == ["backbone", "vgg16", "resnet50"]

@@ -8,9 +8,8 @@ from typing import get_args, get_type_hints
 import numpy as np
 import pytest
 
-from tfvision.comparison.compare import describe_comparison, write_comparison
-from tfvision.crossval.crossval import describe_folds
-from tfvision.crossval.scores import FoldScores
+from tfvision.comparison.compare import Comparison, write_comparison
+from tfvision.crossval.scores import CrossvalScores, FoldScores
 from tfvision.evaluation import box_metrics, scores
 from tfvision.evaluation.box_metrics import compute_box_metrics, score_overlaps
 from tfvision.evaluation.box_predictions import BoxPredictions
@@ -140,7 +139,7 @@ def test_a_new_score_is_in_metrics_and_report(new_score: None) -> None:
 def test_a_new_score_is_compared(new_score: None, tmp_path: Path) -> None:
     first, second = answers(24), answers(3)
     found = paired_differences(first, second, resamples=100)
-    text = describe_comparison("one", {"two": found})
+    text = Comparison("one", {"two": found}).describe()
     assert "error rate (lower is better) one 0.4000 two 0.0500 -0.3500" in " ".join(text.split())
     table, picture = write_comparison(tmp_path, "one", {"two": found})
     with table.open(newline="") as file:
@@ -156,7 +155,7 @@ def test_a_new_score_is_in_cross_validations(new_score: None) -> None:
     folds = tuple(metrics_of(answers(wrong)) for wrong in (6, 12))
     found = FoldScores("small_cnn", folds, metrics_of(answers(9)))
     assert found.names["error_rate"] == "error rate"
-    head, line = describe_folds([found]).splitlines()
+    head, line = CrossvalScores(Path("cv"), (found,)).describe().splitlines()
     assert "error rate" in head and "0.1500 ± 0.0707" in line
 
 

@@ -4,7 +4,7 @@ import shlex
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,20 +17,24 @@ from tfvision.config.options import from_dict
 from tfvision.data.copies.duplicates import Pair
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.options import Source
+from tfvision.data.sources.digits import EMBEDDED
 from tfvision.data.sources.open import open_images
+from tfvision.data.sources.python import Held
 from tfvision.data.sources.selection import describe_selection
 from tfvision.data.splits.splits_file import read_parts
 from tfvision.errors import DataError, listing
 from tfvision.runs.folder import refuse_existing
 from tfvision.system.device import load_tensorflow
 from tfvision.system.files import write_text
+from tfvision.system.shown import Record
+from tfvision.system.tables import TextTable
 from tfvision.system.terminal import ProgressLine, console, in_one_output, say_result
 
 TABLE, PAGE, CLEAN = "audit.csv", "audit.html", "clean.csv"
 
 
-@dataclass(frozen=True)
-class Audit:
+@dataclass(frozen=True, repr=False)
+class Audit(Record):
     """What an audit found.
 
     Attributes:
@@ -38,20 +42,47 @@ class Audit:
         findings: Ranked; their indexes refer to `images`.
         kept: bool (n,), whether an image is in clean.csv.
         notes: Checks that were skipped, one line each.
+        removed: The problems that keep an image out of clean.csv; others are for the eye.
+        written: The files written.
     """
+
+    drawn_by: ClassVar[str] = "audit"
 
     images: ImageSet
     findings: tuple[Finding, ...]
     kept: np.ndarray
     notes: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    written: tuple[Path, ...] = ()
+
+    @property
+    def clean(self) -> ImageSet:
+        """The images that are in clean.csv."""
+        return self.images.select(self.kept)
+
+    def tables(self) -> list[TextTable]:
+        """Return the count of each problem that was found."""
+        counts = Counter(finding.problem for finding in self.findings)
+        rows = [
+            (problem, f"{counts[problem]:,}", "left out" if problem in self.removed else "for the eye")
+            for problem in PROBLEMS
+            if counts[problem]
+        ]
+        return [TextTable((f"{len(self.images):,} images of {self.images.source or 'arrays'}", "", ""), rows)]
+
+    def remarks(self) -> list[str]:
+        """Return how many images are clean, and which checks were skipped."""
+        kept = int(self.kept.sum())
+        said = f"{kept:,} clean, {len(self.images) - kept:,} left out" if self.findings else "nothing conspicuous"
+        return [said, *self.notes]
 
 
 @in_one_output
-def audit(data: str | Path, *, output: str | Path | None = None, **options: Any) -> Audit:
+def audit(data: "str | Path | Held | ImageSet", *, output: str | Path | None = None, **options: Any) -> Audit:
     """Look for damaged, copied, foreign and wrongly labelled images, and list the clean ones; nothing is changed.
 
     Args:
-        data: The images, see `open_images`.
+        data: The images, see `open_images`, or a set of them.
         output: The folder for audit.csv, audit.html and clean.csv; default `audit`.
         **options: Other options of the command line: `backbone="resnet50"`, `remove=["foreign"]`,
             `quality={"dark": 30}`.
@@ -63,15 +94,23 @@ def audit(data: str | Path, *, output: str | Path | None = None, **options: Any)
         UsageError: An unknown option, problem or backbone (the nearest is named), or a folder that exists already.
         DataError: No such data, or a split made for other data.
     """
-    given = {"data": str(data)} | ({} if output is None else {"output": str(output)})
-    return audit_from_config(from_dict(AuditConfig, {**options, **given}))
+    given = {} if output is None else {"output": str(output)}
+    if isinstance(data, (str, Path)):
+        return audit_from_config(from_dict(AuditConfig, {**options, "data": str(data), **given}))
+    images = data if isinstance(data, ImageSet) else open_images(data, labelled=options.get("labelled", True))
+    opened = {
+        name: value for name, value in images.columns.items() if value is not None
+    }  # how they can be opened again
+    config = from_dict(AuditConfig, {"source": opened, **options, "data": images.source or "arrays", **given})
+    return audit_from_config(config, images)
 
 
-def audit_from_config(config: AuditConfig) -> Audit:
+def audit_from_config(config: AuditConfig, images: ImageSet | None = None) -> Audit:
     """Do all that `tfvision audit` does: look at the data and write audit.csv, audit.html and clean.csv.
 
     Args:
         config: All options of the audit.
+        images: The images, if they are open already.
 
     Returns:
         What was found, and which images are clean.
@@ -84,16 +123,18 @@ def audit_from_config(config: AuditConfig) -> Audit:
     check_backbone(config)
     output = Path(config.output)
     refuse_existing(output)
-    images = open_images(config.data, **config.source.columns(), labelled=config.labelled)
-    for note in images.notes:
-        console.print(note)
+    if images is None:
+        images = open_images(config.data, **config.source.columns(), labelled=config.labelled)
+        for note in images.notes:
+            console.print(note)
     if config.splits:
         images = replace(images, parts=parts_of(config.splits, images))
     if config.weights != "none":
         load_tensorflow()
     found = audit_images(images, config)
+    again = config.labelled and (config.data == EMBEDDED or Path(config.data).exists())  # not what Python alone holds
     command, review_command = (
-        shlex.join(["tfvision", "train", "--data", path, *_source_flags(config)]) if config.labelled else ""
+        shlex.join(["tfvision", "train", "--data", path, *_source_flags(config)]) if again else ""
         for path in ((output / CLEAN).as_posix(), "review.csv")
     )
     from tfvision.audit.page import render_audit
@@ -111,11 +152,11 @@ def audit_from_config(config: AuditConfig) -> Audit:
     write_text(output / TABLE, describe_findings(found.images, found.findings))
     write_text(output / CLEAN, describe_selection(found.images.select(found.kept), output / CLEAN))
     write_text(output / PAGE, page)
-    say_result(describe_audit(found, config))
+    say_result(found.describe())
     console.print(f"written: {output / TABLE}, {output / PAGE}, {output / CLEAN}")
     if command:
         console.print(f"train on the rest: {command}")
-    return found
+    return replace(found, written=(output / TABLE, output / PAGE, output / CLEAN))
 
 
 def audit_images(images: ImageSet, config: AuditConfig) -> Audit:
@@ -152,7 +193,7 @@ def audit_images(images: ImageSet, config: AuditConfig) -> Audit:
         everywhere[places] = probabilities
         probabilities = everywhere
     ranked = rank_findings(findings)
-    return Audit(images, ranked, choose_kept(images, ranked, pairs, probabilities, removed), notes)
+    return Audit(images, ranked, choose_kept(images, ranked, pairs, probabilities, removed), notes, tuple(removed))
 
 
 def parts_of(path: Path | str, images: ImageSet) -> np.ndarray:
@@ -175,28 +216,6 @@ def parts_of(path: Path | str, images: ImageSet) -> np.ndarray:
             f"{path} has {len(unknown):,} ids that the data does not have: {listing(unknown)}; give the split of this data"
         )
     return np.array([part_of.get(image_id, "") for image_id in images.ids])
-
-
-def describe_audit(audit: Audit, config: AuditConfig) -> str:
-    """Return the summary for the terminal: a line for each problem that was found.
-
-    Args:
-        audit: What was found.
-        config: The options it was found with.
-
-    Returns:
-        Aligned lines.
-    """
-    counts = Counter(finding.problem for finding in audit.findings)
-    width, removed = max(map(len, counts), default=0), removed_problems(config.remove, PROBLEMS)
-    lines = [f"{len(audit.images):,} images of {config.data}"]
-    for problem in PROBLEMS:
-        if counts[problem]:
-            what = "left out" if problem in removed else "for the eye"
-            lines.append(f"  {problem:<{width}}  {counts[problem]:>7,}  {what}")
-    kept = int(audit.kept.sum())
-    lines.append(f"  {kept:,} clean, {len(audit.images) - kept:,} left out" if counts else "  nothing conspicuous")
-    return "\n".join([*lines, *(f"  {note}" for note in audit.notes)])
 
 
 def _moved(index: int | None, places: np.ndarray) -> int | None:

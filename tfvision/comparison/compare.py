@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike, fspath
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,13 @@ import numpy as np
 from tfvision.errors import DataError, UsageError, listing
 from tfvision.evaluation.paired import Difference, mean_differences, paired_differences
 from tfvision.evaluation.predictions import Predictions, read_predictions
-from tfvision.evaluation.score_names import brief_scores, direction
+from tfvision.evaluation.score_names import Score, brief_scores, direction
 from tfvision.runs.folder import open_run
 from tfvision.runs.names import COMPARISON, COMPARISON_PLOT
 from tfvision.runs.seeds import holds_seeds, read_seeds_file, seed_folder
 from tfvision.system.files import refuse_unwritable, replacing
+from tfvision.system.shown import Record
+from tfvision.system.tables import TextTable
 from tfvision.system.terminal import in_one_output
 from tfvision.tasks import has_boxes
 
@@ -34,8 +37,8 @@ class Answers:
     hashes: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Record):
     """Runs compared with the first of them on the same test images.
 
     Attributes:
@@ -51,13 +54,26 @@ class Comparison:
     written: tuple[Path, ...] = ()
     seeds: tuple[int, ...] = ()
 
-    def describe(self) -> str:
-        """Return the comparison as text, see `describe_comparison`."""
-        return describe_comparison(self.baseline, self.differences, self.seeds)
+    def tables(self) -> list[TextTable]:
+        """Return for each score every run's difference to the baseline, its interval, and whether it is clear."""
+        return [_table(score, self.baseline, self.differences) for score in brief_scores()]
+
+    def remarks(self) -> list[str]:
+        """Return what the intervals are."""
+        if self.seeds:
+            said = f"means over {len(self.seeds)} seeds ({', '.join(map(str, self.seeds))}); the 95 % interval is Student's t "
+            lines = [said + "over the seeds' differences, each on the same test images for both"]
+        else:
+            lines = [
+                "difference to the first run with its 95 % interval, from resampling the same test images for both"
+            ]
+        if len(self.differences) > 2:
+            lines.append("each interval is for its pair alone: of twenty, one misses by chance")
+        return lines
 
 
 @in_one_output
-def compare(*runs: str | Path, common: bool = False, output: str | Path | None = None) -> Comparison:
+def compare(*runs: str | PathLike[str], common: bool = False, output: str | Path | None = None) -> Comparison:
     """Compare runs on the same test images, each with the first, by a paired bootstrap.
 
     Folders of several seeds are compared seed by seed: by the mean difference over the seeds that all of them have.
@@ -75,7 +91,7 @@ def compare(*runs: str | Path, common: bool = False, output: str | Path | None =
         DataError: The runs differ in test images, labels or classes.
         RunError: The files cannot be written.
     """
-    names = [str(run) for run in runs]
+    names = [fspath(run) for run in runs]
     refuse_unwritable(None if output is None else Path(output) / COMPARISON)
     seeds = _common_seeds(names)
     found = _compare_seeds(names, seeds, common=common) if seeds else compare_runs(names, common=common)
@@ -164,40 +180,17 @@ def read_answers(path: str) -> Answers:
     return Answers(path, found, hashes)
 
 
-def describe_comparison(baseline: str, found: Mapping[str, Mapping[str, Difference]], seeds: Sequence[int] = ()) -> str:
-    """Describe for each score every run's difference to the baseline, its interval, and whether it is clear.
-
-    Args:
-        baseline: Name of the first run.
-        found: Differences by run and score, see `compare_runs`.
-        seeds: The seeds, where each difference is the mean over several.
-
-    Returns:
-        Lines of text.
-    """
-    width = max(map(len, [baseline, *found]))
-    first = next(iter(found.values()))
-    lines = []
-    for score in brief_scores():
-        lines.append(f"{score.label()} ({direction(score.name)})")
-        lines.append(f"  {baseline:<{width}}  {first[score.name].first:.4f}")
-        for run, scores in found.items():
-            one = scores[score.name]
-            interval = f"{one.value:+.4f} [{one.low:+.4f}, {one.high:+.4f}]"
-            runs = f" ({one.better_runs(score.name)} of {len(one.runs)} seeds better)" if one.runs else ""
-            lines.append(f"  {run:<{width}}  {one.second:.4f}  {interval}  {one.verdict(score.name)}{runs}")
-    if seeds:
-        lines.append(
-            f"means over {len(seeds)} seeds ({', '.join(map(str, seeds))}); the 95 % interval is Student's t over the seeds' "
-            "differences, each on the same test images for both"
-        )
-    else:
-        lines.append(
-            "difference to the first run with its 95 % interval, from resampling the same test images for both"
-        )
-    if len(found) > 2:
-        lines.append("each interval is for its pair alone: of twenty, one misses by chance")
-    return "\n".join(lines)
+def _table(score: Score, baseline: str, found: Mapping[str, Mapping[str, Difference]]) -> TextTable:
+    """Return a row for each run: its score, the difference to the baseline with its interval, and whether it is clear."""
+    several = any(scores[score.name].runs for scores in found.values())
+    first = next(iter(found.values()))[score.name].first
+    rows = [(baseline, f"{first:.4f}", "", "", *([""] if several else []))]
+    for run, scores in found.items():
+        one = scores[score.name]
+        interval = f"{one.value:+.4f} [{one.low:+.4f}, {one.high:+.4f}]"
+        seeds = [f"{one.better_runs(score.name)} of {len(one.runs)} seeds better"] if several else []
+        rows.append((run, f"{one.second:.4f}", interval, one.verdict(score.name), *seeds))
+    return TextTable((f"{score.label()} ({direction(score.name)})", *[""] * (len(rows[0]) - 1)), rows)
 
 
 def write_comparison(folder: Path | str, baseline: str, found: Mapping[str, Mapping[str, Difference]]) -> list[Path]:

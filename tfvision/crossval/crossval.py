@@ -15,12 +15,12 @@ import numpy as np
 from tfvision.audit.options import WORDS, AuditConfig
 from tfvision.config.options import from_dict
 from tfvision.config.yaml import load_yaml
-from tfvision.crossval.scores import FoldScores
+from tfvision.crossval.scores import CrossvalScores, FoldScores
 from tfvision.data.splits.split import HELD_OUT
 from tfvision.errors import UsageError
 from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions, write_box_predictions
 from tfvision.evaluation.joining import join_parts
-from tfvision.evaluation.parts import compute_part, describe_box_scores
+from tfvision.evaluation.parts import compute_part
 from tfvision.evaluation.predictions import Predictions, read_predictions, write_predictions
 from tfvision.evaluation.spread import Spread, score_of
 from tfvision.experiment.resolving import default_folder, resolve_options
@@ -51,7 +51,7 @@ def crossval(
     output: str | Path | None = None,
     resume: bool = False,
     **options: Any,
-) -> list[FoldScores]:
+) -> CrossvalScores:
     """Train a run for each of several folds: mean and spread of every score, and each image predicted unseen.
 
     Args:
@@ -84,7 +84,7 @@ def crossval(
 
 def cross_validate(
     config: TrainConfig, *, backbones: Sequence[str], folds: int, audit: AuditConfig | None = None, resume: bool = False
-) -> list[FoldScores]:
+) -> CrossvalScores:
     """Do all that `tfvision crossval` does.
 
     Each fold is a run as `tfvision train --split.folds K --split.fold k` would make it. Features of frozen layers are
@@ -130,31 +130,9 @@ def cross_validate(
 
     assert first is not None, "one backbone or more is cross-validated"
     report = write_crossval_report(output, found, first)
-    say_result(f"\n{describe_folds(found)}\nreport: {report}")
-    return found
-
-
-def describe_folds(found: Sequence[FoldScores]) -> str:
-    """Return a table of mean and standard deviation over the folds, one line per backbone."""
-    names = found[0].names
-    rows = [("backbone", *names.values())]
-    rows += [(each.backbone, *(str(each.spread(score)) for score in names)) for each in found]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    lines += [line for each in found if each.votes for line in _describe_votes(each)]
-    boxes = [each for each in found if "mean_iou" in each.together]
-    return "\n".join([*lines, *(describe_box_scores(each.backbone, each.together) for each in boxes)])
-
-
-def _describe_votes(found: FoldScores) -> list[str]:
-    count = next(iter(found.votes.values()))["n"]
-    rows = [("one model", "  ".join(f"{name} {found.spread_alone(key)}" for key, name in found.names.items()))]
-    rows += [
-        (f"{kind} vote", "  ".join(f"{name} {scores[key]:.4f}" for key, name in found.names.items()))
-        for kind, scores in found.votes.items()
-    ]
-    head = f"{found.backbone} on {count:,} images held out of all folds"
-    return [head, *(f"  {name:<13} {text}" for name, text in rows)]
+    scores = CrossvalScores(output, tuple(found), (report,))
+    say_result(f"\n{scores.describe()}\nreport: {report}")
+    return scores
 
 
 def _audit_options(given: bool | str | Path | Mapping[str, Any] | None) -> AuditConfig | None:

@@ -1,6 +1,7 @@
 """What `tfvision ensemble` does: finished runs combined into one that answers better than its best member, if it does."""
 
 from collections.abc import Sequence
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ COMBINED = "ensemble"  # the folder of the ensemble beside those of members that
 
 @in_one_output
 def ensemble(
-    *runs: str | Path,
+    *runs: str | PathLike[str],
     config: str | Path | None = None,
     output: str | Path | None = None,
     resume: bool = False,
@@ -57,7 +58,7 @@ def ensemble(
     given = {name: value for name, value in (("method", method), ("objective", objective)) if value is not None}
     if config is not None:
         if runs:
-            raise UsageError(f"ensemble takes runs or --config, got both: {listing([str(run) for run in runs])}")
+            raise UsageError(f"ensemble takes runs or --config, got both: {listing([fspath(run) for run in runs])}")
         seeded = training if seed is None else {**training, "seed": seed}
         return _from_recipe(config, seeded, given, None if output is None else Path(output), resume=resume)
     if resume or training:
@@ -89,11 +90,11 @@ def _from_recipe(
     return _of_runs(members, recipe.options, folder / COMBINED)
 
 
-def _of_runs(runs: Sequence[str | Path], options: EnsembleOptions, output: str | Path | None) -> Run:
+def _of_runs(runs: Sequence[str | PathLike[str]], options: EnsembleOptions, output: str | Path | None) -> Run:
     paths = [Path(run) for run in runs]
     if len({path.resolve() for path in paths}) < max(2, len(paths)):
         raise UsageError(
-            f"ensemble needs two different runs or more, got {listing([str(run) for run in runs]) or 'none'}"
+            f"ensemble needs two different runs or more, got {listing([fspath(run) for run in runs]) or 'none'}"
         )
     for path in paths:
         refuse_missing_model(path)

@@ -12,6 +12,8 @@ from tfvision.data.boxes.geometry import box_areas, box_ious
 from tfvision.errors import DataError
 from tfvision.evaluation.predictions import Predictions, class_cells, parse_predictions
 from tfvision.system.files import replacing
+from tfvision.system.shown import Record
+from tfvision.system.tables import first_lines
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 _TRUE = "true_"
@@ -19,8 +21,8 @@ _COLUMNS = ("parts", "sizes", "predicted", "truth", "labels")
 _DIGITS = 7  # significant digits: a thousandth of a pixel in the largest images
 
 
-@dataclass(frozen=True, eq=False)
-class BoxPredictions:
+@dataclass(frozen=True, eq=False, repr=False)
+class BoxPredictions(Record):
     """One predicted box for each of `n` images, in pixels of the image as stored in its file.
 
     Args:
@@ -53,6 +55,10 @@ class BoxPredictions:
     def shares(self) -> np.ndarray:
         """`(n,)` float64, the share of its image that each true box covers."""
         return box_areas(self.truth) / self.sizes.prod(axis=1)
+
+    def remarks(self) -> list[str]:
+        """Return the lines of the first images."""
+        return first_lines(self.lines())
 
     def lines(self, top: int = 1) -> list[str]:
         """Return a line for each image: its id, predicted box and, if there is one, predicted class, up to `top`."""

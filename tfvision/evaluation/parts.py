@@ -100,8 +100,9 @@ def describe_box_scores(part: str, scores: Mapping[str, Any]) -> str:
 def _with_intervals(scores: Mapping[str, Any], names: Sequence[str]) -> str:
     positive = scores.get("positive_class", "")
     shown = ((SCORES[name].label(positive), scores[name], scores["ci95"][name]) for name in names)
-    return "  ".join(f"{label} {value:.4f} {_interval(bounds)}" for label, value, bounds in shown)
+    return "  ".join(f"{label} {value:.4f} {interval_text(bounds)}" for label, value, bounds in shown)
 
 
-def _interval(bounds: Sequence[float] | None) -> str:
+def interval_text(bounds: Sequence[float] | None) -> str:
+    """Return the ends of an interval in brackets, or nothing without one."""
     return f"[{bounds[0]:.4f}, {bounds[1]:.4f}]" if bounds else ""

@@ -11,13 +11,15 @@ import numpy as np
 from tfvision.errors import DataError
 from tfvision.models.decision import Decision
 from tfvision.system.files import replacing
+from tfvision.system.shown import Record
+from tfvision.system.tables import first_lines
 
 DIGITS = 9  # significant digits in the file: enough to restore any float32 exactly
 _PREFIX = "p_"
 
 
-@dataclass(frozen=True, eq=False)
-class Predictions:
+@dataclass(frozen=True, eq=False, repr=False)
+class Predictions(Record):
     """Class probabilities of `n` images.
 
     Args:
@@ -85,6 +87,10 @@ class Predictions:
         predicted = int(probabilities.argmax() if self.decided is None else self.decided[row])
         others = [label for label in np.argsort(-probabilities, kind="stable").tolist() if label != predicted]
         return {self.class_names[label]: float(probabilities[label]) for label in [predicted, *others][:count]}
+
+    def remarks(self) -> list[str]:
+        """Return the lines of the first images."""
+        return first_lines(self.lines())
 
     def lines(self, top: int = 1) -> list[str]:
         """Return a line for each image: its id, predicted class and its probability; and the next classes up to `top`."""

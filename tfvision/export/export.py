@@ -10,11 +10,12 @@ from tfvision.runs.folder import Run, open_run
 from tfvision.runs.names import MODEL
 from tfvision.system.device import load_tensorflow
 from tfvision.system.files import is_pattern
+from tfvision.system.shown import Record
 from tfvision.system.terminal import in_one_output
 
 
-@dataclass(frozen=True)
-class Exported:
+@dataclass(frozen=True, repr=False)
+class Exported(Record):
     """A SavedModel that agrees with the model it was made from.
 
     Attributes:
@@ -27,8 +28,8 @@ class Exported:
     agreement: Agreement
     origin: str = MODEL
 
-    def describe(self) -> str:
-        """Say in lines what was compared, and how closely it agrees."""
+    def remarks(self) -> list[str]:
+        """Return what was compared, and how closely it agrees."""
         found = self.agreement
         same = "" if found.classes is None else f", same class for {found.classes}"
         lines = [
@@ -42,7 +43,7 @@ class Exported:
                 "TensorFlow itself takes [ * ? in a path for a pattern and finds no variables there: move the folder before "
                 "TF Serving or tf.saved_model.load reads it (tfvision does)"
             )
-        return "\n".join(lines)
+        return lines
 
 
 @in_one_output

@@ -1,15 +1,19 @@
 """What `tfvision evaluate` does: score a model on labelled images."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from tfvision.config.options import from_dict
+from tfvision.data.images.imageset import ImageSet
 from tfvision.data.options import Source
+from tfvision.data.sources.python import Held
 from tfvision.evaluation.box_predictions import BoxPredictions, write_box_predictions
-from tfvision.evaluation.parts import compute_part, describe_scores
+from tfvision.evaluation.parts import compute_part, describe_scores, interval_text
 from tfvision.evaluation.predictions import Predictions, write_predictions
+from tfvision.evaluation.score_names import class_scores
 from tfvision.prediction.answers import predict_labelled
 from tfvision.prediction.images import images_to_score
 from tfvision.prediction.predictors import KerasPredictor
@@ -17,11 +21,13 @@ from tfvision.prediction.stored import StoredModel, find_model
 from tfvision.prediction.tta import TtaPredictor, compare_tta, describe_gain, stored_views
 from tfvision.runs.folder import open_run
 from tfvision.system.files import refuse_unwritable, write_json
+from tfvision.system.shown import Record
+from tfvision.system.tables import TextTable
 from tfvision.system.terminal import console, in_one_output
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Record):
     """Scores of a model on labelled images.
 
     Attributes:
@@ -29,12 +35,32 @@ class Evaluation:
         predictions: The model's predictions for them.
         scores: As in metrics.json; for other data also `missing_classes`, the model's classes that the data lacks.
         gain: What test-time augmentation gained, in lines; None without it.
+        written: The files written.
     """
 
     name: str
     predictions: Predictions | BoxPredictions
     scores: Mapping[str, Any]
     gain: str | None = None
+    written: tuple[Path, ...] = ()
+
+    def tables(self) -> list[TextTable]:
+        """Return every class score with its 95 % interval."""
+        scores = self.scores.get("classes", self.scores)
+        rows = [
+            (
+                score.title(scores.get("positive_class", "")),
+                f"{scores[score.name]:.4f}",
+                interval_text(scores["ci95"].get(score.name)),
+            )
+            for score in class_scores()
+            if scores.get(score.name) is not None
+        ]
+        return [TextTable((f"{self.name}, n={scores['n']:,}", "", "95 % interval"), rows)] if rows else []
+
+    def remarks(self) -> list[str]:
+        """Return the line of the main scores, and what test-time augmentation gained."""
+        return [self.describe(), *(self.gain or "").splitlines()]
 
     def describe(self) -> str:
         """Return a line with the main scores and their intervals."""
@@ -43,8 +69,8 @@ class Evaluation:
 
 @in_one_output
 def evaluate(
-    model: str | Path,
-    data: str | Path | None = None,
+    model: str | PathLike[str],
+    data: "str | Path | Held | ImageSet | None" = None,
     *,
     tta: str | int | None = None,
     output: str | Path | None = None,
@@ -55,7 +81,7 @@ def evaluate(
 
     Args:
         model: A run folder, a `.keras` file of a run, or a SavedModel.
-        data: Labelled images, see `open_images`; None for the run's own test part.
+        data: Labelled images, see `open_images`, or a set of them; None for the run's own test part.
         tta: Test-time augmentation: `flips` for the flips used in training, or a number of draws of the augmentation
             used in training.
         output: A JSON file to write the scores to.
@@ -74,10 +100,7 @@ def evaluate(
     options = from_dict(Source, source)
     stored = find_model(model)
     refuse_unwritable(output, predictions)
-    if data is None and tta is None:
-        found = _own_scores(stored)
-    else:
-        found = _new_scores(stored, None if data is None else str(data), tta, options)
+    found = _own_scores(stored) if data is None and tta is None else _new_scores(stored, data, tta, options)
     if output is not None:
         write_json(output, found.scores)
     if predictions is not None:
@@ -85,7 +108,7 @@ def evaluate(
             write_box_predictions(predictions, found.predictions)
         else:
             write_predictions(predictions, found.predictions)
-    return found
+    return replace(found, written=tuple(Path(file) for file in (output, predictions) if file is not None))
 
 
 def _own_scores(stored: StoredModel) -> Evaluation:
@@ -97,7 +120,9 @@ def _own_scores(stored: StoredModel) -> Evaluation:
     return Evaluation(part, predictions, scores)
 
 
-def _new_scores(stored: StoredModel, data: str | None, tta: str | int | None, source: Source) -> Evaluation:
+def _new_scores(
+    stored: StoredModel, data: "str | Path | Held | ImageSet | None", tta: str | int | None, source: Source
+) -> Evaluation:
     """Return the scores of a model on images that it predicts now."""
     views = stored_views(stored, str(tta)) if tta is not None else None
     name, images = images_to_score(stored, data, source)

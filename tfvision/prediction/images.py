@@ -16,12 +16,14 @@ from tfvision.system.terminal import ProgressLine, console
 from tfvision.tasks import has_boxes, has_classes
 
 
-def images_to_score(model: StoredModel, data: str | None, source: Source) -> tuple[str, ImageSet]:
+def images_to_score(
+    model: StoredModel, data: "str | Path | Held | ImageSet | None", source: Source
+) -> tuple[str, ImageSet]:
     """Open the images that a model is to be scored on.
 
     Args:
         model: The model; it must be a run if `data` is None.
-        data: Labelled images; None for the test part of the run, or its validation part if it has no test part.
+        data: Labelled images, see `open_images`, or a set of them; None for the test part of the run, or its validation part if it has no test part.
         source: How the data is read.
 
     Returns:
@@ -35,7 +37,7 @@ def images_to_score(model: StoredModel, data: str | None, source: Source) -> tup
         images = read_given_images(data, model.facts, source, labelled=True)
         if has_classes(model.facts.task):
             map_labels(images, model.facts.class_names)  # refuses classes that the model does not know
-        return Path(data).name, images
+        return Path(data).name if isinstance(data, (str, Path)) else images.source or "arrays", images
     run = open_run(model.path)
     part = run.scored_part
     return part, open_part(run, part)

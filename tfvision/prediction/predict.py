@@ -1,5 +1,6 @@
 """What `tfvision predict` does: predict the class of images, or the box in them."""
 
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from tfvision.tasks import has_boxes
 
 @in_one_output
 def predict(
-    model: str | Path,
+    model: str | PathLike[str],
     images: "str | Path | Held | ImageSet",
     *,
     output: str | Path | None = None,

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,7 +82,7 @@ def load_predictor(path: Path | str) -> Predictor:
     return find_model(path).load()
 
 
-def find_model(path: Path | str) -> StoredModel:
+def find_model(path: str | PathLike[str]) -> StoredModel:
     """Find a model without loading it, and read the facts stored with it.
 
     Args:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfvision.config.options import from_dict
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.options import Source
+from tfvision.data.sources.python import Held
 from tfvision.errors import DataError, UsageError
 from tfvision.prediction.images import images_to_score
 from tfvision.prediction.stored import StoredModel, find_model
@@ -26,10 +28,10 @@ _SOURCE = set(Source.__dataclass_fields__)
 
 @in_one_output
 def attack(
-    *runs: str | Path,
+    *runs: str | PathLike[str],
     method: str | Sequence[str] = "fgsm,pgd",
     epsilon: str | float | Sequence[float] = "0.25,0.5,1,2,4,8",
-    data: str | Path | None = None,
+    data: "str | Path | Held | ImageSet | None" = None,
     output: str | Path | None = None,
     **options: Any,
 ) -> AttackScores:
@@ -42,7 +44,7 @@ def attack(
         *runs: Run folders, ensembles or `.keras` files of runs. The first is attacked; the others are for `transfer`.
         method: Attacks, see `ATTACKS`, separated by commas; or `all`, which needs one run only.
         epsilon: Budgets in pixel units 0..255.
-        data: Labelled images, see `open_images`; None for the first run's own test part.
+        data: Labelled images, see `open_images`, or a set of them; None for the first run's own test part.
         output: A JSON file to write the scores to.
         **options: `norm`, `limit`, `seed`, `steps` and the other options of the command line, and how the data is read.
 
@@ -60,10 +62,10 @@ def attack(
     chosen = from_dict(AttackOptions, {key: value for key, value in options.items() if key not in _SOURCE})
     stored = _find(runs, methods)
     refuse_unwritable(output)
-    part, images = images_to_score(stored[0], None if data is None else str(data), source)
+    part, images = images_to_score(stored[0], data, source)
     images = _drawn(images, chosen)
     notes = _notes(stored, images, part, budgets, chosen, data is None)
-    attackers = [_load(name, each, chosen) for name, each in zip(runs, stored, strict=True)]
+    attackers = [_load(fspath(run), each, chosen) for run, each in zip(runs, stored, strict=True)]
 
     from tfvision.robustness.attack_files import write_attack
     from tfvision.robustness.scoring import score_attacks
@@ -86,11 +88,11 @@ def _joined(epsilon: str | float | Sequence[float]) -> str:
     return str(epsilon) if isinstance(epsilon, str | float | int) else ",".join(map(str, epsilon))
 
 
-def _find(runs: Sequence[str | Path], methods: Sequence[str]) -> list[StoredModel]:
+def _find(runs: Sequence[str | PathLike[str]], methods: Sequence[str]) -> list[StoredModel]:
     """Find the runs, and refuse what cannot be attacked, before TensorFlow is loaded."""
     if not runs:
         raise UsageError("attack needs a run, got none")
-    names = [str(run) for run in runs]
+    names = [fspath(run) for run in runs]
     if len(set(names)) < len(names):
         raise UsageError(f"a run is given twice: {', '.join(names)}")
     if "transfer" in methods and len(runs) < 2:

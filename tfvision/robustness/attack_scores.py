@@ -10,6 +10,8 @@ import numpy as np
 
 from tfvision.models.decision import Decision
 from tfvision.robustness.attacks.table import ATTACKS
+from tfvision.system.shown import Record
+from tfvision.system.tables import TextTable
 
 _Z = 1.959964  # 95 %
 
@@ -106,8 +108,8 @@ class SanityCheck:
         return {"name": self.name, "passed": self.passed, "found": self.found, "meaning": self.meaning}
 
 
-@dataclass(frozen=True)
-class AttackScores:
+@dataclass(frozen=True, repr=False)
+class AttackScores(Record):
     """A model under attack.
 
     Attributes:
@@ -172,10 +174,14 @@ class AttackScores:
         """Return the rows as plain values."""
         return [row.to_dict() for row in self.rows]
 
-    def describe(self) -> str:
-        """Return a table of accuracies, what else was found, and every sanity check that fails."""
-        parts = [_table(self.rows, self.clean_accuracy, len(self.clean)), *_remarks(self), *_verdicts(self.checks)]
-        return "\n".join(parts)
+    def tables(self) -> list[TextTable]:
+        """Return tables of accuracies: under attacks with budgets, under those without, and under transfer."""
+        return [*_with_budgets(self.rows), *_without_budgets(self.rows), *_transfers(self)]
+
+    def remarks(self) -> list[str]:
+        """Return what else was found, and every sanity check that fails."""
+        clean = f"clean {self.clean_accuracy:.4f}  n={len(self.clean):,}  budgets in {_unit(self.rows)}"
+        return [clean, *_remarks(self), *_verdicts(self.checks)]
 
 
 def binomial_interval(right: int, count: int) -> tuple[float, float]:
@@ -216,16 +222,30 @@ def describe_distances(distances: np.ndarray, right: np.ndarray, still: np.ndarr
     return {name: round(value, 4) for name, value in found.items()}
 
 
-def _table(rows: Sequence[AttackRow], clean: float, count: int) -> str:
+def _with_budgets(rows: Sequence[AttackRow]) -> list[TextTable]:
     budgets = list(dict.fromkeys(row.epsilon for row in rows if row.epsilon is not None))
-    lines = [f"{'accuracy':<18}" + "".join(f"{f'eps {value:g}':>9}" for value in budgets)]
-    for name in dict.fromkeys(row.attack for row in rows if row.epsilon is not None):
-        found = {row.epsilon: row.accuracy for row in rows if row.attack == name}
-        cells = "".join(f"{found[value]:>9.4f}" if value in found else f"{'':>9}" for value in budgets)
-        lines.append(f"{ATTACKS[name].title:<18}{cells}")
-    lines = lines if budgets else []
-    lines += [f"{ATTACKS[row.attack].title:<18}{row.accuracy:>9.4f}" for row in rows if row.epsilon is None]
-    return "\n".join([*lines, f"clean {clean:.4f}  n={count:,}  budgets in {_unit(rows)}"])
+    found: dict[str, dict[float, str]] = {}
+    for row in rows:
+        if row.epsilon is not None:
+            found.setdefault(ATTACKS[row.attack].title, {})[row.epsilon] = f"{row.accuracy:.4f}"
+    head = ("accuracy", *(f"eps {value:g}" for value in budgets))
+    cells = [(name, *(own.get(value, "") for value in budgets)) for name, own in found.items()]
+    return [TextTable(head, cells)] if budgets else []
+
+
+def _without_budgets(rows: Sequence[AttackRow]) -> list[TextTable]:
+    cells = [(ATTACKS[row.attack].title, f"{row.accuracy:.4f}") for row in rows if row.epsilon is None]
+    return [TextTable(("without a budget", "accuracy"), cells)] if cells else []
+
+
+def _transfers(scores: AttackScores) -> list[TextTable]:
+    return [
+        TextTable(
+            (f"transfer at eps {each['epsilon']:g}: made against (row), asked (column)", *scores.runs),
+            [(name, *(f"{value:.4f}" for value in row)) for name, row in zip(scores.runs, each["matrix"], strict=True)],
+        )
+        for each in scores.transfer
+    ]
 
 
 def _unit(rows: Sequence[AttackRow]) -> str:
@@ -246,14 +266,6 @@ def _remarks(scores: AttackScores) -> list[str]:
             f"Carlini-Wagner: median L2 distance {found['l2_median']:.1f}, {found['rms_median']:.2f} a value; "
             f"{found['misled']:.0f} of {found['attacked']:.0f} misled, {found['mislead_as_files']:.0%} of them as files too"
         )
-    for each in scores.transfer:
-        lines.append(
-            f"transfer at epsilon {each['epsilon']:g}, accuracy of a run (column) on what was made against (row)"
-        )
-        lines += [
-            f"  {name:<30}" + "".join(f"{value:>9.4f}" for value in row)
-            for name, row in zip(scores.runs, each["matrix"], strict=True)
-        ]
     return lines
 
 

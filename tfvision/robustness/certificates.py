@@ -10,12 +10,14 @@ from tfvision.models.decision import Decision
 from tfvision.robustness.binomial import clopper_pearson_lower, share_interval
 from tfvision.robustness.options import CertifyOptions
 from tfvision.system.files import to_csv, write_json, write_text
+from tfvision.system.shown import Record
+from tfvision.system.tables import TextTable
 
 _STEP = 0.25  # of sigma, between the radii that are listed
 
 
-@dataclass(frozen=True, eq=False)
-class Certificates:
+@dataclass(frozen=True, eq=False, repr=False)
+class Certificates(Record):
     """What randomized smoothing certifies of some images.
 
     Attributes:
@@ -114,16 +116,17 @@ class Certificates:
         share, interval = self.certified_accuracy(radius)
         return {"radius": radius, "share_of_255": radius / 255, "accuracy": share, "ci95": list(interval)}
 
-    def describe(self) -> str:
-        """Return a line for each listed radius, and what the figures rest on."""
-        lines = [f"{'radius (L2)':>12}{'of 255':>10}  certified accuracy"]
+    def tables(self) -> list[TextTable]:
+        """Return a table with a row for each listed radius."""
+        rows = []
         for point in map(self._point, listed_radii(self.options)):
             low, high = point["ci95"]
-            shares = f"{point['accuracy']:.4f} [{low:.4f}, {high:.4f}]"
-            lines.append(f"{point['radius']:>12.2f}{point['share_of_255']:>10.4f}  {shares}")
-        return "\n".join([*lines, *self._sums()])
+            share = f"{point['accuracy']:.4f} [{low:.4f}, {high:.4f}]"
+            rows.append((f"{point['radius']:.2f}", f"{point['share_of_255']:.4f}", share))
+        return [TextTable(("radius (L2)", "of 255", "certified accuracy"), rows)]
 
-    def _sums(self) -> list[str]:
+    def remarks(self) -> list[str]:
+        """Return what the figures rest on."""
         options, mean = self.options, self.average_radius
         return [
             f"average certified radius {mean:.2f} ({mean / 255:.4f} of 255)  abstained {self.abstained:,} of "

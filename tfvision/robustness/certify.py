@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from tfvision.config.options import from_dict
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.options import Source
+from tfvision.data.sources.python import Held
 from tfvision.errors import UsageError
 from tfvision.prediction.answers import predict_classes
 from tfvision.prediction.images import images_to_score
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
 
 @in_one_output
 def certify(
-    model: str | Path,
-    data: str | Path | None = None,
+    model: str | PathLike[str],
+    data: "str | Path | Held | ImageSet | None" = None,
     *,
     sigma: float = 12.75,
     samples: int = 1000,
@@ -53,7 +55,7 @@ def certify(
 
     Args:
         model: A run folder, a `.keras` file of a run, or a SavedModel, which rounds and clips; it must predict classes.
-        data: Labelled images, see `open_images`; None for the run's own test part.
+        data: Labelled images, see `open_images`, or a set of them; None for the run's own test part.
         sigma: Standard deviation of the noise, in pixel values 0..255.
         samples: Noisy copies of each image that bound the probability of its class.
         n0: Noisy copies before these that choose the class.
@@ -85,7 +87,7 @@ def certify(
             "name a member, or export it and certify the SavedModel"
         )
     refuse_unwritable(output)
-    name, images = images_to_score(stored, None if data is None else str(data), wanted)
+    name, images = images_to_score(stored, data, wanted)
     found = certify_images(stored.load(), draw_images(images, options.limit, options.seed), options, name)
     return replace(found, written=tuple(_write(found, stored, own=data is None, output=output)))
 

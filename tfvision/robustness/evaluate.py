@@ -1,11 +1,14 @@
 """What `tfvision evaluate --corrupt` does: score a model on images that get worse and worse."""
 
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from tfvision.config.options import from_dict
+from tfvision.data.images.imageset import ImageSet
 from tfvision.data.options import Source
+from tfvision.data.sources.python import Held
 from tfvision.errors import UsageError
 from tfvision.prediction.images import images_to_score
 from tfvision.prediction.stored import find_model
@@ -19,8 +22,8 @@ from tfvision.tasks import has_boxes
 
 @in_one_output
 def evaluate_corrupted(
-    model: str | Path,
-    data: str | Path | None = None,
+    model: str | PathLike[str],
+    data: "str | Path | Held | ImageSet | None" = None,
     corrupt: str = "all",
     *,
     seed: int = 0,
@@ -34,7 +37,7 @@ def evaluate_corrupted(
 
     Args:
         model: A run folder, a `.keras` file of a run, or a SavedModel; it must predict classes.
-        data: Labelled images, see `open_images`; None for the run's own test part.
+        data: Labelled images, see `open_images`, or a set of them; None for the run's own test part.
         corrupt: `all`, or some of the corruptions, such as `noise,blur`.
         seed: Seed of what is drawn for each image.
         output: A JSON file to write the scores to.
@@ -53,7 +56,7 @@ def evaluate_corrupted(
     if has_boxes(stored.facts.task):
         raise UsageError("--corrupt scores classes, and this model finds boxes; leave it out")
     refuse_unwritable(output)
-    _, images = images_to_score(stored, None if data is None else str(data), options)
+    _, images = images_to_score(stored, data, options)
     scores = score_corrupted(stored.load(), images, names, seed=seed)
     if output is not None:
         written = write_corrupted(scores, images, Path(output), Path(output).parent, seed=seed)

@@ -20,13 +20,15 @@ from tfvision.prediction.answers import predict_classes
 from tfvision.prediction.predictors import ClassPredictor
 from tfvision.robustness.corruptions import CORRUPTIONS, SEVERITIES, blend
 from tfvision.system.files import to_csv, write_json, write_text
+from tfvision.system.shown import Record
+from tfvision.system.tables import TextTable
 from tfvision.system.terminal import console
 
 _RESAMPLES = 1000
 
 
-@dataclass(frozen=True)
-class CorruptedScores:
+@dataclass(frozen=True, repr=False)
+class CorruptedScores(Record):
     """Scores of a model on corrupted images.
 
     Attributes:
@@ -62,19 +64,17 @@ class CorruptedScores:
             "corruptions": self.rows,
         }
 
-    def describe(self) -> str:
-        """Return a line for each corruption, and one for the mean corruption accuracy."""
-        names = list(dict.fromkeys(str(row["corruption"]) for row in self.rows))
-        columns = [f"severity {severity}" for severity in range(1, SEVERITIES + 1)]
-        lines = [f"{'accuracy':<12}" + "".join(f"{column:>12}" for column in [*columns, "mean"])]
-        for name in names:
-            found = self.accuracies(name)
-            lines.append(f"{name:<12}" + "".join(f"{value:>12.4f}" for value in [*found, np.mean(found)]))
+    def tables(self) -> list[TextTable]:
+        """Return a table with a row for each corruption."""
+        head = ("accuracy", *(f"severity {severity}" for severity in range(1, SEVERITIES + 1)), "mean")
+        found = {name: self.accuracies(name) for name in dict.fromkeys(str(row["corruption"]) for row in self.rows)}
+        return [TextTable(head, [(name, *(f"{value:.4f}" for value in [*v, np.mean(v)])) for name, v in found.items()])]
+
+    def remarks(self) -> list[str]:
+        """Return a line with the mean corruption accuracy."""
         low, high = self.interval
-        lines.append(
-            f"mean corruption accuracy {self.mean:.4f} [{low:.4f}, {high:.4f}]  clean {self.clean:.4f}  n={self.count:,}"
-        )
-        return "\n".join(lines)
+        mean = f"mean corruption accuracy {self.mean:.4f} [{low:.4f}, {high:.4f}]"
+        return [f"{mean}  clean {self.clean:.4f}  n={self.count:,}"]
 
 
 def score_corrupted(predictor: ClassPredictor, images: ImageSet, names: Sequence[str], *, seed: int) -> CorruptedScores:

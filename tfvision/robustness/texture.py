@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
 from tfvision.config.options import from_dict
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.options import Source
+from tfvision.data.sources.python import Held
 from tfvision.errors import DataError, UsageError, listing
 from tfvision.prediction.answers import map_labels
 from tfvision.prediction.images import images_to_score
@@ -25,8 +27,8 @@ from tfvision.tasks import has_boxes
 
 @in_one_output
 def texture(
-    *models: str | Path,
-    data: str | Path | None = None,
+    *models: str | PathLike[str],
+    data: "str | Path | Held | ImageSet | None" = None,
     limit: int = 500,
     seed: int = 0,
     output: str | Path | None = None,
@@ -38,7 +40,7 @@ def texture(
 
     Args:
         *models: Run folders or SavedModels that predict classes; one or more.
-        data: Labelled images, see `open_images`; None for the runs' own test part, which must be the same.
+        data: Labelled images, see `open_images`, or a set of them; None for the runs' own test part, which must be the same.
         limit: Most images; drawn by the seed if there are more.
         seed: Seed of the order of patches, together with each image's id, and of the images drawn.
         output: A folder to write texture.json, texture.csv and texture.png to; None writes nothing.
@@ -54,7 +56,7 @@ def texture(
         RunError: A file cannot be written.
     """
     options, wanted = from_dict(TextureOptions, {"limit": limit, "seed": seed}), from_dict(Source, source)
-    names = [str(model) for model in models]
+    names = [fspath(model) for model in models]
     if not names or len(set(names)) < len(names):
         raise UsageError(f"texture needs one run or more, each once; got {listing(names) or 'none'}")
     stored = [_fitting_model(name) for name in names]
@@ -81,11 +83,13 @@ def _fitting_model(name: str) -> StoredModel:
     return stored
 
 
-def _open_images(stored: Sequence[StoredModel], data: str | Path | None, source: Source) -> tuple[str, ImageSet]:
+def _open_images(
+    stored: Sequence[StoredModel], data: "str | Path | Held | ImageSet | None", source: Source
+) -> tuple[str, ImageSet]:
     """Open the images that all models are scored on, and refuse classes that one of them does not know."""
     if data is None:
         _refuse_other_tests(stored)
-    name, images = images_to_score(stored[0], None if data is None else str(data), source)
+    name, images = images_to_score(stored[0], data, source)
     for one in stored[1:]:
         map_labels(images, one.facts.class_names)
     return name, images

@@ -18,6 +18,8 @@ from tfvision.robustness.binomial import share_interval
 from tfvision.robustness.texture_changes import TEXTURE_CHANGES
 from tfvision.runs.names import TEXTURE
 from tfvision.system.files import to_csv, write_json, write_text
+from tfvision.system.shown import Record
+from tfvision.system.tables import TextTable
 from tfvision.system.terminal import ProgressLine
 
 UNCHANGED = "unchanged"
@@ -25,8 +27,8 @@ _SHOWN = 4  # images in the picture
 _NOTHING = 200  # gray level that stands for an image on which a change did not work
 
 
-@dataclass(frozen=True)
-class TextureScores:
+@dataclass(frozen=True, repr=False)
+class TextureScores(Record):
     """Accuracy of models on changed images.
 
     Attributes:
@@ -47,16 +49,19 @@ class TextureScores:
         """Return the scores as plain values for JSON."""
         return {"images": self.name, "n": self.count, "scores": self.rows}
 
-    def describe(self) -> str:
-        """Return a line for each change with the accuracy of each run, and what was left out."""
+    def tables(self) -> list[TextTable]:
+        """Return a table with a row for each change and the accuracy of each run."""
         runs = list(dict.fromkeys(row["run"] for row in self.rows))
-        width = max(26, *(len(run) + 2 for run in runs))
-        lines = [f"{'accuracy':<15}" + "".join(f"{run:<{width}}" for run in runs).rstrip()]
-        for change in dict.fromkeys(row["change"] for row in self.rows):
-            cells = [_cell(row) for row in self.rows if row["change"] == change]
-            lines.append(f"{change:<15}" + "".join(f"{cell:<{width}}" for cell in cells).rstrip())
-        lines.append(f"n={self.count:,}, with exact 95 % intervals")
-        return "\n".join([*lines, *(_left_out(row) for row in self.rows if row["not_changed"])])
+        rows = [
+            (change, *(_cell(row) for row in self.rows if row["change"] == change))
+            for change in dict.fromkeys(row["change"] for row in self.rows)
+        ]
+        return [TextTable(("accuracy", *runs), rows)]
+
+    def remarks(self) -> list[str]:
+        """Return what the intervals are, and what was left out."""
+        left_out = [_left_out(row) for row in self.rows if row["not_changed"]]
+        return [f"n={self.count:,}, with exact 95 % intervals", *left_out]
 
 
 def score_textures(models: Sequence[StoredModel], images: ImageSet, name: str, *, seed: int) -> TextureScores:

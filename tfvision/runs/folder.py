@@ -56,6 +56,9 @@ class Run(Shown):
         bounds = f" [{interval[0]:.4f}, {interval[1]:.4f}]" if interval else ""
         return f"Run({self.folder}: {score}{bounds}, n={scores.get('n', 0):,})"
 
+    def __fspath__(self) -> str:
+        return str(self.folder)  # a run is taken wherever the path of one is
+
     def show_mistakes(self, n: int = 12) -> Shown:
         """Show the wrong predictions that the model was surest of.
 

@@ -37,6 +37,8 @@ def read_options(config: str | Path | None, resume: Path | None, given: Mapping[
         in_file = load_yaml(find_recipe(str(config)))
     elif resume:
         in_file = open_search(resume)
+    elif any(names_range(value) for value in flatten_mapping(to_plain(given), is_value=names_range).values()):
+        in_file = {}  # from Python, where ranges are given like any option
     else:
         raise UsageError("search needs --config, a YAML file of options with ranges, or --resume")
     both = [key for key in _PHASE_KEYS if in_file.get(key) is not None and key not in given]

@@ -21,7 +21,8 @@ from tfvision.search.best_models import BestModels
 from tfvision.search.log import TrialLog
 from tfvision.search.messages import TrialLines, describe_search
 from tfvision.search.plan import Search
-from tfvision.search.reading import BEST, SEARCH
+from tfvision.search.reading import SEARCH
+from tfvision.search.scores import SearchScores
 from tfvision.search.stages import SearchLoop, rank_trials
 from tfvision.system.device import load_tensorflow
 from tfvision.system.environment import describe_environment
@@ -35,7 +36,7 @@ MODELS = "models"
 
 def run_search(
     search: Search, options: Mapping[str, Any], folder: Path, objective: str, *, dry_run: bool, resume: bool
-) -> Path | None:
+) -> SearchScores | None:
     """Read the images and run every trial.
 
     Args:
@@ -47,7 +48,7 @@ def run_search(
         resume: Whether to go on with what is in the folder.
 
     Returns:
-        The search folder; None for a dry run.
+        The trials and the search folder; None for a dry run.
 
     Raises:
         DataError: Unreadable images, or others than the resumed search has.
@@ -67,11 +68,10 @@ def run_search(
     else:
         files = {SEARCH: dump_yaml(dict(options)), SPLITS: splits, ENVIRONMENT: to_json(describe_environment())}
         create_run(folder, files)
-    _run(search, folder, config, data, objective)
-    return folder
+    return _run(search, folder, config, data, objective)
 
 
-def _run(search: Search, folder: Path, config: TrainConfig, data: Prepared, objective: str) -> None:
+def _run(search: Search, folder: Path, config: TrainConfig, data: Prepared, objective: str) -> SearchScores:
     from tfvision.search.results import write_search_results  # with matplotlib
     from tfvision.search.trials import TrialRunner, full_config
 
@@ -91,13 +91,10 @@ def _run(search: Search, folder: Path, config: TrainConfig, data: Prepared, obje
         )
         outcome = loop.run()
         report = write_search_results(folder, search, outcome, full_config(outcome.config, data), objective)
-    best = outcome.best
-    again = f"tfvision train --config {shlex.quote(str(folder / BEST))}"
-    say_result(
-        f"\nbest: trial {best.number} of {len(outcome.trials)}, {objective} {best.scores[objective]:.4f}\n"
-        f"train it: {again}\nreport: {report}"
-    )
+    found = SearchScores(folder, objective, tuple(outcome.trials), outcome.best, (report,))
+    say_result("\n" + "\n".join([*found.remarks(), f"report: {report}"]))
     console.print(f"done in {duration(time.monotonic() - start)}")
+    return found
 
 
 class _resumable:

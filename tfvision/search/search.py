@@ -11,6 +11,7 @@ from tfvision.experiment.resolving import default_folder
 from tfvision.runs.folder import refuse_existing
 from tfvision.search.plan import parse_search
 from tfvision.search.reading import open_search, read_options
+from tfvision.search.scores import SearchScores
 from tfvision.search.settings import SECTION
 from tfvision.system.terminal import in_one_output
 from tfvision.training.config import TrainConfig
@@ -22,7 +23,7 @@ _FREE = ("data", "output", f"{SECTION}.trials")
 @in_one_output
 def search(
     config: str | Path | None = None, *, resume: str | Path | None = None, dry_run: bool = False, **options: Any
-) -> Path | None:
+) -> SearchScores | None:
     """Search for the best options on the validation part, and write a search folder.
 
     Args:
@@ -33,7 +34,7 @@ def search(
             `search={"trials": 20}`.
 
     Returns:
-        The search folder; None for a dry run.
+        The trials and the search folder; None for a dry run.
 
     Raises:
         UsageError: No range, an invalid one, or options that do not go together.
@@ -46,7 +47,7 @@ def search(
 
 def search_from_options(
     options: Mapping[str, Any], *, dry_run: bool = False, resume: Path | None = None
-) -> Path | None:
+) -> SearchScores | None:
     """Do all that `tfvision search` does.
 
     Args:
@@ -55,7 +56,7 @@ def search_from_options(
         resume: The folder of a search to resume; its options must be these, except for the number of trials.
 
     Returns:
-        The search folder; None for a dry run.
+        The trials and the search folder; None for a dry run.
 
     Raises:
         UsageError, DataError, RunError: One clear line each.

@@ -8,10 +8,12 @@ from typing import Any
 from tfvision.evaluation.score_names import goodness
 from tfvision.evaluation.spread import Spread, score_of, spread_names, spread_of
 from tfvision.seeds.given import listed
+from tfvision.system.shown import Record
+from tfvision.system.tables import TextTable
 
 
-@dataclass(frozen=True)
-class SeedScores:
+@dataclass(frozen=True, repr=False)
+class SeedScores(Record):
     """The scores of a run for each of several seeds.
 
     Attributes:
@@ -20,6 +22,7 @@ class SeedScores:
         part: The part that is scored: `test`, or `validation` where there is no test.
         scores: That part of metrics.json for each seed.
         same_images: Whether all runs are scored on the same images; otherwise each seed drew its own split.
+        written: The page.
     """
 
     folder: Path
@@ -27,6 +30,10 @@ class SeedScores:
     part: str
     scores: tuple[Mapping[str, Any], ...]
     same_images: bool
+    written: tuple[Path, ...] = ()
+
+    def __fspath__(self) -> str:
+        return str(self.folder)  # for `compare`
 
     @property
     def names(self) -> dict[str, str]:
@@ -52,13 +59,15 @@ class SeedScores:
         counts = [int(scores["n"]) for scores in self.scores]
         return f"{counts[0]:,}" if len(set(counts)) == 1 else f"{min(counts):,} to {max(counts):,}"
 
-    def describe(self) -> str:
+    def tables(self) -> list[TextTable]:
         """Return a table: mean, standard deviation and worst seed of each score."""
-        rows = [(f"{self.part}, {len(self.seeds)} seeds", "mean ± std", "worst")]
+        rows = []
         for score, label in self.names.items():
             value, seed = self.worst(score)
             rows.append((label, str(self.spread(score)), f"{value:.4f} (seed {seed})"))
-        widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return [TextTable((f"{self.part}, {len(self.seeds)} seeds", "mean ± std", "worst"), rows)]
+
+    def remarks(self) -> list[str]:
+        """Return what each seed was scored on."""
         images = "the same" if self.same_images else "its own split of the images, with"
-        return "\n".join([*lines, f"seeds {listed(self.seeds)}: each has {images} {self.sizes} {self.part} images"])
+        return [f"seeds {listed(self.seeds)}: each has {images} {self.sizes} {self.part} images"]

@@ -88,7 +88,7 @@ def train_seeds(
 
     report = write_seeds_report(found, runs[0].config)
     say_result(f"\n{found.describe()}\nreport: {report}")
-    return found
+    return replace(found, written=(report,))
 
 
 def _own_options(config: TrainConfig) -> dict[str, Any]:
