@@ -94,7 +94,32 @@ def hgnet_v2() -> keras.Model:
     )
 
 
-KINDS = {kind.__name__: kind for kind in (resnet, resnet_v2, vit, deit, dinov2, hgnet_v2)}
+def efficientnet() -> keras.Model:
+    """A class that takes no image size."""
+    return keras_hub.models.EfficientNetBackbone(
+        width_coefficient=1.0,
+        depth_coefficient=1.0,
+        stackwise_kernel_sizes=[3, 3],
+        stackwise_num_repeats=[1, 1],
+        stackwise_input_filters=[8, 8],
+        stackwise_output_filters=[8, 16],
+        stackwise_expansion_ratios=[1, 2],
+        stackwise_strides=[1, 2],
+        stackwise_squeeze_and_excite_ratios=[0.0, 0.0],
+        stackwise_block_types=["v1", "v1"],
+        min_depth=None,
+        include_initial_padding=True,
+        use_depth_divisor_as_min_depth=True,
+        cap_round_filter_decrease=True,
+        stem_conv_padding="valid",
+        batch_norm_momentum=0.9,
+        batch_norm_epsilon=1e-3,
+        activation="relu6",
+        projection_activation=None,
+    )
+
+
+KINDS = {kind.__name__: kind for kind in (resnet, resnet_v2, vit, deit, dinov2, hgnet_v2, efficientnet)}
 
 
 def saved(folder: Path, backbone: keras.Model, *, converter: bool = True) -> str:
@@ -212,6 +237,14 @@ def test_what_stays_whole_is_one_layer(presets: dict[str, str], pixels: np.ndarr
     assert len(backbone_layers(model)) == 1 and cut_model(model).last == "head_pool"
     unfreeze(model, "all")
     assert cut_model(model) is None and all(weight.trainable for weight in backbone_layers(model)[0].weights)
+
+
+def test_a_class_that_takes_no_image_size_is_taken_apart_all_the_same(presets: dict[str, str]) -> None:
+    model = build_classifier(presets["efficientnet"], 3, image_size=SIDE)
+    assert len(backbone_layers(model)) > 10 and "block1a_dwconv" in {layer.name for layer in model.layers}
+    unfreeze(model, "3")
+    assert not backbone_layers(model)[0].trainable and any(layer.trainable for layer in backbone_layers(model))
+    assert cut_model(model) is not None
 
 
 def test_of_what_stays_whole_the_deepest_output_is_taken(

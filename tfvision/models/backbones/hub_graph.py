@@ -42,7 +42,7 @@ def build_hub(
 
     stock = _stock(name, facts, pixels.shape[1])
     try:
-        features = copy_onto(_to_deepest(name, stock), pixels, _copier(set()))
+        features = copy_onto(_to_deepest(name, stock, pixels.shape[1]), pixels, _copier(set()))
     except UsageError:
         raise
     except Exception:  # KerasHub's own layers fail in many ways
@@ -85,7 +85,7 @@ def load_hub_weights(model: "keras.Model", name: str, facts: Backbone, path: Pat
     if nested:
         nested[0].set_weights(stock.get_weights())
         return
-    given = dict(_weights(_to_deepest(name, stock).layers, ""))
+    given = dict(_weights(_to_deepest(name, stock, side).layers, ""))
     for layer in model.layers:
         if layer.weights:
             layer.set_weights(given.pop(layer.name))
@@ -103,24 +103,35 @@ def _stock(name: str, facts: Backbone, side: int, *, weights: bool = False) -> "
             return keras_hub.models.Backbone.from_preset(preset, load_weights=weights)
 
 
-def _deepest(name: str, outputs: Any) -> "keras.KerasTensor":
+def _deepest(name: str, outputs: Any, sized: Any = None) -> "keras.KerasTensor":
     """Return the feature maps of an output; of several, the smallest, which are the furthest from the pixels.
 
     Of equal ones, the last. The number of channels would not tell: a pyramid may have the same on all levels.
+
+    Args:
+        name: `hub/...`.
+        outputs: A tensor, or several.
+        sized: The same outputs with their sizes, for a backbone that was built for images of any size.
     """
     import keras
 
-    tensors = [tensor for tensor in keras.tree.flatten(outputs) if len(tensor.shape) in (3, 4)]
-    if not tensors:
+    tensors = keras.tree.flatten(outputs)
+    shapes = [tensor.shape for tensor in keras.tree.flatten(outputs if sized is None else sized)]
+    maps = [place for place, shape in enumerate(shapes) if len(shape) in (3, 4)]
+    if not maps:
         raise UsageError(f"{name} gives no feature maps; choose another preset")
-    return min(reversed(tensors), key=lambda tensor: (len(tensor.shape) == 3, int(np.prod(tensor.shape[1:-1]))))
+    return tensors[min(reversed(maps), key=lambda place: (len(shapes[place]) == 3, int(np.prod(shapes[place][1:-1]))))]
 
 
-def _to_deepest(name: str, stock: "keras.Model") -> "keras.Model":
+def _to_deepest(name: str, stock: "keras.Model", side: int) -> "keras.Model":
     """Return the part of a backbone that its deepest output needs, with the layer names of a fresh process."""
     import keras
 
-    part = keras.Model(stock.inputs, _deepest(name, stock.output))
+    # Some classes take no image size, and the outputs of such a backbone have none.
+    pixels = keras.tree.map_structure(
+        lambda tensor: keras.KerasTensor((None, side, side, 3), tensor.dtype), stock.input
+    )
+    part = keras.Model(stock.inputs, _deepest(name, stock.output, stock.compute_output_spec(pixels)))
     number_from_zero(part)
     return part
 
