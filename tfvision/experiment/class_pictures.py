@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from tfvision.data.images.imageset import ImageSet
@@ -15,6 +14,7 @@ from tfvision.evaluation.mistakes import worst_mistakes
 from tfvision.evaluation.predictions import Predictions
 from tfvision.plots.classes import plot_calibration, plot_confusion_matrix, plot_precision_recall, plot_roc
 from tfvision.plots.image_grid import plot_image_grid
+from tfvision.plots.png import write_png
 from tfvision.plots.thumbnails import thumbnail
 from tfvision.runs.names import (
     CALIBRATION_CURVE,
@@ -25,7 +25,7 @@ from tfvision.runs.names import (
     ROC,
     WORST_MISTAKES,
 )
-from tfvision.system.files import replacing, to_csv, write_text
+from tfvision.system.files import to_csv, write_text
 
 
 def plot_classes(
@@ -72,8 +72,7 @@ def _write_mistakes(
     table = []
     for number, (i, image, file) in enumerate(zip(worst, images, files, strict=True), start=1):
         picture = f"{number:02}.png"
-        with replacing(plots / MISTAKES_FOLDER / picture) as temporary:
-            temporary.write_bytes(_to_png(image))
+        write_png(image, plots / MISTAKES_FOLDER / picture)
         table.append({
             "id": found.ids[i],
             "label": found.class_names[found.labels[i]],
@@ -86,11 +85,6 @@ def _write_mistakes(
         write_text(plots.parent / MISTAKES, to_csv(table))
     else:
         (plots.parent / MISTAKES).unlink(missing_ok=True)
-
-
-def _to_png(image: np.ndarray) -> bytes:
-    pixels = image if image.ndim == 2 or image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    return cv2.imencode(".png", pixels)[1].tobytes()
 
 
 def _file_of(images: ImageSet, row: int) -> str:

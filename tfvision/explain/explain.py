@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import cv2
 import numpy as np
 
 from tfvision.config.options import from_dict
@@ -15,12 +14,13 @@ from tfvision.errors import UsageError, check_known, listing
 from tfvision.evaluation.predictions import Predictions
 from tfvision.explain.options import ExplainOptions
 from tfvision.explain.overlays import lay_over, spread
+from tfvision.plots.png import write_png
 from tfvision.prediction.answers import predict_images
 from tfvision.prediction.images import read_given_images
 from tfvision.prediction.predictors import KerasPredictor
 from tfvision.prediction.stored import find_model
 from tfvision.runs.folder import refuse_existing
-from tfvision.system.files import replacing, write_json
+from tfvision.system.files import write_json
 from tfvision.system.shown import Shown
 from tfvision.system.terminal import ProgressLine, console, in_one_output
 from tfvision.tasks import has_classes
@@ -199,9 +199,7 @@ def write_explanations(found: Explanations, folder: Path) -> None:
 
     overlays = found.overlays()
     for name, image in zip(found.ids, overlays, strict=True):
-        encoded = cv2.imencode(".png", image[..., ::-1])[1].tobytes()
-        with replacing(folder / "images" / Path(name).with_suffix(".png")) as temporary:
-            temporary.write_bytes(encoded)
+        write_png(image, folder / "images" / Path(name).with_suffix(".png"))
     rows: list[Mapping[str, Any]] = [
         {"id": name, "class": what, "probability": None if np.isnan(share) else float(share)}
         for name, what, share in zip(found.ids, found.classes, found.probabilities, strict=True)

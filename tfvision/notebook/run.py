@@ -137,7 +137,10 @@ def _mistakes(files: RunFiles, n: int) -> str:
     rows = files.mistakes[:n]
     texts = [f"{row['label']}, taken for {row['predicted']} ({float(row['probability']):.0%})" for row in rows]
     found = [
-        (image, text) for row, text in zip(rows, texts, strict=True) if (image := image_of(row["uri"])) is not None
+        (image, said)
+        for row, text in zip(rows, texts, strict=True)
+        for uri, said in ((row["uri"], text), (row["looked_uri"], "where it looked"))
+        if uri and (image := image_of(uri)) is not None
     ]
     return gallery([image for image, _ in found], [text for _, text in found])
 

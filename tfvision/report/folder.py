@@ -84,7 +84,7 @@ class RunFiles:
         corruptions: Parsed `corruptions.json`, which a run has after `tfvision evaluate --corrupt`.
         certificates: Parsed `certify.json`, which a run has after `tfvision certify`.
         attack: Parsed `attack.json`, which a run has after `tfvision attack`.
-        mistakes: Rows of `mistakes.csv`, with `uri`, the picture, in addition; those without a picture are left out.
+        mistakes: Rows of `mistakes.csv`, with `uri`, the picture, and `looked_uri`, where the model looked, in addition; those without a picture are left out.
     """
 
     folder: Path
@@ -128,6 +128,10 @@ def read_run_files(folder: Path | str) -> RunFiles:
     # An ensemble was not trained, and its options are in its own file.
     config = ensemble["options"] if ensemble else read(CONFIG, lambda text: parse_yaml(text, CONFIG), {})
     mistakes: list[dict[str, str]] = read(MISTAKES, _rows, []) if (folder / MISTAKES).exists() else []
+
+    def of_mistake(picture: str | None) -> str:
+        return embed_plot(folder / PLOTS / MISTAKES_FOLDER / Path(picture or "none").name)
+
     epochs = not ensemble and not config.get("classifier")  # a shallow classifier has no history
     return RunFiles(
         folder=folder,
@@ -151,9 +155,9 @@ def read_run_files(folder: Path | str) -> RunFiles:
         certificates=read_if_there(CERTIFICATES),
         attack=read_if_there(ATTACK_SCORES),
         mistakes=[
-            {**row, "uri": uri}
+            {**row, "uri": uri, "looked_uri": of_mistake(row.get("looked"))}
             for row in mistakes
-            if (uri := embed_plot(folder / PLOTS / MISTAKES_FOLDER / Path(row.get("picture") or "none").name))
+            if (uri := of_mistake(row.get("picture")))
         ],
     )
 

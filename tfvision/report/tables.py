@@ -105,7 +105,10 @@ def image_table(counts: Counter[tuple[str, str]]) -> dict[str, Any]:
 
 
 def mistake_cards(files: RunFiles) -> list[dict[str, str]]:
-    """Return `uri`, `id`, `name`, `text` and `link` of each of the worst mistakes; the link leads to the file, if it is one."""
+    """Return `uri`, `id`, `name`, `text`, `link` and `looked` of each of the worst mistakes.
+
+    The link leads to the file, if it is one; `looked` is the picture of where the model looked, if there is one.
+    """
     cards = []
     for row in files.mistakes:
         file = row.get("file") or ""
@@ -113,7 +116,16 @@ def mistake_cards(files: RunFiles) -> list[dict[str, str]]:
         text = f"{row.get('label')}, taken for {row.get('predicted')} ({percent(_number(row.get('probability')))})"
         image_id = row.get("id") or ""
         name = PurePosixPath(image_id).name  # its folder is often the class, which is said below
-        cards.append({"uri": row["uri"], "id": image_id, "name": name, "text": text, "link": link})
+        cards.append(
+            {
+                "uri": row["uri"],
+                "id": image_id,
+                "name": name,
+                "text": text,
+                "link": link,
+                "looked": row.get("looked_uri", ""),
+            }
+        )
     return cards
 
 
