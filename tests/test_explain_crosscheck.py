@@ -1,7 +1,5 @@
 """Explanations beside those of another library: Grad-CAM and LayerCAM of tf-keras-vis on the same model."""
 
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
