@@ -37,6 +37,7 @@ def option(
     at_most: float | None = None,
     below: float | None = None,
     nonempty: bool = False,
+    word: str | None = None,
 ) -> Any:
     """Declare a dataclass field with its default, its one line of help and the numbers it takes.
 
@@ -51,6 +52,7 @@ def option(
         at_most: The highest number, beside `above`.
         below: The end that every number lies below, beside `at_least` or `above`.
         nonempty: Whether an empty list is refused.
+        word: A word that is taken in place of a number.
 
     Returns:
         A dataclass field.
@@ -61,7 +63,7 @@ def option(
     bounds = None
     if low is not None:
         bounds = Bounds(low, math.inf if high is None else high, above is not None, below is not None)
-    metadata = {"help": help, "bounds": bounds, "nonempty": nonempty}
+    metadata = {"help": help, "bounds": bounds, "nonempty": nonempty, "word": word}
     if isinstance(default, (list, dict)) or callable(default):
         factory = default if callable(default) else lambda: type(default)(default)
         return field(default_factory=factory, metadata=metadata)
@@ -205,7 +207,11 @@ def _check_union(kinds: Sequence[Any], value: Any, where: str) -> Any:
             last = error
     if isinstance(value, (list, dict)):
         raise last
-    raise UsageError(f"{where}: expected {' or '.join(_WORDS.get(kind, 'a list') for kind in kinds)}, got {value!r}")
+    raise UsageError(f"{where}: expected {' or '.join(map(_in_words, kinds))}, got {value!r}")
+
+
+def _in_words(kind: Any) -> str:
+    return " or ".join(get_args(kind)) if get_origin(kind) is Literal else _WORDS.get(kind, "a list")
 
 
 def _check_scalar(kind: type, value: Any, where: str) -> Any:
@@ -227,7 +233,7 @@ def _check_item(item: dataclasses.Field[Any], value: Any, where: str) -> None:
             raise UsageError(f"{where}: expected a list of one or more, got []; leave it out for the default")
         numbers = {f"{where}[{place}]": number for place, number in enumerate(value)}
     else:
-        numbers = {} if value is None else {where: value}
+        numbers = {} if value is None or value == item.metadata["word"] else {where: value}
     for name, number in numbers.items():
         if bounds is not None and number not in bounds:
             expected = f"a number {bounds}" if str(bounds).startswith("from") else str(bounds)

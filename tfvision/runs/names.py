@@ -22,6 +22,8 @@ ATTACK_SCORES = "attack.json"  # after `attack`
 ATTACK_TABLE = "attack.csv"
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
+RATES = "learning_rates.json"  # the sweeps by which learning rates were found; of `lr-find` also as a table
+RATES_TABLE = "learning_rates.csv"
 LOCK = ".lock"  # held while a process trains there
 
 # In a folder that holds several runs.
@@ -37,6 +39,7 @@ PLOTS = "plots"
 
 # Pictures in PLOTS.
 LEARNING_CURVES = "learning_curves.svg"
+RATE_CURVES = "learning_rates.svg"
 CONFUSION_MATRIX = "confusion_matrix.svg"
 PRECISION_RECALL = "precision_recall.svg"
 ROC = "roc.svg"

@@ -12,7 +12,7 @@ from tfvision.evaluation.score_names import LAST_EPOCH, column_of
 from tfvision.models.options import BoxOptions, HeadOptions, SmallCnnOptions
 from tfvision.tasks import Task, has_boxes, has_classes
 from tfvision.training.defence_options import AdversarialOptions, DistillOptions
-from tfvision.training.options import Phase, PseudoLabelOptions, ShallowOptions, check_views
+from tfvision.training.options import AUTO, Phase, PseudoLabelOptions, ShallowOptions, check_views
 from tfvision.training.words import ALIASES, understood
 
 _BATCH_SIZE = 64
@@ -58,7 +58,12 @@ class TrainConfig:
         "images a step; default 64, or less, down to 16, where the training images are under 12 times as many",
         at_least=1,
     )
-    learning_rate: float | None = option(None, "learning rate of the last phase", above=0)
+    learning_rate: float | Literal["auto"] | None = option(
+        None,
+        "learning rate of the last phase; auto: what `tfvision lr-find` suggests for it, found before training",
+        above=0,
+        word=AUTO,
+    )
     unfreeze: str | None = option(
         None, "open layers of the backbone in the last phase: none, all, 15, 30% or block4,block5"
     )

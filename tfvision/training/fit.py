@@ -16,7 +16,7 @@ from tfvision.system.terminal import console
 from tfvision.training.callbacks import EpochRecorder
 from tfvision.training.checkpoints import Checkpoint, PhaseState, digest, other_model, restore
 from tfvision.training.defended import Defence, Defended
-from tfvision.training.features.feeding import feed_phase
+from tfvision.training.features.feeding import Feed, feed_phase
 from tfvision.training.labelling import in_one_round, with_pseudo_labels
 from tfvision.training.logistic import fit_closed
 from tfvision.training.objective import build_objective
@@ -91,23 +91,10 @@ def _fit(
 
 def _fit_gradient(training: Training, phase: Phase, state: PhaseState, optimizer: list[np.ndarray]) -> None:
     """Train a phase by epochs, from `state` on, with the optimizer's variables of that time."""
-    settings, images = training.settings, training.train
-    num_classes = len(images.class_names)
     done = len(training.history.rows)  # epochs of the whole run
-    weights = class_weights(images.labels, num_classes) if settings.balance == "class_weights" else None
-    # Keras gives an image the weight of one class, the largest in its label. A mixed image has two.
-    mixed, plain = (weights, None) if settings.augmentation.mixing else (None, weights)
-    epochs = done - state.epochs + phase.epochs
-    feed = feed_phase(training, phase, first_epoch=done, epochs=epochs, class_weights=mixed)
-    model, batches = _defended(feed.model, training.defence, done - state.epochs), feed.batches
-    compile_model(
-        model,
-        phase,
-        settings,
-        num_classes=num_classes,
-        steps_per_epoch=batches.steps_per_epoch,
-        mixed_weights=mixed,
-    )
+    began = done - state.epochs
+    model, feed, plain = compiled_phase(training, phase, began=began, epochs=range(done, began + phase.epochs))
+    batches = feed.batches
     if optimizer:
         restore(model.optimizer.variables, optimizer)
     recorder = EpochRecorder(training, phase, state, batches.size)
@@ -125,6 +112,41 @@ def _fit_gradient(training: Training, phase: Phase, state: PhaseState, optimizer
         )
     finally:
         recorder.close()
+
+
+def compiled_phase(
+    training: Training, phase: Phase, *, began: int, epochs: range
+) -> tuple[keras.Model, Feed, dict[int, float] | None]:
+    """Prepare a phase of gradient steps: its data, and the model that is fitted on them, compiled.
+
+    Args:
+        training: Its model has the phase's layers open already.
+        phase: Gives views, learning rate and schedule.
+        began: Number of the epoch of the run that the phase began with, from 0.
+        epochs: Numbers of the epochs in the data.
+
+    Returns:
+        The model to fit, which shares the variables of the training's; its data; and the class weights for `fit`.
+
+    Raises:
+        TfvisionError: As `feed_phase`.
+    """
+    settings, images = training.settings, training.train
+    num_classes = len(images.class_names)
+    weights = class_weights(images.labels, num_classes) if settings.balance == "class_weights" else None
+    # Keras gives an image the weight of one class, the largest in its label. A mixed image has two.
+    mixed, plain = (weights, None) if settings.augmentation.mixing else (None, weights)
+    feed = feed_phase(training, phase, first_epoch=epochs.start, epochs=epochs.stop, class_weights=mixed)
+    model = _defended(feed.model, training.defence, began)
+    compile_model(
+        model,
+        phase,
+        settings,
+        num_classes=num_classes,
+        steps_per_epoch=feed.batches.steps_per_epoch,
+        mixed_weights=mixed,
+    )
+    return model, feed, plain
 
 
 def _defended(model: keras.Model, defence: Defence | None, first_epoch: int) -> keras.Model:

@@ -64,8 +64,8 @@ def learning_rate(phase: Phase, steps_per_epoch: int) -> "float | keras.optimize
     """
     from keras.optimizers import schedules
 
-    assert phase.learning_rate is not None, "with_rates has filled it in"
     rate, steps = phase.learning_rate, phase.epochs * steps_per_epoch
+    assert rate is not None and not isinstance(rate, str), "with_rates has filled it in, and a sweep what was auto"
     if phase.schedule == "cosine":
         warmup = round(phase.warmup * steps_per_epoch)
         if not warmup:

@@ -6,6 +6,8 @@ from typing import Literal
 from tfvision.config.options import check_bounds, option
 from tfvision.errors import UsageError
 
+AUTO = "auto"  # a learning rate that is found by a sweep
+
 
 @dataclass
 class ShallowOptions:
@@ -49,8 +51,12 @@ class Phase:
         "gradient", "train by epochs, or fit a linear head on frozen features in one pass"
     )
     epochs: int = option(10, "number of epochs", at_least=1)
-    learning_rate: float | None = option(
-        1e-3, "learning rate at its highest; null: what suits the backbone and the batch size", above=0
+    learning_rate: float | Literal["auto"] | None = option(
+        1e-3,
+        "learning rate at its highest; null: what suits the backbone and the batch size; auto: found before training, see "
+        "`tfvision lr-find`",
+        above=0,
+        word=AUTO,
     )
     schedule: Literal["constant", "cosine", "step", "exponential", "plateau"] = option(
         "constant", "course of the learning rate"
@@ -81,6 +87,26 @@ class Phase:
     def __post_init__(self) -> None:
         check_bounds(self, "phase")
         check_views(self.views, "views")
+
+
+@dataclass(frozen=True)
+class RateRangeOptions:
+    """How learning rates are tried.
+
+    Raises:
+        UsageError: A value out of range, or a range that is empty.
+    """
+
+    lowest: float = option(1e-6, "learning rate of the first step", above=0)
+    highest: float = option(10.0, "learning rate of the last step, unless the loss diverges before", above=0)
+    steps: int = option(100, "steps of a sweep, one batch each", at_least=20)
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+        if self.highest < 10 * self.lowest:
+            raise UsageError(
+                f"highest: expected ten times the lowest rate or more, got {self.highest:g} with lowest {self.lowest:g}"
+            )
 
 
 def check_views(views: str | None, where: str) -> None:

@@ -8,7 +8,7 @@ from tfvision.evaluation.score_names import LAST_EPOCH
 from tfvision.tasks import has_boxes
 from tfvision.training.config import TrainConfig
 from tfvision.training.defence_checks import check_defences, defends
-from tfvision.training.options import Phase
+from tfvision.training.options import AUTO, Phase
 
 _FROM_SCRATCH = {"fast": (10, None), "balanced": (30, 10), "best": (100, None)}  # epochs and patience
 _FINE_TUNING = {
@@ -33,10 +33,15 @@ def with_rates(phases: Sequence[Phase], *, parameters: int, batch_size: int) -> 
         batch_size: Images a step.
 
     Returns:
-        The phases, each with a rate.
+        The phases, each with a rate, or with `auto` where a sweep is to find it.
     """
-    rate = _RATE * batch_size / 64 if 0 < parameters <= _SMALL else _SAFE_RATE
+    rate = suited_rate(parameters=parameters, batch_size=batch_size)
     return [phase if phase.learning_rate else replace(phase, learning_rate=rate) for phase in phases]
+
+
+def suited_rate(*, parameters: int, batch_size: int) -> float:
+    """Return the rate that suits a backbone and a batch size, see `with_rates`."""
+    return _RATE * batch_size / 64 if 0 < parameters <= _SMALL else _SAFE_RATE
 
 
 def default_phases(preset: str, *, pretrained: bool, linear_head: bool) -> list[Phase]:
@@ -188,6 +193,10 @@ def _check_relations(phase: Phase, where: str, *, linear_head: bool, monitor: st
         (
             phase.solver == "gradient" or linear_head,
             "solver: logistic_regression fits a linear head; this head has hidden layers, use solver: gradient",
+        ),
+        (
+            phase.solver == "gradient" or phase.learning_rate != AUTO,
+            "learning_rate: auto means nothing for solver logistic_regression, which takes no steps; leave it out",
         ),
     )
     for holds, message in relations:
