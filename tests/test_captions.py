@@ -23,7 +23,22 @@ def test_captions_say_what_the_files_say() -> None:
         "precision_recall": "Hardest is road (average precision 0.880), easiest river (1.000).",
         "roc": "Hardest is crop (area under the curve 0.950), easiest river (1.000).",
         "learning_curves": "The weights are those of epoch 2 of 3, the best by validation loss (0.2500).",
+        "learning_rates": "",
     }
+
+
+def test_the_caption_of_a_sweep_says_what_it_suggests() -> None:
+    curve = {
+        "phase": "train",
+        "suggestion": 0.0012,
+        "said": "a fifth of 0.006, ...",
+        "start": "from the initial weights",
+    }
+    flat = {"phase": "tune", "suggestion": None, "said": "the loss neither falls nor rises", "start": "from the model"}
+    assert captions(None, [], "val_loss", {"phases": [curve, flat]})["learning_rates"] == (
+        "train: 0.0012, a fifth of 0.006, ... (from the initial weights). "
+        "tune: the default, since the loss neither falls nor rises (from the model)."
+    )
 
 
 def test_the_last_epoch_is_not_called_the_best() -> None:

@@ -12,6 +12,7 @@ from tfvision.errors import UsageError
 from tfvision.experiment.building import suit_training
 from tfvision.experiment.experiment import Experiment
 from tfvision.experiment.preparation import prepare_images
+from tfvision.experiment.rates import with_found_rates
 from tfvision.experiment.resolving import check_files, output_folder, phases_of, resolve_training
 from tfvision.experiment.running import run_training, try_run
 from tfvision.runs.folder import Run
@@ -51,16 +52,37 @@ def train_existing(
     folder = output_folder(config, resume)
     if resume and (run := finished(folder)):
         return run
-    data = prepare_images(images, config)
-    set_seed(config.seed)
-    notes.append("the model came from Python: config.yaml reproduces its training, not its architecture")
-    experiment = Experiment(
-        model, replace(data, notes=(*data.notes, *notes)), suit_training(replace(config, output=None), data)
-    )
+    experiment = _experiment(model, images, config, notes)
     if dry_run:
         try_run(experiment, folder)
         return None
-    return run_training(experiment, folder, resume=resume is not None)
+    return run_training(with_found_rates(experiment, resume=resume), folder, resume=resume is not None)
+
+
+def existing_experiment(model: "keras.Model", images: ImageSet, options: dict[str, Any]) -> Experiment:
+    """Return what `train_existing` would train, without a run folder.
+
+    Args:
+        model: From `build_classifier` or `build_localizer`, or one like theirs.
+        images: From `open_images`.
+        options: Options as in a YAML file.
+
+    Returns:
+        The model, its images and the resolved options.
+
+    Raises:
+        UsageError, DataError: As `train_existing`.
+    """
+    model, notes = as_functional(model)
+    return _experiment(model, images, _suited_options(model, images, options), notes)
+
+
+def _experiment(model: "keras.Model", images: ImageSet, config: TrainConfig, notes: list[str]) -> Experiment:
+    data = prepare_images(images, config)
+    set_seed(config.seed)
+    notes.append("the model came from Python: config.yaml reproduces its training, not its architecture")
+    data_with_notes = replace(data, notes=(*data.notes, *notes))
+    return Experiment(model, data_with_notes, suit_training(replace(config, output=None), data))
 
 
 def as_functional(model: "keras.Model") -> tuple["keras.Model", list[str]]:

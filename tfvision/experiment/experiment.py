@@ -20,7 +20,7 @@ from tfvision.experiment.preparation import Prepared
 from tfvision.experiment.unlabelled import with_labels
 from tfvision.models.model_file import MOST_TRAINING_BOXES, ModelFacts
 from tfvision.runs.folder import Run, create_run
-from tfvision.runs.names import CONFIG, ENVIRONMENT, SPLITS, SUMMARY
+from tfvision.runs.names import CONFIG, ENVIRONMENT, RATES, SPLITS, SUMMARY
 from tfvision.runs.resume import check_config, check_data, open_unfinished
 from tfvision.system.environment import describe_environment
 from tfvision.system.files import to_json
@@ -31,6 +31,8 @@ from tfvision.training.config import TrainConfig
 if TYPE_CHECKING:
     import keras
 
+    from tfvision.training.rate_curves import RateCurve
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -40,11 +42,13 @@ class Experiment:
         model: Raw pixels in; probabilities, boxes or both out.
         data: Images, split, hashes, notes.
         config: Resolved: phases and image size are filled in.
+        rates: The curves that learning rates were found from; none if the options gave them.
     """
 
     model: "keras.Model"
     data: Prepared
     config: TrainConfig
+    rates: "tuple[RateCurve, ...]" = ()
 
     @cached_property
     def parts(self) -> dict[str, ImageSet]:
@@ -92,7 +96,9 @@ def training_boxes(train: ImageSet, seed: int) -> tuple[tuple[float, ...], ...]:
 
 def first_files(experiment: Experiment) -> dict[str, str]:
     """Return the text of the first files of a run folder by their names."""
+    found = {RATES: to_json({"phases": [curve.to_dict() for curve in experiment.rates]})} if experiment.rates else {}
     return {
+        **found,
         CONFIG: to_yaml(experiment.config, comments=True),
         SPLITS: experiment.splits,
         SUMMARY: f"{experiment.plan}\n\n{summarize(experiment.model)}",

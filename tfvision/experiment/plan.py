@@ -13,7 +13,7 @@ from tfvision.experiment.resolving import phases_of
 from tfvision.models.heads.heads import HEAD
 from tfvision.tasks import has_boxes, has_classes
 from tfvision.training.config import TrainConfig
-from tfvision.training.options import Phase
+from tfvision.training.options import AUTO, Phase
 
 if TYPE_CHECKING:
     import keras
@@ -115,7 +115,8 @@ def describe_phase(phase: Phase, optimizer: str) -> str:
     """
     if phase.solver == "logistic_regression":
         return f"{phase.name}: logistic regression on the features of the frozen backbone, one pass"
-    rate = f"{optimizer} {phase.learning_rate:g}"
+    found = phase.learning_rate == AUTO
+    rate = f"{optimizer}, rate found before training" if found else f"{optimizer} {phase.learning_rate:g}"
     if phase.schedule == "cosine":
         rate += " cosine" + (f" after {phase.warmup:g} epochs of warm-up" if phase.warmup else "")
     elif phase.schedule == "step":

@@ -1,22 +1,25 @@
 """Running what was prepared: one batch of it, or the training and all it writes."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfvision.experiment.defending import check_teacher, defence_of, taught
 from tfvision.experiment.experiment import Experiment, begin_run
+from tfvision.experiment.rates import fallback_rate
 from tfvision.experiment.resolving import phases_of
 from tfvision.experiment.unlabelled import open_unlabelled
 from tfvision.models.model_file import save_model
 from tfvision.runs.folder import Run, training_alone
-from tfvision.runs.names import CHECKPOINTS, HISTORY, MODEL, TENSORBOARD
+from tfvision.runs.names import CHECKPOINTS, HISTORY, MODEL, PLOTS, RATE_CURVES, TENSORBOARD
 from tfvision.runs.resume import finished, resumable
 from tfvision.system.files import remove_leftovers
 from tfvision.system.terminal import console, duration
 from tfvision.tasks import has_boxes
 from tfvision.training.checkpoints import Checkpoints
 from tfvision.training.history import History
+from tfvision.training.options import AUTO
 
 if TYPE_CHECKING:
     from tfvision.training.settings import TrainingSettings
@@ -44,6 +47,8 @@ def try_run(experiment: Experiment, output: Path) -> None:
     if config.distill.teacher:
         train = taught(train.select(range(min(config.images_a_step, len(train)))), config)
     phase, settings = phases_of(config)[-1], _settings(experiment)
+    if phase.learning_rate == AUTO:  # found before training, not for one batch
+        phase = replace(phase, learning_rate=fallback_rate(config))
     loss = try_one_batch(experiment.model, train, phase, settings, defence_of(config))
     console.print(f"dry run: one batch passed with loss {loss:.4f}; nothing was written to {output}")
 
@@ -86,6 +91,10 @@ def _train(experiment: Experiment, output: Path, *, resume: bool) -> Run:
             return run
         remove_leftovers(run.folder)
         plot_samples(run.folder, experiment.parts["train"], settings)
+        if experiment.rates:
+            from tfvision.plots.rate_curves import plot_rate_curves
+
+            plot_rate_curves([curve.to_dict() for curve in experiment.rates], run.folder / PLOTS / RATE_CURVES)
         console.print(f"run folder: {run.folder}\n")
         _fit(experiment, run, settings, checkpoints)
         # Half precision is enough for training, but the predictions are to be those of the saved model.

@@ -3,6 +3,7 @@
 What works on images is imported after the options were checked, so that a mistake in them costs half a second.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from tfvision.data.images.imageset import ImageSet
     from tfvision.data.sources.python import Held
+    from tfvision.experiment.experiment import Experiment
 
 
 def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Path | None = None) -> Run | None:
@@ -47,24 +49,41 @@ def train_from_config(config: TrainConfig, *, dry_run: bool = False, resume: Pat
     config = resolve_options(config)
     refuse_missing_data(config.data)
     output = output_folder(config, resume)
+    experiment = prepare_experiment(config)
+    from tfvision.experiment.rates import with_found_rates
+    from tfvision.experiment.running import run_training, try_run
+
+    if dry_run:
+        try_run(experiment, output)
+        return None
+    return run_training(with_found_rates(experiment, resume=resume), output, resume=resume is not None)
+
+
+def prepare_experiment(config: TrainConfig) -> "Experiment":
+    """Read the images of a run and build its model.
+
+    Args:
+        config: From `resolve_options`.
+
+    Returns:
+        The model, the images with their split, and the options with all that suits them filled in.
+
+    Raises:
+        UsageError, DataError: One clear line each.
+    """
     from tfvision.experiment.preparation import read_images
 
     config, data = read_images(config)
     load_tensorflow()
     from tfvision.experiment.building import suit_images, suited_model
     from tfvision.experiment.experiment import Experiment
-    from tfvision.experiment.running import run_training, try_run
     from tfvision.training.views import resolve_views
 
     config = replace(suit_images(config, data), output=None)
     set_seed(config.seed)
     model = suited_model(config, data)
     config = replace(config, phases=resolve_views(phases_of(config), model, config), views=None)
-    experiment = Experiment(model, data, config)
-    if dry_run:
-        try_run(experiment, output)
-        return None
-    return run_training(experiment, output, resume=resume is not None)
+    return Experiment(model, data, config)
 
 
 def train_part(config: TrainConfig, output: Path, *, resume: bool) -> Run:
@@ -137,13 +156,7 @@ def train(
         DataError: No such data, unreadable images, or a class with fewer than 3 images.
         RunError: The loss became NaN, or memory or disk space ran out.
     """
-    if (model is None) != (images is None):
-        raise UsageError("train takes a model and images, or neither and data=; got one of them alone")
-    if isinstance(model, (str, Path)):
-        raise UsageError(
-            f"train takes a Keras model and images first, got the string {str(model)!r}; give data=, or backbone= and data=, or "
-            "build a model with build_classifier"
-        )
+    check_given("train", model, images)
     if resume is True:
         if output is None:
             raise UsageError("resume=True needs output=, the folder of the run to go on with")
@@ -154,14 +167,52 @@ def train(
     if model is None or images is None:
         own = load_yaml(open_unfinished(begun).folder / CONFIG) if begun else {}
         return train_from_config(from_dict(TrainConfig, merge(own, to_plain(options))), dry_run=dry_run, resume=begun)
+    from tfvision.experiment.existing import train_existing
+
+    return train_existing(model, as_images(images, options), options, dry_run=dry_run, resume=begun)
+
+
+def check_given(verb: str, model: object, images: object) -> None:
+    """Refuse a model without images, images without a model, and a path in place of a model.
+
+    Args:
+        verb: The function that was called, for the message.
+        model: What was given as a model.
+        images: What was given as images.
+
+    Raises:
+        UsageError: With what to give instead.
+    """
+    if (model is None) != (images is None):
+        raise UsageError(f"{verb} takes a model and images, or neither and data=; got one of them alone")
+    if isinstance(model, (str, Path)):
+        raise UsageError(
+            f"{verb} takes a Keras model and images first, got the string {str(model)!r}; give data=, or backbone= and data=, or "
+            "build a model with build_classifier"
+        )
+
+
+def as_images(images: "ImageSet | str | Path | Held", options: Mapping[str, Any]) -> "ImageSet":
+    """Open the images that a model from Python is trained on, unless they are open.
+
+    Args:
+        images: From `open_images`, or what `open_images` takes.
+        options: Options as in a YAML file, of which `source` says how images are read.
+
+    Returns:
+        The images.
+
+    Raises:
+        UsageError: `source` is given for images that are open.
+        DataError: No such data.
+    """
     from tfvision.data.images.imageset import ImageSet
     from tfvision.data.options import Source
     from tfvision.data.sources.open import open_images
-    from tfvision.experiment.existing import train_existing
 
     if not isinstance(images, ImageSet):
         source = from_dict(Source, to_plain(options.get("source") or {}))
-        images = open_images(images, **source.columns())
-    elif options.get("source"):
+        return open_images(images, **source.columns())
+    if options.get("source"):
         raise UsageError("source: the images are open already; give it to open_images")
-    return train_existing(model, images, options, dry_run=dry_run, resume=begun)
+    return images

@@ -7,13 +7,19 @@ from tfvision.evaluation.score_names import LAST_EPOCH, column_words, goodness
 from tfvision.report.words import percent
 
 
-def captions(scores: Mapping[str, Any] | None, history: Sequence[Mapping[str, str]], monitor: str) -> dict[str, str]:
+def captions(
+    scores: Mapping[str, Any] | None,
+    history: Sequence[Mapping[str, str]],
+    monitor: str,
+    rates: Mapping[str, Any] | None = None,
+) -> dict[str, str]:
     """Return a sentence for each picture whose content the files of the run tell.
 
     Args:
         scores: Metrics of the part that the pictures show, as in `metrics.json`, or None.
         history: Rows of `history.csv`.
         monitor: The column that chose the best epoch.
+        rates: The content of `learning_rates.json`, or None.
 
     Returns:
         Sentences by the name of the picture; none where a file lacks what they need.
@@ -24,6 +30,7 @@ def captions(scores: Mapping[str, Any] | None, history: Sequence[Mapping[str, st
         "precision_recall": lambda: _hardest(scores or {}, "average_precision", "average precision"),
         "roc": lambda: _hardest(scores or {}, "roc_auc", "area under the curve"),
         "learning_curves": lambda: _curves(history, monitor),
+        "learning_rates": lambda: _rates(rates or {}),
     }
     found = {}
     for name, make in makers.items():
@@ -46,6 +53,15 @@ def _confusion(scores: Mapping[str, Any]) -> str:
             f" The largest number off it: {count:,} of {sum(matrix[i]):,} {names[i]} ({share}) taken for {names[j]}."
         )
     return text
+
+
+def _rates(rates: Mapping[str, Any]) -> str:
+    return " ".join(
+        f"{curve['phase']}: {curve['suggestion']:.2g}, {curve['said']} ({curve['start']})."
+        if curve["suggestion"]
+        else f"{curve['phase']}: the default, since {curve['said']} ({curve['start']})."
+        for curve in rates["phases"]
+    )
 
 
 def _calibration(scores: Mapping[str, Any]) -> str:

@@ -40,6 +40,8 @@ from tfvision.runs.names import (
     PLOTS,
     PRECISION_RECALL,
     PSEUDO_RESULTS,
+    RATE_CURVES,
+    RATES,
     ROC,
     SPLITS,
     SUMMARY,
@@ -84,7 +86,9 @@ class RunFiles:
         corruptions: Parsed `corruptions.json`, which a run has after `tfvision evaluate --corrupt`.
         certificates: Parsed `certify.json`, which a run has after `tfvision certify`.
         attack: Parsed `attack.json`, which a run has after `tfvision attack`.
-        mistakes: Rows of `mistakes.csv`, with `uri`, the picture, and `looked_uri`, where the model looked, in addition; those without a picture are left out.
+        rates: Parsed `learning_rates.json` of a run whose learning rates were found by a sweep.
+        mistakes: Rows of `mistakes.csv`, with `uri`, the picture, and `looked_uri`, where the model looked, in addition;
+            those without a picture are left out.
     """
 
     folder: Path
@@ -103,6 +107,7 @@ class RunFiles:
     corruptions: dict[str, Any] = field(default_factory=dict)
     certificates: dict[str, Any] = field(default_factory=dict)
     attack: dict[str, Any] = field(default_factory=dict)
+    rates: dict[str, Any] = field(default_factory=dict)
     mistakes: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -144,7 +149,7 @@ def read_run_files(folder: Path | str) -> RunFiles:
         summary="" if ensemble else read(SUMMARY, str, ""),
         plots={
             Path(name).stem: uri
-            for name in (*CLASS_PLOTS, *_BOX_PLOTS, *_LATER_PLOTS)
+            for name in (*CLASS_PLOTS, *_BOX_PLOTS, RATE_CURVES, *_LATER_PLOTS)
             if (uri := embed_plot(folder / PLOTS / name))
         },
         missing=missing,
@@ -154,6 +159,7 @@ def read_run_files(folder: Path | str) -> RunFiles:
         corruptions=read_if_there(CORRUPTION_SCORES),
         certificates=read_if_there(CERTIFICATES),
         attack=read_if_there(ATTACK_SCORES),
+        rates=read_if_there(RATES),
         mistakes=[
             {**row, "uri": uri, "looked_uri": of_mistake(row.get("looked"))}
             for row in mistakes

@@ -74,7 +74,7 @@ def render(files: RunFiles, advice: Sequence[str]) -> str:
         outdated={name: outdated(scores, files.decision, verb) for name, verb, scores in _judged_later(files)},
         attack=attack_section(files.attack),
         plots=files.plots,
-        captions=captions(of_classes.get(class_part or ""), files.history, str(config.get("monitor"))),
+        captions=captions(of_classes.get(class_part or ""), files.history, str(config.get("monitor")), files.rates),
         mistakes=mistake_cards(files),
         classifier=bool(config.get("classifier")),
         flawless=class_part is not None and of_classes[class_part]["accuracy"] == 1,

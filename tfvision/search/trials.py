@@ -12,6 +12,7 @@ from tfvision.experiment.building import suit_images, suited_backbone, suited_mo
 from tfvision.experiment.defending import defence_of, taught
 from tfvision.experiment.experiment import Experiment
 from tfvision.experiment.preparation import Prepared
+from tfvision.experiment.rates import with_found_rates
 from tfvision.experiment.resolving import phases_of
 from tfvision.models.model_file import save_model
 from tfvision.search.stages import Trained
@@ -64,7 +65,8 @@ class TrialRunner:
         with quiet():
             model = suited_model(config, self.data, self._backbones.of(config))
             config = replace(config, phases=resolve_views(phases_of(config), model, config), views=None)
-            experiment = Experiment(model, self.data, config)
+            experiment = with_found_rates(Experiment(model, self.data, config))
+            config = experiment.config
             facts, parts = experiment.facts, experiment.parts
             training = Training(
                 model,
