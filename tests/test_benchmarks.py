@@ -36,6 +36,10 @@ ROWS = {
     "feeding.py": ("{data}/colours.zip --rounds 1", r"threads, 1 at once .* x .* cores busy"),
     "folder.py": ("--images 90 --rounds 1", SPEEDUP),
     "hdf5.py": ("--images 128 --rounds 1", r"difference +-?\d+ MB"),
+    "learning_rates.py": (
+        "{data} --output {data}/rates.csv --sets animals --kinds head --seeds 1 --rates 1e-3 --weights none",
+        r"head +grid 0\.001 +accuracy \d\.\d{4}  loss \d+\.\d{4}  \(1 trainings\)",
+    ),
     "one_cycle.py": (
         "{data}/colours.zip --image-size 32 --epochs 1 --weights none --backbone mobilenet_v2_035",
         r"validation \d\.\d{4} test \d\.\d{4} n \d",

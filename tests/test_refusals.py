@@ -30,6 +30,16 @@ MISTAKES = (
     ("train --data colours --monitor val_iou", 2, "val_iou"),
     ("train --config nosuch", 2, "'nosuch'"),
     ("train --resume runs/nosuch", 3, "runs/nosuch"),
+    ("train --data colours --learning-rate fast", 2, "--learning-rate: expected a number or auto"),
+    ("train --data colours --weights none --learning-rate auto --classifier knn", 2, "learning_rate: means nothing"),
+    ("train --data colours --preset fast --learning-rate auto", 2, "so learning_rate has no use"),
+    ("train --data colours --config closed.yaml --learning-rate auto", 2, "auto means nothing for solver"),
+    ("lr-find --data nosuch", 3, "no such data: nosuch"),
+    ("lr-find --data colours --steps 3", 2, "--steps: expected 20 or more"),
+    ("lr-find --data colours --lowest 1 --highest 2", 2, "ten times the lowest rate"),
+    ("lr-find --data colours --classifier knn --weights none", 2, "no learning rate to find"),
+    ("lr-find --data colours --config closed.yaml", 2, "fitted in one pass"),
+    ("lr-find --data colours --weights none --output there", 2, "there exists already"),
     ("predict runs/nosuch x.jpg", 3, "runs/nosuch does not exist"),
     ("predict RUN nosuch.jpg", 3, "nosuch.jpg"),
     ("predict RUN colours --draw boxes", 2, "--draw"),
@@ -87,6 +97,7 @@ def answers(
     """What one fresh process says to all of them, and which heavy libraries it has loaded by then."""
     folder = tmp_path_factory.mktemp("mistakes")
     (folder / "there").mkdir()
+    (folder / "closed.yaml").write_text("weights: none\nphases: [{solver: logistic_regression, unfreeze: none}]\n")
     (folder / "colours").symlink_to(colours)
     for name in ("blue", "purple"):
         (folder / "other" / name).mkdir(parents=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tfvision.decisions.choose import threshold as threshold
     from tfvision.ensembles.ensemble import ensemble as ensemble
     from tfvision.errors import debug as debug
+    from tfvision.experiment.lr_find import lr_find as lr_find
     from tfvision.experiment.pseudo_label import pseudo_label as pseudo_label
     from tfvision.experiment.train import train as train
     from tfvision.explain.explain import explain as explain
@@ -59,6 +60,7 @@ _PUBLIC = {
     "export": "tfvision.export.export",
     "images_from_arrays": "tfvision.data.sources.arrays.arrays",
     "load_predictor": "tfvision.prediction.stored",
+    "lr_find": "tfvision.experiment.lr_find",
     "open_images": "tfvision.data.sources.open",
     "open_run": "tfvision.runs.folder",
     "predict": "tfvision.prediction.predict",

@@ -18,6 +18,7 @@ from tfvision.cli.evaluate import add_evaluate
 from tfvision.cli.explain import add_explain
 from tfvision.cli.export import add_export
 from tfvision.cli.listing import add_cache, add_list_things
+from tfvision.cli.lr_find import add_lr_find
 from tfvision.cli.predict import add_predict
 from tfvision.cli.pseudo_label import add_pseudo_label
 from tfvision.cli.search import add_search
@@ -35,6 +36,7 @@ _VERBS = (  # in the order of `tfvision --help`
     add_train,
     add_crossval,
     add_search,
+    add_lr_find,
     add_evaluate,
     add_certify,
     add_texture,
