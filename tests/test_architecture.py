@@ -15,7 +15,7 @@ ORDER = (
     ("notebook",),
     ("search", "crossval", "seeds", "ensembles"),
     ("experiment",),
-    ("comparison", "decisions", "robustness", "explain", "audit", "export"),
+    ("comparison", "decisions", "robustness", "explain", "audit", "export", "doctor", "tracking"),
     ("report",),
     ("prediction",),
     ("runs",),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tfvision.data.sources.open import open_images as open_images
     from tfvision.decisions.choose import calibrate as calibrate
     from tfvision.decisions.choose import threshold as threshold
+    from tfvision.doctor.doctor import doctor as doctor
     from tfvision.ensembles.ensemble import ensemble as ensemble
     from tfvision.errors import debug as debug
     from tfvision.experiment.lr_find import lr_find as lr_find
@@ -53,6 +54,7 @@ _PUBLIC = {
     "count_parameters": "tfvision.models.freezing",
     "crossval": "tfvision.crossval.crossval",
     "debug": "tfvision.errors",
+    "doctor": "tfvision.doctor.doctor",
     "ensemble": "tfvision.ensembles.ensemble",
     "evaluate": "tfvision.prediction.evaluate",
     "evaluate_corrupted": "tfvision.robustness.evaluate",

@@ -13,6 +13,7 @@ from tfvision.cli.certify import add_certify
 from tfvision.cli.compare import add_compare
 from tfvision.cli.crossval import add_crossval
 from tfvision.cli.decide import add_calibrate, add_threshold
+from tfvision.cli.doctor import add_doctor
 from tfvision.cli.ensemble import add_ensemble
 from tfvision.cli.evaluate import add_evaluate
 from tfvision.cli.explain import add_explain
@@ -49,6 +50,7 @@ _VERBS = (  # in the order of `tfvision --help`
     add_calibrate,
     add_pseudo_label,
     add_export,
+    add_doctor,
     add_cache,
     add_list_things,
 )
@@ -77,7 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(arguments)
         debug |= getattr(args, "debug", False)
         console.quiet = getattr(args, "quiet", False)
-        refuse_other_backend()
+        if not getattr(args, "any_backend", False):
+            refuse_other_backend()
         use_device(getattr(args, "device", None))
         args.verb(args)
         return 0
