@@ -20,8 +20,8 @@ def verb_names() -> list[str]:
     return list(verbs.choices)
 
 
-# Of the command line, but those that only list what is there.
-VERBS = sorted(name.replace("-", "_") for name in verb_names() if name not in ("list", "cache"))
+# Of the command line, but those that only list what is there, and the shell's own.
+VERBS = sorted(name.replace("-", "_") for name in verb_names() if name not in ("list", "cache", "completion"))
 
 
 def test_verbs_are_found() -> None:

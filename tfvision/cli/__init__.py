@@ -11,6 +11,8 @@ from tfvision.cli.attack import add_attack
 from tfvision.cli.audit import add_audit
 from tfvision.cli.certify import add_certify
 from tfvision.cli.compare import add_compare
+from tfvision.cli.completing import offer_completions
+from tfvision.cli.completion import add_completion
 from tfvision.cli.crossval import add_crossval
 from tfvision.cli.decide import add_calibrate, add_threshold
 from tfvision.cli.doctor import add_doctor
@@ -53,6 +55,7 @@ _VERBS = (  # in the order of `tfvision --help`
     add_doctor,
     add_cache,
     add_list_things,
+    add_completion,
 )
 
 
@@ -72,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # NumPy's threads wait for work in a loop, by default 2^26 cycles: 0.1 s of CPU for importing NumPy alone.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "20")
+    offer_completions(build_parser)
     debug = bool(os.environ.get("TFVISION_DEBUG"))
     with suppress(ValueError):  # signals can be handled in the main thread only
         signal.signal(signal.SIGTERM, _terminate)

@@ -110,6 +110,21 @@ class Parser(argparse.ArgumentParser):
         """Show a group in `--help-all` only."""
         self._hidden.append(group)
 
+    def lesser_flags(self) -> set[str]:
+        """Return what a list of the main flags leaves out: those that `--help` does not show, and second names."""
+        hidden = {id(action) for group in self._hidden for action in group._group_actions}
+        return {
+            flag
+            for action in self._actions
+            for flag in action.option_strings[0 if id(action) in hidden else 1 :]
+            if flag != "--help"
+        }
+
+    def verb(self, name: str) -> "Parser | None":
+        """Return the parser of a verb, or None where there is none of that name."""
+        verbs = next((each for each in self._actions if isinstance(each, argparse._SubParsersAction)), None)
+        return verbs.choices.get(name) if verbs else None
+
     def format_help(self, *, hidden: bool = False) -> str:
         """Return the help.
 
