@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tfvision.runs.folder import open_run as open_run
     from tfvision.search.search import search as search
     from tfvision.seeds.seeds import train_seeds as train_seeds
+    from tfvision.tracking.track import track as track
     from tfvision.training.options import Phase as Phase
 
 # Loaded on first use: `import tfvision` takes less than a second, TensorFlow several.
@@ -70,6 +71,7 @@ _PUBLIC = {
     "search": "tfvision.search.search",
     "texture": "tfvision.robustness.texture",
     "threshold": "tfvision.decisions.choose",
+    "track": "tfvision.tracking.track",
     "train": "tfvision.experiment.train",
     "train_seeds": "tfvision.seeds.seeds",
     "unfreeze": "tfvision.models.freezing",

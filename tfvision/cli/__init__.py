@@ -26,6 +26,7 @@ from tfvision.cli.predict import add_predict
 from tfvision.cli.pseudo_label import add_pseudo_label
 from tfvision.cli.search import add_search
 from tfvision.cli.texture import add_texture
+from tfvision.cli.track import add_track
 from tfvision.cli.train import add_train
 from tfvision.config.flags import Parser
 from tfvision.errors import TfvisionError, one_line
@@ -52,6 +53,7 @@ _VERBS = (  # in the order of `tfvision --help`
     add_calibrate,
     add_pseudo_label,
     add_export,
+    add_track,
     add_doctor,
     add_cache,
     add_list_things,

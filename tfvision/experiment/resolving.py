@@ -16,6 +16,7 @@ from tfvision.models.backbones.table import backbone_facts, plain_name
 from tfvision.models.weights_location import find_weights
 from tfvision.runs.folder import refuse_existing
 from tfvision.tasks import has_boxes
+from tfvision.tracking.trackers import tracker_names
 from tfvision.training.config import TrainConfig, check_task
 from tfvision.training.options import Phase
 from tfvision.training.phases import resolve_phases
@@ -87,15 +88,16 @@ def phases_of(config: TrainConfig) -> list[Phase]:
 
 
 def check_files(config: TrainConfig) -> None:
-    """Refuse files other than the data that are missing or not in the expected form.
+    """Refuse files other than the data that are missing or not in the expected form, and trackers that are missing.
 
     Args:
         config: Options, which name a split, images without labels or a teacher.
 
     Raises:
-        UsageError: The teacher does not predict classes.
+        UsageError: The teacher does not predict classes, or a tracker is unknown or not installed.
         DataError: The split, the images without labels or the teacher do not exist, or the split is malformed.
     """
+    tracker_names(config.trackers)  # whether they are installed
     if config.split.file:
         from tfvision.data.splits.splits_file import read_parts  # with NumPy
 

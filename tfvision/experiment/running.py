@@ -1,6 +1,7 @@
 """Running what was prepared: one batch of it, or the training and all it writes."""
 
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +13,13 @@ from tfvision.experiment.resolving import phases_of
 from tfvision.experiment.unlabelled import open_unlabelled
 from tfvision.models.model_file import save_model
 from tfvision.runs.folder import Run, training_alone
-from tfvision.runs.names import CHECKPOINTS, HISTORY, MODEL, PLOTS, RATE_CURVES, TENSORBOARD
+from tfvision.runs.names import CHECKPOINTS, HISTORY, MODEL, PLOTS, RATE_CURVES
 from tfvision.runs.resume import finished, resumable
 from tfvision.system.files import remove_leftovers
 from tfvision.system.terminal import console, duration
 from tfvision.tasks import has_boxes
+from tfvision.tracking.beside import tracked
+from tfvision.tracking.trackers import tracker_names
 from tfvision.training.checkpoints import Checkpoints
 from tfvision.training.history import History
 from tfvision.training.options import AUTO
@@ -86,10 +89,11 @@ def _train(experiment: Experiment, output: Path, *, resume: bool) -> Run:
     check_teacher(experiment.parts, experiment.config)
     run = begin_run(experiment, output, resume=resume)
     checkpoints = Checkpoints(run.folder / CHECKPOINTS)
-    with training_alone(run.folder), resumable(run):
+    with training_alone(run.folder), resumable(run), ExitStack() as beside:
         if resume and finished(run.folder):  # by another process, while this one read the images
             return run
         remove_leftovers(run.folder)
+        beside.enter_context(tracked(run.folder, tracker_names(experiment.config.trackers)))
         plot_samples(run.folder, experiment.parts["train"], settings)
         if experiment.rates:
             from tfvision.plots.rate_curves import plot_rate_curves
@@ -121,7 +125,6 @@ def _fit(experiment: Experiment, run: Run, settings: "TrainingSettings", checkpo
         History(config.monitor, run.folder / HISTORY),
         save=save,
         checkpoints=checkpoints,
-        tensorboard=run.folder / TENSORBOARD if config.tensorboard else None,
         pseudo=open_unlabelled(experiment.data, config, run.folder),
         defence=defence_of(config),
     )

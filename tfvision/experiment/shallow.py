@@ -22,6 +22,8 @@ from tfvision.runs.resume import finished, resumable
 from tfvision.system.environment import describe_environment
 from tfvision.system.files import remove_leftovers, to_csv, write_json, write_text
 from tfvision.system.terminal import console, duration
+from tfvision.tracking.beside import tracked
+from tfvision.tracking.trackers import tracker_names
 from tfvision.training.logistic import feature_model
 from tfvision.training.settings import TrainingSettings
 from tfvision.training.shallow.classifiers import check_graph, classifier_names, fit_classifier
@@ -75,7 +77,12 @@ def _train_among(experiment: Experiment, parent: Run, name: str, features: Shall
 
 
 def _train_one(experiment: Experiment, run: Run, name: str, features: ShallowFeatures) -> None:
-    """Fit a classifier and write all of its run."""
+    """Fit a classifier and write all of its run, which is sent to trackers as it grows."""
+    with tracked(run.folder, tracker_names(experiment.config.trackers)):
+        _fit_and_write(experiment, run, name, features)
+
+
+def _fit_and_write(experiment: Experiment, run: Run, name: str, features: ShallowFeatures) -> None:
     config, parts = experiment.config, experiment.parts
     plot_samples(run.folder, parts["train"], features.settings)
     known = {part: (features.of(part), parts[part].labels) for part in ("train", "validation")}

@@ -24,6 +24,7 @@ CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
 RATES = "learning_rates.json"  # the sweeps by which learning rates were found; of `lr-find` also as a table
 RATES_TABLE = "learning_rates.csv"
+TRACKING = "tracking"  # what each tracker has of the run
 LOCK = ".lock"  # held while a process trains there
 
 # In a folder that holds several runs.

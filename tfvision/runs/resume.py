@@ -17,7 +17,7 @@ from tfvision.system.terminal import console
 from tfvision.training.config import TrainConfig
 
 # Where data and results are stored does not affect the result: the data is compared by its content.
-_FREE = ("data", "output", "tensorboard")
+_FREE = ("data", "output", "track", "tensorboard")
 _COMPARED = (("hash", "content"), ("label", "label"), ("part", "part of the split"))
 
 

@@ -16,7 +16,7 @@ from tfvision.training.config import TrainConfig
 LAYERS = "layers"
 _LAYERED: dict[str | int, tuple[str, str]] = {"head": ("units", "dropout"), "small_cnn": ("filters", "pools")}
 # What all trials share: images are read and split once, and a search has one seed and one folder.
-_SHARED = ("data", "limit", "on_small", "seed", "output", "tensorboard", "source", "split", "task", "pseudo")
+_SHARED = ("data", "limit", "on_small", "seed", "output", "track", "tensorboard", "source", "split", "task", "pseudo")
 
 
 @dataclass(frozen=True)

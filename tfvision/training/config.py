@@ -103,7 +103,10 @@ class TrainConfig:
     on_small: Literal["fail", "skip"] = option(
         "fail", "classes of fewer than 3 images: list them and stop, or go on without them"
     )
-    tensorboard: bool = option(False, "write scalars for TensorBoard into the run folder")
+    track: str | None = option(
+        None, "send the run to trackers while it is trained: tensorboard, mlflow, wandb, or several (a,b)"
+    )
+    tensorboard: bool = option(False, "the same as track: tensorboard, beside what track names")
     source: Source = option(Source, "how the data is read")
     split: SplitOptions = option(SplitOptions, "how images are divided")
     resize: ResizeOptions = option(ResizeOptions, "the one resize")
@@ -123,6 +126,11 @@ class TrainConfig:
     def images_a_step(self) -> int:
         """The batch size; that for many images until `suit_images` has filled it in."""
         return self.batch_size or _BATCH_SIZE
+
+    @property
+    def trackers(self) -> str:
+        """The trackers that the run is sent to, separated by commas."""
+        return ",".join(filter(None, ("tensorboard" if self.tensorboard else "", self.track)))
 
     understood = staticmethod(understood)
     aliases: ClassVar[Mapping[str, str]] = ALIASES

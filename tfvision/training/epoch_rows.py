@@ -39,10 +39,10 @@ def epoch_row(
 
 
 def record_epoch(training: "Training", row: Row) -> bool:
-    """Add a row to the history, print it, and pass it to TensorBoard.
+    """Add a row to the history, and print it.
 
     Args:
-        training: Has the history, and the folder for TensorBoard if there is one.
+        training: Has the history.
         row: From `epoch_row`.
 
     Returns:
@@ -50,21 +50,7 @@ def record_epoch(training: "Training", row: Row) -> bool:
     """
     better = training.history.add(row)
     _say(training.history, better)
-    if training.tensorboard:
-        _write_scalars(training, row)
     return better
-
-
-def _write_scalars(training: "Training", row: Row) -> None:
-    import tensorflow as tf
-
-    # One small file per epoch: a resumed run adds files, and no writer has to survive a kill.
-    writer = tf.summary.create_file_writer(str(training.tensorboard))
-    with writer.as_default(step=int(row["epoch"])):
-        for name, value in row.items():
-            if isinstance(value, float):
-                tf.summary.scalar(name, value)
-    writer.close()
 
 
 def _say(history: History, better: bool) -> None:

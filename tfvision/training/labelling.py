@@ -190,7 +190,6 @@ def cross_fitted(training: "Training", fit_afresh: FitAfresh) -> tuple[np.ndarra
                 history=History(training.history.monitor),
                 save=lambda: None,
                 checkpoints=None,
-                tensorboard=None,
                 pseudo=None,
             )
             with quiet():

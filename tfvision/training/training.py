@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfvision.data.images.imageset import ImageSet
@@ -30,7 +29,6 @@ class Training:
         history: Takes a row per epoch, and keeps the best weights.
         save: Called whenever an epoch was the best so far; the model then has its weights.
         checkpoints: Where to leave a checkpoint after each epoch, or None.
-        tensorboard: Folder for TensorBoard's scalars, or None.
         pseudo: The images that phases with pseudo-labels label, or None.
         defence: What is done to the pixels of each step, or None.
     """
@@ -42,7 +40,6 @@ class Training:
     history: History
     save: Callable[[], None] = lambda: None
     checkpoints: Checkpoints | None = None
-    tensorboard: Path | None = None
     pseudo: PseudoLabels | None = None
     defence: "Defence | None" = None
 
