@@ -38,7 +38,7 @@ def main() -> int:
 
 def _follow(folder: Path, name: str) -> str:
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.buffer.read(), ended.set()), daemon=True).start()
+    threading.Thread(target=_wait_for_the_end, args=(ended,), daemon=True).start()
     with alone(folder, name):
         session, seen = Session(folder, name), _written(folder)
         while not ended.wait(_EVERY_SECONDS):
@@ -47,6 +47,11 @@ def _follow(folder: Path, name: str) -> str:
                 seen = now
         session.close()
     return session.where
+
+
+def _wait_for_the_end(ended: threading.Event) -> None:
+    sys.stdin.buffer.read()
+    ended.set()
 
 
 def _written(folder: Path) -> int:

@@ -1,5 +1,6 @@
 """MLflow: parameters, metrics and artifacts, in `mlflow.db` of the current folder unless MLFLOW_TRACKING_URI names a store."""
 
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ def open_run_in(content: RunContent, state: Mapping[str, Any]) -> "Tracker":
     Returns:
         The open run.
     """
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # each step of making a database is told otherwise
     asked = os.environ.get("MLFLOW_TRACKING_URI")
     # The store of the first session, wherever the second is started from.
     uri = asked or state.get("uri") or f"sqlite:///{Path('mlflow.db').absolute().as_posix()}"

@@ -57,7 +57,7 @@ class _EventFiles:
 
     @property
     def where(self) -> str:
-        return f"tensorboard --logdir {self.folder}"
+        return f"look at it with `tensorboard --logdir {self.folder}`"
 
     def send_epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self._write(

@@ -62,7 +62,8 @@ def track(run: str | Path | Run, to: str | Sequence[str] = "tensorboard") -> tup
                 raise
             except Exception as error:  # trackers raise anything
                 failed.append(f"{folder} to {name}: {type(error).__name__}: {one_line(error)}")
-                console.print(f"not sent: {failed[-1]}")
+                if len(folders) * len(names) > 1:
+                    console.print(f"not sent: {failed[-1]}")
     if failed:
         again = send_command(folders[0] if len(folders) == 1 else folders[0].parent, ",".join(names))
         raise RunError(f"{len(failed)} of {len(failed) + len(sent)} not sent ({failed[0]}); try again with `{again}`")
