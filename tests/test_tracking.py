@@ -348,9 +348,9 @@ def test_several_runs_and_trackers_and_one_that_fails(
 
 def test_one_process_at_a_time_sends_a_run(small_run: Path, tmp_path: Path) -> None:
     run = shutil.copytree(small_run, tmp_path / "run")
-    with locked(run / "tracking" / ".tensorboard.lock", lambda: None):
-        with pytest.raises(UsageError, match="being sent to tensorboard by another process"):
-            tfvision.track(run)
+    busy = pytest.raises(UsageError, match="being sent to tensorboard by another process")
+    with locked(run / "tracking" / ".tensorboard.lock", lambda: None), busy:
+        tfvision.track(run)
     with pytest.raises(UsageError, match="expected one or several of tensorboard, mlflow, wandb"):
         tfvision.track(run, [])
 

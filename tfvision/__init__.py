@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tfvision.ensembles.ensemble import ensemble as ensemble
     from tfvision.errors import debug as debug
     from tfvision.experiment.lr_find import lr_find as lr_find
+    from tfvision.experiment.own_fit import callbacks as callbacks
     from tfvision.experiment.pseudo_label import pseudo_label as pseudo_label
     from tfvision.experiment.train import train as train
     from tfvision.explain.explain import explain as explain
@@ -50,6 +51,7 @@ _PUBLIC = {
     "build_classifier": "tfvision.models.classifier",
     "build_localizer": "tfvision.models.classifier",
     "calibrate": "tfvision.decisions.choose",
+    "callbacks": "tfvision.experiment.own_fit",
     "certify": "tfvision.robustness.certify",
     "compare": "tfvision.comparison.compare",
     "count_parameters": "tfvision.models.freezing",

@@ -100,7 +100,9 @@ def find_model(path: str | PathLike[str]) -> StoredModel:
         return StoredModel(path, read_facts(path), path)
     if (path / ENSEMBLE).is_file():
         return StoredModel(path, read_ensemble(path).facts, path / ENSEMBLE)
-    if (path / MODEL).is_file() or (path / CONFIG).is_file():
+    if (path / MODEL).is_file() and not (path / CONFIG).is_file():  # of a `fit` with `tfvision.callbacks`
+        return StoredModel(path, read_facts(path / MODEL), path / MODEL)
+    if (path / CONFIG).is_file():
         run = open_run(path)  # says how to finish one that has no model yet
         return StoredModel(path, run.facts, path / MODEL, run.config.images_a_step)
     refuse_comparison(path)

@@ -121,6 +121,11 @@ def in_one_output(verb: Callable[_Given, _Result]) -> Callable[_Given, _Result]:
     return shown
 
 
+def new_output() -> Cell | None:
+    """Return a new output of a notebook's cell, to be closed at the end; None on a terminal, and where nothing is to be said."""
+    return import_module("tfvision.notebook.live").Output() if _in_notebook() and not console.quiet else None
+
+
 def _in_notebook() -> bool:
     """Tell whether a kernel with a front end runs this; IPython on a terminal is none."""
     ipython = sys.modules.get("IPython")

@@ -17,10 +17,11 @@ class History:
     Args:
         monitor: The column that decides which epoch is best, see `goodness`.
         path: `history.csv`, rewritten whole after each row; None to keep rows in memory only.
+        lower: Whether lower values of the column are better; None where its name says so.
     """
 
-    def __init__(self, monitor: str, path: Path | None = None) -> None:
-        self.monitor, self.path = monitor, path
+    def __init__(self, monitor: str, path: Path | None = None, *, lower: bool | None = None) -> None:
+        self.monitor, self.path, self._lower = monitor, path, lower
         self.rows: list[Row] = []
         self.best: Row | None = None
         self.best_weights: list[np.ndarray] | None = None
@@ -56,7 +57,10 @@ class History:
         return better
 
     def _score(self, row: Row) -> float:
-        return goodness(self.monitor, float(row[self.monitor]))
+        value = float(row[self.monitor])
+        if self._lower is None:
+            return goodness(self.monitor, value)
+        return -value if self._lower else value
 
 
 def diverged(epoch: int, where: str, *, half: str = "float32") -> RunError:

@@ -6,12 +6,14 @@ Another model is one entry; another family is one small function in `families` a
 """
 
 import re
+from typing import ClassVar
 
 from tfvision.errors import UsageError, nearest
 from tfvision.models.backbones import families
 from tfvision.models.backbones.families import HUB, Backbone
+from tfvision.system.shown import Shown
 
-BACKBONES: dict[str, Backbone] = {
+_ROWS: dict[str, Backbone] = {
     "small_cnn": families.small_cnn(53_696),
     "vgg16": families.vgg(16, 14_714_688),
     "vgg19": families.vgg(19, 20_024_384),
@@ -63,6 +65,21 @@ BACKBONES: dict[str, Backbone] = {
     "nasnet_mobile": families.nasnet("mobile", 4_269_716, 4, 224),
     "nasnet_large": families.nasnet("large", 84_916_818, 6, 331),
 }
+
+
+class Backbones(dict[str, Backbone], Shown):
+    """The facts about each backbone by its name: a dictionary that a notebook shows as a table."""
+
+    drawn_by: ClassVar[str] = "backbones"
+
+    def __repr__(self) -> str:
+        rows = [("backbone", "parameters", "pixels")]
+        rows += [(name, f"{facts.parameters:,}", f"{facts.sizes[0]}-{facts.sizes[-1]}") for name, facts in self.items()]
+        width, digits = (max(len(row[column]) for row in rows) for column in (0, 1))
+        return "\n".join(f"{name:<{width}}  {count:>{digits}}  {sizes}" for name, count, sizes in rows)
+
+
+BACKBONES = Backbones(_ROWS)
 
 
 def backbone_name(name: str) -> str:
