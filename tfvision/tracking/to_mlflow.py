@@ -22,7 +22,7 @@ _METRICS, _PARAMS = 500, 100  # at most so many in one call, by the limits of th
 _Item = TypeVar("_Item")
 
 
-def open_run_in(content: RunContent, state: Mapping[str, Any]) -> "Tracker":
+def open_mlflow(content: RunContent, state: Mapping[str, Any]) -> "Tracker":
     """Create a run in MLflow, or open the one that was created before.
 
     Args:

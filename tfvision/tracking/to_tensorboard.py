@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tfvision.tracking.trackers import Tracker
 
 
-def open_run_in(content: RunContent, state: Mapping[str, Any]) -> "Tracker":
+def open_tensorboard(content: RunContent, state: Mapping[str, Any]) -> "Tracker":
     """Begin or go on with the event files of a run.
 
     Args:

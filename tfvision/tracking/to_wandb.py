@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tfvision.tracking.trackers import Tracker
 
 
-def open_run_in(content: RunContent, state: Mapping[str, Any]) -> "Tracker":
+def open_wandb(content: RunContent, state: Mapping[str, Any]) -> "Tracker":
     """Begin a run in Weights & Biases, or go on with the one that was begun before.
 
     Args:

@@ -58,7 +58,7 @@ class TrackerFacts:
         title: What it calls itself.
         package: The module it needs.
         install: What pip installs for it.
-        module: The module here that sends to it, with a function `open_run_in`.
+        module: The module here that sends to it, with a function `open_<name>`.
     """
 
     title: str
@@ -112,7 +112,6 @@ def open_tracker(name: str, content: RunContent, state: Mapping[str, Any]) -> Tr
     Returns:
         The open run.
     """
-    opened: Callable[[RunContent, Mapping[str, Any]], Tracker] = import_module(
-        f"tfvision.tracking.{TRACKERS[name].module}"
-    ).open_run_in
+    module = import_module(f"tfvision.tracking.{TRACKERS[name].module}")  # with the tracker's own package
+    opened: Callable[[RunContent, Mapping[str, Any]], Tracker] = getattr(module, f"open_{name}")
     return opened(content, state)
