@@ -381,8 +381,12 @@ def test_a_training_is_followed(stand_in, colours: Path, tmp_path: Path, capsys:
     ("misbehave", "said"),
     [
         ("raise OSError('no route to host')", "mlflow: OSError: no route to host"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "mlflow: exit status -11"),
-        ("import time; time.sleep(600)", "mlflow: did not take everything within 2 s"),
+        pytest.param(
+            "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "mlflow: exit status -11", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "import time; time.sleep(600)", "mlflow: did not take everything within 2 s", marks=pytest.mark.slow
+        ),
     ],
     ids=["raises", "crashes", "hangs"],
 )
@@ -428,6 +432,7 @@ def _wait_for(holds: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_pictures")
 def test_shallow_classifiers_are_followed_each(
     stand_in, colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture
