@@ -15,6 +15,7 @@ import pytest
 
 from tfvision.cli import main
 from tfvision.cli.completing import _WORDS, offer_completions
+from tfvision.tracking.trackers import TRACKERS
 from tfvision.training.shallow.classifiers import classifier_names
 
 ROOT = Path(__file__).parent.parent
@@ -62,7 +63,8 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_verbs(ask) -> None:
-    assert ask("tfvision tr") == ["train"]
+    assert ask("tfvision trai") == ["train"] and set(ask("tfvision tr")) == {"track", "train"}
+    assert ask("tfvision train --track ") == list(TRACKERS)
     assert {"audit", "train", "doctor", "completion"} <= set(ask("tfvision "))
 
 
