@@ -268,8 +268,8 @@ def test_names_are_short_where_that_is_clear() -> None:
 
 def test_a_new_head_on_the_last_backbone_is_as_a_new_model(colours: Path, tmp_path: Path) -> None:
     from tfvision.experiment.building import suit_images, suited_model
-    from tfvision.experiment.preparation import read_images
     from tfvision.experiment.in_memory import SharedBackbone
+    from tfvision.experiment.preparation import read_images
     from tfvision.system.device import set_seed
 
     config, data = read_images(small_config(colours, tmp_path))

@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfvision.errors import RunError
+from tfvision.evaluation.box_predictions import BoxPredictions
+from tfvision.evaluation.parts import judged_part, scored_parts
+from tfvision.evaluation.predictions import Predictions
 from tfvision.experiment.building import suit_images, suited_backbone, suited_model
 from tfvision.experiment.defending import defence_of, taught
 from tfvision.experiment.experiment import Experiment
 from tfvision.experiment.preparation import Prepared
 from tfvision.experiment.rates import with_found_rates
 from tfvision.experiment.resolving import phases_of
+from tfvision.experiment.results import predict_parts, trained_predictor
+from tfvision.experiment.shallow import predict_shallow
 from tfvision.system.device import set_seed
 from tfvision.training.checkpoints import restore
 from tfvision.training.config import TrainConfig
@@ -109,6 +115,40 @@ def train_in_memory(experiment: Experiment) -> History:
     )
     fit_phases(training, phases_of(config))
     return training.history
+
+
+def answers_in_memory(config: TrainConfig, data: Prepared, backbone: SharedBackbone) -> Predictions | BoxPredictions:
+    """Train a configuration and let it predict the part that it is judged by: test, or validation where there is no test.
+
+    Args:
+        config: Options whose phases are filled in, or with one shallow classifier.
+        data: The images and their split.
+        backbone: For images of the same sizes.
+
+    Returns:
+        Classes, or boxes where the model finds them.
+
+    Raises:
+        RunError: The loss became NaN, the model predicts NaN, or memory ran out.
+    """
+    from tfvision.training.settings import TrainingSettings
+
+    experiment = build_in_memory(config, data, backbone)
+    config, facts = experiment.config, experiment.facts
+    scored = scored_parts(experiment.parts)
+    part = judged_part(scored)
+    if config.classifier:
+        return predict_shallow(experiment, part)
+    train_in_memory(experiment)
+    # Only in full precision the trained part predicts from stored features exactly what the whole model does.
+    stored = config.cache == "float32" and phases_of(config)[-1].views != "fresh"
+    settings = TrainingSettings.from_config(config, facts.resize)
+    predictor = trained_predictor(experiment.model, facts, settings, stored=stored)
+    predictions = predict_parts(predictor, {part: scored[part]})
+    values = predictions.predicted if isinstance(predictions, BoxPredictions) else predictions.probabilities
+    if not np.isfinite(values).all():
+        raise RunError("the model predicts NaN; training diverged, try a lower --learning-rate")
+    return predictions
 
 
 def _variables(backbone: "OpenBackbone") -> "list[keras.Variable]":

@@ -60,7 +60,7 @@ def write_results(
     Raises:
         RunError: The model predicts NaN.
     """
-    predictor = _predictor(model, facts, settings, stored=stored)
+    predictor = trained_predictor(model, facts, settings, stored=stored)
     if outputs is not None:
         known = {id(parts[part]): values for part, values in outputs.items()}
         predictor = replace(predictor, run=lambda images, what: known[id(images)])
@@ -79,7 +79,9 @@ def write_results(
     metrics = {part: compute_part(predictions.part(part), facts) for part in scored}
     write_json(run.folder / METRICS, metrics)
     if (run.folder / SUPERVISED).is_file():
-        before = predict_parts(_predictor(load_model(run.folder / SUPERVISED), facts, settings, stored=False), parts)
+        before = predict_parts(
+            trained_predictor(load_model(run.folder / SUPERVISED), facts, settings, stored=False), parts
+        )
         assert isinstance(before, Predictions) and isinstance(predictions, Predictions), "pseudo-labels are of classes"
         write_pseudo_results(run, before, predictions)
     plot_results(run, predictions, metrics, parts)
@@ -117,10 +119,21 @@ def _predict_classes(predictor: KerasPredictor, part: str, images: ImageSet) -> 
     return Predictions(images.ids, np.full(len(images), part), images.labels, probabilities, images.class_names)
 
 
-def _predictor(
+def trained_predictor(
     model: "keras.Model", facts: ModelFacts, settings: "TrainingSettings", *, stored: bool
 ) -> KerasPredictor:
-    """Return a predictor with the whole model, or with its trained part on stored features."""
+    """Return a predictor with the whole model, or with its trained part on stored features.
+
+    Args:
+        model: The model.
+        facts: What is stored with it.
+        settings: Resize, batch size, and how features are stored.
+        stored: Whether the trained part may take stored features of the frozen part; without a frozen part the whole
+            model is used all the same.
+
+    Returns:
+        The predictor.
+    """
     from tfvision.models.cut import cut_model
     from tfvision.training.features.feeding import predict_stored
 

@@ -4,18 +4,21 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfvision.comparison.page import write_comparison_page
 from tfvision.config.yaml import to_yaml
 from tfvision.data.images.imageset import ImageSet
 from tfvision.evaluation.parts import scored_parts
+from tfvision.evaluation.predictions import Predictions
 from tfvision.experiment.experiment import Experiment, begin_run, first_files
 from tfvision.experiment.pictures import plot_samples
 from tfvision.experiment.plan import summarize
 from tfvision.experiment.results import write_results
 from tfvision.models.heads.shallow_heads import attach_shallow_head
 from tfvision.models.model_file import save_model
+from tfvision.prediction.answers import predict_classes
+from tfvision.prediction.predictors import KerasPredictor
 from tfvision.runs.folder import Run, create_run, training_alone
 from tfvision.runs.names import CANDIDATES, CONFIG, ENVIRONMENT, MODEL, REPORT, SUMMARY
 from tfvision.runs.resume import finished, resumable
@@ -29,6 +32,9 @@ from tfvision.training.settings import TrainingSettings
 from tfvision.training.shallow.classifiers import check_graph, classifier_names, fit_classifier
 from tfvision.training.shallow.features import ShallowFeatures, run_tail
 from tfvision.training.shallow.problem import Fitted
+
+if TYPE_CHECKING:
+    import keras
 
 
 def train_shallow(experiment: Experiment, output: Path, *, resume: bool) -> Run:
@@ -83,16 +89,13 @@ def _train_one(experiment: Experiment, run: Run, name: str, features: ShallowFea
 
 
 def _fit_and_write(experiment: Experiment, run: Run, name: str, features: ShallowFeatures) -> None:
-    config, parts = experiment.config, experiment.parts
+    parts = experiment.parts
     plot_samples(run.folder, parts["train"], features.settings)
-    known = {part: (features.of(part), parts[part].labels) for part in ("train", "validation")}
-    count, width = known["train"][0].shape
+    count, width = features.of("train").shape
     console.print(f"{name}: fitting on {count:,} images of {width:,} features")
     start = time.monotonic()
-    fitted, scaling = fit_classifier(name, known["train"], known["validation"], len(parts["train"].class_names), config)
+    fitted, model, tail = _fit(experiment, name, features)
     seconds = time.monotonic() - start
-    model, tail = attach_shallow_head(experiment.model, features.trunk, fitted.best.head, scaling)
-    check_graph(name, tail, known["validation"][0], fitted)
     console.print(f"{name}: {_chosen(fitted)} (fitted in {duration(seconds)})")
     save_model(model, run.folder / MODEL, experiment.facts)
     _write_choice(experiment, run, fitted, summarize(model), seconds)
@@ -100,6 +103,37 @@ def _fit_and_write(experiment: Experiment, run: Run, name: str, features: Shallo
         part: run_tail(tail, features.of(part), what=f"{name}: predicting {part}") for part in scored_parts(parts)
     }
     write_results(run, model, experiment.facts, parts, features.settings, outputs=outputs)
+
+
+def predict_shallow(experiment: Experiment, part: str) -> Predictions:
+    """Fit the one classifier of an experiment and predict a part; nothing is written but features.
+
+    Args:
+        experiment: A model whose head is pooling and one dense layer; its options name a classifier.
+        part: The part to predict.
+
+    Returns:
+        The predictions.
+
+    Raises:
+        UsageError, DataError, RunError: One clear line each.
+    """
+    name, images = experiment.config.classifier or "", experiment.parts[part]
+    features = _features(experiment, experiment.parts)
+    _, model, tail = _fit(experiment, name, features)
+    outputs = run_tail(tail, features.of(part), what=f"{name}: predicting {part}")
+    predictor = KerasPredictor(model, experiment.facts, features.settings.batch_size, lambda *_: outputs)
+    return predict_classes(predictor, images)[0].called(part)
+
+
+def _fit(experiment: Experiment, name: str, features: ShallowFeatures) -> "tuple[Fitted, keras.Model, keras.Model]":
+    """Fit a classifier; return what was chosen, the whole model and its part from features on."""
+    config, parts = experiment.config, experiment.parts
+    known = {part: (features.of(part), parts[part].labels) for part in ("train", "validation")}
+    fitted, scaling = fit_classifier(name, known["train"], known["validation"], len(parts["train"].class_names), config)
+    model, tail = attach_shallow_head(experiment.model, features.trunk, fitted.best.head, scaling)
+    check_graph(name, tail, known["validation"][0], fitted)
+    return fitted, model, tail
 
 
 def _write_choice(experiment: Experiment, run: Run, fitted: Fitted, layers: str, seconds: float) -> None:
