@@ -13,7 +13,7 @@ ORDER = (
     ("tfvision", "__main__"),
     ("cli",),
     ("notebook",),
-    ("search", "crossval", "seeds", "ensembles"),
+    ("search", "crossval", "learning_curve", "seeds", "ensembles"),
     ("experiment",),
     ("comparison", "decisions", "robustness", "explain", "audit", "export", "doctor", "tracking"),
     ("report",),

@@ -36,6 +36,10 @@ ROWS = {
     "feeding.py": ("{data}/colours.zip --rounds 1", r"threads, 1 at once .* x .* cores busy"),
     "folder.py": ("--images 90 --rounds 1", SPEEDUP),
     "hdf5.py": ("--images 128 --rounds 1", r"difference +-?\d+ MB"),
+    "learning_curve.py": (
+        "{data}/colours.zip --seeds 1 --weights none --image-size 32 --backbone small_cnn",
+        r"colours: \d of 1 hold, mean width \d\.\d{4} \(noise alone \d\.\d{4}\), off by \d\.\d{4}",
+    ),
     "learning_rates.py": (
         "{data} --output {data}/rates.csv --sets animals --kinds head --seeds 1 --rates 1e-3 --weights none",
         r"head +grid 0\.001 +accuracy \d\.\d{4}  loss \d+\.\d{4}  \(1 trainings\)",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tfvision.experiment.train import train as train
     from tfvision.explain.explain import explain as explain
     from tfvision.export.export import export as export
+    from tfvision.learning_curve.learning_curve import learning_curve as learning_curve
     from tfvision.models.backbones.table import BACKBONES as BACKBONES
     from tfvision.models.classifier import build_classifier as build_classifier
     from tfvision.models.classifier import build_localizer as build_localizer
@@ -64,6 +65,7 @@ _PUBLIC = {
     "explain": "tfvision.explain.explain",
     "export": "tfvision.export.export",
     "images_from_arrays": "tfvision.data.sources.arrays.arrays",
+    "learning_curve": "tfvision.learning_curve.learning_curve",
     "load_predictor": "tfvision.prediction.stored",
     "lr_find": "tfvision.experiment.lr_find",
     "open_images": "tfvision.data.sources.open",

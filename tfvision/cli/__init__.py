@@ -20,6 +20,7 @@ from tfvision.cli.ensemble import add_ensemble
 from tfvision.cli.evaluate import add_evaluate
 from tfvision.cli.explain import add_explain
 from tfvision.cli.export import add_export
+from tfvision.cli.learning_curve import add_learning_curve
 from tfvision.cli.listing import add_cache, add_list_things
 from tfvision.cli.lr_find import add_lr_find
 from tfvision.cli.predict import add_predict
@@ -39,6 +40,7 @@ _VERBS = (  # in the order of `tfvision --help`
     add_audit,
     add_train,
     add_crossval,
+    add_learning_curve,
     add_search,
     add_lr_find,
     add_evaluate,

@@ -29,7 +29,7 @@ def add_verb(
     """
     # The usage line that argparse writes for a hundred flags buries the list of them.
     usage = None
-    if name in ("train", "crossval", "search", "lr-find", "audit"):
+    if name in ("train", "crossval", "learning-curve", "search", "lr-find", "audit"):
         usage = "%(prog)s [--config FILE] [--data DATA] [options]"
     shown = "\n".join(f"  tfvision {example}" for example in examples)
     description = f"{function.__doc__}\n\nexamples:\n{shown}"

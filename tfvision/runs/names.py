@@ -33,6 +33,9 @@ COMPARISON_PLOT = "comparison.svg"
 FOLDS_TABLE = "crossval.csv"
 SEEDS = "seeds.yaml"  # the seeds of `train --seeds`, and the options that all of them share
 SEEDS_TABLE = "seeds.csv"
+CURVE_OPTIONS = "learning_curve.yaml"  # the options of each training of a learning curve
+CURVE = "learning_curve.json"
+CURVE_TABLE = "learning_curve.csv"
 TEXTURE = "texture.json"  # its table and picture are texture.csv and texture.png
 VOTES = "held_out.csv"  # votes of the models of all folds
 
@@ -41,6 +44,7 @@ PLOTS = "plots"
 # Pictures in PLOTS.
 LEARNING_CURVES = "learning_curves.svg"
 RATE_CURVES = "learning_rates.svg"
+CURVE_PLOT = "learning_curve.svg"  # a score against the number of training images
 CONFUSION_MATRIX = "confusion_matrix.svg"
 PRECISION_RECALL = "precision_recall.svg"
 ROC = "roc.svg"

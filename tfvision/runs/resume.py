@@ -78,10 +78,24 @@ def check_config(run: Run, config: TrainConfig) -> None:
     Raises:
         UsageError: Some options differ; the message lists each with both values.
     """
-    was, now = flatten(run.config), flatten(config)
+    refuse_changed(run.folder, run.config, config)
+
+
+def refuse_changed(folder: Path, before: TrainConfig, after: TrainConfig) -> None:
+    """Refuse to go on in a folder with options other than those it was begun with.
+
+    Args:
+        folder: A run folder, or that of several runs.
+        before: The options it was begun with.
+        after: The options asked for now.
+
+    Raises:
+        UsageError: Some options differ; the message lists each with both values.
+    """
+    was, now = flatten(before), flatten(after)
     both = {key: (was.get(key, "absent"), now.get(key, "absent")) for key in {**was, **now} if key not in _FREE}
-    if changed := [f"{key}: {before} -> {after}" for key, (before, after) in both.items() if before != after]:
-        raise _changed(run, "options", changed, UsageError)
+    if changed := [f"{key}: {first} -> {second}" for key, (first, second) in both.items() if first != second]:
+        raise _changed(folder, "options", changed, UsageError)
 
 
 def check_data(run: Run, splits: Sequence[Mapping[str, Any]]) -> None:
@@ -104,7 +118,7 @@ def check_data(run: Run, splits: Sequence[Mapping[str, Any]]) -> None:
             shown = ids if column == "hash" else [f"{i} ({was[i].get(column)} -> {now[i][column]})" for i in ids]
             differences.append(f"{len(ids):,} images have another {what}: {listing(shown)}")
     if differences:
-        raise _changed(run, f"data ({SPLITS})", differences, DataError)
+        raise _changed(run.folder, f"data ({SPLITS})", differences, DataError)
 
 
 # What goes on with the whole that a run is a part of: folds, seeds, an ensemble.
@@ -129,11 +143,12 @@ def part_of(way_on: str) -> Iterator[None]:
 
 
 @contextmanager
-def resumable(run: Run) -> Iterator[None]:
+def resumable(run: Run, kept: str = "epochs") -> Iterator[None]:
     """Add to a failure where the run is, and to an interruption or a full disk how to resume it.
 
     Args:
         run: The run being trained in the `with` block.
+        kept: What is saved of it whenever it is interrupted.
 
     Yields:
         Nothing.
@@ -150,7 +165,7 @@ def resumable(run: Run) -> Iterator[None]:
     except RunError as error:
         raise RunError(f"{error} (run folder: {run.folder})") from error
     except KeyboardInterrupt as interruption:
-        raise type(interruption)(f"interrupted; all finished epochs are saved: {way_on}") from None
+        raise type(interruption)(f"interrupted; all finished {kept} are saved: {way_on}") from None
 
 
 def resume_command(folder: Path, verb: str = "train") -> str:
@@ -160,6 +175,6 @@ def resume_command(folder: Path, verb: str = "train") -> str:
     return f"the same options of `tfvision {verb}` and --output {shlex.quote(str(folder))} --resume"
 
 
-def _changed(run: Run, what: str, differences: list[str], kind: type[Exception]) -> Exception:
-    lines = [f"cannot resume {run.folder}: its {what} changed; restore them, or start a new run in another --output"]
+def _changed(folder: Path, what: str, differences: list[str], kind: type[Exception]) -> Exception:
+    lines = [f"cannot resume {folder}: its {what} changed; restore them, or start a new run in another --output"]
     return kind("\n  ".join([*lines, *differences]))

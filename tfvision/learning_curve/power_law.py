@@ -1,0 +1,111 @@
+"""Power laws of learning: error = a + b n^-c, and what they say of other numbers of images.
+
+Errors fall with the number n of training images as a power law that ends in a floor (Cortes et al., "Learning Curves:
+Asymptotic Values and Rate of Convergence", 1994; Hestness et al., "Deep Learning Scaling is Predictable, Empirically",
+2017; a survey: Viering and Loog, "The Shape of Learning Curves", 2023). A few noisy points fit many such curves, which
+agree where they were measured and part beyond. So no single one is taken: all of them on a grid are weighed by how well
+they fit, which is their posterior probability under a weak prior, and a forecast averages over them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_EXPONENTS = np.geomspace(0.05, 1.5, 40)
+# A weak prior of the exponent: most of what is published lies in 0.1..1 (Hestness 2017, Viering and Loog 2023).
+_TYPICAL, _WIDTH = 0.5, 0.8  # median, and standard deviation of its logarithm
+_STEPS, _REACH = 61, 6.0  # grid points of the two other parameters, within so many standard deviations
+_BINS = 400
+
+
+@dataclass(frozen=True, eq=False)
+class PowerLaws:
+    """Curves error = a + b n^-c, each with a weight.
+
+    Attributes:
+        floor: float64 (m,), a, the error that no number of images removes, 0..1.
+        scale: float64 (m,), b, 0 or more; n counts in the largest number of images that was measured.
+        exponent: float64 (m,), c.
+        weights: float64 (m,), which add up to 1.
+        unit: The number of images that n is counted in.
+    """
+
+    floor: np.ndarray
+    scale: np.ndarray
+    exponent: np.ndarray
+    weights: np.ndarray
+    unit: float
+
+    def errors(self, images: float) -> np.ndarray:
+        """Return the error that each curve says for a number of images, float64 (m,)."""
+        return self.floor + self.scale * (images / self.unit) ** -self.exponent
+
+    def quantiles(self, images: float, deviation: float, at: tuple[float, ...]) -> tuple[float, ...]:
+        """Return quantiles of an error that is yet to be measured.
+
+        Args:
+            images: The number of training images.
+            deviation: Standard deviation of one measurement around the curve; 0 for the curve itself.
+            at: Shares, 0..1.
+
+        Returns:
+            The errors below which a measurement lies with these chances, 0..1; those of all curves, together with the noise.
+        """
+        from scipy.special import ndtr
+
+        errors = self.errors(images)
+        low, high = float(errors.min()), float(errors.max())
+        mass, edges = np.histogram(errors, _BINS, (low, max(high, low + 1e-9)), weights=self.weights)
+        centres = (edges[1:] + edges[:-1]) / 2
+        blur = max(deviation, (edges[1] - edges[0]) / 2)
+        places = np.linspace(low - 5 * blur, high + 5 * blur, 4 * _BINS)
+        below = ndtr((places[:, None] - centres) / blur) @ mass
+        return tuple(float(np.clip(np.interp(share, below, places), 0, 1)) for share in at)
+
+    @property
+    def likeliest(self) -> tuple[float, float, float]:
+        """a, b and c of the curve of the largest weight, with n in images."""
+        best = int(self.weights.argmax())
+        exponent = float(self.exponent[best])
+        return float(self.floor[best]), float(self.scale[best] * self.unit**exponent), exponent
+
+
+def fit_power_laws(images: np.ndarray, errors: np.ndarray, deviations: np.ndarray) -> PowerLaws:
+    """Weigh power laws by how well they fit measured errors.
+
+    Args:
+        images: float (k,), numbers of training images, ascending, three or more of them different.
+        errors: float (k,), measured errors, 0..1.
+        deviations: float (k,), the standard deviation of each, above 0.
+
+    Returns:
+        The curves with a weight that counts: `a` is 0 or more, the error never rises with the images, and the exponent
+        is 0.05 to 1.5.
+    """
+    unit = float(images[-1])
+    scaled = images / unit
+    first, last = scaled[0], scaled[-1]
+    # By what the curve says at its ends, which is measured, rather than by a and b, which are not.
+    start, end = _ends(errors, deviations)
+    at_end, drop, exponent = np.meshgrid(end, start, _EXPONENTS, indexing="ij")
+    scale = drop / (first**-exponent - last**-exponent)
+    floor = at_end - scale * last**-exponent
+    distance = np.zeros(floor.shape)
+    for place, error, deviation in zip(scaled, errors, deviations, strict=True):
+        distance += ((floor + scale * place**-exponent - error) / deviation) ** 2
+    prior = (np.log(exponent / _TYPICAL) / _WIDTH) ** 2
+    badness = np.where(floor >= 0, distance + prior, np.inf)
+    weights = np.exp(-0.5 * (badness - badness.min()))
+    kept = weights > 1e-9
+    return PowerLaws(floor[kept], scale[kept], exponent[kept], weights[kept] / weights[kept].sum(), unit)
+
+
+def _ends(errors: np.ndarray, deviations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a grid of how much the error falls between the ends, and one of the error at the last point."""
+    drop, spread = errors[0] - errors[-1], float(np.hypot(deviations[0], deviations[-1]))
+    # The last point may lie off the curve that all points make: the grid reaches as far as any may.
+    most = max(drop, 0.0) + _REACH * spread
+    drops = np.linspace(max(drop - _REACH * spread, 0.0), most, _STEPS)
+    reach = _REACH * deviations[-1]
+    ends = np.linspace(max(errors[-1] - reach, 0.0), errors[-1] + reach, _STEPS)
+    return drops, ends
