@@ -7,14 +7,16 @@ agree where they were measured and part beyond. So no single one is taken: all o
 they fit, which is their posterior probability under a weak prior, and a forecast averages over them.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-_EXPONENTS = np.geomspace(0.05, 1.5, 40)
+_EXPONENTS = (0.05, 1.5)
 # A weak prior of the exponent: most of what is published lies in 0.1..1 (Hestness 2017, Viering and Loog 2023).
 _TYPICAL, _WIDTH = 0.5, 0.8  # median, and standard deviation of its logarithm
-_STEPS, _REACH = 61, 6.0  # grid points of the two other parameters, within so many standard deviations
+_STEPS, _REACH = 41, 6.0  # grid points of each parameter; how many standard deviations the ends may lie off
+_ZOOM, _LIKELY = (16.0, 4.0), 20.0  # coarser looks at the grid; e^-20 is no chance worth a look
 _BINS = 400
 
 
@@ -84,28 +86,49 @@ def fit_power_laws(images: np.ndarray, errors: np.ndarray, deviations: np.ndarra
     """
     unit = float(images[-1])
     scaled = images / unit
-    first, last = scaled[0], scaled[-1]
-    # By what the curve says at its ends, which is measured, rather than by a and b, which are not.
-    start, end = _ends(errors, deviations)
-    at_end, drop, exponent = np.meshgrid(end, start, _EXPONENTS, indexing="ij")
-    scale = drop / (first**-exponent - last**-exponent)
-    floor = at_end - scale * last**-exponent
-    distance = np.zeros(floor.shape)
-    for place, error, deviation in zip(scaled, errors, deviations, strict=True):
-        distance += ((floor + scale * place**-exponent - error) / deviation) ** 2
-    prior = (np.log(exponent / _TYPICAL) / _WIDTH) ** 2
-    badness = np.where(floor >= 0, distance + prior, np.inf)
+    axes = [*_ends(errors, deviations), (math.log(_EXPONENTS[0]), math.log(_EXPONENTS[1]))]
+    # Where points are measured finely, a grid that holds all that fits roughly is too coarse for what fits well.
+    for wider in (*_ZOOM, 1.0):
+        laws, badness = _weigh([np.linspace(*axis, _STEPS) for axis in axes], scaled, errors, wider * deviations)
+        if wider > 1:
+            axes = [_narrowed(axis, badness, place) for place, axis in enumerate(axes)]
     weights = np.exp(-0.5 * (badness - badness.min()))
     kept = weights > 1e-9
-    return PowerLaws(floor[kept], scale[kept], exponent[kept], weights[kept] / weights[kept].sum(), unit)
+    floor, scale, exponent = (values[kept] for values in laws)
+    return PowerLaws(floor, scale, exponent, weights[kept] / weights[kept].sum(), unit)
 
 
-def _ends(errors: np.ndarray, deviations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return a grid of how much the error falls between the ends, and one of the error at the last point."""
+def _weigh(
+    grid: list[np.ndarray], images: np.ndarray, errors: np.ndarray, deviations: np.ndarray
+) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
+    """Return a, b and c of each point of a grid, and how badly it fits: the lower, the better, infinite where a < 0.
+
+    The grid is by what a curve says at its ends, which was measured, rather than by a and b, which were not.
+    """
+    drop, end, logarithm = np.meshgrid(*grid, indexing="ij")
+    exponent = np.exp(logarithm)
+    scale = drop / (images[0] ** -exponent - images[-1] ** -exponent)
+    floor = end - scale * images[-1] ** -exponent
+    badness = (np.log(exponent / _TYPICAL) / _WIDTH) ** 2
+    for place, error, deviation in zip(images, errors, deviations, strict=True):
+        badness += ((floor + scale * place**-exponent - error) / deviation) ** 2
+    return (floor, scale, exponent), np.where(floor >= 0, badness, np.inf)
+
+
+def _ends(errors: np.ndarray, deviations: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return how far the error may fall between the ends, and which it may be at the last point."""
     drop, spread = errors[0] - errors[-1], float(np.hypot(deviations[0], deviations[-1]))
-    # The last point may lie off the curve that all points make: the grid reaches as far as any may.
-    most = max(drop, 0.0) + _REACH * spread
-    drops = np.linspace(max(drop - _REACH * spread, 0.0), most, _STEPS)
     reach = _REACH * deviations[-1]
-    ends = np.linspace(max(errors[-1] - reach, 0.0), errors[-1] + reach, _STEPS)
-    return drops, ends
+    return (
+        (max(drop - _REACH * spread, 0.0), max(drop, 0.0) + _REACH * spread),
+        (max(errors[-1] - reach, 0.0), errors[-1] + reach),
+    )
+
+
+def _narrowed(axis: tuple[float, float], badness: np.ndarray, place: int) -> tuple[float, float]:
+    """Return the part of an axis of the grid that holds all that fits, and one step on either side."""
+    others = tuple(other for other in range(badness.ndim) if other != place)
+    best = badness.min(axis=others)
+    fits = np.flatnonzero(best - best.min() < 2 * _LIKELY)
+    steps = np.linspace(*axis, _STEPS)
+    return float(steps[max(fits[0] - 1, 0)]), float(steps[min(fits[-1] + 1, _STEPS - 1)])
