@@ -277,7 +277,7 @@ def test_help_begins_with_examples_that_can_be_typed(verb: str, capsys: pytest.C
         build_parser().parse_args(shlex.split(example))
 
 
-@pytest.mark.parametrize("verb", ["train", "crossval", "search"])
+@pytest.mark.parametrize("verb", ["train", "crossval", "learning-curve", "search"])
 def test_help_shows_few_flags_and_help_all_every_one(verb: str, capsys: pytest.CaptureFixture) -> None:
     short, long = (help_of(verb, flag, capsys) for flag in ("--help", "--help-all"))
     assert "--backbone" in short and "--augment.erasing" not in short and "more options too" in short

@@ -31,6 +31,7 @@ OPTIONS = {
     "audit": AuditConfig,
     "train": TrainConfig,
     "crossval": TrainConfig,
+    "learning-curve": TrainConfig,
     "search": TrainConfig,
     "pseudo-label": PseudoLabelOptions,
 }
@@ -69,7 +70,7 @@ def test_every_command_is_one_the_parser_takes(command: str, monkeypatch: pytest
     args = _parser().parse_args([verb, *words])
     if verb in OPTIONS:
         from_dict(OPTIONS[verb], flags_to_dict(OPTIONS[verb], vars(args)))
-    if verb in ("train", "crossval") and not getattr(args, "resume", None):
+    if verb in ("train", "crossval", "learning-curve") and not getattr(args, "resume", None):
         assert train_config(args).data != "digits" or "--data" not in words
 
 

@@ -170,6 +170,14 @@ def test_a_flat_curve_says_that_no_gain_is_to_be_seen(seed: int) -> None:
     assert curve.further.high - curve.further.low < 0.12
 
 
+def test_points_off_any_power_law_make_the_interval_wider() -> None:
+    law = measured(power(0.02, 0.08, 0.6), count=4000, noise=0.1)
+    assert law.scatter == 1 and "wider" not in law.caveat
+    stairs = measured({0.1: 0.30, 0.2: 0.29, 0.4: 0.28, 0.8: 0.12, 1.0: 0.11}, count=4000, noise=0.1)
+    assert stairs.scatter > 3 and f"it is wider since the points lie {stairs.scatter:.1f} times as far" in stairs.caveat
+    assert stairs.further.high - stairs.further.low > 3 * (law.further.high - law.further.low)
+
+
 def test_the_curve_through_some_shares_forecasts_the_others() -> None:
     curve = measured(power(0.02, 0.08, 0.6), count=2000, noise=0.1)
     known = curve_of(curve, (0.1, 0.2, 0.4), multiple=1.0)

@@ -65,8 +65,9 @@ def test_a_verb_of_the_command_line_calls_the_public_function(verb: str) -> None
 def test_rooms_do_not_hide_the_functions_that_are_called_like_them() -> None:
     code = (
         "import tfvision, tfvision.audit.options, tfvision.search.settings, tfvision.crossval.scores, tfvision.export\n"
+        "import tfvision.learning_curve.plan\n"
         "from tfvision.export import check\n"
-        "names = ('audit', 'search', 'crossval', 'export')\n"
+        "names = ('audit', 'search', 'crossval', 'learning_curve', 'export')\n"
         "assert all(getattr(tfvision, name).__name__ == name for name in names)\n"
         "assert check.Agreement\n"
     )

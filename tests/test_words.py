@@ -162,7 +162,7 @@ def test_what_unfreeze_opened_stays_open_in_train(colours: Path, tmp_path: Path)
         assert [phase.unfreeze for phase in run.config.phases] == [expected]
 
 
-@pytest.mark.parametrize("verb", ["train", "crossval", "audit", "search --config head_search"])
+@pytest.mark.parametrize("verb", ["train", "crossval", "learning-curve", "audit", "search --config head_search"])
 def test_every_verb_that_trains_takes_the_data_as_a_word(verb: str, capsys: pytest.CaptureFixture) -> None:
     assert main([*verb.split(), "nosuch"]) == 3
     assert "no such data: nosuch" in capsys.readouterr().err

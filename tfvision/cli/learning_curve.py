@@ -5,11 +5,11 @@ import argparse
 from tfvision.cli.train import add_training, train_config
 from tfvision.cli.verbs import Verbs, add_running, add_verb
 from tfvision.config.flags import Parser
-from tfvision.learning_curve.plan import FORECAST, REPEATS, SHARES
+from tfvision.learning_curve.plan import FORECAST, MOST_REPEATS, SHARES
 
 _EXAMPLES = (
     "learning-curve photos/",
-    "learning-curve cells.zip --shares 0.2,0.4,0.6,1 --preset balanced --output runs/curve",
+    "learning-curve cells.zip --shares 0.2,0.4,1 --preset balanced",
 )
 
 
@@ -26,10 +26,10 @@ def _add_flags(command: Parser) -> None:
     command.add_argument(
         "--repeats",
         type=int,
-        default=REPEATS,
+        default=MOST_REPEATS,
         metavar="N",
         help="the most trainings of one share, each on other images; large shares get fewer, as many as cost no more than one "
-        f"training on all images (default {REPEATS})",
+        f"training on all images (default {MOST_REPEATS})",
     )
     command.add_argument(
         "--forecast",

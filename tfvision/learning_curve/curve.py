@@ -16,6 +16,7 @@ from tfvision.system.shown import Shown
 
 _INTERVAL = (0.025, 0.5, 0.975)
 _NORMAL = 1.96
+_CHANCE = 0.05  # that points of a power law scatter so far
 _MULTIPLES = {1.0: "all the images", 2.0: "twice the images", 3.0: "three times the images"}
 
 
@@ -109,12 +110,21 @@ class LearningCurve(Shown):
         return found
 
     @cached_property
+    def scatter(self) -> float:
+        """How many times as far the points lie from any power law as their noise explains; 1 where it may be chance.
+
+        The noise is then taken to be so many times as large (Birge, "The Calculation of Errors by the Method of Least
+        Squares", 1932), since no power law is known to be right to the last digit.
+        """
+        from scipy.special import chdtrc
+
+        misfit, freedom = self._fit(1.0).misfit, len(self.shares) - 2  # the exponent is held by its prior
+        return float(np.sqrt(misfit / freedom)) if chdtrc(freedom, misfit) < _CHANCE else 1.0
+
+    @cached_property
     def laws(self) -> PowerLaws:
         """The power laws, each with its weight."""
-        images, scores, deviations = (
-            np.array([getattr(point, name) for point in self.shares]) for name in ("images", "score", "deviation")
-        )
-        return fit_power_laws(images, 1 - scores, deviations)
+        return self._fit(self.scatter)
 
     def forecast(self, images: int) -> Forecast:
         """Return the score to expect of one training on a number of images, scored on the same images as the points.
@@ -157,7 +167,7 @@ class LearningCurve(Shown):
     def single_deviation(self) -> float:
         """Standard deviation of one training around the curve, at the largest share."""
         last = [point for point in self.points if point.share == self.now.share]
-        return float(np.sqrt(self.noise * np.mean([score_variance(point.values) for point in last])))
+        return self.scatter * float(np.sqrt(self.noise * np.mean([score_variance(point.values) for point in last])))
 
     @property
     def label(self) -> str:
@@ -184,9 +194,10 @@ class LearningCurve(Shown):
     def caveat(self) -> str:
         """What the interval does not hold."""
         count, margin = len(self.points[0].values), self.margin
+        wider = f"; it is wider since the points lie {self.scatter:.1f} times as far from a power law as their noise explains"
         return (
             f"95 % interval of one training scored on the same {count:,} {self.part} images; on other images the score may "
-            f"lie up to {margin:.3f} higher or lower"
+            f"lie up to {margin:.3f} higher or lower{wider if self.scatter > 1 else ''}"
         )
 
     @property
@@ -227,6 +238,7 @@ class LearningCurve(Shown):
             "course": self.course,
             "points": shares,
             "noise": self.noise,
+            "scatter": self.scatter,
             "fit": {"form": "1 - score = a + b * images ** -c", "a": floor, "b": scale, "c": exponent},
             "forecast": {
                 "multiple": self.multiple,
@@ -251,6 +263,12 @@ class LearningCurve(Shown):
     def asked(self) -> str:
         """The number of images that the forecast is for, in words."""
         return _MULTIPLES.get(self.multiple, f"{self.multiple:g} times the images")
+
+    def _fit(self, scatter: float) -> PowerLaws:
+        images, scores, deviations = (
+            np.array([getattr(point, name) for point in self.shares]) for name in ("images", "score", "deviation")
+        )
+        return fit_power_laws(images, 1 - scores, scatter * deviations)
 
     def _expected(self, images: int, deviation: float) -> Forecast:
         low, middle, high = self.laws.quantiles(images, deviation, _INTERVAL)

@@ -10,7 +10,7 @@ from tfvision.config.options import from_dict
 from tfvision.data.sources.digits import refuse_missing_data
 from tfvision.errors import UsageError
 from tfvision.experiment.resolving import default_folder, resolve_options
-from tfvision.learning_curve.plan import FORECAST, REPEATS, SHARES, CurvePlan, read_plan
+from tfvision.learning_curve.plan import FORECAST, MOST_REPEATS, SHARES, CurvePlan, read_plan
 from tfvision.runs.folder import refuse_existing
 from tfvision.runs.resume import part_of, resume_command
 from tfvision.system.terminal import console, in_one_output, say_result
@@ -28,7 +28,7 @@ def learning_curve(
     data: str | Path,
     *,
     shares: str | Sequence[float] = SHARES,
-    repeats: int = REPEATS,
+    repeats: int = MOST_REPEATS,
     forecast: float = FORECAST,
     output: str | Path | None = None,
     resume: bool = False,

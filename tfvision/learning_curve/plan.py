@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from tfvision.errors import UsageError
 
 SHARES = (0.1, 0.2, 0.4, 0.8, 1.0)
-REPEATS = 5
+MOST_REPEATS = 5
 FORECAST = 2.0
 _FEWEST = 3  # a power law has three parameters
-_MOST_REPEATS = 100
+_TOO_MANY = 100
 _FURTHEST = 10.0  # no curve is known so far beyond its last point
 
 
@@ -25,7 +25,7 @@ class CurvePlan:
     """
 
     shares: tuple[float, ...] = SHARES
-    repeats: int = REPEATS
+    repeats: int = MOST_REPEATS
     forecast: float = FORECAST
 
     def repeats_of(self, share: float) -> int:
@@ -67,8 +67,8 @@ def read_plan(shares: str | Sequence[float], repeats: int, forecast: float) -> C
         raise UsageError(f"shares: {expected}; got {shares!r}, one of them twice")
     if len(numbers) < _FEWEST:
         raise UsageError(f"shares: {expected}, since a power law has three parameters; got {shares!r}")
-    if not 1 <= repeats <= _MOST_REPEATS:
-        raise UsageError(f"repeats: expected from 1 to {_MOST_REPEATS}, got {repeats}")
+    if not 1 <= repeats <= _TOO_MANY:
+        raise UsageError(f"repeats: expected from 1 to {_TOO_MANY}, got {repeats}")
     if not numbers[-1] < forecast <= _FURTHEST:
         raise UsageError(
             f"forecast: expected more than the largest share, {numbers[-1]:g}, and at most {_FURTHEST:g} times the "

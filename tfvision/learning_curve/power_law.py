@@ -30,6 +30,7 @@ class PowerLaws:
         exponent: float64 (m,), c.
         weights: float64 (m,), which add up to 1.
         unit: The number of images that n is counted in.
+        misfit: Sum over the points of the squared distance of the best fitting curve, each in standard deviations.
     """
 
     floor: np.ndarray
@@ -37,6 +38,7 @@ class PowerLaws:
     exponent: np.ndarray
     weights: np.ndarray
     unit: float
+    misfit: float
 
     def errors(self, images: float) -> np.ndarray:
         """Return the error that each curve says for a number of images, float64 (m,)."""
@@ -89,19 +91,23 @@ def fit_power_laws(images: np.ndarray, errors: np.ndarray, deviations: np.ndarra
     axes = [*_ends(errors, deviations), (math.log(_EXPONENTS[0]), math.log(_EXPONENTS[1]))]
     # Where points are measured finely, a grid that holds all that fits roughly is too coarse for what fits well.
     for wider in (*_ZOOM, 1.0):
-        laws, badness = _weigh([np.linspace(*axis, _STEPS) for axis in axes], scaled, errors, wider * deviations)
+        laws, distance, badness = _weigh(
+            [np.linspace(*axis, _STEPS) for axis in axes], scaled, errors, wider * deviations
+        )
         if wider > 1:
             axes = [_narrowed(axis, badness, place) for place, axis in enumerate(axes)]
     weights = np.exp(-0.5 * (badness - badness.min()))
     kept = weights > 1e-9
     floor, scale, exponent = (values[kept] for values in laws)
-    return PowerLaws(floor, scale, exponent, weights[kept] / weights[kept].sum(), unit)
+    return PowerLaws(floor, scale, exponent, weights[kept] / weights[kept].sum(), unit, float(distance[kept].min()))
 
 
 def _weigh(
     grid: list[np.ndarray], images: np.ndarray, errors: np.ndarray, deviations: np.ndarray
-) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
-    """Return a, b and c of each point of a grid, and how badly it fits: the lower, the better, infinite where a < 0.
+) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray, np.ndarray]:
+    """Return a, b and c of each point of a grid, its squared distance from the points, and that with the prior.
+
+    The lower, the better; where a < 0, what has the prior is infinite.
 
     The grid is by what a curve says at its ends, which was measured, rather than by a and b, which were not.
     """
@@ -109,10 +115,11 @@ def _weigh(
     exponent = np.exp(logarithm)
     scale = drop / (images[0] ** -exponent - images[-1] ** -exponent)
     floor = end - scale * images[-1] ** -exponent
-    badness = (np.log(exponent / _TYPICAL) / _WIDTH) ** 2
+    distance = np.zeros(floor.shape)
     for place, error, deviation in zip(images, errors, deviations, strict=True):
-        badness += ((floor + scale * place**-exponent - error) / deviation) ** 2
-    return (floor, scale, exponent), np.where(floor >= 0, badness, np.inf)
+        distance += ((floor + scale * place**-exponent - error) / deviation) ** 2
+    badness = distance + (np.log(exponent / _TYPICAL) / _WIDTH) ** 2
+    return (floor, scale, exponent), distance, np.where(floor >= 0, badness, np.inf)
 
 
 def _ends(errors: np.ndarray, deviations: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
