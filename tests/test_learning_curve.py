@@ -156,8 +156,10 @@ def test_a_curve_that_rises_says_what_twice_the_images_bring() -> None:
     true = 1 - (0.02 + 0.08 * 2**-0.6)
     further = curve.further
     assert further.images == 2000 and further.low < true < further.high and curve.gains and curve.rises
-    assert curve.sentence.startswith("twice the images would raise test accuracy from 0.9")
-    assert f"to about {further.score:.3f} [{further.low:.3f}, {further.high:.3f}]" in curve.sentence
+    assert curve.gain.low < 0.08 * (1 - 2**-0.6) < curve.gain.high
+    assert curve.sentence.startswith("twice the images would raise test accuracy from about 0.")
+    assert f"with 1,000 to about {further.score:.3f} with 2,000, by {curve.gain.value:.3f} [" in curve.sentence
+    assert f"2,000 images would score {further.low:.3f} to {further.high:.3f} (95 %)" in curve.caveat
     assert curve.forecast(4000).score > further.score > curve.now.score
     assert "the same 4,000 test images" in curve.caveat and f"up to {curve.margin:.3f}" in curve.caveat
     assert "2,000" in curve.describe() and "forecast" in curve.describe()
@@ -166,15 +168,22 @@ def test_a_curve_that_rises_says_what_twice_the_images_bring() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_a_flat_curve_says_that_no_gain_is_to_be_seen(seed: int) -> None:
     curve = measured(dict.fromkeys((0.1, 0.2, 0.4, 0.8, 1.0), 0.2), noise=0.3, seed=seed)
-    assert not curve.gains and "no gain to be seen beyond the noise of 400 test images" in curve.sentence
+    assert not curve.gains and curve.sentence.startswith("twice the images: no gain to be seen beyond the noise")
+    assert curve.gain.low < 1 / 400
     assert curve.further.high - curve.further.low < 0.12
+
+
+def test_a_gain_below_one_test_image_cannot_be_seen() -> None:
+    curve = measured(power(0.02, 0.003, 1.4), count=400, noise=0.05)
+    assert curve.rises and not curve.gains
+    assert "beyond the noise of 400 test images, one of which is 0.003: test accuracy may go from" in curve.sentence
 
 
 def test_points_off_any_power_law_make_the_interval_wider() -> None:
     law = measured(power(0.02, 0.08, 0.6), count=4000, noise=0.1)
     assert law.scatter == 1 and "wider" not in law.caveat
     stairs = measured({0.1: 0.30, 0.2: 0.29, 0.4: 0.28, 0.8: 0.12, 1.0: 0.11}, count=4000, noise=0.1)
-    assert stairs.scatter > 3 and f"it is wider since the points lie {stairs.scatter:.1f} times as far" in stairs.caveat
+    assert stairs.scatter > 3 and f"the points lie {stairs.scatter:.1f} times as far from a power law" in stairs.caveat
     assert stairs.further.high - stairs.further.low > 3 * (law.further.high - law.further.low)
 
 

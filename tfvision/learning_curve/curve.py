@@ -60,8 +60,22 @@ class Forecast(NamedTuple):
     low: float
     high: float
 
+
+class Gain(NamedTuple):
+    """How much a score rises.
+
+    Attributes:
+        value: The median, 0..1.
+        low: Lower end of the 95 % interval.
+        high: Its upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
     def __str__(self) -> str:
-        return f"{self.score:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -152,10 +166,19 @@ class LearningCurve(Shown):
         """The point of the largest share."""
         return self.shares[-1]
 
+    @cached_property
+    def gain(self) -> Gain:
+        """What the images of the forecast bring over those of the largest share, by the curve itself."""
+        low, middle, high = self.laws.falls(self.now.images, self.further.images, _INTERVAL)
+        return Gain(middle, low, high)
+
     @property
     def gains(self) -> bool:
-        """Whether the forecast lies above what is measured now, its whole interval."""
-        return self.further.low > self.now.score
+        """Whether a gain is to be seen: the measured scores rise beyond their noise, and the curve goes on by one image or more.
+
+        Less than one scored image more that is right cannot be seen.
+        """
+        return self.rises and self.gain.low >= 1 / len(self.points[0].values)
 
     @property
     def rises(self) -> bool:
@@ -177,28 +200,34 @@ class LearningCurve(Shown):
     @property
     def sentence(self) -> str:
         """The answer: what more images would bring."""
-        now, asked = self.now.score, self.asked
+        before, after = self.curve(round(self.now.images)).score, self.curve(self.further.images).score
+        count = len(self.points[0].values)
+        path = f"from about {before:.3f} with {self.now.images:,.0f} to about {after:.3f} with {self.further.images:,}, by {self.gain}"
         if self.gains:
-            return f"{asked} would raise {self.label} from {now:.3f} to about {self.further}"
-        flat = (
-            ""
-            if self.rises
-            else f"; the measured scores do not rise beyond it either, from {self.shares[0].images:,.0f} images on"
-        )
-        return (
-            f"{asked}: no gain to be seen beyond the noise of {len(self.points[0].values):,} {self.part} images; {self.label} "
-            f"is {now:.3f}, and about {self.further} is to be expected{flat}"
-        )
+            return f"{self.asked} would raise {self.label} {path}"
+        unseen = f"{self.asked}: no gain to be seen beyond the noise"
+        if self.rises:
+            return (
+                f"{unseen} of {count:,} {self.part} images, one of which is {1 / count:.3f}: {self.label} may go {path}"
+            )
+        first = f"{self.shares[0].images:,.0f}"
+        return f"{unseen}, beyond which {self.label} does not rise from {first} images on; it may go {path}"
 
     @property
     def caveat(self) -> str:
-        """What the interval does not hold."""
-        count, margin = len(self.points[0].values), self.margin
-        wider = f"; it is wider since the points lie {self.scatter:.1f} times as far from a power law as their noise explains"
-        return (
-            f"95 % interval of one training scored on the same {count:,} {self.part} images; on other images the score may "
-            f"lie up to {margin:.3f} higher or lower{wider if self.scatter > 1 else ''}"
-        )
+        """What one training would score, and what the intervals do not hold."""
+        count, low, high = len(self.points[0].values), self.further.low, self.further.high
+        lines = [
+            f"one training on {self.further.images:,} images would score {low:.3f} to {high:.3f} (95 %) on the same {count:,} "
+            f"{self.part} images, where {self.now.images:,.0f} score {self.now.score:.3f} now",
+            f"on other images scores may lie up to {self.margin:.3f} higher or lower",
+        ]
+        if self.scatter > 1:
+            lines.append(
+                f"the points lie {self.scatter:.1f} times as far from a power law as their noise explains, so the intervals are "
+                "wider"
+            )
+        return "; ".join(lines)
 
     @property
     def margin(self) -> float:
@@ -245,8 +274,8 @@ class LearningCurve(Shown):
                 "images": self.further.images,
                 "score": self.further.score,
                 "ci95": [self.further.low, self.further.high],
-                "gain_beyond_noise": self.gains,
             },
+            "gain": {**self.gain._asdict(), "beyond_noise": self.gains},
         }
 
     @property

@@ -29,9 +29,9 @@ def write_curve_report(curve: LearningCurve, config: TrainConfig) -> Path:
     further = curve.further
     page = page_template("learning_curve.html", "learning_curve").render(
         title=f"Learning curve of {Path(config.data).name}",
-        figure=f"{further.score:.3f}",
-        headline=f"is the {curve.label} to be expected of {curve.asked}, [{further.low:.3f}, {further.high:.3f}]; "
-        f"with all {curve.images:,} it is {curve.now.score:.3f} now.",
+        figure=f"+{curve.gain.value:.3f}",
+        headline=f"is what {curve.asked} would bring in {curve.label}, 95 % interval [{curve.gain.low:.3f}, "
+        f"{curve.gain.high:.3f}]{'' if curve.gains else ': no gain to be seen beyond the noise'}.",
         remarks=_remarks(curve),
         label=curve.label,
         rows=_rows(curve),
@@ -58,7 +58,7 @@ def _remarks(curve: LearningCurve) -> list[str]:
     course = curve.course.replace("`", "")
     return [
         f"{answer}.",
-        f"This is the {curve.caveat}.",
+        f"{curve.caveat[0].upper() + curve.caveat[1:]}.",
         f"{course[0].upper() + course[1:]}.",
         "It holds for more images of the same kind: the same classes, labels of the same quality, places alike.",
     ]

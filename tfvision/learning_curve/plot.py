@@ -1,5 +1,6 @@
 """The picture of a learning curve: measured points with their noise, the curve, and the forecast's band."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from tfvision.learning_curve.curve import LearningCurve
 from tfvision.plots.figure import INK, MARK, SOFT, VALIDATION, draw_legend, new_figure, save, set_title
 
 _STEPS = 60
+_NEAR = 0.09  # share of the axis that a number takes
 
 
 def plot_curve(curve: LearningCurve, path: Path | str) -> None:
@@ -47,10 +49,17 @@ def plot_curve(curve: LearningCurve, path: Path | str) -> None:
     axes.axvline(curve.images, color=SOFT, linewidth=1, linestyle=":")
     axes.set_xscale("log")
     ticks = [*(point.images for point in shares), further.images]
-    axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
+    axes.set_xticks(ticks, _tick_labels(ticks))
     axes.set_xticks([], minor=True)
     axes.set_xlabel("training images (dotted: all that there are)")
     axes.set_ylabel(curve.label)
     set_title(axes, f"{curve.label.capitalize()} against the number of training images")
     draw_legend(axes, loc="lower right")
     save(figure, path)
+
+
+def _tick_labels(ticks: list[float]) -> list[str]:
+    """Return the numbers of images, "" where the next one stands so near that both could not be read."""
+    span = np.log(ticks[-1] / ticks[0])
+    near = [np.log(after / tick) < _NEAR * span for tick, after in pairwise(ticks)]
+    return ["" if hidden else f"{tick:,.0f}" for tick, hidden in zip(ticks, [*near, False], strict=True)]

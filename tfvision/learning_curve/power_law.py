@@ -55,16 +55,12 @@ class PowerLaws:
         Returns:
             The errors below which a measurement lies with these chances, 0..1; those of all curves, together with the noise.
         """
-        from scipy.special import ndtr
+        found = _quantiles(self.errors(images), self.weights, deviation, at)
+        return tuple(min(max(error, 0.0), 1.0) for error in found)
 
-        errors = self.errors(images)
-        low, high = float(errors.min()), float(errors.max())
-        mass, edges = np.histogram(errors, _BINS, (low, max(high, low + 1e-9)), weights=self.weights)
-        centres = (edges[1:] + edges[:-1]) / 2
-        blur = max(deviation, (edges[1] - edges[0]) / 2)
-        places = np.linspace(low - 5 * blur, high + 5 * blur, 4 * _BINS)
-        below = ndtr((places[:, None] - centres) / blur) @ mass
-        return tuple(float(np.clip(np.interp(share, below, places), 0, 1)) for share in at)
+    def falls(self, before: float, after: float, at: tuple[float, ...]) -> tuple[float, ...]:
+        """Return quantiles of how much the error falls from one number of images to another, by the curves themselves."""
+        return _quantiles(self.errors(before) - self.errors(after), self.weights, 0.0, at)
 
     @property
     def likeliest(self) -> tuple[float, float, float]:
@@ -100,6 +96,21 @@ def fit_power_laws(images: np.ndarray, errors: np.ndarray, deviations: np.ndarra
     kept = weights > 1e-9
     floor, scale, exponent = (values[kept] for values in laws)
     return PowerLaws(floor, scale, exponent, weights[kept] / weights[kept].sum(), unit, float(distance[kept].min()))
+
+
+def _quantiles(values: np.ndarray, weights: np.ndarray, deviation: float, at: tuple[float, ...]) -> tuple[float, ...]:
+    """Return quantiles of values with weights, to each of which normal noise of a deviation is added."""
+    from scipy.special import ndtr
+
+    low, high = float(values.min()), float(values.max())
+    mass, edges = np.histogram(values, _BINS, (low, max(high, low + 1e-9)), weights=weights)
+    if not deviation:
+        below = np.concatenate([[0.0], np.cumsum(mass)])
+        return tuple(float(np.interp(share, below, edges)) for share in at)
+    centres = (edges[1:] + edges[:-1]) / 2
+    places = np.linspace(low - 5 * deviation, high + 5 * deviation, 4 * _BINS)
+    below = ndtr((places[:, None] - centres) / deviation) @ mass
+    return tuple(float(np.interp(share, below, places)) for share in at)
 
 
 def _weigh(
