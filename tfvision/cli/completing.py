@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from tfvision.config.flags import Parser
 from tfvision.config.recipes import read_recipe_header, recipes
@@ -43,7 +44,8 @@ def offer_completions(build: Callable[[], Parser]) -> None:
         verb.fill()  # argcomplete looks at the flags before the verb is parsed
     # Two hyphens alone ask what there is: the flags of --help. A letter more asks for one of all.
     exclude = verb.lesser_flags() if verb and words[-1] in ("-", "--") else ()
-    argcomplete.autocomplete(parser, always_complete_options=False, exclude=exclude, default_completer=offer_values)
+    completer: Any = offer_values  # argcomplete's type asks for a class, its documentation for a function
+    argcomplete.autocomplete(parser, always_complete_options=False, exclude=exclude, default_completer=completer)
 
 
 def offer_values(

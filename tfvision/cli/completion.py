@@ -26,7 +26,7 @@ def _add_flags(command: Parser) -> None:
 def completion(args: argparse.Namespace) -> None:
     """Print what lets a shell complete verbs, flags, values, run folders and files at the TAB key."""
     try:
-        import argcomplete
+        from argcomplete.shell_integration import shellcode
     except ImportError:
         raise UsageError("completion needs argcomplete; install it with `pip install 'argcomplete>=3.5'`") from None
-    say_result(argcomplete.shellcode(["tfvision"], shell=args.shell).strip())
+    say_result(shellcode(["tfvision"], shell=args.shell).strip())
