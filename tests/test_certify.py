@@ -14,11 +14,11 @@ from tfvision.cli import main
 from tfvision.data.pixels.resize import Resize
 from tfvision.data.sources.open import open_images
 from tfvision.errors import RunError, UsageError
+from tfvision.evaluation.binomial import clopper_pearson_interval, clopper_pearson_lower, share_interval
 from tfvision.models.decision import Decision
 from tfvision.models.model_file import ModelFacts
 from tfvision.prediction.predictors import KerasPredictor
 from tfvision.report.page import write_report
-from tfvision.robustness.binomial import clopper_pearson_interval, clopper_pearson_lower, share_interval
 from tfvision.robustness.certificates import largest_radius, listed_radii
 from tfvision.robustness.certify import certify_images
 from tfvision.robustness.drawing import draw_images

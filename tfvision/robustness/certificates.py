@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from tfvision.evaluation.binomial import clopper_pearson_lower, share_interval
 from tfvision.models.decision import Decision
-from tfvision.robustness.binomial import clopper_pearson_lower, share_interval
 from tfvision.robustness.options import CertifyOptions
 from tfvision.system.files import to_csv, write_json, write_text
 from tfvision.system.shown import Record

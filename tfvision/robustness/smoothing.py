@@ -12,12 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfvision.errors import RunError
+from tfvision.evaluation.binomial import clopper_pearson_lower
 from tfvision.evaluation.inference import one_line_errors
 from tfvision.evaluation.predictions import class_probabilities
 from tfvision.models.decision import Decision
 from tfvision.models.model_file import ModelFacts
 from tfvision.prediction.predictors import KerasPredictor, Predictor, SavedModelPredictor
-from tfvision.robustness.binomial import clopper_pearson_lower
 from tfvision.tasks import PROBABILITIES
 
 BLOCK = 16  # draws that share a key, so that a draw is the same in batches of any size

@@ -11,10 +11,10 @@ from tfvision.data.augmentation.augment import image_generator
 from tfvision.data.images.changed import ChangedImages, change_images
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.pixels.resize import Resize
+from tfvision.evaluation.binomial import share_interval
 from tfvision.prediction.answers import predict_classes
 from tfvision.prediction.predictors import Predictor
 from tfvision.prediction.stored import StoredModel
-from tfvision.robustness.binomial import share_interval
 from tfvision.robustness.texture_changes import TEXTURE_CHANGES
 from tfvision.runs.names import TEXTURE
 from tfvision.system.files import to_csv, write_json, write_text
