@@ -1,6 +1,5 @@
 """The report: one self-contained page that says what a run did, how well, and how to use its model."""
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,9 @@ from tfvision.report.pseudo_labels import pseudo_label_section
 from tfvision.report.story import headline_part
 from tfvision.report.tables import class_table, fact_rows, image_table, mistake_cards, phase_table, score_table, tiles
 from tfvision.report.template import page_template
+from tfvision.report.usage import usage
 from tfvision.report.words import percent, plain
-from tfvision.runs.names import CONFIG, MODEL, REPORT
+from tfvision.runs.names import REPORT
 from tfvision.system.files import write_text
 from tfvision.version import __version__
 
@@ -78,7 +78,7 @@ def render(files: RunFiles, advice: Sequence[str]) -> str:
         mistakes=mistake_cards(files),
         classifier=bool(config.get("classifier")),
         flawless=class_part is not None and of_classes[class_part]["accuracy"] == 1,
-        usage=_usage(files),
+        usage=usage(files),
         command=plain(files.environment.get("command") or ""),
         config_text=files.config_text,
         summary=files.summary,
@@ -103,71 +103,3 @@ def _title(config: dict[str, Any], members: int) -> str:
     subject = [Path(plain(config[name])).name for name in ("backbone", "data") if config.get(name) is not None]
     kind = f"{config['classifier']} on features of " if config.get("classifier") else ""
     return kind + " on ".join(subject) if subject else ""
-
-
-def _usage(files: RunFiles) -> dict[str, str]:
-    run = shlex.quote(files.folder.as_posix())
-    model = shlex.quote(f"saved_models/{files.folder.resolve().name}")
-    draw = " --draw boxes/" if class_metrics(files.metrics) != files.metrics else ""
-    config = shlex.quote((files.folder / CONFIG).as_posix())
-    return {
-        "predict": f"tfvision predict {run} photos/ --output predictions.csv{draw}",
-        "evaluate": f"tfvision evaluate {run} --data other.zip --output other.json",
-        "export": f"tfvision export {run} --output {model}",
-        "repeat": _again(files) or f"tfvision train --config {config} --output runs/again",
-        "python": _ensemble_snippet(files) if files.ensemble else _snippet(files),
-    }
-
-
-def _again(files: RunFiles) -> str:
-    """Return the command that makes an ensemble again; nothing for other runs."""
-    if not files.ensemble:
-        return ""
-    members = " ".join(shlex.quote(each["name"]) for each in files.ensemble["member_scores"])
-    return f"tfvision ensemble {members} --method {files.ensemble['method']} --output runs/again"
-
-
-def _ensemble_snippet(files: RunFiles) -> str:
-    return "\n".join(
-        [
-            "import tfvision",
-            "",
-            f"ensemble = tfvision.load_predictor({files.folder.as_posix()!r})",
-            'photos = tfvision.open_images("photos/", labelled=False)',
-            "probabilities = ensemble.probabilities(photos)  # (n, classes)",
-            "print([ensemble.facts.class_names[i] for i in probabilities.argmax(axis=1)])",
-        ]
-    )
-
-
-def _snippet(files: RunFiles) -> str:
-    of_classes = class_metrics(files.metrics)
-    part = headline_part(of_classes)
-    names: list[Any] = (of_classes[part].get("class_names") or []) if part else []
-    with_boxes = of_classes != files.metrics
-    answer = "class_names[probabilities.argmax()]"
-    if len(names) == 2:
-        answer = "class_names[int(probabilities[-1] > 0.5)]"  # right for one sigmoid unit and for two outputs
-    load = [
-        "import keras",
-        "import numpy as np",
-        "",
-        f"model = keras.saving.load_model({(files.folder / MODEL).as_posix()!r})",
-        *([f"class_names = {names!r}"] if names or not with_boxes else []),
-        'photo = keras.utils.load_img("photo.jpg", target_size=model.input_shape[1:3], interpolation="bilinear")',
-        "pixels = np.asarray(photo)[None]        # (1, height, width, 3), RGB, 0..255: no rescaling",
-    ]  # fmt: skip
-    if not with_boxes:
-        said = ["probabilities = model.predict(pixels)[0]", f"print({answer}, probabilities)"]
-    elif names:
-        said = ["answer = model.predict(pixels)", 'probabilities = answer["probabilities"][0]']
-        said += [
-            'xmin, ymin, xmax, ymax = answer["box"][0]  # shares of the sides',
-            f"print({answer}, xmin, ymin, xmax, ymax)",
-        ]
-    else:
-        said = [
-            "xmin, ymin, xmax, ymax = model.predict(pixels)[0]  # shares of the sides",
-            "print(xmin, ymin, xmax, ymax)",
-        ]
-    return "\n".join([*load, *said])
