@@ -33,7 +33,8 @@ def compute_box_metrics(
     Returns:
         `n`; `mean_iou`, `median_iou` and `share_50`, `share_75`, `share_90`, the shares of images whose IoU exceeds
         0.5, 0.75 and 0.9 (Everingham et al., PASCAL VOC, 2010); `ci95`, the percentile bootstrap interval (Efron,
-        Annals of Statistics 1979) of each; `by_size` and, if there are several classes, `per_class`; `baselines`, the
+        Annals of Statistics 1979) of each; `by_size` and, if there are several
+        classes, `per_class`, groups with intervals of their own; `baselines`, the
         same scores for boxes chosen without looking at the image, see `baseline_ious`.
 
     Raises:
@@ -49,9 +50,12 @@ def compute_box_metrics(
         **_plain(score_overlaps(ious)),
         "ci95": _intervals(ious, resamples, seed),
         "by_size": [
-            _group(name, ious[(low <= predictions.shares) & (predictions.shares < high)]) for name, low, high in BY_SIZE
+            _group(name, ious[(low <= predictions.shares) & (predictions.shares < high)], resamples, seed)
+            for name, low, high in BY_SIZE
         ],
-        "per_class": [_group(name, ious[predictions.labels == name]) for name in names] if len(names) > 1 else [],
+        "per_class": [_group(name, ious[predictions.labels == name], resamples, seed) for name in names]
+        if len(names) > 1
+        else [],
         "baselines": {
             name: _plain(score_overlaps(found.ravel()))
             for name, found in baseline_ious(predictions.truth / sizes, training_boxes).items()
@@ -110,14 +114,14 @@ def _plain(scores: dict[str, np.ndarray]) -> dict[str, float]:
     return {name: float(value) for name, value in scores.items()}
 
 
-def _group(name: str, ious: np.ndarray) -> dict[str, Any]:
+def _group(name: str, ious: np.ndarray, resamples: int, seed: int) -> dict[str, Any]:
     scores = _plain(score_overlaps(ious)) if len(ious) else dict.fromkeys(score.name for score in box_scores())
-    return {"name": name, "n": len(ious), **scores}
+    return {"name": name, "n": len(ious), **scores, "ci95": _intervals(ious, resamples if len(ious) else 0, seed)}
 
 
 def _intervals(ious: np.ndarray, resamples: int, seed: int) -> dict[str, list[float] | None]:
     if not resamples:
-        return dict.fromkeys(score_overlaps(ious))
+        return dict.fromkeys(score.name for score in box_scores())
     rng = np.random.default_rng(seed)
     size = max(1, _CHUNK // len(ious))
     chunks = [

@@ -15,12 +15,13 @@ from tfvision.data.pixels.resize import Resize
 from tfvision.data.splits.split import HELD_OUT
 from tfvision.data.splits.splits_file import describe_splits
 from tfvision.data.splits.stratify import PARTS
+from tfvision.experiment.data_facts import describe_data
 from tfvision.experiment.plan import describe_plan, summarize
 from tfvision.experiment.preparation import Prepared
 from tfvision.experiment.unlabelled import with_labels
 from tfvision.models.model_file import MOST_TRAINING_BOXES, ModelFacts
 from tfvision.runs.folder import Run, create_run
-from tfvision.runs.names import CONFIG, ENVIRONMENT, RATES, SPLITS, SUMMARY
+from tfvision.runs.names import CONFIG, DATA_FACTS, ENVIRONMENT, RATES, SPLITS, SUMMARY
 from tfvision.runs.resume import check_config, check_data, open_unfinished
 from tfvision.system.environment import describe_environment
 from tfvision.system.files import to_json
@@ -101,6 +102,7 @@ def first_files(experiment: Experiment) -> dict[str, str]:
         **found,
         CONFIG: to_yaml(experiment.config, comments=True),
         SPLITS: experiment.splits,
+        DATA_FACTS: to_json(describe_data(experiment.data, experiment.config)),
         SUMMARY: f"{experiment.plan}\n\n{summarize(experiment.model)}",
         ENVIRONMENT: to_json(describe_environment()),
     }

@@ -15,6 +15,7 @@ from tfvision.runs.folder import Run, create_run, open_run, refuse_existing
 from tfvision.runs.names import (
     CHECKPOINTS,
     CONFIG,
+    DATA_FACTS,
     ENVIRONMENT,
     HISTORY,
     MODEL,
@@ -68,8 +69,9 @@ def pseudo_label(
     refuse_existing(folder)
     load_tensorflow()
     set_seed(config.seed)  # before the model is loaded: its dropout draws its state then
-    names = (SPLITS, SUMMARY, ENVIRONMENT, HISTORY)
-    files = {name: (run.folder / name).read_text(encoding="utf-8") for name in names}
+    names = (SPLITS, DATA_FACTS, SUMMARY, ENVIRONMENT, HISTORY)
+    present = [name for name in names if (run.folder / name).is_file()]  # older runs lack data.json
+    files = {name: (run.folder / name).read_text(encoding="utf-8") for name in present}
     created = create_run(folder, {CONFIG: to_yaml(config, comments=True), **files})
     shutil.copyfile(run.folder / MODEL, created.folder / MODEL)
     plain = [phase for phase in config.phases or () if not phase.pseudo_labels]

@@ -28,6 +28,7 @@ from tfvision.runs.names import (
     CORRUPTION_CURVES,
     CORRUPTION_SAMPLES,
     CORRUPTION_SCORES,
+    DATA_FACTS,
     DECISION,
     ENSEMBLE,
     ENVIRONMENT,
@@ -89,6 +90,7 @@ class RunFiles:
         rates: Parsed `learning_rates.json` of a run whose learning rates were found by a sweep.
         mistakes: Rows of `mistakes.csv`, with `uri`, the picture, and `looked_uri`, where the model looked, in addition;
             those without a picture are left out.
+        data: Parsed `data.json`, which runs of older versions and ensembles lack.
     """
 
     folder: Path
@@ -109,6 +111,7 @@ class RunFiles:
     attack: dict[str, Any] = field(default_factory=dict)
     rates: dict[str, Any] = field(default_factory=dict)
     mistakes: list[dict[str, str]] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 def read_run_files(folder: Path | str) -> RunFiles:
@@ -160,6 +163,7 @@ def read_run_files(folder: Path | str) -> RunFiles:
         certificates=read_if_there(CERTIFICATES),
         attack=read_if_there(ATTACK_SCORES),
         rates=read_if_there(RATES),
+        data=read_if_there(DATA_FACTS),
         mistakes=[
             {**row, "uri": uri, "looked_uri": of_mistake(row.get("looked"))}
             for row in mistakes

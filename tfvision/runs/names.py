@@ -2,6 +2,7 @@
 
 CONFIG = "config.yaml"
 SPLITS = "splits.csv"
+DATA_FACTS = "data.json"  # what the images are, and what of them was dropped or guessed
 HISTORY = "history.csv"
 MODEL = "model.keras"
 ENSEMBLE = "ensemble.json"  # in place of a model: its members, and how they are combined
@@ -10,6 +11,7 @@ PREDICTIONS = "predictions.csv"
 METRICS = "metrics.json"
 ENVIRONMENT = "environment.json"
 REPORT = "report.html"
+CARD = "MODEL_CARD.md"
 MISTAKES = "mistakes.csv"  # the worst; each has its picture in PLOTS / MISTAKES_FOLDER
 DECISION = "decision.json"
 PSEUDO_LABELS = "pseudo_labels.csv"
