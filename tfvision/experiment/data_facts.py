@@ -19,7 +19,7 @@ def describe_data(data: Prepared, config: TrainConfig) -> dict[str, Any]:
 
     Returns:
         `name`; `images`, those that are used; `left_out` of the split; `width` and `height` in pixels, each smallest,
-        median and largest; `gray`; `groups`, the number of groups in each part, and `group_column` where one was named;
+        median and largest; `given`, whether the data came with parts that were kept; `gray`; `groups`, the number of groups in each part, and `group_column` where one was named;
         `notes`, what was dropped and guessed. Plain values, without paths of this machine.
     """
     images, used = data.images, data.split != ""
@@ -30,6 +30,9 @@ def describe_data(data: Prepared, config: TrainConfig) -> dict[str, Any]:
         "left_out": int((~used).sum()),
         "width": _spread(widths),
         "height": _spread(heights),
+        "given": images.parts is not None
+        and config.split.given == "keep"
+        and not (config.split.file or config.split.folds),
         "gray": bool(data.is_gray),
         "notes": [shorten_paths(note, config.data)[0] for note in data.notes],
     }

@@ -13,7 +13,8 @@ from tfvision.experiment.resolving import phases_of
 from tfvision.models.heads.heads import HEAD
 from tfvision.tasks import has_boxes, has_classes
 from tfvision.training.config import TrainConfig
-from tfvision.training.options import AUTO, Phase
+from tfvision.training.options import Phase
+from tfvision.training.phases import describe_phase
 
 if TYPE_CHECKING:
     import keras
@@ -101,36 +102,6 @@ def summarize(model: "keras.Model") -> str:
     rows += [(x.name, type(x).__name__, str(x.output.shape), f"{x.count_params():,}") for x in model.layers]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}\n" for a, b, c, d in rows)
-
-
-def describe_phase(phase: Phase, optimizer: str) -> str:
-    """Return one phase as a line: epochs, rate, schedule, what is open, patience.
-
-    Args:
-        phase: A phase.
-        optimizer: Name of the optimizer.
-
-    Returns:
-        One line.
-    """
-    if phase.solver == "logistic_regression":
-        return f"{phase.name}: logistic regression on the features of the frozen backbone, one pass"
-    found = phase.learning_rate == AUTO
-    rate = f"{optimizer}, rate found before training" if found else f"{optimizer} {phase.learning_rate:g}"
-    if phase.schedule == "cosine":
-        rate += " cosine" + (f" after {phase.warmup:g} epochs of warm-up" if phase.warmup else "")
-    elif phase.schedule == "step":
-        every = "an epoch" if phase.every == 1 else f"every {phase.every} epochs"
-        rate += f", x{phase.factor:g} {every} after {phase.hold}"
-    elif phase.schedule == "exponential":
-        rate += f", x{phase.factor:g} over each epoch"
-    elif phase.schedule == "plateau":
-        rate += f", x{phase.factor:g} after {phase.plateau_patience} epochs without a better score"
-    open_part = {"none": "backbone frozen", "all": "all layers open"}.get(phase.unfreeze, f"open: {phase.unfreeze}")
-    patience = f", patience {phase.patience}" if phase.patience else ""
-    patience += ", from the initial weights" if phase.restart else ""
-    patience += ", with pseudo-labels" if phase.pseudo_labels else ""
-    return f"{phase.name}: {phase.epochs} epoch{'s' * (phase.epochs > 1)}, {rate}, {open_part}{patience}"
 
 
 def _phases(model: "keras.Model", config: TrainConfig) -> list[tuple[str, str]]:

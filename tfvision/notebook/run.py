@@ -32,7 +32,7 @@ from tfvision.report.folder import RunFiles, read_run_files
 from tfvision.report.pictures import image_of
 from tfvision.report.tables import score_table
 from tfvision.runs.folder import Run
-from tfvision.runs.names import CONFUSION_MATRIX, IOU_HISTOGRAM, LEARNING_CURVES, REPORT
+from tfvision.runs.names import CARD, CONFUSION_MATRIX, IOU_HISTOGRAM, LEARNING_CURVES, REPORT
 from tfvision.tasks import has_boxes
 
 _MISTAKES, _PHOTOS = 6, 12
@@ -70,11 +70,10 @@ def card_of_run(run: Run) -> str:
     if files.mistakes:
         html += [line("Worst mistakes:"), _mistakes(files, _MISTAKES)]
     html.append(plot(files.plots.get(Path(LEARNING_CURVES).stem, ""), "learning curves"))
-    report = run.folder / REPORT
-    if report.is_file():
-        html.append(
-            f'<p class="soft">More in <a href="{escape(report.as_posix(), quote=True)}">{escape(str(report))}</a></p>'
-        )
+    pages = [run.folder / name for name in (REPORT, CARD) if (run.folder / name).is_file()]
+    if pages:
+        links = [f'<a href="{escape(page.as_posix(), quote=True)}">{escape(str(page))}</a>' for page in pages]
+        html.append(f'<p class="soft">More in {" and in ".join(links)}</p>')
     return in_card("".join(html))
 
 

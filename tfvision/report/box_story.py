@@ -7,7 +7,7 @@ from tfvision.evaluation.score_names import box_scores
 from tfvision.report.story import headline_part, tell
 from tfvision.report.words import percent
 
-_BASELINES = {
+BASELINES = {
     "mean_box": "mean box of training",
     "centred_box": "centred box of mean size",
     "whole_image": "whole image",
@@ -62,7 +62,7 @@ def box_tables(metrics: dict[str, Any], part: str | None) -> dict[str, Any]:
     ]
     scores = metrics[part]
     baselines = [("this model", scores)]
-    baselines += [(_BASELINES.get(name, name), found) for name, found in (scores.get("baselines") or {}).items()]
+    baselines += [(BASELINES.get(name, name), found) for name, found in (scores.get("baselines") or {}).items()]
     groups = [*(scores.get("by_size") or []), *(scores.get("per_class") or [])]
     return {
         "part": part,
@@ -91,7 +91,7 @@ def _baseline(scores: dict[str, Any]) -> str:
         return ""
     name = max(found, key=lambda each: found[each]["mean_iou"])
     return (
-        f"Without looking at any image, the best of {len(found)} baselines ({_BASELINES.get(name, name)}) reaches "
+        f"Without looking at any image, the best of {len(found)} baselines ({BASELINES.get(name, name)}) reaches "
         f"{found[name]['mean_iou']:.3f}, and {percent(found[name]['share_50'])} above one half."
     )
 

@@ -8,6 +8,7 @@ from tfvision.report.advice import advise
 from tfvision.report.attacks import attack_section
 from tfvision.report.box_story import box_tables, class_metrics, tell_run
 from tfvision.report.captions import captions
+from tfvision.report.card.card import write_card
 from tfvision.report.certificates import certificate_section
 from tfvision.report.decision import decision_section, outdated
 from tfvision.report.ensemble import ensemble_section
@@ -18,13 +19,13 @@ from tfvision.report.tables import class_table, fact_rows, image_table, mistake_
 from tfvision.report.template import page_template
 from tfvision.report.usage import usage
 from tfvision.report.words import percent, plain
-from tfvision.runs.names import REPORT
+from tfvision.runs.names import CARD, REPORT
 from tfvision.system.files import write_text
 from tfvision.version import __version__
 
 
 def write_report(folder: Path | str) -> Path:
-    """Write `report.html` into a run folder, from whichever of the run's files are there.
+    """Write `report.html` and the model card into a run folder, from whichever of the run's files are there.
 
     Args:
         folder: The run folder. Commands on the page name it as given here.
@@ -33,15 +34,21 @@ def write_report(folder: Path | str) -> Path:
         The path of the page, which needs no other file and no network.
 
     Raises:
-        WriteError: The page cannot be written.
+        WriteError: The page or the card cannot be written.
     """
     path, _ = write_advised_report(folder)
     return path
 
 
+def write_pages(folder: Path | str) -> list[Path]:
+    """Write report and model card, see `write_report`; return the paths of both."""
+    return [write_report(folder), Path(folder) / CARD]
+
+
 def write_advised_report(folder: Path | str) -> tuple[Path, list[str]]:
     """Write the report, see `write_report`; return its path and the advice that stands on it."""
     path, files = Path(folder) / REPORT, read_run_files(folder)
+    write_card(files)  # first: a run is finished when it has a report
     advice = advise(files)
     write_text(path, render(files, advice))
     return path, advice
@@ -84,6 +91,7 @@ def render(files: RunFiles, advice: Sequence[str]) -> str:
         summary=files.summary,
         missing=files.missing,
         version=__version__,
+        card=CARD if (files.folder / CARD).is_file() else "",
         percent=percent,
     )
 

@@ -64,6 +64,8 @@ def _snippet(files: RunFiles, folder: str) -> str:
         answer = "class_names[int(probabilities[-1] > 0.5)]"  # right for one sigmoid unit and for two outputs
     gray = files.config.get("channels") == 1
     colours, pixels = (', color_mode="grayscale"', "[None, ..., None]") if gray else ("", "[None]")
+    if (files.config.get("resize") or {}).get("mode") == "crop":
+        colours += ", keep_aspect_ratio=True"
     shape = f"(1, height, width, {1 if gray else 3}), {'gray' if gray else 'RGB'}, 0..255: no rescaling"
     load = [
         "import keras",
@@ -71,7 +73,8 @@ def _snippet(files: RunFiles, folder: str) -> str:
         "",
         f"model = keras.saving.load_model({f'{folder}/{MODEL}'!r})",
         *([f"class_names = {names!r}"] if names or not with_boxes else []),
-        f'photo = keras.utils.load_img("photo.jpg", target_size=model.input_shape[1:3]{colours}, interpolation="bilinear")',
+        "size = model.input_shape[1:3]",
+        f'photo = keras.utils.load_img("photo.jpg", target_size=size{colours}, interpolation="bilinear")',
         f"pixels = np.asarray(photo){pixels}  # {shape}",
     ]
     if not with_boxes:

@@ -74,11 +74,11 @@ def attack(
     if output is not None:
         written = write_attack(scores, pictures, Path(output), Path(output).parent)
     elif data is None:
-        from tfvision.report.page import write_report
+        from tfvision.report.page import write_pages
         from tfvision.runs.names import ATTACK_SCORES, PLOTS
 
         folder = stored[0].path if stored[0].path.is_dir() else stored[0].path.parent
-        written = [*write_attack(scores, pictures, folder / ATTACK_SCORES, folder / PLOTS), write_report(folder)]
+        written = [*write_attack(scores, pictures, folder / ATTACK_SCORES, folder / PLOTS), *write_pages(folder)]
     else:
         written = []
     return replace(scores, written=tuple(written))

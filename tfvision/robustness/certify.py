@@ -153,7 +153,7 @@ def _write(found: Certificates, stored: StoredModel, *, own: bool, output: str |
         return write_certificates(found, Path(output), Path(output).parent)
     if not own:
         return []
-    from tfvision.report.page import write_report
+    from tfvision.report.page import write_pages
 
     written = write_certificates(found, stored.path / CERTIFICATES, stored.path / PLOTS)
-    return [*written, write_report(stored.path)]
+    return [*written, *write_pages(stored.path)]

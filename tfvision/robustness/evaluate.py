@@ -61,10 +61,10 @@ def evaluate_corrupted(
     if output is not None:
         written = write_corrupted(scores, images, Path(output), Path(output).parent, seed=seed)
     elif data is None:
-        from tfvision.report.page import write_report
+        from tfvision.report.page import write_pages
 
         path, plots = stored.path / CORRUPTION_SCORES, stored.path / PLOTS
-        written = [*write_corrupted(scores, images, path, plots, seed=seed), write_report(stored.path)]
+        written = [*write_corrupted(scores, images, path, plots, seed=seed), *write_pages(stored.path)]
     else:
         written = []
     return replace(scores, written=tuple(written))

@@ -140,6 +140,36 @@ def pseudo_label_phases(phases: Sequence[Phase], rounds: int, *, restart: bool) 
     ]
 
 
+def describe_phase(phase: Phase, optimizer: str) -> str:
+    """Return one phase as a line: epochs, rate, schedule, what is open, patience.
+
+    Args:
+        phase: A phase.
+        optimizer: Name of the optimizer.
+
+    Returns:
+        One line.
+    """
+    if phase.solver == "logistic_regression":
+        return f"{phase.name}: logistic regression on the features of the frozen backbone, one pass"
+    found = phase.learning_rate == AUTO
+    rate = f"{optimizer}, rate found before training" if found else f"{optimizer} {phase.learning_rate:g}"
+    if phase.schedule == "cosine":
+        rate += " cosine" + (f" after {phase.warmup:g} epochs of warm-up" if phase.warmup else "")
+    elif phase.schedule == "step":
+        every = "an epoch" if phase.every == 1 else f"every {phase.every} epochs"
+        rate += f", x{phase.factor:g} {every} after {phase.hold}"
+    elif phase.schedule == "exponential":
+        rate += f", x{phase.factor:g} over each epoch"
+    elif phase.schedule == "plateau":
+        rate += f", x{phase.factor:g} after {phase.plateau_patience} epochs without a better score"
+    open_part = {"none": "backbone frozen", "all": "all layers open"}.get(phase.unfreeze, f"open: {phase.unfreeze}")
+    patience = f", patience {phase.patience}" if phase.patience else ""
+    patience += ", from the initial weights" if phase.restart else ""
+    patience += ", with pseudo-labels" if phase.pseudo_labels else ""
+    return f"{phase.name}: {phase.epochs} epoch{'s' * (phase.epochs > 1)}, {rate}, {open_part}{patience}"
+
+
 def _preset_of(config: TrainConfig, *, pretrained: bool) -> str:
     """Return the preset that phases come from, and refuse options that it has no use for."""
     if config.preset and config.phases:

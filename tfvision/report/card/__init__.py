@@ -1,0 +1,1 @@
+"""The model card: MODEL_CARD.md of a run."""
