@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tfvision.experiment.train import train as train
     from tfvision.explain.explain import explain as explain
     from tfvision.export.export import export as export
+    from tfvision.export.hub.push import push as push
     from tfvision.learning_curve.learning_curve import learning_curve as learning_curve
     from tfvision.models.backbones.table import BACKBONES as BACKBONES
     from tfvision.models.classifier import build_classifier as build_classifier
@@ -72,6 +73,7 @@ _PUBLIC = {
     "open_run": "tfvision.runs.folder",
     "predict": "tfvision.prediction.predict",
     "pseudo_label": "tfvision.experiment.pseudo_label",
+    "push": "tfvision.export.hub.push",
     "search": "tfvision.search.search",
     "texture": "tfvision.robustness.texture",
     "threshold": "tfvision.decisions.choose",

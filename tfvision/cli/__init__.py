@@ -25,6 +25,7 @@ from tfvision.cli.listing import add_cache, add_list_things
 from tfvision.cli.lr_find import add_lr_find
 from tfvision.cli.predict import add_predict
 from tfvision.cli.pseudo_label import add_pseudo_label
+from tfvision.cli.push import add_push
 from tfvision.cli.search import add_search
 from tfvision.cli.texture import add_texture
 from tfvision.cli.track import add_track
@@ -55,6 +56,7 @@ _VERBS = (  # in the order of `tfvision --help`
     add_calibrate,
     add_pseudo_label,
     add_export,
+    add_push,
     add_track,
     add_doctor,
     add_cache,

@@ -10,7 +10,7 @@ from pathlib import Path
 _ABSOLUTE = re.compile(
     r"""(?:(?<=hub/)/|(?<![\w./:~<>\\*)\]-])(?:/(?![/\s])|[A-Za-z]:[\\/](?!/)))[^\s'"`,;:()\[\]{}<>|*?]*[^\s'"`,;:()\[\]{}<>|*?.]"""
 )
-_SHORTEST = 6  # of a folder that is looked for in binary files: `/a` would be found by chance
+_SHORTEST = 5  # of a folder that is looked for in binary files: `/a` would be found by chance
 
 
 def shorten_paths(text: str, *known: str) -> tuple[str, int]:
@@ -27,6 +27,9 @@ def shorten_paths(text: str, *known: str) -> tuple[str, int]:
     for path in sorted({each for each in known if is_absolute(each)}, key=len, reverse=True):
         count += text.count(path)
         text = text.replace(path, _name(path))
+    for place in local_folders():
+        if " " in place:  # which would end the path that it begins
+            text = text.replace(place, "/_")
     text, more = _ABSOLUTE.subn(lambda match: _name(match[0]), text)
     return text, count + more
 

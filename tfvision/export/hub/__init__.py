@@ -1,0 +1,1 @@
+"""Runs on a hub: what of them goes there, and the upload."""
