@@ -123,7 +123,9 @@ def _handler(hub: HubStandIn) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def _do(self) -> None:
-            status, value = hub.answer(self.command, self.path.partition("?")[0], self._body(), self.headers.get("Authorization", ""))
+            status, value = hub.answer(
+                self.command, self.path.partition("?")[0], self._body(), self.headers.get("Authorization", "")
+            )
             content = json.dumps(value).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -141,7 +143,7 @@ def _handler(hub: HubStandIn) -> type[BaseHTTPRequestHandler]:
             self.rfile.readline()
             return content
 
-        do_GET = do_POST = do_PUT = _do  # noqa: N815
+        do_GET = do_POST = do_PUT = _do
 
         def log_message(self, *_: object) -> None:
             pass

@@ -2,6 +2,7 @@
 
 from typing import Any, TypeGuard
 
+from tfvision.evaluation.binomial import clopper_pearson_interval
 from tfvision.evaluation.score_names import SCORES
 from tfvision.report.words import percent
 
@@ -47,7 +48,10 @@ def _interval(scores: dict[str, Any], name: str) -> list[float] | None:
 def _headline(part: str, scores: dict[str, Any]) -> str:
     text = f"of the {scores.get('n', 0):,} {part} images are classified correctly"
     interval = _interval(scores, "accuracy")
-    if interval:
+    if scores["accuracy"] == 1 and scores.get("n"):  # no resample of images without a mistake has one
+        low, _ = clopper_pearson_interval(scores["n"], scores["n"])
+        text += f" (exact 95 % interval {percent(low)} to 100 %)"
+    elif interval:
         text += f" (95 % interval {percent(interval[0])} to {percent(interval[1])})"
     if scores.get("positive_class") is not None and scores.get("f1") is not None:
         text += f", and the {SCORES['f1'].label(scores['positive_class'])} is {scores['f1']:.4f}"

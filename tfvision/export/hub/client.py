@@ -58,7 +58,7 @@ def upload(
         RunError: The hub cannot be reached or refuses, or `private` was asked for and the repository is public.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     if console.quiet or not console.is_terminal:
         disable_progress_bars()

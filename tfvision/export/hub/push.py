@@ -3,16 +3,16 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tfvision.errors import DataError, UsageError
-from tfvision.export.export import export as export_model
-from tfvision.export.hub.client import require_token, upload
-from tfvision.export.hub.contents import SAVED_MODEL, HubFile, find_saved_model, hub_files
 from tfvision.runs.folder import Run, open_run
 from tfvision.runs.names import PREDICTIONS
 from tfvision.system.shown import Shown
 from tfvision.system.terminal import console, in_one_output, size_text, waiting
+
+if TYPE_CHECKING:
+    from tfvision.export.hub.contents import HubFile
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -29,7 +29,7 @@ class Pushed(Shown):
     """
 
     repo: str
-    files: tuple[HubFile, ...]
+    files: "tuple[HubFile, ...]"
     url: str = ""
     notes: tuple[str, ...] = ()
 
@@ -95,10 +95,16 @@ def push(
     if not _REPOSITORY.fullmatch(repo):
         raise UsageError(f"{repo!r} is no repository; expected OWNER/NAME, such as me/{_name_of(run)}")
     run = _finished(run)
+    # What reads and shows images is imported after the run was checked, so that a mistake costs half a second.
+    from tfvision.export.hub.client import require_token, upload
+    from tfvision.export.hub.contents import find_saved_model, hub_files
+
     token = "" if dry_run else require_token()
     folder = Path(saved_model) if saved_model else Path("saved_models") / run.folder.resolve().name
     if export and not dry_run:
         console.print(f"exporting {run.folder}")
+        from tfvision.export.export import export as export_model
+
         export_model(run, folder)
     version, why = find_saved_model(run, folder)
     if version is None and run.is_ensemble and not (export and dry_run):
@@ -129,5 +135,5 @@ def _finished(run: Run | str | Path) -> Run:
 
 def _without_saved_model(why: str, export: bool) -> str:
     if export:
-        return f"--export would make {SAVED_MODEL}/ and add it"
+        return "--export would make saved_model/ and add it"
     return f"without a SavedModel: {why}; --export makes one"

@@ -10,6 +10,8 @@ from tfvision.report.words import percent
 from tfvision.system.local_paths import shorten_paths
 from tfvision.training.config import TrainConfig
 
+_ORDER = {"train": 0, "validation": 1, "test": 2}
+
 
 def data_section(files: RunFiles) -> str:
     """Return the section on the data of a run, as Markdown."""
@@ -39,7 +41,9 @@ def _facts(files: RunFiles) -> list[str]:
         lines += _split(config, files)
     if groups := found.get("groups"):
         column = f" (column {code(found['group_column'])})" if found.get("group_column") else ""
-        counts = ", ".join(f"{count:,} in {part}" for part, count in groups.items())
+        counts = ", ".join(
+            f"{count:,} in {part}" for part, count in sorted(groups.items(), key=lambda each: _ORDER.get(each[0], 3))
+        )
         lines.append(f"Groups{column} that stay together: {counts}")
     elif found:
         lines.append(

@@ -95,12 +95,14 @@ def _attack(files: RunFiles) -> str:
     return section(
         "Under attack",
         _then(files, files.attack, "attack"),
-        f"White box, in pixel values 0 to 255, on {found['n']:,} {plain_text(files.attack.get('images', ''))} images; "
+        f"In pixel values 0 to 255; attacks know the model, except Square and transfer. On {found['n']:,} {plain_text(files.attack.get('images', ''))} images, "
         f"unchanged, {found['clean']} of them are right. Brackets hold 95 % intervals.",
         markdown_table(head, rows) if rows else "",
         markdown_table(("attack without a budget", "accuracy"), others) if others else "",
         *map(plain_text, found["sentences"]),
-        markdown_table(("check of whether the attack can be believed", "verdict", "found"), checks) if checks else "",
+        markdown_table(("check of whether the attack can be believed", "verdict", "found"), checks, numbers=False)
+        if checks
+        else "",
     )
 
 

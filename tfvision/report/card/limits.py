@@ -56,7 +56,7 @@ def _use(files: RunFiles) -> str:
     task, names = asked_task(files), names_of(files)
     asked = []
     if has_classes(task):
-        asked.append(f"name the class of an image, one of {len(names)}: {class_list(names)}")
+        asked.append(f"name the class of an image, one of {len(names)} ({class_list(names)})")
     if has_boxes(task):
         asked.append("draw one box around the object in an image")
     return (
@@ -154,12 +154,29 @@ def _unmeasured(files: RunFiles, part: str) -> list[str]:
             "corrupted images (noise, blur, light)": files.corruptions,
             "attacks": files.attack,
         }
+        told.append(_weakness(files))
         missing = [name for name, found in open_questions.items() if not found]
         if missing:
             told.append(f"Not measured: {' and '.join(missing)}.")
     else:
         told.append("Not measured: corrupted images.")
     return told
+
+
+def _weakness(files: RunFiles) -> str:
+    """Say which corruption costs most accuracy, and how much."""
+    rows = files.corruptions.get("corruptions") or []
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        found.setdefault(row["corruption"], []).append(row["accuracy"])
+    if not found:
+        return ""
+    means = {name: sum(values) / len(values) for name, values in found.items()}
+    worst = min(means, key=lambda name: means[name])
+    return (
+        f"Of the corruptions tried, {plain_text(worst)} costs most: accuracy {means[worst]:.4f} on average over its severities, "
+        f"{files.corruptions['clean_accuracy']:.4f} without it."
+    )
 
 
 def chosen_on_validation(files: RunFiles) -> bool:

@@ -19,9 +19,13 @@ def code(text: object) -> str:
     return f"{fence}{space}{line}{space}{fence}"
 
 
-def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table of escaped cells: the first column to the left, the others to the right."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *([plain_text(cell) for cell in row] for row in rows)]
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = True) -> str:
+    """Return a table of escaped cells; after the first column numbers stand to the right, text to the left."""
+    lines = [
+        head,
+        ["---", *["---:" if numbers else "---"] * (len(head) - 1)],
+        *([plain_text(cell) for cell in row] for row in rows),
+    ]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 

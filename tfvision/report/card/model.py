@@ -126,18 +126,27 @@ def _phases(files: RunFiles, config: TrainConfig) -> str:
     if config.classifier or not config.phases:
         return ""
     lines = [plain_text(describe_phase(phase, config.optimizer)) for phase in config.phases]
-    kept = captions(None, files.history, config.monitor)["learning_curves"]
+    kept = captions(None, files.history, config.monitor)["learning_curves"] if len(files.history) > 1 else ""
     return section("Phases", bullets(lines), plain_text(kept), level=3)
 
 
 def _augmentation(config: TrainConfig) -> str:
-    if config.classifier:
+    if config.classifier or not config.phases:
         return ""
     lines = [plain_text(line) for line in augmentation_in_words(config.augment)]
-    told = bullets(lines) if lines else "None: training saw each image as it is."
+    changed = [phase.name for phase in config.phases if phase.views != "exact"]
+    if not lines or not changed:
+        return section("Changes of training images", "None: training saw each image as it is.", level=3)
+    told = bullets(lines)
+    if len(changed) < len(config.phases):
+        told += f"\n\nIn {plain_text(' and '.join(changed))} only; the other phases saw each image as it is."
     return section("Changes of training images, drawn at random", told, level=3)
 
 
 def _curves(files: RunFiles) -> str:
     there = files.history and (files.folder / _CURVES).is_file()
-    return f"![Loss and scores of training and validation after each epoch]({_CURVES})" if there else ""
+    return (
+        f"![Loss and scores of training and validation after each epoch]({_CURVES})"
+        if there and len(files.history) > 1
+        else ""
+    )

@@ -73,8 +73,9 @@ def _class_pieces(files: RunFiles, scores: Mapping[str, Any] | None) -> list[str
     if not scores or scores.get("accuracy") is None:
         return []
     wanted = [score for score in class_scores() if score.name not in _LEFT_OUT]
+    shown = _scores(scores, wanted)
     return [
-        _scores(scores, wanted),
+        section("Classes", shown, level=3) if files.metrics != class_metrics(files.metrics) else shown,
         _flawless(scores),
         section("By class", _by_class(scores), level=3),
         section("What is taken for what", _confusion(files, scores), level=3),
@@ -140,13 +141,15 @@ def _box_groups(scores: Mapping[str, Any]) -> str:
         return ""
     labels = [SCORES[name].title() for name in ("mean_iou", "share_50")]
     head = ("group", "n", labels[0], "95 % interval", labels[1], "95 % interval")
-    note = "Small boxes cover less than 10 % of the image, large ones 30 % or more."
+    note = "Small boxes cover less than 10 % of the image, large ones 30 % or more. Intervals of IoU \\> 0.5 are exact."
     return section("Boxes by class and size", markdown_table(head, rows), note, level=3)
 
 
 def _group_cells(each: Mapping[str, Any], name: str) -> tuple[str, str]:
-    value = each.get(name)
-    return "–" if value is None else f"{value:.4f}", interval((each.get("ci95") or {}).get(name))
+    value, bounds = each.get(name), (each.get("ci95") or {}).get(name)
+    if value is not None and name == "share_50":  # a count: resampling seven misses out of seven would say 0 to 0
+        bounds = clopper_pearson_interval(round(value * each["n"]), each["n"])
+    return "–" if value is None else f"{value:.4f}", interval(bounds)
 
 
 def _validation(files: RunFiles) -> str:
