@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import small_config
 
-from tests.conftest import small_config
 from tfvision.cli import main
 from tfvision.data.pixels.resize import Resize
 from tfvision.ensembles.choose import choose_rule, fit_rules
@@ -21,6 +21,7 @@ from tfvision.ensembles.stacking import fit_stack
 from tfvision.ensembles.weights import fit_accuracy, fit_greedy, fit_log_loss
 from tfvision.errors import DataError, UsageError
 from tfvision.evaluation.predictions import Predictions, read_predictions, write_predictions
+from tfvision.export.hub.push import push
 from tfvision.models.combination import Combination
 from tfvision.models.model_file import ModelFacts
 from tfvision.runs.ensemble import read_ensemble
@@ -246,6 +247,13 @@ def test_an_ensemble_is_a_run(members: list[Path], tmp_path: Path, capsys: pytes
     page = (run.folder / "report.html").read_text()
     assert "Did combining pay?" in page and "Learning curves" not in page and "Train it again" not in page
     assert open_run(run.folder).facts.class_names == NAMES
+    card = (run.folder / "MODEL_CARD.md").read_text("utf-8")
+    assert "# Ensemble of 3 on gone.zip" in card and "These images chose the rule of the ensemble" in card
+    assert "library_name: tfvision" in card and "| * mean |" not in card and "| \\* mean |" in card
+    assert str(tmp_path) not in card and "| a | small_cnn |" in card and "tfvision ensemble a b c --method mean" in card
+    assert "## Model and training" not in card and "took no part in training or in any choice" in card
+    with pytest.raises(DataError, match="is an ensemble, whose one model is a SavedModel"):
+        push(run, "me/ens", dry_run=True)
     with pytest.raises(UsageError, match="is an ensemble and has no model of its own"):
         run.model()
 

@@ -163,6 +163,19 @@ def test_the_report_tells_of_boxes(box_run, both_run):
     assert "Confusion matrix" in page and "mean box of training" in page
 
 
+def test_the_card_tells_of_boxes(box_run, both_run):
+    card = (box_run / "MODEL_CARD.md").read_text("utf-8")
+    scores = json.loads((box_run / "metrics.json").read_text())["test"]
+    low, high = scores["ci95"]["mean_iou"]
+    assert f"| Mean IoU | {scores['mean_iou']:.4f} | {low:.4f} to {high:.4f} |" in card
+    assert "pipeline_tag: object-detection" in card and "exactly one box, also if it shows no such object" in card
+    assert "| mean box of training |" in card and "### By class" not in card
+    group = next(each for each in scores["by_size"] if each["n"])
+    assert f"| {group['name']} | {group['n']} | {group['mean_iou']:.4f} | {group['ci95']['mean_iou'][0]:.4f} to" in card
+    both = (both_run / "MODEL_CARD.md").read_text("utf-8")
+    assert "### By class" in both and "type: image-classification" in both and "and one of these classes" in both
+
+
 def test_evaluate_agrees_with_the_run(box_run, both_run, shapes, tmp_path):
     for run in (box_run, both_run):
         test = [row["id"] for row in open_run(run).splits if row["part"] == "test"]

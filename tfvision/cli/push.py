@@ -9,7 +9,7 @@ from tfvision.system.terminal import console, say_result
 _EXAMPLES = (
     "push runs/cells me/cells --dry-run",
     "push runs/cells me/cells --private --export",
-    "push runs/cells me/cells --revision v2 --message 'More slides' --license cc-by-4.0",
+    "push runs/cells me/cells --revision v2 --license cc-by-4.0",
 )
 
 

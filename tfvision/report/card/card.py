@@ -67,7 +67,9 @@ def render_card(files: RunFiles, *, repo: str = "", licence: str = "", saved_mod
         reproduction_section(files, repo),
         f"Written by tfvision {__version__} from the files of the run.",
     ]
-    return "\n\n".join(piece for piece in told if piece) + "\n"
+    # Members, teachers and notes may name files of this machine, wherever they stand.
+    text, _ = shorten_paths("\n\n".join(piece for piece in told if piece), str(files.config.get("data") or ""))
+    return f"{text}\n"
 
 
 def _title(files: RunFiles) -> str:
@@ -91,8 +93,8 @@ def _lead(files: RunFiles) -> str:
 
 def _licences(files: RunFiles, licence: str) -> str:
     own = f"This model: {plain_text(licence)}." if licence else "A licence of this model is not stated."
-    weights, data = (
-        licence_of_weights(files),
-        f"The licence of the data {plain_text(data_name(files))} is not known to tfvision.",
-    )
+    weights = licence_of_weights(files)
+    if files.ensemble:
+        weights = "Licences of the weights that its members began with stand in their own cards."
+    data = f"The licence of the data {plain_text(data_name(files))} is not known to tfvision."
     return section("Licences", " ".join(piece for piece in (own, weights, data) if piece))

@@ -132,8 +132,9 @@ def _ensemble(files: RunFiles) -> str:
     rules = [
         (
             ("* " if each["chosen"] else "") + each["name"],
+            each["expected"],
             *(_figure(cell) for cell in each["cells"]),
-            " ".join(each["gain"]),
+            "{} ({})".format(*each["gain"]),
         )
         for each in found["rules"]
     ]
@@ -142,9 +143,14 @@ def _ensemble(files: RunFiles) -> str:
         *map(plain_text, found["sentences"]),
         markdown_table(("member", "kind", *(f"{label}, {part}" for label in labels)), members),
         markdown_table(
-            ("rule (\\* in use)", *(f"{label}, {part}" for label in labels), "accuracy beside the best member"), rules
+            (
+                "rule (\\* in use)",
+                f"{found['objective']} expected on validation",
+                *(f"{label}, {part}" for label in labels),
+                "accuracy beside the best member",
+            ),
+            rules,
         ),
-        "Licences of the members' weights stand in their own cards.",
         bullets([plain_text(note) for note in found["notes"]]),
     )
 

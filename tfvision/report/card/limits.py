@@ -59,8 +59,9 @@ def _use(files: RunFiles) -> str:
         asked.append(f"name the class of an image, one of {len(names)} ({class_list(names)})")
     if has_boxes(task):
         asked.append("draw one box around the object in an image")
+    made = "chosen" if files.ensemble else "trained"
     return (
-        f"Intended use: to {' and to '.join(asked)}. It was trained and scored on images of {code(data_name(files))} alone; "
+        f"Intended use: to {' and to '.join(asked)}. It was {made} and scored on images of {code(data_name(files))} alone; "
         "nothing is known about other kinds of images."
     )
 
@@ -148,7 +149,8 @@ def _unmeasured(files: RunFiles, part: str) -> list[str]:
         error = scores.get("expected_calibration_error")
         if error is not None and (files.decision.get("temperature") or 1) == 1:
             told.append(
-                f"Its probabilities are as trained, not calibrated: on {part} they are off by {100 * error:.1f} points on average."
+                f"Its probabilities are as {'combined' if files.ensemble else 'trained'}, not calibrated: on {part} they are "
+                f"off by {100 * error:.1f} points on average."
             )
         open_questions = {
             "corrupted images (noise, blur, light)": files.corruptions,
