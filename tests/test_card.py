@@ -190,7 +190,7 @@ def test_text_of_the_run_cannot_break_the_page() -> None:
 @pytest.mark.parametrize(
     ("text", "short"),
     [
-        ("--data /work/x/animals.zip --output run", "--data animals.zip --output run"),
+        ("--data /srv/x/animals.zip --output run", "--data animals.zip --output run"),
         ("a '/home/me/my data/x.zip' b", "a 'x.zip' b"),
         ("C:\\Users\\me\\x.csv", "x.csv"),
         ("hub//data/folder and hub/./f", "hub/folder and hub/./f"),

@@ -84,6 +84,17 @@ def test_no_image_and_no_path_of_the_machine_arrives(run: Path, hub: HubStandIn,
     assert "config.yaml: 1 absolute path shortened to the last name" in found.notes
 
 
+def test_ids_of_images_stay_unless_they_are_paths(run: Path, hub: HubStandIn) -> None:
+    head, first, *rest = (run / "predictions.csv").read_text().splitlines()
+    cells = first.split(",")[1:]
+    odd = [",".join([name, *cells]) for name in ("dogs'/a /b.png", "/home/me/my pictures/b.png")]
+    (run / "predictions.csv").write_text("\n".join([head, *odd, *rest]) + "\n")
+    found = tfvision.push(run, "me/reds")
+    lines = hub.repos["me/reds"]["main"]["predictions.csv"].decode().splitlines()
+    assert lines == [head, odd[0], ",".join(["b.png", *cells]), *rest]
+    assert "predictions.csv: 1 absolute path shortened to the last name" in found.notes
+
+
 def test_what_arrived_is_loaded_by_keras_and_by_tfvision(run: Path, hub: HubStandIn, tmp_path: Path) -> None:
     import keras
 

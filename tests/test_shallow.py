@@ -162,8 +162,8 @@ def test_each_separates_the_colours_and_says_the_same_from_disk(compared: Path, 
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
     names = {path.name for path in run.folder.iterdir()}
     assert names == {
-        "config.yaml", "splits.csv", "model.keras", "summary.txt", "predictions.csv", "metrics.json", "report.html",
-        "environment.json", "candidates.csv", "plots",
+        "MODEL_CARD.md", "config.yaml", "splits.csv", "model.keras", "summary.txt", "predictions.csv", "metrics.json",
+        "report.html", "data.json", "environment.json", "candidates.csv", "plots",
     }  # fmt: skip
     page = (run.folder / "report.html").read_text()
     assert f"{name} on features of small_cnn" in page and "Not in this folder" not in page

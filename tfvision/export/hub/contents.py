@@ -1,5 +1,7 @@
 """What of a run goes to a hub: card, model, predictions, scores and options; no images, and no paths of this machine."""
 
+import csv
+import io
 import json
 import zipfile
 from collections.abc import Iterator
@@ -38,7 +40,7 @@ from tfvision.runs.names import (
     PSEUDO_RESULTS,
     ROC,
 )
-from tfvision.system.local_paths import local_folders, shorten_paths
+from tfvision.system.local_paths import is_absolute, local_folders, shorten_paths
 from tfvision.system.terminal import size_text
 
 SAVED_MODEL = "saved_model"
@@ -135,9 +137,23 @@ def _texts(run: Run) -> list[Path]:
 
 def _without_paths(path: Path, run: Run) -> tuple[HubFile, int]:
     name, text = path.relative_to(run.folder).as_posix(), path.read_text(encoding="utf-8")
-    count = 0
-    if path.suffix != ".svg":  # a drawing has coordinates and class names
-        text, count = shorten_paths(text, run.config.data, str(run.folder.absolute()))
+    if path.suffix == ".svg":  # a drawing has coordinates and class names
+        return _text_file(name, text), 0
+    if path.suffix == ".csv":
+        return _table_without_paths(name, text)
+    text, count = shorten_paths(text, run.config.data, str(run.folder.absolute()))
+    return _text_file(name, text), count
+
+
+def _table_without_paths(name: str, text: str) -> tuple[HubFile, int]:
+    """Shorten the cells that are absolute paths; the id of an image may hold anything else, and stays."""
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    count = sum(is_absolute(cell) for row in rows for cell in row)
+    if count:
+        written = io.StringIO()
+        shortened = ([shorten_paths(cell, cell)[0] if is_absolute(cell) else cell for cell in row] for row in rows)
+        csv.writer(written, lineterminator="\n").writerows(shortened)
+        text = written.getvalue()
     return _text_file(name, text), count
 
 
