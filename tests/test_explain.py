@@ -95,6 +95,22 @@ def test_maps_follow_the_weights(method: str) -> None:
         assert not likeness or np.mean(likeness) < 0.5
 
 
+def test_maps_below_zero_speak_for_a_class_too() -> None:
+    """Of ConvNeXt and transformers: what is below 0 where the patch is, and counts negatively, is evidence all the same."""
+    pixels, corners = planted()
+    source = keras.Input((SIDE, SIDE, 3), name="pixels")
+    x = keras.layers.Rescaling(1 / 255, name="preprocess")(source)
+    x = keras.layers.Conv2D(1, 3, strides=3, name="conv")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="head_pool")(x)
+    model = keras.Model(source, keras.layers.Dense(2, "softmax", name="head_probabilities")(x))
+    kernel = np.zeros((3, 3, 3, 1), np.float32)
+    kernel[..., 0, 0], kernel[..., 1:, 0] = -1 / 9, 1 / 18  # below 0 where it is red
+    model.get_layer("conv").set_weights([kernel, np.zeros(1)])
+    model.get_layer("head_probabilities").set_weights([np.array([[0, -40.0]]), np.zeros(2)])
+    maps = EXPLAIN_METHODS["layercam"].explain(split_for_explaining(model), pixels, np.ones(12, np.int64))
+    assert pointing(maps, corners) >= 0.9
+
+
 def test_a_frozen_model_from_a_file_is_explained(tmp_path: Path) -> None:
     """The gradient begins at the pixels, so it does not depend on what is open."""
     pixels, corners = planted()

@@ -13,6 +13,7 @@ from tfvision.explain.graph import ExplainedModel
 Explain = Callable[[ExplainedModel, np.ndarray, np.ndarray], np.ndarray]
 
 _STEPS = 32  # of the integral
+_SIGNED = 0.1  # share of a map's values below 0 from which on it has both signs; those of swish have less
 _CHANNELS = 64  # most active feature maps that become masks
 _PATCHES, _OVERLAP = 7, 2  # hidden patches in a row that cover an image once, and how often they cover it
 _BATCH = 64
@@ -36,9 +37,15 @@ def gradcam_plus_plus(model: ExplainedModel, pixels: np.ndarray, targets: np.nda
 
 
 def layercam(model: ExplainedModel, pixels: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Weigh each place by its own gradient, which suits early layers (Jiang et al., "LayerCAM", IEEE TIP 2021)."""
+    """Weigh each place by its own gradient, which suits early layers (Jiang et al., "LayerCAM", IEEE TIP 2021).
+
+    LayerCAM counts positive gradients alone, since maps after a ReLU only say that something is there. Maps with both
+    signs, as those of ConvNeXt and transformers, speak for a class below 0 too: there the whole product counts, which is
+    HiResCAM (Draelos and Carin, 2020).
+    """
     maps, gradients = model.gradients(pixels, targets)
-    return np.maximum((np.maximum(gradients, 0) * maps).sum(axis=-1), 0)
+    below = np.maximum(-maps, 0).sum() > _SIGNED * np.abs(maps).sum()
+    return np.maximum(((gradients if below else np.maximum(gradients, 0)) * maps).sum(axis=-1), 0)
 
 
 def occlusion(model: ExplainedModel, pixels: np.ndarray, targets: np.ndarray) -> np.ndarray:
