@@ -26,7 +26,7 @@ from tfvision.system.device import set_seed
 from tfvision.training.config import TrainConfig
 from tfvision.training.history import History
 from tfvision.training.options import Phase, RateRangeOptions
-from tfvision.training.rate_curves import RateCurve, curve_of, has_diverged, no_curve, smooth, suggest
+from tfvision.training.rate_curves import RateCurve, has_diverged, no_curve, rate_curve_of, smooth, suggest
 from tfvision.training.rate_range import sweep_phases
 from tfvision.training.settings import TrainingSettings
 from tfvision.training.training import Training
@@ -81,12 +81,12 @@ def test_a_sweep_ends_where_it_diverges_and_not_at_a_noisy_batch() -> None:
     steady = list(np.random.default_rng(0).normal(1.0, 0.3, 60))
     assert not any(has_diverged(steady[:n]) for n in range(1, 61))
     assert has_diverged([1.0, float("nan")]) and has_diverged([*steady, *[4.0] * 8])
-    curve = curve_of(0, "all", RATES_TRIED[:3], np.array([1.0, 2.0, np.inf]), "", usual=None)
+    curve = rate_curve_of(0, "all", RATES_TRIED[:3], np.array([1.0, 2.0, np.inf]), "", usual=None)
     assert len(curve.rates) == len(curve.losses) == 2
 
 
 def test_a_curve_is_written_and_read() -> None:
-    curve = curve_of(1, "fine-tune", RATES_TRIED, falling(1e-2), "from the initial weights", usual=None)
+    curve = rate_curve_of(1, "fine-tune", RATES_TRIED, falling(1e-2), "from the initial weights", usual=None)
     again = RateCurve.of(json.loads(json.dumps(curve.to_dict())))
     assert again.describe() == curve.describe() and again.suggestion == curve.suggestion
     np.testing.assert_array_equal(again.losses, curve.losses)
@@ -162,7 +162,7 @@ def test_an_error_leaves_the_model_as_it_was_too(colours: Path, monkeypatch: pyt
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tfvision.training.rate_range.curve_of", interrupt)
+    monkeypatch.setattr("tfvision.training.rate_range.rate_curve_of", interrupt)
     with pytest.raises(KeyboardInterrupt):
         sweep_phases(training_of(model, colours), [SGD], [0], RateRangeOptions(steps=20), fallback=1e-3)
     for one, other in zip(before, model.get_weights(), strict=True):

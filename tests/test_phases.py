@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from tfvision.config.options import from_dict
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.errors import UsageError
 from tfvision.experiment.resolving import with_phases
 from tfvision.search.plan import parse_search
 from tfvision.training.config import TrainConfig
 from tfvision.training.optimizers import build_optimizer, learning_rate
 from tfvision.training.options import Phase
-from tfvision.training.phases import resolve_phases, with_rates
+from tfvision.training.phases import describe_augmentation, resolve_phases, with_rates
 
 
 def resolve(pretrained: bool = True, linear_head: bool = True, **options: object) -> list[Phase]:
@@ -187,3 +188,15 @@ def test_exponential_multiplies_over_each_epoch() -> None:
 
 def test_plateau_is_a_number_that_the_recorder_lowers() -> None:
     assert learning_rate(Phase(learning_rate=0.1, schedule="plateau"), steps_per_epoch=4) == 0.1
+
+
+def test_a_phase_of_the_solver_changes_no_image() -> None:
+    flips, none = Augmentation(horizontal_flip=True), Augmentation(horizontal_flip=False)
+    solver, gradient = (
+        Phase(name="head", solver="logistic_regression", unfreeze="none"),
+        Phase(name="fine-tune", epochs=1),
+    )
+    assert describe_augmentation(flips, [solver]) == "none"
+    assert describe_augmentation(flips, [solver, gradient]) == "horizontal flip, in fine-tune only"
+    assert describe_augmentation(flips, [gradient]) == describe_augmentation(flips, []) == "horizontal flip"
+    assert describe_augmentation(none, [solver, gradient]) == "none"

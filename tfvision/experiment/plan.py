@@ -14,7 +14,7 @@ from tfvision.models.heads.heads import HEAD
 from tfvision.tasks import has_boxes, has_classes
 from tfvision.training.config import TrainConfig
 from tfvision.training.options import Phase
-from tfvision.training.phases import describe_phase
+from tfvision.training.phases import describe_augmentation, describe_phase
 
 if TYPE_CHECKING:
     import keras
@@ -54,7 +54,7 @@ def describe_plan(
         *([("box", _boxes(config))] if has_boxes(config.task) else []),
         *(("", note) for note in notes),
         ("images", _images(model, config, facts)),
-        ("augment", config.augment.describe()),
+        ("augment", describe_augmentation(config.augment, phases_of(config))),
         *([("", note)] if (note := engine_note(config.augment)) else []),
         *([("", note) for note in _box_notes(config)]),
         *([("balance", config.balance)] if config.balance != "none" else []),

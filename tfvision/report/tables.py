@@ -14,6 +14,8 @@ from tfvision.evaluation.score_names import SCORES, class_scores
 from tfvision.report.folder import RunFiles
 from tfvision.report.story import headline_part
 from tfvision.report.words import describe_section, long_duration, percent, plain
+from tfvision.training.options import Phase
+from tfvision.training.phases import describe_augmentation
 
 _FACTS = ("task", "data", "backbone", "classifier", "weights", "image_size", "batch_size", "optimizer", "seed")
 _OPTIONS = ("weight_decay", "label_smoothing", "balance", "resize", "augment", "head", "box")
@@ -54,7 +56,7 @@ def fact_rows(files: RunFiles) -> list[tuple[str, str]]:
     rows += [
         (name.replace("_", " "), text)
         for name in (_OPTIONS_OF_CLASSIFIER if shallow else _OPTIONS)
-        if config.get(name) and config[name] != "none" and (text := _acting(name, config[name]))
+        if config.get(name) and config[name] != "none" and (text := _acting(name, config[name], config.get("phases")))
         if name != "box" or config.get("task", "classify") != "classify"
     ]
     rows += [
@@ -67,11 +69,12 @@ def fact_rows(files: RunFiles) -> list[tuple[str, str]]:
     return rows + ([("date", plain(environment["date"]))] if environment.get("date") else [])
 
 
-def _acting(name: str, section: object) -> str:
+def _acting(name: str, section: object, phases: object) -> str:
     """Return the options of a section that act, as text: not those that belong to one that is off."""
     if name == "augment" and isinstance(section, dict):
         try:
-            return from_dict(Augmentation, section).describe()
+            known = [from_dict(Phase, phase) for phase in phases] if isinstance(phases, list) else []
+            return describe_augmentation(from_dict(Augmentation, section), known)
         except UsageError:  # of another version
             return describe_section(section)
     if name == "head" and isinstance(section, dict) and not section.get("units"):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tfvision.data.augmentation.options import Augmentation
 from tfvision.errors import UsageError
 from tfvision.evaluation.score_names import LAST_EPOCH
 from tfvision.tasks import has_boxes
@@ -138,6 +139,27 @@ def pseudo_label_phases(phases: Sequence[Phase], rounds: int, *, restart: bool) 
         for number in range(1, rounds + 1)
         for place, phase in enumerate(plain)
     ]
+
+
+def augmented_phases(phases: Sequence[Phase]) -> list[str]:
+    """Return the names of the phases that see augmented images; a solver fits the images as they are."""
+    return [phase.name for phase in phases if phase.solver == "gradient"]
+
+
+def describe_augmentation(augmentation: Augmentation, phases: Sequence[Phase]) -> str:
+    """Return how training images are changed as a line, and in which phases if not in all.
+
+    Args:
+        augmentation: What is asked for.
+        phases: In order; none for a shallow classifier.
+
+    Returns:
+        `none` where no phase changes an image.
+    """
+    changed = augmented_phases(phases)
+    if augmentation.is_empty or not phases or len(changed) == len(phases):
+        return augmentation.describe()
+    return f"{augmentation.describe()}, in {' and '.join(changed)} only" if changed else "none"
 
 
 def describe_phase(phase: Phase, optimizer: str) -> str:

@@ -102,7 +102,7 @@ def _limit(losses: Sequence[float] | np.ndarray) -> float:
     return float(first.mean() + max(_SPREADS * first.std(), 0.25 * abs(first.mean())))
 
 
-def curve_of(
+def rate_curve_of(
     place: int, phase: str, rates: np.ndarray, losses: np.ndarray, start: str, *, usual: float | None
 ) -> RateCurve:
     """Return the curve of a sweep with its suggestion.

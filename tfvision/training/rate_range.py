@@ -18,7 +18,7 @@ from tfvision.training.checkpoints import restore
 from tfvision.training.fit import compiled_phase, fit_phases
 from tfvision.training.history import History
 from tfvision.training.options import Phase, RateRangeOptions
-from tfvision.training.rate_curves import RateCurve, curve_of, has_diverged, no_curve
+from tfvision.training.rate_curves import RateCurve, has_diverged, no_curve, rate_curve_of
 from tfvision.training.training import Training
 
 _LIKE_ADAM = ("adam", "adamw")  # default rates are of these
@@ -150,7 +150,7 @@ def _sweep(
         )
     restore(model.variables, values)
     taken = len(recorder.losses)
-    return curve_of(place, phase.name, rates[:taken], np.array(recorder.losses), start, usual=usual)
+    return rate_curve_of(place, phase.name, rates[:taken], np.array(recorder.losses), start, usual=usual)
 
 
 class _Sweep(keras.callbacks.Callback):

@@ -12,7 +12,7 @@ from tfvision.report.words import describe_section, plain
 from tfvision.system.local_paths import shorten_paths
 from tfvision.tasks import has_boxes, has_classes
 from tfvision.training.config import TrainConfig
-from tfvision.training.phases import describe_phase
+from tfvision.training.phases import augmented_phases, describe_phase
 
 _RESIZED = {
     "stretch": "stretched to",
@@ -134,7 +134,7 @@ def _augmentation(config: TrainConfig) -> str:
     if config.classifier or not config.phases:
         return ""
     lines = [plain_text(line) for line in augmentation_in_words(config.augment)]
-    changed = [phase.name for phase in config.phases if phase.views != "exact"]
+    changed = augmented_phases(config.phases)
     if not lines or not changed:
         return section("Changes of training images", "None: training saw each image as it is.", level=3)
     told = bullets(lines)
