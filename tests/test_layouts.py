@@ -662,6 +662,15 @@ def test_groups_too_few_to_divide_are_kept_together_only_when_asked_for(tmp_path
     assert "groups: column 'patient' of p.csv" in images.notes
     np.savez(tmp_path / "a.npz", images=np.zeros((6, 4, 4, 3), np.uint8), labels=[0, 1] * 3, slide=[0, 0, 1, 1, 2, 2])
     assert open_images(tmp_path / "a.npz").groups is not None
+    several = {
+        "slide": [0, 0, 1, 1, 2, 2],
+        "patient": [0, 1, 2, 3, 4, 5],
+        "tiles": [0, 1],
+    }  # the last is of something else
+    np.savez(tmp_path / "a.npz", images=np.zeros((6, 4, 4, 3), np.uint8), labels=[0, 1] * 3, **several)
+    assert open_images(tmp_path / "a.npz").groups.tolist() == list("012345")
+    np.savez(tmp_path / "a.npz", images=np.zeros((6, 4, 4, 3), np.uint8), labels=[0, 1] * 3, tiles=[0, 1])
+    assert open_images(tmp_path / "a.npz").groups is None
     np.savez(tmp_path / "a.npz", images=np.zeros((6, 4, 4, 3), np.uint8), labels=[0, 1] * 3, slide=[0] * 6)
     assert open_images(tmp_path / "a.npz").groups is None
 

@@ -14,7 +14,8 @@ from tfvision.models.backbones.preprocessing import BEFORE
 from tfvision.models.heads.heads import HEAD
 from tfvision.tasks import BOX, PROBABILITIES
 
-_MOVING = (keras.layers.ZeroPadding2D, keras.layers.Cropping2D)  # whose places are not those of the image
+# Pixels are no feature maps, and the places of padded or cut ones are not those of the image.
+_NO_MAPS = (keras.layers.InputLayer, keras.layers.ZeroPadding2D, keras.layers.Cropping2D)
 _PLACES = 49  # a map of fewer than 7 x 7 places says little about where
 
 
@@ -153,7 +154,7 @@ def find_maps(model: keras.Model, layer: str | None = None) -> tuple[Maps, keras
 
 def _maps_of(operation: Any) -> Maps | None:
     """Return the maps that an operation gives, None for anything else, and for what comes before the backbone."""
-    if operation.name in BEFORE or operation.name.startswith(HEAD) or isinstance(operation, _MOVING):
+    if operation.name in BEFORE or operation.name.startswith(HEAD) or isinstance(operation, _NO_MAPS):
         return None
     shape = getattr(getattr(operation, "output", None), "shape", None)
     if shape is None:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from tfvision.data.sources.parts import UNLABELLED
 
-_CERTAIN = ("group", "groups", "groupid", "groupids")
+CERTAIN_GROUPS = ("group", "groups", "groupid", "groupids")
 _WORDS = ("patient", "subject", "slide", "lesion", "specimen", "tile", "scene", "video", "camera")
 GROUP_NAMES = (
-    *_CERTAIN,
+    *CERTAIN_GROUPS,
     *(word + end for word in _WORDS for end in ("", "s", "id", "ids")),
 )  # as `plain_column` has them
 
@@ -39,7 +39,7 @@ def said_of_groups(
     Returns:
         Whether they are kept together, and a line about it.
     """
-    why = "" if is_asked or plain_name in _CERTAIN else _why_not(groups, labels, parts)
+    why = "" if is_asked or plain_name in CERTAIN_GROUPS else _why_not(groups, labels, parts)
     if why:
         return (
             False,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tfvision.data.sources.groups import GROUP_NAMES
+from tfvision.data.sources.groups import CERTAIN_GROUPS, GROUP_NAMES
 from tfvision.data.sources.parts import PART_NAMES
 from tfvision.data.sources.tables.columns import LABEL_COLUMNS, Columns
 from tfvision.errors import DataError, listing, nearest
@@ -54,7 +54,7 @@ def find_arrays(
     images = _by_part(shapes, asked.file, IMAGE_ARRAYS, source, "file") or _only_images(shapes, source)
     taken = set(images.values())
     rest = {name: shape for name, shape in shapes.items() if name not in taken}
-    groups = _by_part(rest, asked.group, GROUP_NAMES, source, "group")
+    groups = _by_part(rest, asked.group, CERTAIN_GROUPS, source, "group") or _guessed_groups(rest, shapes, images)
     rest = {name: shape for name, shape in rest.items() if name not in groups.values()}
     labels = _find_labels(rest, asked, source, shapes[next(iter(images.values()))]) if labelled else {}
     found = [ArrayNames(part, name, labels.get(part), groups.get(part)) for part, name in images.items()]
@@ -110,6 +110,22 @@ def _by_part(
                 f"give one of them as --{option}-column"
             )
     return {part: names[0] for part, names in matches.items()}
+
+
+def _guessed_groups(
+    rest: Mapping[str, tuple[int, ...]], shapes: Mapping[str, tuple[int, ...]], images: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the array of each part that is called like a group, the surest word first, and fits the images."""
+    for known in GROUP_NAMES:
+        found = {
+            part: name
+            for name, shape in rest.items()
+            for part, own in [split_name(name)]
+            if own == known and part in images and shape[:1] == shapes[images[part]][:1]
+        }
+        if found:
+            return found
+    return {}
 
 
 def _only_images(shapes: Mapping[str, tuple[int, ...]], source: str) -> dict[str, str]:
