@@ -105,5 +105,7 @@ def test_ranges_from_python_need_no_file(two_colours: Path, tmp_path: Path) -> N
     found = tfvision.search(**options, **ranges, output=tmp_path / "search")
     assert found is not None and found.folder == tmp_path / "search" and len(found.trials) == 2
     assert f"best: trial {found.best.number} of 2" in repr(found) and "report.html" in found._repr_html_()
+    assert found.options["phases"][0]["learning_rate"] == found.best.values["learning_rate"]
+    assert tfvision.train(**{**found.options, "output": str(tmp_path / "run")}).class_names == ("green", "red")
     with pytest.raises(UsageError, match="needs --config"):
         tfvision.search(**options)

@@ -113,6 +113,11 @@ class Run(Shown):
         return read_ensemble(self.folder).facts if self.is_ensemble else read_facts(self.folder / MODEL)
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in the order of the model's outputs; of two, the second is the positive one."""
+        return self.facts.class_names
+
+    @property
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json: `{"validation": {...}, "test": {...}}`.
 

@@ -3,7 +3,9 @@
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from tfvision.config.yaml import load_yaml
 from tfvision.search.log import Trial
 from tfvision.search.messages import describe_values
 from tfvision.search.reading import BEST
@@ -31,6 +33,11 @@ class SearchScores(Record):
     trials: tuple[Trial, ...]
     best: Trial
     written: tuple[Path, ...] = ()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The best configuration, for `tfvision.train(**found.options)` and `tfvision.crossval`: best.yaml, read again."""
+        return load_yaml(self.folder / BEST)
 
     def tables(self) -> list[TextTable]:
         """Return the best trials."""
