@@ -151,6 +151,6 @@ run.predict("tiles/flower/flower_24.png")
 # ## Try
 #
 # - Your own folder as `FOLDER`.
-# - `remove="likely"` in the audit, with `WEIGHTS = "imagenet"`: now what it doubts is left out too. Look whether it is right.
+# - `remove=["likely"]` in the audit, with `WEIGHTS = "imagenet"`: now what it doubts is left out too. Look whether it is right.
 # - `tfvision.open_images(...)` takes a `.zip`, a CSV with a column of files and one of labels, a pandas DataFrame, or
 #   `(pixels, labels)` as well.

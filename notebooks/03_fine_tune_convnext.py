@@ -84,8 +84,8 @@ options = {
 # %% [markdown]
 # ## How small a step?
 #
-# `lr_find` fits the head, then raises the learning rate from batch to batch until the loss rises, and suggests a rate. The
-# grey curve is the loss of each batch. Nothing of this reaches the training below but the number.
+# `lr_find` fits the head, then raises the learning rate from batch to batch until the loss rises, and suggests a rate.
+# Nothing of this reaches the training below but the number.
 
 # %%
 rates = tfvision.lr_find(**options, phases=[head, fine_tune], steps=60)
@@ -102,11 +102,18 @@ run = tfvision.train(**options, phases=[head, fine_tune])
 # %% [markdown]
 # ## Did the fine-tuning help?
 #
-# The first row of the history is the fitted head, the others are the epochs with 15 layers open. The run keeps the best of
-# all by validation loss. If that is the first row, fine-tuning brought nothing, and a line under the scores says so.
+# The run keeps the best of all steps by validation loss, the fitted head among them. If that is the head, fine-tuning brought
+# nothing, and a line under the scores says so.
 
 # %%
-print((run.folder / "history.csv").read_text())
+import csv
+
+with open(run.folder / "history.csv", newline="") as file:
+    for row in csv.DictReader(file):
+        print(f"{row['phase']:<10} validation loss {row['val_loss']}, accuracy {row['val_accuracy']}")
+
+# %% [markdown]
+# The same as curves, with the scores and the mistakes:
 
 # %%
 run
@@ -116,5 +123,5 @@ run
 #
 # - `REAL = True`, if you have a network, and a folder of photos as `"data"`: only then do the scores mean something.
 # - `"unfreeze": "stage_3"`, or `"30%"`. More open layers want more images, and another rate: measure it again.
-# - `BACKBONE = "mobilenet_v2"`: an eighth of the parameters, and much faster without a GPU.
+# - `BACKBONE = "mobilenet_v2"`: a twelfth of the parameters, and much faster without a GPU.
 # - Turns and shifts in `"augment"`. Each epoch then sees other images. What happens to the time of an epoch, and why?

@@ -103,4 +103,4 @@ first.show_mistakes(6)
 # - `settings = {"algorithm": "bayesian", "trials": 20}`: where does it look after the first few trials?
 # - `"units": [{"choice": [32, 128]}, {"choice": [16, 64]}]`: two hidden layers.
 # - `tfvision.train(**{**best, "limit": None, "epochs": 15})`: the winner on all digits, scored on its test part.
-# - `backbone=["small_cnn", "mobilenet_v2"]` in `crossval`, where the weights of the second can be had: both on the same folds.
+# - `folds=10`: each model learns from more images. What happens to the mean, and to the number after ±?

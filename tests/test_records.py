@@ -107,5 +107,7 @@ def test_ranges_from_python_need_no_file(two_colours: Path, tmp_path: Path) -> N
     assert f"best: trial {found.best.number} of 2" in repr(found) and "report.html" in found._repr_html_()
     assert found.options["phases"][0]["learning_rate"] == found.best.values["learning_rate"]
     assert tfvision.train(**{**found.options, "output": str(tmp_path / "run")}).class_names == ("green", "red")
+    head = {"pooling": "flatten", "units": [{"choice": [4, 8]}]}  # the only range stands in a list
+    assert tfvision.search(**options, head=head, dry_run=True) is None
     with pytest.raises(UsageError, match="needs --config"):
         tfvision.search(**options)

@@ -37,7 +37,7 @@ def read_options(config: str | Path | None, resume: Path | None, given: Mapping[
         in_file = load_yaml(find_recipe(str(config)))
     elif resume:
         in_file = open_search(resume)
-    elif any(names_range(value) for value in flatten_mapping(to_plain(given), is_value=names_range).values()):
+    elif _holds_range(to_plain(given)):
         in_file = {}  # from Python, where ranges are given like any option
     else:
         raise UsageError("search needs --config, a YAML file of options with ranges, or --resume")
@@ -69,3 +69,11 @@ def open_search(folder: Path) -> dict[str, Any]:
         state = "holds no search" if folder.is_dir() else "does not exist"
         raise DataError(f"cannot resume {folder}: it {state}; expected a folder that `tfvision search` wrote")
     return load_yaml(path)
+
+
+def _holds_range(value: Any) -> bool:
+    """Tell whether a range stands anywhere in options, also in those of a phase or of a layer, which are lists."""
+    if names_range(value):
+        return True
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    return any(_holds_range(each) for each in inside)
