@@ -113,7 +113,7 @@ probabilities = plain.predict(unseen.image[None], verbose=0)[0]
 print("label", unseen.label, "| most likely", run.class_names[probabilities.argmax()], f"| {probabilities.max():.3f}")
 
 # %% [markdown]
-# ## Try
+# ## Something to try
 #
 # - `"epochs": 30` above. Does the interval move, or only the number?
 # - `augment={"horizontal_flip": True}`: which digits suffer?

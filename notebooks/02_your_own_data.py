@@ -77,8 +77,8 @@ import time
 
 WEIGHTS = "imagenet" if "google.colab" in sys.modules else "none"
 
-audit = Path(time.strftime("audit-%H%M%S"))  # nothing is ever overwritten, so each audit has a folder of its own
-
+# Nothing is ever overwritten, so each audit has a folder of its own.
+audit = Path(time.strftime("audit-%H%M%S"))
 found = tfvision.audit(images, weights=WEIGHTS, output=audit)
 
 # %% [markdown]
@@ -148,7 +148,7 @@ run = tfvision.train(
 run.predict("tiles/flower/flower_24.png")
 
 # %% [markdown]
-# ## Try
+# ## Something to try
 #
 # - Your own folder as `FOLDER`.
 # - `remove=["likely"]` in the audit, with `WEIGHTS = "imagenet"`: now what it doubts is left out too. Look whether it is right.

@@ -119,7 +119,7 @@ with open(run.folder / "history.csv", newline="") as file:
 run
 
 # %% [markdown]
-# ## Try
+# ## Something to try
 #
 # - `REAL = True`, if you have a network, and a folder of photos as `"data"`: only then do the scores mean something.
 # - `"unfreeze": "stage_3"`, or `"30%"`. More open layers want more images, and another rate: measure it again.

@@ -98,7 +98,7 @@ first = tfvision.open_run(folds.folder / "fold_1")
 first.show_mistakes(6)
 
 # %% [markdown]
-# ## Try
+# ## Something to try
 #
 # - `settings = {"algorithm": "bayesian", "trials": 20}`: where does it look after the first few trials?
 # - `"units": [{"choice": [32, 128]}, {"choice": [16, 64]}]`: two hidden layers.

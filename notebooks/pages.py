@@ -5,6 +5,7 @@ Outputs are shown only below the code that made them: what was executed before a
 
 import html
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 SECTION = "Notebooks"  # of `nav` in mkdocs.yml
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # of a terminal
-_CODE_ALONE = '!!! note ""\n    Shown without outputs: `python notebooks/execute.py` makes them.'
+_CODE_ALONE = "*Shown without outputs: `python notebooks/execute.py` makes them.*"
 
 
 def on_config(config: "MkDocsConfig") -> "MkDocsConfig":
@@ -49,26 +50,25 @@ def page(source: Path, executed: Path = EXECUTED) -> str:
         The page.
     """
     notebook = jupytext.read(source)
-    done = _executed(notebook, executed / f"{source.stem}.ipynb")
+    cells = [cell for cell in notebook.cells if cell.source.strip()]
+    outputs = _outputs([cell.source for cell in cells if cell.cell_type == "code"], executed / f"{source.stem}.ipynb")
     parts = []
-    for cell in (done or notebook).cells:
+    for cell in cells:
         if cell.cell_type == "markdown":
             parts.append(cell.source)
-        elif cell.source.strip():
+        else:
             parts.append(f"```python\n{cell.source}\n```")
-            parts += [shown for output in cell.get("outputs", []) if (shown := _output(output))]
-    if not done:
+            parts += [shown for output in next(outputs, ()) if (shown := _output(output))]
+    if not any('class="output"' in part for part in parts):
         parts.insert(1, _CODE_ALONE)
     return "\n\n".join(parts) + "\n"
 
 
-def _executed(notebook: nbformat.NotebookNode, path: Path) -> nbformat.NotebookNode | None:
-    """Return the notebook with its outputs, if they are of this very code."""
-    if not path.is_file():
-        return None
-    done = nbformat.read(path, as_version=4)
-    same = [(cell.cell_type, cell.source) for cell in done.cells] == [(c.cell_type, c.source) for c in notebook.cells]
-    return done if same else None
+def _outputs(code: list[str], path: Path) -> Iterator[list[nbformat.NotebookNode]]:
+    """Return the outputs of each cell of code, or nothing if they are of other code."""
+    done = nbformat.read(path, as_version=4).cells if path.is_file() else []
+    ran = [cell for cell in done if cell.cell_type == "code" and cell.source.strip()]
+    return iter([cell.outputs for cell in ran] if [cell.source for cell in ran] == code else [])
 
 
 def _output(output: nbformat.NotebookNode) -> str:

@@ -38,7 +38,11 @@ def test_the_pair_agrees_and_holds_no_output(source: Path) -> None:
 @by_name
 def test_it_begins_with_a_title_and_an_installation_and_ends_with_something_to_try(source: Path) -> None:
     cells = jupytext.read(source).cells
-    assert cells[0].source.startswith("# ") and cells[-1].cell_type == "markdown" and "## Try" in cells[-1].source
+    assert (
+        cells[0].source.startswith("# ")
+        and cells[-1].cell_type == "markdown"
+        and "## Something to try" in cells[-1].source
+    )
     first, *others = [cell.source for cell in cells if cell.cell_type == "code"]
     # Where tfvision is installed nothing happens.
     guard = ast.parse(first).body[0]
