@@ -59,7 +59,13 @@ images.show_augmented(augment, n=5)
 # %%
 keras.utils.set_random_seed(0)
 model = tfvision.build_classifier(
-    "small_cnn", num_classes=10, image_size=16, input_size=8, weights=None, head_pooling="flatten", head_units=(64,)
+    "small_cnn",
+    num_classes=len(images.class_names),
+    image_size=16,  # the side that the network sees
+    input_size=8,  # and that of the images, which the model enlarges itself
+    weights=None,
+    head_pooling="flatten",
+    head_units=(64,),
 )
 model.summary()
 

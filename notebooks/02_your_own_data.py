@@ -56,6 +56,10 @@ Image.fromarray(np.zeros((80, 80, 3), np.uint8)).save(flower / "lens_cap.png")  
 print({folder.name: len(list(folder.iterdir())) for folder in (temple, flower)})
 
 # %%
+import sys
+import time
+from pathlib import Path
+
 FOLDER = "tiles"
 
 images = tfvision.open_images(FOLDER)
@@ -72,9 +76,6 @@ images
 # and goes without them elsewhere; set it to `"imagenet"` where you have a network.
 
 # %%
-import sys
-import time
-
 WEIGHTS = "imagenet" if "google.colab" in sys.modules else "none"
 
 # Nothing is ever overwritten, so each audit has a folder of its own.
@@ -142,10 +143,10 @@ run = tfvision.train(
 # photos come in series (of a camera, a patient, a day), name them in a column of a table and train with `group_column`: a
 # series then stays in one part.
 #
-# Any picture can be asked about by its path. This tile may have been among those it learned from:
+# Any picture can be asked about by its path. This one may have been among those it learned from:
 
 # %%
-run.predict("tiles/flower/flower_24.png")
+run.predict(Path(FOLDER) / found.clean.ids[0])
 
 # %% [markdown]
 # ## Something to try

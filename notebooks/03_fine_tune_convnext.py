@@ -41,7 +41,9 @@ REAL = "google.colab" in sys.modules
 BACKBONE = "convnext_tiny"
 WEIGHTS, SIDE, LIMIT, EPOCHS = ("imagenet", 96, None, 6) if REAL else ("none", 32, 120, 2)
 
-images = tfvision.open_images("digits")  # or a folder of photos, as in the notebook before
+DATA = "digits"  # or a folder of photos, as in the notebook before
+
+images = tfvision.open_images(DATA)
 images.show(20)
 
 # %% [markdown]
@@ -51,7 +53,7 @@ images.show(20)
 # of stages. The model is a plain `keras.Model`, and all that changes is `trainable` of its layers.
 
 # %%
-model = tfvision.build_classifier(BACKBONE, num_classes=10, image_size=SIDE, weights=WEIGHTS)
+model = tfvision.build_classifier(BACKBONE, num_classes=len(images.class_names), image_size=SIDE, weights=WEIGHTS)
 print("stages:", *tfvision.BACKBONES[BACKBONE].stages)
 
 for opened in ("none", "15", "all"):
@@ -72,7 +74,7 @@ head = {"name": "head", "solver": "logistic_regression", "epochs": 1, "unfreeze"
 fine_tune = {"name": "fine-tune", "epochs": EPOCHS, "unfreeze": "15", "schedule": "cosine"}
 
 options = {
-    "data": "digits",
+    "data": DATA,
     "limit": LIMIT,
     "backbone": BACKBONE,
     "weights": WEIGHTS,
@@ -121,7 +123,7 @@ run
 # %% [markdown]
 # ## Something to try
 #
-# - `REAL = True`, if you have a network, and a folder of photos as `"data"`: only then do the scores mean something.
+# - `REAL = True`, if you have a network, and a folder of photos as `DATA`: only then do the scores mean something.
 # - `"unfreeze": "stage_3"`, or `"30%"`. More open layers want more images, and another rate: measure it again.
 # - `BACKBONE = "mobilenet_v2"`: a twelfth of the parameters, and much faster without a GPU.
 # - Turns and shifts in `"augment"`. Each epoch then sees other images. What happens to the time of an epoch, and why?

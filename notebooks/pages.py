@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SECTION = "Notebooks"  # of `nav` in mkdocs.yml
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # of a terminal
+_LOCAL_LINK = re.compile(r'<a [^>]*href="(?!https?:)[^"]*"[^>]*>(.*?)</a>', re.DOTALL)  # to files of the run
 _CODE_ALONE = "*Shown without outputs: `python notebooks/execute.py` makes them.*"
 
 
@@ -78,7 +79,7 @@ def _output(output: nbformat.NotebookNode) -> str:
     data = output.get("data", {})
     if "text/html" in data:
         whole = re.sub(r"\n\s*\n", "\n", data["text/html"])  # Markdown ends a block of HTML at an empty line
-        return f'<div class="output">{whole}</div>'
+        return '<div class="output">' + _LOCAL_LINK.sub(r"\1", whole) + "</div>"
     return _text(data["text/plain"]) if "text/plain" in data else ""
 
 

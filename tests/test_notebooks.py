@@ -67,7 +67,7 @@ def test_a_page_shows_outputs_only_of_the_code_above_them(tmp_path: Path) -> Non
     alone = page(source, tmp_path / "executed")
     assert "# Small" in alone and "```python\nprint(1 < 2)\n```" in alone and "Shown without outputs" in alone
     notebook = jupytext.read(source)
-    card = '<div class="tfvision">a\n\nb</div>'
+    card = '<div class="tfvision">a\n\nb <a href="runs/x/report.html">page</a></div>'
     notebook.cells[1].outputs = [
         nbformat.v4.new_output("stream", name="stdout", text="\x1b[1mTrue\x1b[0m & <so>\n"),
         nbformat.v4.new_output("stream", name="stderr", text="a warning"),
@@ -75,7 +75,9 @@ def test_a_page_shows_outputs_only_of_the_code_above_them(tmp_path: Path) -> Non
     ]
     write_executed(notebook, source.stem, tmp_path / "executed")
     whole = page(source, tmp_path / "executed")
-    assert '<pre class="output">True &amp; &lt;so&gt;</pre>' in whole and '<div class="tfvision">a\nb</div>' in whole
+    assert (
+        '<pre class="output">True &amp; &lt;so&gt;</pre>' in whole and '<div class="tfvision">a\nb page</div>' in whole
+    )
     assert "plain" not in whole and "a warning" not in whole and "Shown without" not in whole
     source.write_text(source.read_text().replace("1 < 2", "1 < 3"))
     assert page(source, tmp_path / "executed").count("Shown without outputs") == 1
