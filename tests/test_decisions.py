@@ -313,6 +313,19 @@ def test_the_choice_is_stored_scored_and_taken_back(copied, capsys: pytest.Captu
 
 
 @pytest.mark.slow
+def test_a_notebook_shows_what_was_chosen_and_what_it_changed(copied) -> None:
+    folder = copied("two")
+    assert "Chosen after training" not in open_run(folder)._repr_html_()
+    shown = calibrate(threshold(folder, "f1"))._repr_html_()
+    stored = json.loads((folder / "decision.json").read_text())
+    loss = stored["test"]["scores"]["log_loss"]
+    assert f"Temperature {stored['temperature']:.3g}, fitted on" in shown and "is classified as red if" in shown
+    assert f"<td class=number>{loss['first']:.4f}</td><td class=number>{loss['second']:.4f}</td>" in shown
+    assert "of the run as it was trained" in shown
+    neither = calibrate(threshold(folder, "none"), off=True)
+    assert "Chosen after training" not in neither._repr_html_()
+
+
 def test_scores_of_another_decision_are_marked_in_the_report(copied) -> None:
     folder, mark = copied("two"), "decision was changed to what it is now"
     assert main(["threshold", str(folder), "--objective", "f1"]) == 0

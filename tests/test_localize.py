@@ -27,6 +27,7 @@ from tfvision.evaluation.box_predictions import SIDES, read_box_predictions
 from tfvision.experiment.train import train_from_config
 from tfvision.models.model_file import ModelFacts
 from tfvision.models.options import BoxOptions, HeadOptions, SmallCnnOptions
+from tfvision.notebook import images as drawn_images
 from tfvision.prediction.answers import predict_boxes
 from tfvision.prediction.predictors import KerasPredictor
 from tfvision.prediction.stored import load_predictor
@@ -192,6 +193,32 @@ def test_evaluate_agrees_with_the_run(box_run, both_run, shapes, tmp_path):
         for name, scores in expected["baselines"].items():
             assert found["baselines"][name] == pytest.approx(scores, abs=1e-5)
     assert found["classes"]["accuracy"] == expected["classes"]["accuracy"]
+
+
+def test_a_notebook_shows_boxes_true_and_worst(box_run, shapes):
+    """Of the images of a source, also those that EXIF turns, and of a run."""
+    images = open_images(shapes, boxes=True)
+    with (shapes / "boxes.csv").open() as file:
+        given = {row["file"]: [int(row[side]) for side in SIDES] for row in csv.DictReader(file)}
+    orange = np.array([230, 159, 0])
+    for row in (0, 1, 2):  # the first is turned by a quarter, clockwise
+        plain, boxed = images.read(row), drawn_images._boxed(images, row, images.read(row))
+        changed = (plain != boxed).any(axis=2)
+        ys, xs = np.nonzero((boxed == orange).all(axis=2) & changed)
+        found = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
+        height, width = plain.shape[:2]
+        xmin, ymin, xmax, ymax = given[images.ids[row]]
+        expected = (width - ymax, xmin, width - ymin, xmax) if row == 0 else (xmin, ymin, xmax, ymax)
+        np.testing.assert_allclose(found, np.clip(expected, 0, [width, height] * 2), atol=2)
+    assert images._repr_html_().count("<img ") == 12
+    plain = replace(images, given=None)
+    assert images.show(2)._repr_html_() != plain.show(2)._repr_html_()
+    scanned = scan(images[1:2]).images
+    assert (drawn_images._boxed(scanned, 0, scanned.read(0)) == drawn_images._boxed(images, 1, images.read(1))).all()
+    run = open_run(box_run)
+    worst = run.show_mistakes()
+    assert worst._repr_html_().count('alt="the worst boxes"') == 1 and "worst boxes" in repr(worst)
+    assert run._repr_html_().count('alt="the worst boxes"') == 1
 
 
 def test_predict_writes_boxes_and_draws_them(box_run, both_run, shapes, tmp_path, capsys):

@@ -4,14 +4,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+import cv2
 import numpy as np
 
 from tfvision.config.options import from_dict
 from tfvision.data.augmentation.options import Augmentation
+from tfvision.data.boxes.orientation import read_orientation
 from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import DataError, UsageError
 from tfvision.experiment.preparation import prepare_images
 from tfvision.notebook.cards import Card, bars, gallery, heading, in_card, line
+from tfvision.plots.box_drawing import draw_box
 from tfvision.plots.thumbnails import thumbnail
 from tfvision.training.config import TrainConfig
 
@@ -124,7 +127,7 @@ def _galleries(images: ImageSet, rows: Sequence[Sequence[int]]) -> str:
 
 
 def _gallery(images: ImageSet, row: Sequence[int]) -> str:
-    pairs = [(image, _label(images, i)) for i in row if (image := _readable(images, i)) is not None]
+    pairs = [(_boxed(images, i, image), _label(images, i)) for i in row if (image := _readable(images, i)) is not None]
     return gallery([image for image, _ in pairs], [label for _, label in pairs]) if pairs else ""
 
 
@@ -134,6 +137,24 @@ def _readable(images: ImageSet, index: int) -> np.ndarray | None:
         return images.read(index)
     except DataError:
         return None
+
+
+def _boxed(images: ImageSet, index: int, pixels: np.ndarray) -> np.ndarray:
+    """Return an image with its box drawn in, if the set has boxes and this one fits; `train` lists those that do not."""
+    if images.given is None:
+        return pixels
+    box: np.ndarray | str
+    if images.boxes is not None:
+        box = images.boxes[index]
+    else:
+        height, width = pixels.shape[:2]
+        box = images.given.upright(index, read_orientation(images.read_bytes(index)), width, height)
+    if isinstance(box, str):
+        return pixels
+    small, scale = thumbnail(pixels)
+    drawn = cv2.cvtColor(small, cv2.COLOR_RGB2BGR)  # a new array: that of the set stays as it is
+    draw_box(drawn, box * scale)
+    return drawn[..., ::-1]
 
 
 def _label(images: ImageSet, index: int) -> str:

@@ -28,11 +28,12 @@ from tfvision.prediction.stored import StoredModel, find_model
 from tfvision.report.advice import advise
 from tfvision.report.box_story import class_metrics, tell_run
 from tfvision.report.captions import captions
+from tfvision.report.decision import decision_section
 from tfvision.report.folder import RunFiles, read_run_files
 from tfvision.report.pictures import image_of
 from tfvision.report.tables import score_table
 from tfvision.runs.folder import Run
-from tfvision.runs.names import CARD, CONFUSION_MATRIX, IOU_HISTOGRAM, LEARNING_CURVES, REPORT
+from tfvision.runs.names import CARD, CONFUSION_MATRIX, IOU_HISTOGRAM, LEARNING_CURVES, REPORT, WORST_BOXES
 from tfvision.tasks import has_boxes
 
 _MISTAKES, _PHOTOS = 6, 12
@@ -63,12 +64,14 @@ def card_of_run(run: Run) -> str:
     html = [heading(f"{files.config.get('backbone', 'run')} on {files.config.get('data', '')}")]
     html.append(f'<p><span class="big">{escape(story["figure"])}</span> {escape(story["headline"])}</p>')
     html += [line(remark, soft=True) for remark in story["remarks"]]
+    html.append(_decision(files))
     html += [line(advice) for advice in advise(files)]
     html.append(_scores(of_classes))
     for name, what in ((CONFUSION_MATRIX, "confusion matrix"), (IOU_HISTOGRAM, "histogram of overlaps")):
         html.append(plot(files.plots.get(Path(name).stem, ""), what))
     if files.mistakes:
         html += [line("Worst mistakes:"), _mistakes(files, _MISTAKES)]
+    html.append(_worst_boxes(files))
     html.append(plot(files.plots.get(Path(LEARNING_CURVES).stem, ""), "learning curves"))
     pages = [run.folder / name for name in (REPORT, CARD) if (run.folder / name).is_file()]
     if pages:
@@ -80,6 +83,8 @@ def card_of_run(run: Run) -> str:
 def show_mistakes(run: Run, n: int) -> Card:
     """Return the worst mistakes of a run, see `Run.show_mistakes`."""
     files = read_run_files(run.folder)
+    if worst := _worst_boxes(files):
+        return Card(f"worst boxes of {run.folder}", worst)
     if not files.mistakes:
         return Card("no mistakes are stored", line("No mistakes are stored with this run."))
     return Card(f"{min(n, len(files.mistakes))} mistakes of {run.folder}", _mistakes(files, n))
@@ -118,6 +123,23 @@ def ask(
 def _loaded(stored: StoredModel, _changed: int) -> Predictor:
     """Return the model of a run, kept for the next photo until the run changes."""
     return stored.load()
+
+
+def _decision(files: RunFiles) -> str:
+    """Return what was chosen after training, and what it changed; nothing for a run that answers as it was trained."""
+    found = decision_section(files.decision)
+    if found is None:
+        return ""
+    html = [heading("Chosen after training"), *(line(sentence) for sentence in found["sentences"])]
+    for each in found["tables"][:1]:
+        head = (f"{each['part']}, n={each['n']:,}", "as trained", "now", "difference [95 %]", "")
+        html.append(table(head, each["rows"]))
+    return "".join([*html, line("What follows, and the score above, are of the run as it was trained.", soft=True)])
+
+
+def _worst_boxes(files: RunFiles) -> str:
+    """Return the images with the least overlap of true and predicted box; nothing for a run without boxes."""
+    return plot(files.plots.get(Path(WORST_BOXES).stem, ""), "the worst boxes")
 
 
 def _scores(metrics: Mapping[str, Any]) -> str:

@@ -60,10 +60,10 @@ class Run(Shown):
         return str(self.folder)  # a run is taken wherever the path of one is
 
     def show_mistakes(self, n: int = 12) -> Shown:
-        """Show the wrong predictions that the model was surest of.
+        """Show the wrong predictions that the model was surest of, or the boxes that overlap least with the true ones.
 
         Args:
-            n: How many, at most; the run keeps a few dozen.
+            n: How many, at most; the run keeps a few dozen. Of boxes it keeps one picture.
 
         Returns:
             A picture, which a notebook shows.
