@@ -99,7 +99,8 @@ def test_versions_count_up_and_predict_takes_the_newest(
     (tmp_path / "name" / f".unfinished-{process.pid}" / "variables").mkdir(parents=True)  # killed while it exported
     for _ in range(2):
         assert main(["export", str(small_run), "--output", str(tmp_path / "name")]) == 0
-        assert "largest difference" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert "largest difference" in said and said.count("SavedModel: ") == 1
         request.getfixturevalue("compared_here")  # once in a fresh process is enough
     assert sorted(path.name for path in (tmp_path / "name").iterdir()) == ["1", "2"]
     for model in (small_run, tmp_path / "name", tmp_path / "name" / "1"):
@@ -207,6 +208,7 @@ def test_folders_with_letters_of_patterns(small_run: Path, colours: Path, tmp_pa
     output = tmp_path / "50% [new] #1 {x} ?*"
     exported = Exported(*export_run(open_run(small_run), output))
     assert "takes [ * ? in a path for a pattern" in exported.describe()
+    assert exported.describe().startswith(f"SavedModel: {exported.folder}\n")
     ours, theirs = (load_predictor(path).probabilities(open_images(colours)) for path in (small_run, output))
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
     assert "pattern" not in Exported(tmp_path, exported.agreement).describe()

@@ -26,5 +26,6 @@ def export(args: argparse.Namespace) -> None:
     from tfvision.export.export import export
 
     found = export(args.run, args.output, data=args.data)
-    say_result(f"SavedModel: {found.folder}")
-    console.print(found.describe())
+    folder, *checked = found.remarks()
+    say_result(folder)
+    console.print("\n".join(checked))

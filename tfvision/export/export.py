@@ -29,12 +29,13 @@ class Exported(Record):
     origin: str = MODEL
 
     def remarks(self) -> list[str]:
-        """Return what was compared, and how closely it agrees."""
+        """Return where it lies, what it was compared with, and how closely it agrees."""
         found = self.agreement
         same = "" if found.classes is None else f", same class for {found.classes}"
         lines = [
+            f"SavedModel: {self.folder}",
             f"compared with {self.origin} in a fresh process on {found.images} images: "
-            f"largest difference {found.difference:.1e}{same}"
+            f"largest difference {found.difference:.1e}{same}",
         ]
         if found.bytes_agreement is not None:
             lines.append(f"serve_bytes (another JPEG decoder): same answer for {found.bytes_agreement:.1%}")
