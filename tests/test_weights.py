@@ -3,6 +3,7 @@
 import json
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -10,15 +11,22 @@ import keras
 import numpy as np
 import pytest
 
+from tfvision.data.options import SplitOptions
 from tfvision.data.pixels.resize import Resize
+from tfvision.data.sources.arrays.arrays import images_from_arrays
 from tfvision.errors import TfvisionError, UsageError
+from tfvision.experiment.building import suit_images, suited_model
+from tfvision.experiment.preparation import prepare_images
+from tfvision.experiment.resolving import resolve_options
 from tfvision.models.backbones.table import BACKBONES
 from tfvision.models.classifier import build_classifier, is_pretrained
 from tfvision.models.freezing import backbone_layers, count_parameters
 from tfvision.models.model_file import ModelFacts, save_model
+from tfvision.models.options import SmallCnnOptions
 from tfvision.models.weights import load_backbone_weights
 from tfvision.models.weights_file import check_weights_file
 from tfvision.models.weights_location import find_weights
+from tfvision.training.config import TrainConfig
 
 SMALL = {"image_size": 16, "weights": "none", "backbone_options": {"filters": (4, 4), "kernel_size": 3}}
 
@@ -62,6 +70,22 @@ def test_a_run_of_another_backbone_or_of_other_layers_is_refused(tmp_path: Path)
         build_classifier("small_cnn", 3, image_size=16, weights=str(tmp_path), backbone_options={"filters": (4, 8)})
     with pytest.raises(UsageError, match=r"no weights file .*model\.keras"):
         build_classifier("small_cnn", 3, image_size=16, weights=str(tmp_path / ".."))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_gray_images_take_the_channels_of_the_run_that_gives_weights(channels: int, tmp_path: Path) -> None:
+    saved_run(tmp_path, channels=channels)
+    images = images_from_arrays(
+        np.arange(6, dtype=np.uint8)[:, None, None] + np.zeros((6, 16, 16), np.uint8), [0, 1] * 3
+    )
+    config = resolve_options(
+        TrainConfig(backbone="small_cnn", weights=str(tmp_path), small_cnn=SmallCnnOptions([4, 4], 3))
+    )
+    data = prepare_images(images, replace(config, split=SplitOptions(validation=0.34, test=0.34)))
+    assert data.is_gray and suit_images(config, data).channels == channels
+    assert suit_images(replace(config, weights="none"), data).channels == 1
+    assert suit_images(replace(config, channels=3), data).channels == 3
+    suited_model(suit_images(config, data), data)  # loads the weights
 
 
 def test_a_keras_file_that_tfvision_did_not_save_is_refused(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from tfvision.experiment.preparation import Prepared
 from tfvision.experiment.resolving import phases_of
 from tfvision.experiment.unlabelled import with_labels
 from tfvision.models.backbones.table import BACKBONES, default_image_size
+from tfvision.models.weights_file import check_weights_file, input_channels
+from tfvision.models.weights_location import find_weights
 from tfvision.tasks import has_boxes, has_classes
 from tfvision.training.config import TrainConfig
 from tfvision.training.phases import with_rates
@@ -33,8 +35,17 @@ def suit_images(config: TrainConfig, data: Prepared) -> TrainConfig:
     """
     config = suit_training(config, data)
     image_size = config.image_size or default_image_size(config.backbone, int(np.median(data.sizes.max(axis=1))))
-    gray = data.is_gray and config.weights == "none"
+    gray = data.is_gray and (config.weights == "none" or _learned_gray(config))
     return replace(config, image_size=image_size, channels=config.channels or (1 if gray else 3))
+
+
+def _learned_gray(config: TrainConfig) -> bool:
+    """Tell whether the weights are those of a run whose images had one channel."""
+    path = None if config.weights == "imagenet" else find_weights(config.backbone, config.weights)
+    if path is None or path.suffix != ".keras":
+        return False
+    check_weights_file(path)
+    return input_channels(path) == 1
 
 
 def suit_training(config: TrainConfig, data: Prepared) -> TrainConfig:

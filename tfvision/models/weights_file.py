@@ -57,6 +57,24 @@ def operation_names(path: Path) -> list[str]:
         return [str(entry["name"]) for entry in json.loads(archive.read(_CONFIG))["config"]["layers"]]
 
 
+def input_channels(path: Path) -> int:
+    """Read how many channels the images of a model have.
+
+    Args:
+        path: A `.keras` archive that passed `check_weights_file`.
+
+    Returns:
+        The channels of its first input.
+
+    Raises:
+        UsageError: The archive does not tell.
+    """
+    with refusing_damage(path), zipfile.ZipFile(path) as archive:
+        layers = json.loads(archive.read(_CONFIG))["config"]["layers"]
+        shapes = (entry["config"]["batch_shape"] for entry in layers if entry["class_name"] == "InputLayer")
+        return int(next(shapes)[-1])
+
+
 @contextmanager
 def refusing_damage(path: Path) -> Iterator[None]:
     """Turn any error in reading a file into a `UsageError` of one line; errors of tfvision pass unchanged."""

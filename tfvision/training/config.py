@@ -40,8 +40,8 @@ class TrainConfig:
     )
     channels: int | None = option(
         None,
-        "channels of the model's input: 1 or 3; default 1 where all images are gray and the backbone is trained from "
-        "scratch, else 3",
+        "channels of the model's input: 1 or 3; default 1 where all images are gray and the backbone starts from scratch "
+        "or from a run of such images, else 3",
     )
     preset: Literal["fast", "balanced", "best"] | None = option(
         None,
