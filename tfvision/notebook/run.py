@@ -61,7 +61,8 @@ def card_of_run(run: Run) -> str:
     """
     files = read_run_files(run.folder)
     story, of_classes = tell_run(files.metrics), class_metrics(files.metrics)
-    html = [heading(f"{files.config.get('backbone', 'run')} on {files.config.get('data', '')}")]
+    name = "ensemble" if run.is_ensemble else files.config.get("backbone", "run")
+    html = [heading(f"{name} on {files.config.get('data', '')}")]
     html.append(f'<p><span class="big">{escape(story["figure"])}</span> {escape(story["headline"])}</p>')
     html += [line(remark, soft=True) for remark in story["remarks"]]
     html.append(_decision(files))
