@@ -41,7 +41,7 @@ images
 
 # %%
 first = images[0]
-print(first.label, first.image.shape, first.image.dtype, "|", len(images["7"]), "sevens")
+print(first.label, first.image.shape, first.image.dtype, "|", len(images[first.label]), "of this class")
 
 # %% [markdown]
 # Small turns and shifts of each image in each epoch make it harder to learn them by heart. This is what the training will
@@ -101,22 +101,23 @@ run.show_mistakes(12)
 # %% [markdown]
 # ## Ask it
 #
-# `run.predict` takes a file, an array or one of the images. This one is of the test part: the model never saw it.
+# `run.predict` takes a file, a folder, an image or a set of them. This one is of the test part: the model never learned from it.
 
 # %%
-unseen = images.split()["test"][0]
+unseen = images.split()["test"][:1]
 run.predict(unseen)
 
 # %% [markdown]
 # The folder of the run holds the model, every prediction, the scores, the curves and a report for the browser, `report.html`.
-# The model needs no tfvision: this is plain Keras, and it gives the same answer.
+# The model needs no tfvision: this is plain Keras, and it gives the same answer. `to_dataset` makes the batches that it takes.
+#
+# The outputs are the probabilities of the classes, in order. Of two classes there is only that of the second.
 
 # %%
 print(*sorted(path.name for path in run.folder.iterdir()), sep="  ")
 
 plain = keras.saving.load_model(run.folder / "model.keras")
-probabilities = plain.predict(unseen.image[None], verbose=0)[0]
-print("label", unseen.label, "| most likely", run.class_names[probabilities.argmax()], f"| {probabilities.max():.3f}")
+print(unseen[0].label, run.class_names, plain.predict(unseen.to_dataset(8), verbose=0).round(4))
 
 # %% [markdown]
 # ## Something to try

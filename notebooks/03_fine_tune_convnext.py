@@ -44,7 +44,7 @@ WEIGHTS, SIDE, LIMIT, EPOCHS = ("imagenet", 96, None, 6) if REAL else ("none", 3
 DATA = "digits"  # or a folder of photos, as in the notebook before
 
 images = tfvision.open_images(DATA)
-images.show(20)
+images.show(10, by="order")
 
 # %% [markdown]
 # ## What is frozen

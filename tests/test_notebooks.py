@@ -12,7 +12,7 @@ import pytest
 FOLDER = Path(__file__).parent.parent / "notebooks"
 sys.path.insert(0, str(FOLDER))
 from execute import execute, sources, write_executed  # noqa: E402
-from rendered import page  # noqa: E402
+from notebook_pages import page  # noqa: E402
 
 SOURCES = sources()
 assert len(SOURCES) >= 4, "the notebooks are lost"

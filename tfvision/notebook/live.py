@@ -72,6 +72,6 @@ class Output:
             html.append(line(self._progress))
         if self._epochs:
             html += [line(self._epochs[-1]), plot(self._curves, "learning curves")]
-            html.append(folded(f"{len(self._epochs)} epochs", lines_of(self._epochs)))
+            html.append(folded(f"{len(self._epochs)} epoch{'s' * (len(self._epochs) > 1)}", lines_of(self._epochs)))
         plain = [*self._lines, *self._epochs, *([self._progress] if self._progress else [])]
         return {"text/html": in_card("".join(html)), "text/plain": "\n".join(plain) or "tfvision"}
