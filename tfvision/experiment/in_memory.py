@@ -12,13 +12,13 @@ from tfvision.evaluation.box_predictions import BoxPredictions
 from tfvision.evaluation.parts import judged_part, scored_parts
 from tfvision.evaluation.predictions import Predictions
 from tfvision.experiment.building import suit_images, suited_backbone, suited_model
-from tfvision.experiment.defending import defence_of, taught
 from tfvision.experiment.experiment import Experiment
 from tfvision.experiment.preparation import Prepared
 from tfvision.experiment.rates import with_found_rates
 from tfvision.experiment.resolving import phases_of
 from tfvision.experiment.results import predict_parts, trained_predictor
 from tfvision.experiment.shallow import predict_shallow
+from tfvision.experiment.unwritten import unwritten_training
 from tfvision.system.device import set_seed
 from tfvision.training.checkpoints import restore
 from tfvision.training.config import TrainConfig
@@ -101,19 +101,9 @@ def train_in_memory(experiment: Experiment) -> History:
         RunError: The loss became NaN, or memory ran out.
     """
     from tfvision.training.fit import fit_phases
-    from tfvision.training.settings import TrainingSettings
-    from tfvision.training.training import Training
 
-    config, parts = experiment.config, experiment.parts
-    training = Training(
-        experiment.model,
-        taught(parts["train"], config),
-        parts["validation"],
-        TrainingSettings.from_config(config, experiment.facts.resize),
-        History(config.monitor),
-        defence=defence_of(config),
-    )
-    fit_phases(training, phases_of(config))
+    training = unwritten_training(experiment)
+    fit_phases(training, phases_of(experiment.config))
     return training.history
 
 

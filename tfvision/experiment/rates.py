@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfvision.experiment.defending import defence_of, taught
 from tfvision.experiment.resolving import phases_of
+from tfvision.experiment.unwritten import unwritten_training
 from tfvision.models.backbones.table import BACKBONES
 from tfvision.runs.folder import Run
 from tfvision.runs.names import RATES
@@ -35,21 +35,12 @@ def sweep(experiment: "Experiment", asked: Collection[int], options: RateRangeOp
     Raises:
         TfvisionError: As `sweep_phases`.
     """
-    from tfvision.training.history import History
     from tfvision.training.rate_range import sweep_phases
-    from tfvision.training.settings import TrainingSettings
-    from tfvision.training.training import Training
 
-    config, parts = experiment.config, experiment.parts
-    training = Training(
-        experiment.model,
-        taught(parts["train"], config),
-        parts["validation"],
-        TrainingSettings.from_config(config, experiment.facts.resize),
-        History(config.monitor),
-        defence=defence_of(config),
+    config = experiment.config
+    return sweep_phases(
+        unwritten_training(experiment), phases_of(config), asked, options, fallback=fallback_rate(config)
     )
-    return sweep_phases(training, phases_of(config), asked, options, fallback=fallback_rate(config))
 
 
 def with_found_rates(experiment: "Experiment", *, resume: Path | None = None) -> "Experiment":
