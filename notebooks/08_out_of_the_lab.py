@@ -81,7 +81,7 @@ exported
 # %%
 for path in sorted(exported.folder.rglob("*")):
     if path.is_file():
-        print(f"{path.as_posix():50} {path.stat().st_size:9,} bytes")
+        print(f"{path.as_posix():60} {path.stat().st_size:9,} bytes")
 
 # %% [markdown]
 # ## Use it without tfvision
