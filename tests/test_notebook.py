@@ -390,7 +390,8 @@ CELLS = [
 @pytest.mark.slow
 def test_in_a_real_kernel(tmp_path: Path) -> None:
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
-    client = NotebookClient(notebook, timeout=300, allow_errors=True, resources={"metadata": {"path": str(tmp_path)}})
+    path = {"metadata": {"path": str(tmp_path)}}
+    client = NotebookClient(notebook, timeout=300, startup_timeout=300, allow_errors=True, resources=path)
     client.execute()
     # Libraries warn on streams of their own.
     shown, trained, line, whole = [

@@ -189,7 +189,7 @@ model.fit(data, validation_data=data, epochs=3, verbose=0, callbacks=tfvision.ca
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(code), nbformat.v4.new_code_cell("tfvision.BACKBONES")]
     )
-    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    NotebookClient(notebook, timeout=300, startup_timeout=300, kernel_name="python3").execute()
     shown = [each for each in notebook.cells[0].outputs if "text/html" in each.get("data", {})]
     assert len(shown) == 1
     html = shown[0]["data"]["text/html"]
