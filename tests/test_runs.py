@@ -23,7 +23,7 @@ from tfvision.evaluation.metrics import compute_metrics
 from tfvision.evaluation.parts import compute_part
 from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.experiment.class_pictures import plot_classes
-from tfvision.experiment.mistake_maps import explain_mistakes
+from tfvision.experiment.mistake_maps import look_of
 from tfvision.experiment.train import train_from_config
 from tfvision.models.model_file import read_facts
 from tfvision.prediction.stored import load_predictor
@@ -282,8 +282,7 @@ def test_the_worst_mistakes_say_where_the_model_looked(small_run: Path, colours:
     wrong = np.tile([0.6, 0.3, 0.1], (60, 1))
     found = Predictions(images.ids, np.full(60, "test"), images.labels, wrong, images.class_names)
     scores = compute_metrics(found.labels, wrong, images.class_names, resamples=10)
-    plot_classes(tmp_path / "plots", found, scores, images, "test")
-    explain_mistakes(tmp_path, run.model(), run.facts, found, images)
+    plot_classes(tmp_path / "plots", found, scores, images, "test", look_of(run.model(), run.facts))
     mistakes = rows(tmp_path / "mistakes.csv")
     assert [bool(row["looked"]) for row in mistakes] == [True] * 8 + [False] * 8
     looked = cv2.imread(str(tmp_path / mistakes[0]["looked"]))
@@ -291,6 +290,6 @@ def test_the_worst_mistakes_say_where_the_model_looked(small_run: Path, colours:
     assert looked.shape == (height, width, 3) and looked.std() > 0
     pixels = keras.Input((16, 16, 3))
     flat = keras.Model(pixels, keras.layers.Dense(3, "softmax")(keras.layers.Flatten()(pixels)))
-    plot_classes(tmp_path / "plots", found, scores, images, "test")
-    explain_mistakes(tmp_path, flat, run.facts, found, images)  # no feature maps: nothing to show
+    plot_classes(tmp_path / "plots", found, scores, images, "test", look_of(flat, run.facts))
+    # no feature maps: nothing to show
     assert "looked" not in rows(tmp_path / "mistakes.csv")[0]

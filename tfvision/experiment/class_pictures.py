@@ -1,7 +1,7 @@
 """Pictures of predicted classes: confusion, curves, worst mistakes."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,19 @@ from tfvision.runs.names import (
 )
 from tfvision.system.files import to_csv, write_text
 
+# Images and what is said about them to uint8 (height, width, 3) each, where a model looked; none if that cannot be said.
+LookFunction = Callable[[ImageSet, Predictions], Sequence[np.ndarray]]
+
+_LOOKED_AT = 8  # of the mistakes: with a large backbone each takes a second
+
 
 def plot_classes(
-    plots: Path, found: Predictions, scores: Mapping[str, Any], images_of_part: ImageSet | None, part: str
+    plots: Path,
+    found: Predictions,
+    scores: Mapping[str, Any],
+    images_of_part: ImageSet | None,
+    part: str,
+    look: LookFunction | None = None,
 ) -> None:
     """Draw the confusion matrix, the curves and the worst mistakes of predicted classes.
 
@@ -39,6 +49,7 @@ def plot_classes(
         scores: Their metrics, see `compute_metrics`.
         images_of_part: The images, for the worst mistakes; None if they are gone.
         part: Name of the part.
+        look: Says where the model looked in the worst mistakes, which is shown beside the first of them.
     """
     names = found.class_names
     plot_confusion_matrix(
@@ -61,26 +72,40 @@ def plot_classes(
     ]
     images = [thumbnail(images_of_part.read(row))[0] for row in rows]
     plot_image_grid(images, captions, f"Worst mistakes, {part}", plots / WORST_MISTAKES)
-    _write_mistakes(plots, found, worst, images, [_file_of(images_of_part, row) for row in rows])
+    looked: Sequence[np.ndarray] = ()
+    if look and worst:
+        looked = look(images_of_part.select(rows[:_LOOKED_AT]), found.select(np.array(worst[:_LOOKED_AT])))
+    _write_mistakes(plots, found, worst, images, [_file_of(images_of_part, row) for row in rows], looked)
 
 
 def _write_mistakes(
-    plots: Path, found: Predictions, worst: Sequence[int], images: Sequence[np.ndarray], files: Sequence[str]
+    plots: Path,
+    found: Predictions,
+    worst: Sequence[int],
+    images: Sequence[np.ndarray],
+    files: Sequence[str],
+    looked: Sequence[np.ndarray],
 ) -> None:
-    """Write `mistakes.csv` beside the folder of pictures, and a picture of each."""
+    """Write `mistakes.csv` beside the folder of pictures, a picture of each, and where the model looked in the first."""
     shutil.rmtree(plots / MISTAKES_FOLDER, ignore_errors=True)
     table = []
     for number, (i, image, file) in enumerate(zip(worst, images, files, strict=True), start=1):
         picture = f"{number:02}.png"
         write_png(image, plots / MISTAKES_FOLDER / picture)
-        table.append({
+        row = {
             "id": found.ids[i],
             "label": found.class_names[found.labels[i]],
             "predicted": found.class_names[found.predicted[i]],
             "probability": f"{found.probabilities[i, found.predicted[i]]:.4f}",
             "file": file,
             "picture": f"{plots.name}/{MISTAKES_FOLDER}/{picture}",
-        })  # fmt: skip
+        }
+        if looked:
+            row["looked"] = ""
+        if number <= len(looked):
+            row["looked"] = f"{plots.name}/{MISTAKES_FOLDER}/{number:02}_looked.png"
+            write_png(looked[number - 1], plots.parent / row["looked"])
+        table.append(row)
     if table:
         write_text(plots.parent / MISTAKES, to_csv(table))
     else:

@@ -13,7 +13,7 @@ from tfvision.evaluation.box_predictions import BoxPredictions
 from tfvision.evaluation.parts import judged_part
 from tfvision.evaluation.predictions import Predictions
 from tfvision.experiment.box_pictures import plot_box_results, plot_box_samples
-from tfvision.experiment.class_pictures import plot_classes
+from tfvision.experiment.class_pictures import LookFunction, plot_classes
 from tfvision.plots.image_grid import plot_image_grid
 from tfvision.plots.learning_curves import plot_learning_curves
 from tfvision.plots.thumbnails import thumbnail
@@ -72,7 +72,11 @@ def plot_samples(run_folder: Path, train: ImageSet, settings: "TrainingSettings"
 
 
 def plot_results(
-    run: Run, predictions: Predictions | BoxPredictions, metrics: Mapping[str, Any], parts: Mapping[str, ImageSet]
+    run: Run,
+    predictions: Predictions | BoxPredictions,
+    metrics: Mapping[str, Any],
+    parts: Mapping[str, ImageSet],
+    look: LookFunction,
 ) -> None:
     """Draw the learning curves, and what the predictions of the part that is judged look like.
 
@@ -81,6 +85,7 @@ def plot_results(
         predictions: Of all parts.
         metrics: The content of metrics.json.
         parts: Images of each part.
+        look: Says where the model looked; not asked about boxes.
     """
     plots = run.folder / PLOTS
     if (run.folder / HISTORY).is_file():  # a shallow classifier has no epochs
@@ -90,11 +95,10 @@ def plot_results(
     found, scores = predictions.part(part), metrics[part]
     if isinstance(found, BoxPredictions):
         plot_box_results(plots, found, scores, parts[part], part)
-        classes, scores = found.classes, scores.get("classes")
+        if found.classes:
+            plot_classes(plots, found.classes, scores.get("classes"), parts[part], part)
     else:
-        classes = found
-    if classes:
-        plot_classes(plots, classes, scores, parts[part], part)
+        plot_classes(plots, found, scores, parts[part], part, look)
 
 
 def _samples(labels: np.ndarray, num_classes: int, columns: int) -> list[list[int | None]]:

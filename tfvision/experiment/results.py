@@ -11,9 +11,9 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import RunError
 from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions, write_box_predictions
 from tfvision.evaluation.joining import join_parts
-from tfvision.evaluation.parts import compute_part, describe_scores, judged_part, scored_parts
+from tfvision.evaluation.parts import compute_part, describe_scores, scored_parts
 from tfvision.evaluation.predictions import Predictions, read_predictions, write_predictions
-from tfvision.experiment.mistake_maps import explain_mistakes
+from tfvision.experiment.mistake_maps import look_of
 from tfvision.experiment.pictures import plot_results
 from tfvision.experiment.pseudo_results import write_pseudo_results
 from tfvision.models.model_file import ModelFacts, load_model
@@ -84,10 +84,7 @@ def write_results(
         )
         assert isinstance(before, Predictions) and isinstance(predictions, Predictions), "pseudo-labels are of classes"
         write_pseudo_results(run, before, predictions)
-    plot_results(run, predictions, metrics, parts)
-    if isinstance(predictions, Predictions):
-        part = judged_part(metrics)
-        explain_mistakes(run.folder, model, facts, predictions.part(part), parts[part])
+    plot_results(run, predictions, metrics, parts, look_of(model, facts))
     report, advice = write_advised_report(run.folder)
     say_result(f"\n{describe_scores(metrics)}\nreport: {report}")
     for line in advice:
