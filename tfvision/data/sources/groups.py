@@ -14,6 +14,11 @@ GROUP_NAMES = (
 _FEW = 3  # one for each part
 
 
+def with_alone(groups: Sequence[str], images: Sequence[str]) -> list[str]:
+    """Return the group of each image; one without a group stands alone: all of them together would be one huge group."""
+    return [group or f"{image} alone" for group, image in zip(groups, images, strict=True)]
+
+
 def said_of_groups(
     groups: Sequence[str | None],
     labels: Sequence[str | None],

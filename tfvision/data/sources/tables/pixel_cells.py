@@ -14,7 +14,7 @@ import numpy as np
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.sources.classes import plain_labels
 from tfvision.data.sources.entries import Entry, build_images
-from tfvision.data.sources.groups import GROUP_NAMES, said_of_groups
+from tfvision.data.sources.groups import GROUP_NAMES, said_of_groups, with_alone
 from tfvision.data.sources.image_files import suffix
 from tfvision.data.sources.parts import UNLABELLED
 from tfvision.data.sources.spelling import spelled
@@ -155,9 +155,9 @@ def _entries(
         labels = [spelled(label) for label in plain_labels(table.values(found.label))]
     groups: Sequence[str | None] = [None] * count
     of_groups: tuple[str, ...] = ()
-    if found.group:  # an image without a group stands alone
+    if found.group:
         plain_name, what = plain_column(found.group), f"column {found.group!r} of {table.name}"
-        named = [group or f"{name} alone" for name, group in zip(names, table.values(found.group), strict=True)]
+        named = with_alone(table.values(found.group), names)
         kept, said_of = said_of_groups(
             named, labels, parts, plain_name=plain_name, what=what, is_asked=asked.group is not None
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tfvision.data.sources.classes import plain_labels
 from tfvision.data.sources.entries import Entry, Reading
-from tfvision.data.sources.groups import said_of_groups
+from tfvision.data.sources.groups import said_of_groups, with_alone
 from tfvision.data.sources.parts import UNLABELLED
 from tfvision.data.sources.spelling import spelled
 from tfvision.data.sources.tables.columns import LABEL_COLUMNS, Columns, by_name, find_columns
@@ -75,8 +75,8 @@ def _labelled_rows(table: Table, columns: Columns, labelled: bool, part: str) ->
     elif columns.label:
         labels = [spelled(label) for label in plain_labels(table.values(columns.label))]
     groups: Sequence[str | None] = [None] * count
-    if columns.group:  # an image without a group stands alone: all of them together would be one huge group
-        groups = [group or f"{file} alone" for file, group in zip(files, table.values(columns.group), strict=True)]
+    if columns.group:
+        groups = with_alone(table.values(columns.group), files)
     parts = parts_of_rows(table, columns.part, part)
     rows = list(zip(files, labels, groups, parts, strict=True))
     # The answers of a contest's test rows are often left empty.
