@@ -4,7 +4,7 @@ from tfvision.audit.audit import Audit
 from tfvision.audit.findings import PROBLEMS, Finding
 from tfvision.errors import DataError
 from tfvision.notebook.cards import gallery, in_card, line
-from tfvision.notebook.record import card_of_record
+from tfvision.notebook.record import show_record
 
 _IN_ROW = 6
 
@@ -18,12 +18,12 @@ def card_of_audit(found: Audit) -> str:
     Returns:
         HTML.
     """
-    html = [card_of_record(found)]
+    html = [show_record(found)]
     for problem, (title, meaning) in PROBLEMS.items():
         own = [finding for finding in found.findings if finding.problem == problem][:_IN_ROW]
         if row := _row(found, own):
-            html.append(in_card(line(f"{title}: {meaning}", soft=True) + row))
-    return "".join(html)
+            html.append(line(f"{title}: {meaning}", soft=True) + row)
+    return in_card("".join(html))
 
 
 def _row(found: Audit, findings: list[Finding]) -> str:

@@ -19,6 +19,11 @@ def card_of_record(record: Record) -> str:
     Returns:
         HTML.
     """
+    return in_card(show_record(record))
+
+
+def show_record(record: Record) -> str:
+    """Return the content of a record's card."""
     tables, remarks = record.tables(), record.remarks()
     html = [table(each.head, each.rows) for each in tables]
     html += [line(remark) for remark in remarks] if tables else [lines_of(remarks)]
@@ -27,4 +32,4 @@ def card_of_record(record: Record) -> str:
     pages = [path for path in files if path.suffix == ".html"]
     links = (f'<a href="{escape(path.as_posix(), quote=True)}">{escape(str(path))}</a>' for path in pages)
     html += [f'<p class="soft">More in {link}</p>' for link in links]
-    return in_card("".join(html))
+    return "".join(html)
