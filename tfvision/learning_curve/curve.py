@@ -13,6 +13,7 @@ from tfvision.learning_curve.noise import mean_deviation, noise_share, score_var
 from tfvision.learning_curve.points import MeasuredPoint
 from tfvision.learning_curve.power_law import PowerLaws, fit_power_laws
 from tfvision.system.shown import Shown
+from tfvision.system.tables import TextTable
 
 _INTERVAL = (0.025, 0.5, 0.975)
 _NORMAL = 1.96
@@ -237,7 +238,7 @@ class LearningCurve(Shown):
 
     def describe(self) -> str:
         """Return a table of the shares, and the answer."""
-        rows = [("images", "share", self.label, "95 % noise", "trainings")]
+        head, rows = ("images", "share", self.label, "95 % noise", "trainings"), []
         for point in self.shares:
             low, high = point.interval
             noise = f"[{low:.3f}, {high:.3f}]"
@@ -245,9 +246,7 @@ class LearningCurve(Shown):
         further = self.further
         noise = f"[{further.low:.3f}, {further.high:.3f}]"
         rows.append((f"{further.images:,}", f"{self.multiple:g}", f"{further.score:.4f}", noise, "forecast"))
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-        return "\n".join([*lines, self.sentence, f"({self.caveat})"])
+        return "\n".join([*TextTable(head, rows, right=True).lines(), self.sentence, f"({self.caveat})"])
 
     @property
     def facts(self) -> dict[str, Any]:
