@@ -10,7 +10,7 @@ import numpy as np
 
 from tfvision.data.boxes.geometry import box_areas, box_ious
 from tfvision.errors import DataError
-from tfvision.evaluation.predictions import Predictions, class_cells, parse_predictions
+from tfvision.evaluation.predictions import Predictions, class_cells, parse_predictions, write_predictions
 from tfvision.system.files import replacing
 from tfvision.system.shown import Record
 from tfvision.system.tables import first_lines
@@ -98,6 +98,14 @@ class BoxPredictions(Record):
         chosen = {key: getattr(self, key)[rows] for key in _COLUMNS}
         classes = self.classes.part(name) if self.classes else None
         return replace(self, ids=tuple(self.ids[row] for row in rows), classes=classes, **chosen)
+
+
+def write_classes_or_boxes(path: Path | str, predictions: Predictions | BoxPredictions) -> None:
+    """Write predictions of either kind, see `write_predictions` and `write_box_predictions`."""
+    if isinstance(predictions, BoxPredictions):
+        write_box_predictions(path, predictions)
+    else:
+        write_predictions(path, predictions)
 
 
 def write_box_predictions(path: Path | str, predictions: BoxPredictions) -> None:

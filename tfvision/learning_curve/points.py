@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from tfvision.errors import DataError
-from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions, write_box_predictions
-from tfvision.evaluation.predictions import Predictions, read_predictions, write_predictions
+from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions, write_classes_or_boxes
+from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.system.terminal import console
 from tfvision.tasks import Task, has_boxes, has_classes
 
@@ -82,10 +82,7 @@ class PointFiles:
         """Write the predictions of a training, whole or not at all; return their values as they are read again."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.path(share, repeat)
-        if isinstance(predictions, BoxPredictions):
-            write_box_predictions(path, predictions)
-        else:
-            write_predictions(path, predictions)
+        write_classes_or_boxes(path, predictions)
         values = self.read(share, repeat)
         assert values is not None, "it has just been written"
         return values

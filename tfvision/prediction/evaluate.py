@@ -10,9 +10,9 @@ from tfvision.config.options import from_dict
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.options import Source
 from tfvision.data.sources.python import Held
-from tfvision.evaluation.box_predictions import BoxPredictions, write_box_predictions
+from tfvision.evaluation.box_predictions import BoxPredictions, write_classes_or_boxes
 from tfvision.evaluation.parts import compute_part, describe_scores, interval_text
-from tfvision.evaluation.predictions import Predictions, write_predictions
+from tfvision.evaluation.predictions import Predictions
 from tfvision.evaluation.score_names import class_scores
 from tfvision.prediction.answers import predict_labelled
 from tfvision.prediction.images import images_to_score
@@ -104,10 +104,7 @@ def evaluate(
     if output is not None:
         write_json(output, found.scores)
     if predictions is not None:
-        if isinstance(found.predictions, BoxPredictions):
-            write_box_predictions(predictions, found.predictions)
-        else:
-            write_predictions(predictions, found.predictions)
+        write_classes_or_boxes(predictions, found.predictions)
     return replace(found, written=tuple(Path(file) for file in (output, predictions) if file is not None))
 
 
