@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from tfvision.errors import UsageError, check_known
 from tfvision.evaluation.score_names import column_words, lower_is_better
 from tfvision.runs.folder import refuse_existing
+from tfvision.runs.names import HISTORY
 from tfvision.system.device import load_tensorflow
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def callbacks(
     from tfvision.training.history import History
 
     lower = _is_lower_better(monitor) if mode is None else mode == "min"
-    history = History(monitor, folder / "history.csv", lower=lower)
+    history = History(monitor, folder / HISTORY, lower=lower)
     found: list[keras.callbacks.Callback] = [EpochTable(history, folder), FitProgress(history)]
     found.append(BestModel(history, folder, None if class_names is None else tuple(map(str, class_names))))
     return [*found, StopEarly(history, patience)] if patience else found

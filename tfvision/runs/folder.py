@@ -276,7 +276,7 @@ def open_run(folder: Run | Path | str) -> Run:
     Raises:
         DataError: There is no such folder, it has no model yet, or it compares several runs.
     """
-    folder = folder.folder if isinstance(folder, Run) else Path(folder)
+    folder = Path(folder)
     refuse_comparison(folder)
     if not (folder / MODEL).is_file() and not (folder / ENSEMBLE).is_file():
         if (folder / CONFIG).is_file():

@@ -16,7 +16,7 @@ from tensorboard.plugins.text.summary_v2 import text_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util.tensor_util import make_tensor_proto
 
-from tfvision.runs.names import TENSORBOARD
+from tfvision.runs.names import REPORT, TENSORBOARD
 from tfvision.system.files import replacing
 from tfvision.tracking.folder import RunContent
 
@@ -77,7 +77,7 @@ class _EventFiles:
         with tempfile.TemporaryDirectory() as folder:
             found, left = png_pictures(content, Path(folder))
             summaries += [(last, _image(f"pictures/{name}", path.read_bytes())) for name, path in found.items()]
-        told = f"model: {content.model}\n\nreport: {content.folder.absolute() / 'report.html'}"
+        told = f"model: {content.model}\n\nreport: {content.folder.absolute() / REPORT}"
         if left:
             told += f"\n\nnot shown here, since they are SVG: {', '.join(left)}"
         self._write([*summaries, (last, text_pb("files", told))])

@@ -51,7 +51,7 @@ def track(run: str | Path | Run, to: str | Sequence[str] = "tensorboard") -> tup
     names = tracker_names(to)
     if not names:
         raise UsageError(f"to: expected one or several of {', '.join(TRACKERS)}, got none")
-    folders = runs_in(run.folder if isinstance(run, Run) else Path(run))
+    folders = runs_in(Path(run))
     sent, failed = [], []
     for folder in folders:
         for name in names:

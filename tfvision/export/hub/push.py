@@ -93,7 +93,7 @@ def push(
         RunError: The hub cannot be reached, or refuses.
     """
     if not _REPOSITORY.fullmatch(repo):
-        raise UsageError(f"{repo!r} is no repository; expected OWNER/NAME, such as me/{_name_of(run)}")
+        raise UsageError(f"{repo!r} is no repository; expected OWNER/NAME, such as me/{Path(run).resolve().name}")
     run = _finished(run)
     # What reads and shows images is imported after the run was checked, so that a mistake costs half a second.
     from tfvision.export.hub.client import require_token, upload
@@ -118,10 +118,6 @@ def push(
         said = message or f"Push {run.folder.resolve().name} by tfvision"
         url = upload(files, repo, token=token, private=private, revision=revision, message=said)
     return Pushed(repo, tuple(files), url, tuple(notes))
-
-
-def _name_of(run: Run | str | Path) -> str:
-    return (run.folder if isinstance(run, Run) else Path(run)).resolve().name
 
 
 def _finished(run: Run | str | Path) -> Run:
