@@ -111,7 +111,7 @@ def test_seeds_are_runs_beside_each_other(colours: Path, tmp_path: Path, capsys:
     found = compare(folder, tmp_path / "b")
     assert found.seeds == (4, 5)
     assert "means over 2 seeds (4, 5); the 95 % interval is Student's t" in found.describe()
-    assert "of 2 seeds better)" in found.describe()
+    assert "of 2 seeds better\n" in found.describe()
 
 
 def test_what_does_not_go_with_seeds(colours: Path, tmp_path: Path) -> None:
