@@ -32,6 +32,10 @@ ROWS = {
     "convnext.py": ("--rounds 1 --batch 1 --steps predict", SPEEDUP),
     "crossval.py": ("--images 24 --epochs 1 --folds 2 --backbone vgg16", SPEEDUP),
     "duplicates.py": ("--counts 200 400", r"400 .* 4 of +4 +search -?\d"),
+    "explanations.py": (
+        "{data}/colours.zip --output {data}/planted --networks small_cnn --images 8 --methods fused_layercam",
+        r"small_cnn +\d\.\d{3} +fused_layercam +\d\.\d\d +-?\d\.\d\d +-?\d\.\d{3} +-?\d\.\d{3}",
+    ),
     "features.py": ("--images 50 --rounds 1 --epochs 2 --backbone mobilenet_v2", SPEEDUP),
     "feeding.py": ("{data}/colours.zip --rounds 1", r"threads, 1 at once .* x .* cores busy"),
     "folder.py": ("--images 90 --rounds 1", SPEEDUP),

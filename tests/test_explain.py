@@ -23,6 +23,7 @@ from tfvision.prediction.predictors import KerasPredictor
 from tfvision.tasks import CLASSIFY
 
 SIDE, PATCH = 42, 12
+OF_ALL_MODELS = [name for name, method in EXPLAIN_METHODS.items() if method.draws_on != "tokens"]
 
 
 def planted(count: int = 12, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -64,7 +65,7 @@ def pointing(maps: np.ndarray, corners: np.ndarray) -> float:
     return hits / len(maps)
 
 
-@pytest.mark.parametrize("method", EXPLAIN_METHODS)
+@pytest.mark.parametrize("method", OF_ALL_MODELS)
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
 def test_a_patch_that_alone_decides_is_found(method: str, activation: str) -> None:
     pixels, corners = planted()
@@ -77,7 +78,7 @@ def test_a_patch_that_alone_decides_is_found(method: str, activation: str) -> No
     assert pointing(other, corners) < 0.5  # nothing red speaks for the other class
 
 
-@pytest.mark.parametrize("method", EXPLAIN_METHODS)
+@pytest.mark.parametrize("method", OF_ALL_MODELS)
 def test_maps_follow_the_weights(method: str) -> None:
     """Of another model the map is another one (Adebayo et al., "Sanity Checks for Saliency Maps", 2018)."""
     pixels, corners = planted()
@@ -86,7 +87,9 @@ def test_maps_follow_the_weights(method: str) -> None:
     head.set_weights([-weights for weights in head.get_weights()])
     explain = EXPLAIN_METHODS[method].explain
     assert pointing(explain(split_for_explaining(model), pixels, targets), corners) < 0.5
-    if EXPLAIN_METHODS[method].by_maps:  # those of pixels are a product with the image, which stays the same
+    if (
+        EXPLAIN_METHODS[method].draws_on != "pixels"
+    ):  # those of pixels are a product with the image, which stays the same
         before = explain(split_for_explaining(finder()), pixels, targets)
         random = [np.random.default_rng(1).normal(0, 0.3, (3, 3, 3, 4)), np.zeros(4)]
         model.get_layer("conv").set_weights(random)
@@ -183,6 +186,61 @@ def test_tokens_of_a_transformer_are_places() -> None:
         assert pointing(EXPLAIN_METHODS[method].explain(explained, images, np.ones(12, np.int64)), corners) >= 0.9
 
 
+def test_stages_are_fused_by_their_geometric_mean() -> None:
+    model = tfvision.build_classifier("mobilenet_v2_035", 3, image_size=64, weights=None)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.float32)
+    explained, targets = split_for_explaining(model), np.array([0, 2])
+    assert [stage.height for stage in explained.stages] == [32, 16, 8, 4, 2]
+    layercam, fused = EXPLAIN_METHODS["layercam"].explain, EXPLAIN_METHODS["fused_layercam"].explain
+    stages = [layercam(split_for_explaining(model, one.layer), pixels, targets) for one in explained.stages]
+    large = np.stack([[spread(heat, 32, 32) for heat in maps] for maps in stages])
+    expected = np.prod(large + 0.05, axis=0) ** (1 / 5) - 0.05
+    found = fused(explained, pixels, targets)
+    assert found.max() > 0.1
+    np.testing.assert_allclose(found, np.maximum(expected, 0), atol=1e-5)
+    # Of one layer it is LayerCAM.
+    facts = ModelFacts(backbone="x", class_names=("a", "b", "c"), task=CLASSIFY, resize=Resize(64, 64))
+    images = tfvision.images_from_arrays(pixels.astype(np.uint8))
+    alone = explain_images(KerasPredictor(model, facts), images, ExplainOptions(layer="out_relu"))
+    assert (alone.method, alone.layers) == ("layercam", ("out_relu",))
+
+
+def test_attention_is_followed_to_the_tokens_that_decide() -> None:
+    """Of tokens that all look for what is red, and pass on how red it was, those with the square are found."""
+    pixels = keras.Input((SIDE, SIDE, 3), name="pixels")
+    x = keras.layers.Rescaling(1 / 255, name="preprocess")(pixels)
+    x = keras.layers.Conv2D(2, 6, strides=6, activation="relu", name="conv")(x)
+    x = keras.layers.Reshape((49, 2), name="patches")(x)
+    x = keras.layers.ZeroPadding1D((1, 0), name="tokens")(x)
+    x = keras.layers.MultiHeadAttention(1, 2, name="read")(x, x)
+    x = keras.layers.GlobalAveragePooling1D(name="head_pool")(x)
+    model = keras.Model(pixels, keras.layers.Dense(2, "softmax", name="head_probabilities")(x))
+    kernel = np.zeros((6, 6, 3, 2), np.float32)
+    kernel[..., 0, 0], kernel[..., 1:, 0] = 1 / 36, -1 / 72
+    model.get_layer("conv").set_weights([kernel, np.zeros(2)])
+    attends, idle = np.array([[8.0, 0], [0, 0]]).reshape(2, 1, 2), np.zeros((1, 2))
+    asks = np.array([[1.0, 0]])  # of every token, whatever it is
+    out = np.eye(2).reshape(1, 2, 2)
+    model.get_layer("read").set_weights(
+        [0 * attends, asks, attends, idle, np.eye(2).reshape(2, 1, 2), idle, out, idle[0]]
+    )
+    model.get_layer("head_probabilities").set_weights([np.array([[0, 20.0], [0, 0]]), np.array([0, -4.0])])
+    images, corners = planted()
+    explained = split_for_explaining(model, by_maps=False)
+    follow = EXPLAIN_METHODS["attention"].explain
+    maps = follow(explained, images, np.ones(12, np.int64))
+    assert maps.shape == (12, 7, 7) and pointing(maps, corners) >= 0.9
+    assert not follow(explained, images, np.zeros(12, np.int64)).any()  # nothing red speaks for the other class
+    facts = ModelFacts(backbone="x", class_names=("gray", "red"), task=CLASSIFY, resize=Resize(SIDE, SIDE))
+    found = explain_images(
+        KerasPredictor(model, facts), tfvision.images_from_arrays(images.astype(np.uint8)), ExplainOptions()
+    )
+    assert (found.method, found.layers) == ("attention", ()) and pointing(found.maps, corners) >= 0.9
+    assert "_compute_attention" not in vars(model.get_layer("read"))  # and the layer is as it was
+    with pytest.raises(UsageError, match="no attention of tokens"):
+        follow(split_for_explaining(finder(), by_maps=False), images, np.ones(12, np.int64))
+
+
 @pytest.mark.parametrize("backbone", ["mobilenet_v2", "convnext_tiny"])
 @pytest.mark.slow
 def test_real_graphs_give_maps_that_are_not_flat(backbone: str) -> None:
@@ -212,14 +270,14 @@ def test_explanations_know_their_class_and_probability() -> None:
     facts = ModelFacts(backbone="finder", class_names=("gray", "red"), task=CLASSIFY, resize=Resize(SIDE, SIDE))
     images = tfvision.images_from_arrays(pixels.astype(np.uint8))
     found = explain_images(KerasPredictor(finder(), facts), images, ExplainOptions())
-    assert found.classes == ("red",) * 5 and (found.probabilities > 0.5).all() and found.layer == "conv"
+    assert found.classes == ("red",) * 5 and (found.probabilities > 0.5).all() and found.layers == ("conv",)
     assert found.maps.shape == (5, SIDE, SIDE) and found.maps.max() == 1 and pointing(found.maps, corners) >= 0.9
     other = explain_images(KerasPredictor(finder(), facts), images, ExplainOptions(target="gray", method="gradcam"))
     np.testing.assert_allclose(other.probabilities, 1 - found.probabilities, atol=1e-6)
     assert "their maps are 0 everywhere" in other.notes[0] and not other.maps.any()
     html = found._repr_html_()
-    assert html.count("<img ") == 10 and "LayerCAM from conv" in html
-    assert repr(found).startswith("Explanations(5 images by layercam from conv: red ")
+    assert html.count("<img ") == 10 and "LayerCAM of all stages from conv" in html
+    assert repr(found).startswith("Explanations(5 images by fused_layercam from conv: red ")
 
 
 def test_an_overlay_is_red_where_the_map_is_high() -> None:
@@ -231,7 +289,8 @@ def test_an_overlay_is_red_where_the_map_is_high() -> None:
 
 
 def test_the_options_offer_the_methods_of_the_table() -> None:
-    assert list(get_args(get_type_hints(ExplainOptions)["method"])) == list(EXPLAIN_METHODS)
+    choice, _ = get_args(get_type_hints(ExplainOptions)["method"])  # or None
+    assert list(get_args(choice)) == list(EXPLAIN_METHODS)
 
 
 def test_the_verb_writes_overlays_a_sheet_and_a_table(small_run: Path, colours: Path, tmp_path: Path, capsys) -> None:
@@ -240,7 +299,7 @@ def test_the_verb_writes_overlays_a_sheet_and_a_table(small_run: Path, colours: 
     assert main(words) == 0
     said, stored = capsys.readouterr().out, json.loads((output / "explain.json").read_text())
     assert said.count("red_00") == 3 and [row["id"] for row in stored["images"]] == [f"red_00{k}.png" for k in range(3)]
-    assert stored["method"] == "layercam" and 0 <= stored["images"][0]["probability"] <= 1
+    assert stored["method"] == "fused_layercam" and 0 <= stored["images"][0]["probability"] <= 1
     side = tfvision.open_run(small_run).facts.resize.height
     for k in range(3):
         assert cv2.imread(str(output / "images" / f"red_00{k}.png")).shape == (side, side, 3)

@@ -1,6 +1,6 @@
 """What `tfvision explain` does: where a model looked when it said what it said."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import keras
 
 _BATCH = 32
+_BY_MAPS = ("layer", "stages")  # those that need feature maps
 _SOURCE = set(Source.__dataclass_fields__)
 EXPLANATIONS, SHEET = "explain.json", "sheet.png"
 
@@ -44,7 +45,7 @@ class Explanations(Shown):
         classes: The class that is explained, for each image; "box" for a model that finds boxes alone.
         probabilities: float64 (n,), that of the class; NaN without classes.
         method: A key of `EXPLAIN_METHODS`.
-        layer: The operation whose feature maps were used; "" where the pixels themselves were.
+        layers: The operations whose feature maps were used; none where the pixels themselves were.
         notes: What a user should know.
     """
 
@@ -54,7 +55,7 @@ class Explanations(Shown):
     classes: tuple[str, ...]
     probabilities: np.ndarray
     method: str
-    layer: str
+    layers: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
     drawn_by: ClassVar[str] = "explanations"
@@ -63,8 +64,12 @@ class Explanations(Shown):
         return len(self.ids)
 
     def __repr__(self) -> str:
-        where = f" from {self.layer}" if self.layer else ""
-        return f"Explanations({len(self):,} images by {self.method}{where}: {listing(self.captions(), 3)})"
+        return f"Explanations({len(self):,} images by {self.method}{self.where}: {listing(self.captions(), 3)})"
+
+    @property
+    def where(self) -> str:
+        """` from LAYER` where the maps come from a single one."""
+        return f" from {self.layers[0]}" if len(self.layers) == 1 else ""
 
     def captions(self) -> list[str]:
         """Return the class and its probability for each image."""
@@ -92,7 +97,8 @@ def explain(
         model: A run folder or a `.keras` file of a run.
         images: An image, a folder or .zip of images, a CSV that lists them, arrays, or a set of images; labels are ignored.
         output: A folder to write to: each image with its map laid over it, `sheet.png` with the first ones, `explain.json`.
-        **options: `method` (`layercam`, the default, `gradcam`, `gradcam++`, `occlusion`, `integrated_gradients`,
+        **options: `method` (`fused_layercam`, the default, `layercam`, `gradcam`, `gradcam++`, `attention`, the default of
+            transformers, `occlusion`, `integrated_gradients`,
             `scorecam`), `target` (a class), `layer`, `limit`; and how images are read, see `predict`.
 
     Returns:
@@ -144,12 +150,17 @@ def explain_images(
     """
     from tfvision.data.batches.pipeline import load_images
     from tfvision.explain.graph import split_for_explaining
-    from tfvision.explain.methods import EXPLAIN_METHODS
+    from tfvision.explain.methods import EXPLAIN_METHODS, explain_pixels
 
-    facts, method = predictor.facts, EXPLAIN_METHODS[options.method]
-    model = split_for_explaining(predictor.model, options.layer, by_maps=method.by_maps)
+    facts = predictor.facts
+    name = options.method or _default_method(predictor.model, options.layer)
+    method = EXPLAIN_METHODS[name]
+    model = split_for_explaining(predictor.model, options.layer, by_maps=method.draws_on in _BY_MAPS)
+    used = {"layer": (model.maps.layer,), "stages": tuple(stage.layer for stage in model.stages)}.get(
+        method.draws_on, ()
+    )
     notes = []
-    if method.by_maps and model.maps.is_small:
+    if method.draws_on == "layer" and model.maps.is_small:
         notes.append(
             f"{model.maps.layer} has only {model.maps.height} x {model.maps.width} places, and no layer has more"
         )
@@ -166,7 +177,7 @@ def explain_images(
         for start in range(0, len(images), _BATCH):
             chosen = np.arange(start, min(start + _BATCH, len(images)))
             shown = load_images(images, chosen, facts.resize)
-            found = _explained(method.explain, model, shown.astype(np.float32), targets[chosen])
+            found = explain_pixels(model, name, shown.astype(np.float32), targets[chosen])
             pixels.append(shown)
             maps += [spread(heat, *shown.shape[1:3]) for heat in found]
             line.report(int(chosen[-1]) + 1)
@@ -179,10 +190,18 @@ def explain_images(
         maps=np.stack(maps),
         classes=tuple(facts.class_names[k] if named else "box" for k in targets),
         probabilities=shares,
-        method=options.method,
-        layer=model.maps.layer if method.by_maps else "",
+        method=name,
+        layers=used,
         notes=tuple(notes),
     )
+
+
+def _default_method(model: "keras.Model", layer: str | None) -> str:
+    from tfvision.explain.graph import attends_to_places
+
+    if layer is not None:
+        return "layercam"  # of one layer; the others do not ask for any, or ask less of it
+    return "attention" if attends_to_places(model) else "fused_layercam"
 
 
 def write_explanations(found: Explanations, folder: Path) -> None:
@@ -205,17 +224,11 @@ def write_explanations(found: Explanations, folder: Path) -> None:
         for name, what, share in zip(found.ids, found.classes, found.probabilities, strict=True)
     ]
     write_json(
-        folder / EXPLANATIONS, {"method": found.method, "layer": found.layer, "notes": found.notes, "images": rows}
+        folder / EXPLANATIONS,
+        {"method": found.method, "layers": list(found.layers), "notes": found.notes, "images": rows},
     )
     first = range(min(len(found), 24))
     shown = [picture for k in first for picture in (found.pixels[k], overlays[k])]
     captions = [text for k in first for text in (found.ids[k], found.captions()[k])]
     plot_image_grid(shown, captions, "Where the model looked, and for which class", folder / SHEET, columns=8)
     console.print(f"written: {folder}")
-
-
-def _explained(explain: Any, model: Any, pixels: np.ndarray, targets: np.ndarray) -> Sequence[np.ndarray]:
-    """Return the maps; of boxes the mean over their sides, each of which may move either way."""
-    if not model.is_box:
-        return list(explain(model, pixels, targets))
-    return list(np.mean([explain(model, pixels, np.full(len(pixels), side)) for side in range(8)], axis=0))

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
 
-from tfvision.explain.graph import ExplainedModel
+from tfvision.errors import UsageError
+from tfvision.explain.graph import ExplainedModel, square_of
+from tfvision.explain.overlays import spread
 
 # A function takes the model, pixels float32 (b, height, width, channels) of 0..255 and targets int (b,), and returns maps
 # float32 (b, h, w) of any size, higher where an image speaks for its target.
@@ -16,6 +19,7 @@ _STEPS = 32  # of the integral
 _SIGNED = 0.1  # share of a map's values below 0 from which on it has both signs; those of swish have less
 _CHANNELS = 64  # most active feature maps that become masks
 _PATCHES, _OVERLAP = 7, 2  # hidden patches in a row that cover an image once, and how often they cover it
+_FLOOR = 0.05  # what a stage leaves of a place that it sees nothing in, of 1
 _BATCH = 64
 
 
@@ -43,7 +47,23 @@ def layercam(model: ExplainedModel, pixels: np.ndarray, targets: np.ndarray) -> 
     signs, as those of ConvNeXt and transformers, speak for a class below 0 too: there the whole product counts, which is
     HiResCAM (Draelos and Carin, 2020).
     """
-    maps, gradients = model.gradients(pixels, targets)
+    return _weighed_by_place(*model.gradients(pixels, targets))
+
+
+def fused_layercam(model: ExplainedModel, pixels: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Take the geometric mean of LayerCAM's maps over all resolutions: early layers know where, late ones what for.
+
+    Jiang et al. fuse stages too, by the larger of scaled maps; a product asks every stage to agree, and finds what
+    decides more often, see `benchmarks/explanations.py`.
+    """
+    stages = [_weighed_by_place(*found) for found in model.stage_gradients(pixels, targets)]
+    height, width = np.max([maps.shape[1:] for maps in stages], axis=0)
+    large = np.stack([[spread(heat, int(height), int(width)) for heat in maps] for maps in stages])
+    fused = np.exp(np.log(large + _FLOOR).mean(axis=0)) - _FLOOR
+    return np.where(large.any(axis=0), np.maximum(fused, 0), 0)  # exactly 0 where no stage sees anything
+
+
+def _weighed_by_place(maps: np.ndarray, gradients: np.ndarray) -> np.ndarray:
     below = np.maximum(-maps, 0).sum() > _SIGNED * np.abs(maps).sum()
     return np.maximum(((gradients if below else np.maximum(gradients, 0)) * maps).sum(axis=-1), 0)
 
@@ -83,6 +103,27 @@ def scorecam(model: ExplainedModel, pixels: np.ndarray, targets: np.ndarray) -> 
     return np.stack(found)
 
 
+def attention(model: ExplainedModel, pixels: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Follow what tokens take from each other through all layers, where it speaks for the target.
+
+    Chefer et al., "Generic Attention-model Explainability for Interpreting Bi-Modal and Encoder-Decoder Transformers",
+    ICCV 2021: attention rollout (Abnar and Zuidema, 2020), each layer weighed by its gradients. Every token counts
+    alike at the end, as in a head that averages them.
+    """
+    relevance: np.ndarray | None = None
+    for scores, gradients in model.attention_gradients(pixels, targets):
+        own = np.eye(scores.shape[-1])
+        relevance = own if relevance is None else relevance
+        relevance = (own + np.maximum(scores * gradients, 0).mean(axis=1)) @ relevance
+    assert relevance is not None  # a model without attention is refused above
+    tokens = relevance.mean(axis=1) - 1 / relevance.shape[-1]  # less what each token keeps of itself
+    square = square_of(tokens.shape[-1])
+    if square is None:
+        raise UsageError(f"the model's {tokens.shape[-1]:,} tokens are no square of places; use another --method")
+    side, skipped = square
+    return np.maximum(tokens[:, skipped:].reshape(-1, side, side), 0)
+
+
 @dataclass(frozen=True)
 class ExplainMethod:
     """A way to explain.
@@ -90,22 +131,42 @@ class ExplainMethod:
     Attributes:
         title: What it is called.
         explain: The function.
-        by_maps: Whether it draws feature maps; else it asks about the pixels.
+        draws_on: The feature maps of one layer or of all stages, what tokens take from each other, or the pixels.
     """
 
     title: str
     explain: Explain
-    by_maps: bool = True
+    draws_on: Literal["layer", "stages", "tokens", "pixels"] = "layer"
 
 
 EXPLAIN_METHODS = {
+    "fused_layercam": ExplainMethod("LayerCAM of all stages", fused_layercam, "stages"),
     "layercam": ExplainMethod("LayerCAM", layercam),
     "gradcam": ExplainMethod("Grad-CAM", gradcam),
     "gradcam++": ExplainMethod("Grad-CAM++", gradcam_plus_plus),
-    "occlusion": ExplainMethod("occlusion", occlusion, by_maps=False),
-    "integrated_gradients": ExplainMethod("integrated gradients", integrated_gradients, by_maps=False),
+    "attention": ExplainMethod("attention relevance", attention, "tokens"),
+    "occlusion": ExplainMethod("occlusion", occlusion, "pixels"),
+    "integrated_gradients": ExplainMethod("integrated gradients", integrated_gradients, "pixels"),
     "scorecam": ExplainMethod("Score-CAM", scorecam),
 }
+
+
+def explain_pixels(model: ExplainedModel, method: str, pixels: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the maps of a batch; of boxes the mean over their sides, each of which may move either way.
+
+    Args:
+        model: The model.
+        method: A key of `EXPLAIN_METHODS`.
+        pixels: float32 (b, height, width, channels), 0..255.
+        targets: int (b,), the classes to explain; of boxes ignored.
+
+    Returns:
+        float32 (b, h, w), 0 and up, of a size of the method's.
+    """
+    explain = EXPLAIN_METHODS[method].explain
+    if not model.is_box:
+        return explain(model, pixels, targets)
+    return np.mean([explain(model, pixels, np.full(len(pixels), side)) for side in range(8)], axis=0)
 
 
 def _occluded(model: ExplainedModel, image: np.ndarray, target: int) -> np.ndarray:

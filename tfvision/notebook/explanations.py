@@ -19,7 +19,7 @@ def card_of_explanations(found: Explanations) -> str:
     first, overlays, captions = range(min(_SHOWN, len(found))), found.overlays(), found.captions()
     images = [picture for k in first for picture in (found.pixels[k], overlays[k])]
     texts = [text for k in first for text in (found.ids[k], captions[k])]
-    said = f"{EXPLAIN_METHODS[found.method].title}{f' from {found.layer}' if found.layer else ''}: red speaks for the class"
+    said = f"{EXPLAIN_METHODS[found.method].title}{found.where}: red speaks for the class"
     html = [line(said, soft=True), *(line(note, soft=True) for note in found.notes), gallery(images, texts)]
     if len(found) > _SHOWN:
         html.append(line(f"and {len(found) - _SHOWN:,} more", soft=True))
