@@ -1,11 +1,11 @@
 """Findings: what was found about which image, how strongly, and the table of them."""
 
-import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tfvision.data.images.imageset import ImageSet
+from tfvision.system.csv_table import TableWriter
 
 # In the order of the report: a title, and what the problem and its score mean.
 PROBLEMS = {
@@ -65,8 +65,8 @@ def describe_findings(images: ImageSet, findings: Sequence[Finding]) -> str:
     Returns:
         CSV with the columns `FINDING_COLUMNS`.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    text = io.StringIO(newline="")
+    writer = TableWriter(text)
     writer.writerow(FINDING_COLUMNS)
     for finding in findings:
         other = "" if finding.other is None else images.ids[finding.other]

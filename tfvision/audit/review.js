@@ -32,7 +32,11 @@
     });
   }
 
-  const cell = (text) => (/[",\r\n]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text);
+  // As tfvision/system/csv_table.py writes cells: an apostrophe before what a spreadsheet would take for a formula.
+  const formula = /^'*[ \u00a0]*[=+@\t\r\n\-\uff1d\uff0b\uff0d\uff20]/, number = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$|^[+-]?(inf|nan)$/i;
+  const marked = (text) => (formula.test(text) && !number.test(text) ? "'" + text : text);
+  const quoted = (text) => (/[",\r\n]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text);
+  const cell = (text) => quoted(marked(text));
 
   function csv() {
     return [["id", "decision", "label", "dataset"], ...rows()].map((row) => row.map(cell).join(",") + "\n").join("");

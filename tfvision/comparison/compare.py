@@ -1,6 +1,5 @@
 """Compare runs on the same test images: which is better, and is the difference more than chance?"""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
@@ -15,6 +14,7 @@ from tfvision.evaluation.score_names import Score, brief_scores, direction
 from tfvision.runs.folder import open_run
 from tfvision.runs.names import COMPARISON, COMPARISON_PLOT
 from tfvision.runs.seeds import holds_seeds, read_seeds_file, seed_folder
+from tfvision.system.csv_table import TableWriter
 from tfvision.system.files import refuse_unwritable, replacing
 from tfvision.system.shown import Record
 from tfvision.system.tables import TextTable
@@ -211,7 +211,7 @@ def write_comparison(folder: Path | str, baseline: str, found: Mapping[str, Mapp
 
     table, picture = Path(folder) / COMPARISON, Path(folder) / COMPARISON_PLOT
     with replacing(table) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = TableWriter(file)
         writer.writerow(["run", "baseline", "score", "value", "baseline_value", "difference", "low", "high"])
         for name, scores in found.items():
             for score, one in scores.items():

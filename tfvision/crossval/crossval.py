@@ -3,7 +3,6 @@
 No model has seen the images held out of all folds: on these, all models vote.
 """
 
-import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -30,6 +29,7 @@ from tfvision.models.combination import Combination, Kind
 from tfvision.runs.folder import Run, refuse_existing
 from tfvision.runs.names import FOLDS_TABLE, METRICS, PREDICTIONS, VOTES
 from tfvision.runs.resume import part_of, resume_command
+from tfvision.system.csv_table import TableWriter
 from tfvision.system.files import write_json, write_text
 from tfvision.system.terminal import console, in_one_output, say_result
 from tfvision.tasks import has_boxes
@@ -210,8 +210,8 @@ def _out_of_fold(found: Sequence[_Found]) -> _Found:
 
 
 def _write(output: Path, found: Sequence[FoldScores]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    text = io.StringIO(newline="")
+    writer = TableWriter(text)
     names = found[0].names
     writer.writerow(("backbone", "fold", "n", *names))
     for each in found:

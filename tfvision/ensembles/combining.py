@@ -1,6 +1,5 @@
 """Combining members: the rule chosen, everything scored, and the folder of the ensemble written."""
 
-import csv
 import io
 import os
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from tfvision.runs.ensemble import EnsembleFile, StoredMember, write_ensemble
 from tfvision.runs.folder import Run, create_run
 from tfvision.runs.images import open_part
 from tfvision.runs.names import ENVIRONMENT, METRICS, PLOTS, PREDICTIONS, SPLITS
+from tfvision.system.csv_table import TableWriter
 from tfvision.system.environment import describe_environment
 from tfvision.system.files import to_json, write_json
 from tfvision.system.terminal import console, say_result
@@ -117,8 +117,8 @@ def _predictions(answers: MemberAnswers, one: FittedRule) -> Predictions:
 
 def _split_rows(predictions: Predictions, members: Sequence[Member]) -> str:
     """Return the text of `splits.csv`: the images that the ensemble was chosen and tested on; it was trained on none."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    text = io.StringIO(newline="")
+    writer = TableWriter(text)
     writer.writerow(("id", "part", "label", "hash"))
     names = predictions.class_names
     hashes = {name: key for member in members for name, key in member.hashes.items()}

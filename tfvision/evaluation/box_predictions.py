@@ -11,6 +11,7 @@ import numpy as np
 from tfvision.data.boxes.geometry import box_areas, box_ious
 from tfvision.errors import DataError
 from tfvision.evaluation.predictions import Predictions, class_cells, parse_predictions, write_predictions
+from tfvision.system.csv_table import TableWriter, read_mappings
 from tfvision.system.files import replacing
 from tfvision.system.shown import Record
 from tfvision.system.tables import first_lines
@@ -134,7 +135,7 @@ def write_box_predictions(path: Path | str, predictions: BoxPredictions) -> None
     if predictions.classes:
         columns |= class_cells(predictions.classes)
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = TableWriter(file)
         writer.writerow(columns)
         writer.writerows(zip(*columns.values(), strict=True))
 
@@ -153,7 +154,7 @@ def read_box_predictions(path: Path | str) -> BoxPredictions:
     """
     try:
         with Path(path).open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+            rows = read_mappings(file)
         names = list(rows[0]) if rows else []
         empty = [""] * len(rows)
         columns = {name: [row[name] for row in rows] for name in names}

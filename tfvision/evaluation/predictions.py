@@ -10,6 +10,7 @@ import numpy as np
 
 from tfvision.errors import DataError
 from tfvision.models.decision import Decision
+from tfvision.system.csv_table import TableWriter, read_rows
 from tfvision.system.files import replacing
 from tfvision.system.shown import Record
 from tfvision.system.tables import first_lines
@@ -233,7 +234,7 @@ def read_predictions(path: Path | str) -> Predictions:
     path = Path(path)
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            header, *rows = csv.reader(file)
+            header, *rows = read_rows(file)
     except (OSError, ValueError, csv.Error) as error:
         why = getattr(error, "strerror", None) or error
         raise DataError(
@@ -290,7 +291,7 @@ def class_cells(predictions: Predictions) -> dict[str, list[str]]:
 def _write(path: Path | str, leading: list[str], cells: Iterable[Iterable[str]], predictions: Predictions) -> None:
     columns = class_cells(predictions)
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = TableWriter(file)
         writer.writerow([*leading, *columns])
         writer.writerows([*row, *texts] for row, texts in zip(cells, zip(*columns.values(), strict=True), strict=True))
 

@@ -1,6 +1,5 @@
 """Experiment: a model, its images and its options, and the run folder they start."""
 
-import csv
 import io
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +22,7 @@ from tfvision.models.model_file import MOST_TRAINING_BOXES, ModelFacts
 from tfvision.runs.folder import Run, create_run
 from tfvision.runs.names import CONFIG, DATA_FACTS, ENVIRONMENT, RATES, SPLITS, SUMMARY
 from tfvision.runs.resume import check_config, check_data, open_unfinished
+from tfvision.system.csv_table import read_mappings
 from tfvision.system.environment import describe_environment
 from tfvision.system.files import to_json
 from tfvision.system.terminal import console
@@ -128,6 +128,6 @@ def begin_run(experiment: Experiment, output: Path, *, resume: bool) -> Run:
         return create_run(output, first_files(experiment))
     run = open_unfinished(output)
     check_config(run, experiment.config)
-    check_data(run, list(csv.DictReader(io.StringIO(experiment.splits, newline=""))))
+    check_data(run, read_mappings(io.StringIO(experiment.splits, newline="")))
     console.print(experiment.plan)
     return run

@@ -1,6 +1,5 @@
 """Pictures of a run: samples of its images, and what its predictions look like."""
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from tfvision.runs.names import (
     LEARNING_CURVES,
     PLOTS,
 )
+from tfvision.system.csv_table import read_mappings
 from tfvision.tasks import has_boxes
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def plot_results(
     plots = run.folder / PLOTS
     if (run.folder / HISTORY).is_file():  # a shallow classifier has no epochs
         with open(run.folder / HISTORY, newline="", encoding="utf-8") as file:
-            plot_learning_curves(list(csv.DictReader(file)), plots / LEARNING_CURVES, monitor=run.config.monitor)
+            plot_learning_curves(read_mappings(file), plots / LEARNING_CURVES, monitor=run.config.monitor)
     part = judged_part(metrics)
     found, scores = predictions.part(part), metrics[part]
     if isinstance(found, BoxPredictions):

@@ -1,6 +1,5 @@
 """Learning from images without labels: rounds added to a finished run, and what they brought."""
 
-import csv
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from tfvision.runs.names import (
     SPLITS,
     SUMMARY,
 )
+from tfvision.system.csv_table import read_mappings
 from tfvision.system.device import load_tensorflow, set_seed
 from tfvision.system.terminal import in_one_output
 from tfvision.training.config import TrainConfig
@@ -100,7 +100,7 @@ def _leave_checkpoint(run: Run, folder: Path, phase: int) -> None:
     from tfvision.training.history import History
 
     with open(run.folder / HISTORY, newline="", encoding="utf-8") as file:
-        rows = [{key: _value(text) for key, text in row.items()} for row in csv.DictReader(file)]
+        rows = [{key: _value(text) for key, text in row.items()} for row in read_mappings(file)]
     history, model = History(run.config.monitor), run.model()
     history.resume(rows)
     history.best_weights = model.get_weights()

@@ -1,6 +1,5 @@
 """Measuring a learning curve: one training for each share and repeat, on the same validation and test images."""
 
-import csv
 import io
 import time
 from dataclasses import replace
@@ -23,6 +22,7 @@ from tfvision.learning_curve.points import MeasuredPoint, PointFiles, score_name
 from tfvision.runs.folder import Run, create_run, training_alone
 from tfvision.runs.names import CURVE_OPTIONS, ENVIRONMENT, SPLITS
 from tfvision.runs.resume import check_data, refuse_changed, resumable
+from tfvision.system.csv_table import read_mappings
 from tfvision.system.device import load_tensorflow
 from tfvision.system.environment import describe_environment
 from tfvision.system.files import remove_leftovers, to_json
@@ -164,5 +164,5 @@ def _begin(config: TrainConfig, data: Prepared, folder: Path, *, resume: bool) -
         )
     was = from_dict(TrainConfig, load_yaml(folder / CURVE_OPTIONS))
     refuse_changed(folder, was, config)
-    check_data(Run(folder), list(csv.DictReader(io.StringIO(splits, newline=""))))
+    check_data(Run(folder), read_mappings(io.StringIO(splits, newline="")))
     return Run(folder)

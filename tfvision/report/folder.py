@@ -1,6 +1,7 @@
 """Read from a run folder what the report shows, whichever files are there."""
 
 import csv
+import io
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -49,6 +50,7 @@ from tfvision.runs.names import (
     WORST_BOXES,
     WORST_MISTAKES,
 )
+from tfvision.system.csv_table import read_mappings
 
 CLASS_PLOTS = (
     LEARNING_CURVES, CONFUSION_MATRIX, PRECISION_RECALL, ROC, CALIBRATION_CURVE,
@@ -121,7 +123,7 @@ def read_run_files(folder: Path | str) -> RunFiles:
 
     def read(name: str, parse: Callable[[str], Any], empty: _Content) -> _Content:
         try:
-            content = parse((folder / name).read_text(encoding="utf-8"))
+            content = parse((folder / name).read_bytes().decode("utf-8"))
         except (OSError, ValueError, UsageError, csv.Error):
             content = None
         if not isinstance(content, type(empty)):
@@ -173,7 +175,7 @@ def read_run_files(folder: Path | str) -> RunFiles:
 
 
 def _rows(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(text.splitlines()))
+    return read_mappings(io.StringIO(text, newline=""))
 
 
 def _counts(text: str) -> Counter[tuple[str, str]]:

@@ -1,6 +1,5 @@
 """Create a run folder, or open one."""
 
-import csv
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ from tfvision.config.options import from_dict
 from tfvision.config.yaml import load_yaml
 from tfvision.errors import DataError, UsageError
 from tfvision.runs.names import COMPARISON, CONFIG, ENSEMBLE, LOCK, METRICS, MODEL, PLOTS, PREDICTIONS, SEEDS, SPLITS
+from tfvision.system.csv_table import read_mappings
 from tfvision.system.files import not_written, remove_abandoned, write_text
 from tfvision.system.locks import locked
 from tfvision.system.shown import Shown
@@ -156,7 +156,7 @@ class Run(Shown):
     def splits(self) -> list[dict[str, str]]:
         """The rows of splits.csv: id, part, label and content hash of each image."""
         with open(self.folder / SPLITS, newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+            return read_mappings(file)
 
     @property
     def parts(self) -> dict[str, str]:
@@ -303,7 +303,7 @@ def best_run(folder: Path) -> Run:
     if not (folder / COMPARISON).is_file():
         return Run(folder)
     with open(folder / COMPARISON, newline="", encoding="utf-8") as file:
-        return next(Run(folder / row["run"]) for row in csv.DictReader(file) if row["best"] == "1")
+        return next(Run(folder / row["run"]) for row in read_mappings(file) if row["best"] == "1")
 
 
 def refuse_comparison(folder: Path) -> None:

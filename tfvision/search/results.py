@@ -1,6 +1,5 @@
 """What a search leaves behind: a table of its trials, its best configuration, plots and a report."""
 
-import csv
 import io
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from tfvision.search.plots import heat_map, plot_best_so_far, plot_heat_map, plo
 from tfvision.search.reading import BEST
 from tfvision.search.report import write_search_report
 from tfvision.search.stages import Outcome
+from tfvision.system.csv_table import TableWriter
 from tfvision.system.files import write_text
 from tfvision.training.config import TrainConfig
 
@@ -62,8 +62,8 @@ def trial_table(trials: list[Trial], names: list[str]) -> str:
     """
     keys = list(dict.fromkeys(key for trial in trials for key in trial.values))
     scores = list(dict.fromkeys(name for trial in trials for name in trial.scores))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    text = io.StringIO(newline="")
+    writer = TableWriter(text)
     writer.writerow(["trial", "stage", *keys, *scores, "epochs", "seconds", "status", "reason"])
     for trial in trials:
         writer.writerow(

@@ -1,6 +1,5 @@
 """Running a search that was checked: images read, every trial, results."""
 
-import csv
 import io
 import shlex
 import time
@@ -24,6 +23,7 @@ from tfvision.search.plan import Search
 from tfvision.search.reading import SEARCH
 from tfvision.search.scores import SearchScores
 from tfvision.search.stages import SearchLoop, rank_trials
+from tfvision.system.csv_table import read_mappings
 from tfvision.system.device import load_tensorflow
 from tfvision.system.environment import describe_environment
 from tfvision.system.files import remove_leftovers, to_json
@@ -64,7 +64,7 @@ def run_search(
         return None
     splits = describe_splits(data.images, data.split, data.hashes)
     if resume:
-        check_data(Run(folder), list(csv.DictReader(io.StringIO(splits, newline=""))))
+        check_data(Run(folder), read_mappings(io.StringIO(splits, newline="")))
     else:
         files = {SEARCH: dump_yaml(dict(options)), SPLITS: splits, ENVIRONMENT: to_json(describe_environment())}
         create_run(folder, files)

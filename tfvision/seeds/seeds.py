@@ -1,6 +1,5 @@
 """The same training once for each of several seeds: how much of a score is the luck of the draw."""
 
-import csv
 import io
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +20,7 @@ from tfvision.runs.resume import part_of, resume_command
 from tfvision.runs.seeds import read_seeds_file, seed_folder
 from tfvision.seeds.given import read_seeds
 from tfvision.seeds.scores import SeedScores
+from tfvision.system.csv_table import TableWriter
 from tfvision.system.files import write_json, write_text
 from tfvision.system.terminal import console, in_one_output, say_result
 from tfvision.training.config import TrainConfig
@@ -105,8 +105,8 @@ def _collect(folder: Path, seeds: tuple[int, ...], runs: Sequence[Run]) -> SeedS
 
 
 def _write(found: SeedScores) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    text = io.StringIO(newline="")
+    writer = TableWriter(text)
     writer.writerow(("seed", "part", "n", *found.names))
     for seed, scores in zip(found.seeds, found.scores, strict=True):
         writer.writerow((seed, found.part, scores["n"], *(f"{score_of(scores, name):.6g}" for name in found.names)))

@@ -1,7 +1,5 @@
 """Files that are never half-written, and the removal of what killed processes left behind."""
 
-import csv
-import io
 import json
 import os
 import re
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tfvision.errors import DataError, UsageError, WriteError
+from tfvision.system.csv_table import csv_text
 
 
 @contextmanager
@@ -179,11 +178,8 @@ def read_json(path: Path | str) -> dict[str, Any]:
 
 def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
     """Return rows with the same keys as CSV with a header, floats with six digits."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
-    return text.getvalue()
+    names = list(rows[0])
+    return csv_text(names, ([f"{v:.6g}" if isinstance(v, float) else v for v in map(row.get, names)] for row in rows))
 
 
 def _remove_ended(folder: Path, pattern: re.Pattern[str]) -> None:

@@ -1,7 +1,7 @@
 """What a tracker is sent of a run folder, finished or not."""
 
-import csv
 import hashlib
+import io
 import json
 import math
 import re
@@ -29,6 +29,7 @@ from tfvision.runs.names import (
     SPLITS,
     SUMMARY,
 )
+from tfvision.system.csv_table import read_mappings
 from tfvision.system.files import read_json
 
 _TABLES = (CONFIG, ENSEMBLE, SPLITS, HISTORY, METRICS, PREDICTIONS, MISTAKES, DECISION, SUMMARY, ENVIRONMENT, REPORT)
@@ -168,10 +169,10 @@ def _flat(options: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 def _rows(path: Path) -> Iterator[dict[str, float | str]]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         return
-    for row in csv.DictReader(text.splitlines()):
+    for row in read_mappings(io.StringIO(text, newline="")):
         yield {name: _number(value) for name, value in row.items()}
 
 

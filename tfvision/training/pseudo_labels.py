@@ -5,7 +5,6 @@ since a network is seldom equally right about all of them. Or all images are kep
 classes as a soft label (Xie et al., "Self-training with Noisy Student", CVPR 2020). Only the training part grows.
 """
 
-import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tfvision.data.images.imageset import ImageSet
+from tfvision.system.csv_table import TableWriter, read_mappings
 from tfvision.system.files import replacing
 from tfvision.training.options import PseudoLabelOptions
 
@@ -126,7 +126,7 @@ def read_pseudo_labels(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+        return read_mappings(file)
 
 
 def _write(pseudo: PseudoLabels, class_names: tuple[str, ...], phase: int, chosen: Chosen) -> None:
@@ -154,9 +154,9 @@ def _write(pseudo: PseudoLabels, class_names: tuple[str, ...], phase: int, chose
 def _write_rows(pseudo: PseudoLabels, class_names: tuple[str, ...], rows: Sequence[dict[str, str]]) -> None:
     columns = [_PREFIX + name for name in class_names] if pseudo.options.soft else []
     with replacing(pseudo.path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, (*PSEUDO_LABEL_COLUMNS, *columns), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        writer, names = TableWriter(file), (*PSEUDO_LABEL_COLUMNS, *columns)
+        writer.writerow(names)
+        writer.writerows([row[name] for name in names] for row in rows)
 
 
 def repeat_labels(

@@ -21,6 +21,7 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.data.sources.classes import order_classes
 from tfvision.data.sources.parts import PART_NAMES
 from tfvision.errors import DataError, listing, nearest
+from tfvision.system.csv_table import TableWriter, read_mappings, read_rows
 
 SELECTION_COLUMNS = ("id", "label", "dataset")
 REVIEW_COLUMNS = ("id", "decision", "label", "dataset")
@@ -41,8 +42,8 @@ def describe_selection(images: ImageSet, path: Path | str) -> str:
     dataset = images.source
     if source.exists():
         dataset = Path(os.path.relpath(source.resolve(), Path(path).resolve().parent)).as_posix()
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    text = io.StringIO(newline="")
+    writer = TableWriter(text)
     writer.writerow(SELECTION_COLUMNS)
     for image_id, label in zip(images.ids, images.labels, strict=True):
         writer.writerow((image_id, images.class_names[label] if label >= 0 else "", dataset))
@@ -53,7 +54,7 @@ def is_selection(path: Path) -> bool:
     """Tell whether a file is such a list or review, by its first lines: the last column names data, not a part."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            header, first = (next(csv.reader([file.readline(4096)]), []) for _ in range(2))
+            header, first = (next(read_rows([file.readline(4096)]), []) for _ in range(2))
             if tuple(header) == REVIEW_COLUMNS:
                 return True
             data = first[2] if len(first) == 3 else ""
@@ -143,7 +144,7 @@ def _reviewed(images: ImageSet, rows: list[dict[str, str]], path: Path, *, label
 def _read(path: Path) -> list[dict[str, str]]:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, restval=""))
+            rows = read_mappings(file, rest="")
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"cannot read the list {path}: {error}") from error
     if not rows:

@@ -12,6 +12,7 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.data.splits.split import HELD_OUT, LEFT_OUT, _check_learned, _torn_groups
 from tfvision.data.splits.stratify import PARTS
 from tfvision.errors import DataError, listing
+from tfvision.system.csv_table import TableWriter, read_mappings
 
 
 def describe_splits(images: ImageSet, parts: np.ndarray, hashes: Sequence[str]) -> str:
@@ -25,8 +26,8 @@ def describe_splits(images: ImageSet, parts: np.ndarray, hashes: Sequence[str]) 
     Returns:
         The text of the CSV.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    text = io.StringIO(newline="")
+    writer = TableWriter(text)
     boxes: list[list[str]] = [[]] * len(images)
     if images.boxes is not None:
         boxes = [[" ".join(f"{side:.7g}" for side in box)] for box in images.boxes]
@@ -50,7 +51,7 @@ def read_parts(path: Path | str) -> dict[str, str]:
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
+            rows = read_mappings(file)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"cannot read the split {path}: {error}; give the splits.csv of a run") from error
     if not rows or not {"id", "part"} <= rows[0].keys():

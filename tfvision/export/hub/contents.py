@@ -1,6 +1,5 @@
 """What of a run goes to a hub: card, model, predictions, scores and options; no images, and no paths of this machine."""
 
-import csv
 import io
 import json
 import zipfile
@@ -40,6 +39,7 @@ from tfvision.runs.names import (
     PSEUDO_RESULTS,
     ROC,
 )
+from tfvision.system.csv_table import TableWriter, read_rows
 from tfvision.system.local_paths import is_absolute, local_folders, shorten_paths
 from tfvision.system.terminal import size_text
 
@@ -136,7 +136,7 @@ def _texts(run: Run) -> list[Path]:
 
 
 def _without_paths(path: Path, run: Run) -> tuple[HubFile, int]:
-    name, text = path.relative_to(run.folder).as_posix(), path.read_text(encoding="utf-8")
+    name, text = path.relative_to(run.folder).as_posix(), path.read_bytes().decode("utf-8")
     if path.suffix == ".svg":  # a drawing has coordinates and class names
         return _text_file(name, text), 0
     if path.suffix == ".csv":
@@ -147,12 +147,12 @@ def _without_paths(path: Path, run: Run) -> tuple[HubFile, int]:
 
 def _table_without_paths(name: str, text: str) -> tuple[HubFile, int]:
     """Shorten the cells that are absolute paths; the id of an image may hold anything else, and stays."""
-    rows = list(csv.reader(io.StringIO(text, newline="")))
+    rows = list(read_rows(io.StringIO(text, newline="")))
     count = sum(is_absolute(cell) for row in rows for cell in row)
     if count:
-        written = io.StringIO()
+        written = io.StringIO(newline="")
         shortened = ([shorten_paths(cell, cell)[0] if is_absolute(cell) else cell for cell in row] for row in rows)
-        csv.writer(written, lineterminator="\n").writerows(shortened)
+        TableWriter(written).writerows(shortened)
         text = written.getvalue()
     return _text_file(name, text), count
 

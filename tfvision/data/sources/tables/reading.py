@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tfvision.data.storage.files import Storage
 from tfvision.errors import DataError
+from tfvision.system.csv_table import read_rows
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
 
@@ -45,7 +46,7 @@ def read_table(storage: Storage, name: str) -> Table:
         header, *_ = text.splitlines() or [""]
         delimiter = max(",;\t", key=header.count)
         lines = [
-            [cell.strip() for cell in row] for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+            [cell.strip() for cell in row] for row in read_rows(io.StringIO(text, newline=""), delimiter=delimiter)
         ]
     except UnicodeDecodeError as error:
         raise DataError(f"{name} is not UTF-8 text (byte {error.start}); save it as CSV UTF-8") from error
