@@ -129,7 +129,7 @@ ROWS = {
 @pytest.mark.parametrize(("row", "reason"), ROWS.items())
 def test_wrong_rows_are_listed_with_the_reason(tmp_path, row, reason):
     folder = write(tmp_path, f"file,xmin,ymin,xmax,ymax\nb.png,1,2,30,20\n{row}\n", (IMAGE, "b.png"))
-    with pytest.raises(DataError, match=rf"boxes\.csv row 2[^\n]*{reason}") as error:
+    with pytest.raises(DataError, match=rf"boxes\.csv row 3[^\n]*{reason}") as error:
         read(folder)
     assert "--on-bad skip" in str(error.value)
     found = read(folder, on_bad="skip")
@@ -146,7 +146,7 @@ def test_all_wrong_rows_are_listed_at_once(tmp_path):
     with pytest.raises(DataError) as error:
         read(write(tmp_path, table, ("b.png", *used)))
     assert f"{len(ROWS)} boxes that are wrong or missing" in str(error.value)
-    assert all(f"boxes.csv row {number} (" in str(error.value) for number in range(2, 2 + len(ROWS)))
+    assert all(f"boxes.csv row {number} (" in str(error.value) for number in range(3, 3 + len(ROWS)))
 
 
 def test_no_usable_box_at_all(tmp_path):

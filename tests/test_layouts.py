@@ -249,7 +249,9 @@ def test_a_column_of_folds_is_said_and_one_that_is_asked_for_must_name_parts(tmp
     assert images.parts is None
     assert "column 'fold' of t.csv is not used: its values 0, 1 name no parts of a split" in images.notes
     assert parts_of(open_images(tmp_path, split_column="when")) == {"train": 2, "test": 2}
-    with pytest.raises(DataError, match=r"column 'fold' of t.csv holds 0, 1; expected names of two parts"):
+    with pytest.raises(
+        DataError, match=r"column 'fold' of t.csv holds 0 \(row 2\), 1 \(row 4\); expected names of two parts"
+    ):
         open_images(tmp_path, split_column="fold")
     with pytest.raises(DataError, match="give one of them as --split-column"):
         open_images(tmp_path, split_column="whne")
@@ -418,7 +420,7 @@ def test_a_column_of_pixels_and_one_of_parts(three: bool, tmp_path: Path) -> Non
     assert parts_of(images) == {"train": 4, "validation": 1, "test": 1} and len(images.class_names) == 3
     assert np.array_equal(images.read(5)[..., 1], digit(5))
     lines[3] = lines[3].replace(" ", " x ", 1)
-    with pytest.raises(DataError, match="row 3 after the header holds other pixels than the first"):
+    with pytest.raises(DataError, match="row 4 holds other pixels than the first"):
         open_images(build(tmp_path, {"fer.csv": "\n".join(lines)}))
 
 

@@ -112,7 +112,7 @@ def test_no_images_at_all(tmp_path):
         ("", "cannot read predictions"),
         ("name,p_a,p_b\nx,1,0\n", "expected id and one p_<class>"),
         ("id,label\nx,a\n", "expected id and one p_<class>"),
-        ("id,label,p_a,p_b\nx,c,1,0\n", "'c', which is none of the classes a, b"),
+        ("id,label,p_a,p_b\nx,c,1,0\n", "'c' in row 2, which is none of the classes a, b"),
         ("id,label,p_a,p_b\nx,a,1,zero\n", "not a number"),
         ("id,label,p_a,p_b\nx,a,1,0\ny,a,1\n", "3 fields in row 3"),
     ],

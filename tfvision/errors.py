@@ -92,16 +92,31 @@ def check_known(what: str, name: object, known: Collection[str]) -> None:
         raise UsageError(f"unknown {what} {name!r}{nearest(str(name), known)}; expected {', '.join(known)}")
 
 
-def listing(names: Sequence[object], limit: int = 5) -> str:
+def listing(names: Sequence[object], limit: int = 5, *, of: int | None = None) -> str:
     """Return `'a, b, c and 7 more'`.
 
     Args:
         names: What to list, in order.
         limit: How many to write out.
+        of: How many there are, if `names` holds only the first.
 
     Returns:
         The names, separated by commas, with the number of those left out.
     """
-    shown = ", ".join(str(name) for name in names[:limit])
-    rest = len(names) - limit
+    shown = ", ".join(printable(str(name)) for name in names[:limit])
+    rest = (len(names) if of is None else of) - limit
     return f"{shown} and {rest:,} more" if rest > 0 else shown
+
+
+def printable(text: str) -> str:
+    """Return a text without what would move the cursor of a terminal or end a line.
+
+    Args:
+        text: Such as the name of a file, which may hold anything.
+
+    Returns:
+        The text, control characters and halves of letters as `\\x1b`, `\\n` and the like.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\u3000" else c.encode("unicode_escape").decode() for c in text)

@@ -211,7 +211,7 @@ def parts_of(path: Path | str, images: ImageSet) -> np.ndarray:
     """
     part_of = read_parts(path)
     known = set(images.ids)
-    if unknown := [image_id for image_id in part_of if image_id not in known]:
+    if unknown := [f"{name} (row {number})" for number, name in enumerate(part_of, start=2) if name not in known]:
         raise DataError(
             f"{path} has {len(unknown):,} ids that the data does not have: {listing(unknown)}; give the split of this data"
         )

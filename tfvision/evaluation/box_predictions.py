@@ -1,7 +1,7 @@
 """Predicted boxes beside the true ones, and the CSV file from which every localization score is computed."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -152,6 +152,7 @@ def read_box_predictions(path: Path | str) -> BoxPredictions:
     Raises:
         DataError: The file is missing, lacks columns, or holds a value that is not a number.
     """
+    rows: list[dict[str, str]] = []
     try:
         with Path(path).open(encoding="utf-8", newline="") as file:
             rows = read_mappings(file)
@@ -170,7 +171,20 @@ def read_box_predictions(path: Path | str) -> BoxPredictions:
             classes=parse_predictions(columns, Path(path)) if "predicted" in columns else None,
         )
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise DataError(f"cannot read boxes from {path}: {error}; expected a CSV file written by tfvision") from error
+        where = _first_wrong(rows)
+        raise DataError(
+            f"cannot read boxes from {path}{where}: {error}; expected a CSV file written by tfvision"
+        ) from error
+
+
+def _first_wrong(rows: Sequence[Mapping[str, str]]) -> str:
+    """Say which row is the first whose numbers are none."""
+    for number, row in enumerate(rows, start=2):
+        try:
+            np.array([row[name] for name in ("width", "height", *SIDES)], np.float64)
+        except (ValueError, KeyError, TypeError):
+            return f", row {number}"
+    return ""
 
 
 def _text(value: float) -> str:

@@ -298,9 +298,12 @@ def _write(path: Path | str, leading: list[str], cells: Iterable[Iterable[str]],
 
 def _label_indices(texts: Iterable[str], names: tuple[str, ...], path: Path) -> np.ndarray:
     index = {"": -1} | {name: position for position, name in enumerate(names)}
-    unknown = sorted(set(texts) - set(index))
-    if unknown:
-        raise DataError(f"{path} has the label {unknown[0]!r}, which is none of the classes {', '.join(names)}")
+    texts = list(texts)
+    row = next((number for number, text in enumerate(texts, start=2) if text not in index), None)
+    if row:
+        raise DataError(
+            f"{path} has the label {texts[row - 2]!r} in row {row}, which is none of the classes {', '.join(names)}"
+        )
     return np.array([index[text] for text in texts], dtype=np.int64)
 
 
@@ -308,4 +311,15 @@ def _numbers(columns: list[Sequence[str]], path: Path) -> np.ndarray:
     try:
         return np.array(columns, dtype=np.float64).T
     except ValueError as error:
-        raise DataError(f"{path} has a probability that is not a number: {error}") from error
+        row = next(
+            number for number, cells in enumerate(zip(*columns, strict=True), start=2) if not _are_numbers(cells)
+        )
+        raise DataError(f"{path} has a probability that is not a number in row {row}: {error}") from error
+
+
+def _are_numbers(cells: Sequence[str]) -> bool:
+    try:
+        np.array(cells, np.float64)
+    except ValueError:
+        return False
+    return True

@@ -71,7 +71,7 @@ def pseudo_label(
     set_seed(config.seed)  # before the model is loaded: its dropout draws its state then
     names = (SPLITS, DATA_FACTS, SUMMARY, ENVIRONMENT, HISTORY)
     present = [name for name in names if (run.folder / name).is_file()]  # older runs lack data.json
-    files = {name: (run.folder / name).read_text(encoding="utf-8") for name in present}
+    files = {name: (run.folder / name).read_bytes().decode("utf-8") for name in present}
     created = create_run(folder, {CONFIG: to_yaml(config, comments=True), **files})
     shutil.copyfile(run.folder / MODEL, created.folder / MODEL)
     plain = [phase for phase in config.phases or () if not phase.pseudo_labels]

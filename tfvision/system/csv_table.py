@@ -104,6 +104,23 @@ def read_mappings(lines: Iterable[str], *, rest: str | None = None) -> list[dict
     return found  # type: ignore[return-value]  # a cell that is lacking is None, as from DictReader
 
 
+def repeated(ids: Sequence[str]) -> list[str]:
+    """Find what stands in several rows.
+
+    Args:
+        ids: The cells of a column, from row 2 on.
+
+    Returns:
+        Each cell that is repeated with the numbers of its first two rows, such as `a.png (rows 2 and 7)`.
+    """
+    first: dict[str, int] = {}
+    second: dict[str, int] = {}
+    for number, each in enumerate(ids, start=2):
+        if first.setdefault(each, number) != number:
+            second.setdefault(each, number)
+    return [f"{each} (rows {first[each]} and {number})" for each, number in second.items()]
+
+
 def csv_text(header: Sequence[object], rows: Iterable[Iterable[object]]) -> str:
     """Return rows as the text of a CSV.
 

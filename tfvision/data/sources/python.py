@@ -91,7 +91,7 @@ def _is_dataset(data: object) -> bool:
 def _from_frame(frame: Any, columns: Mapping[str, Any], *, labelled: bool) -> ImageSet:
     names = tuple(str(name) for name in frame.columns)
     rows = tuple(tuple(map(_text, row)) for row in frame.itertuples(index=False))
-    table = Table("the DataFrame", names, rows)
+    table = Table("the DataFrame", names, rows, range(len(rows)))
     if not rows:
         raise DataError("the DataFrame has no rows; expected one for each image")
     file, label, group, part = (columns.get(f"{what}_column") for what in ("file", "label", "group", "split"))

@@ -10,7 +10,6 @@ about or the audit proposes to drop, `keep`, `drop` or `relabel`, and all others
 import csv
 import io
 import os
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.data.sources.classes import order_classes
 from tfvision.data.sources.parts import PART_NAMES
 from tfvision.errors import DataError, listing, nearest
-from tfvision.system.csv_table import TableWriter, read_mappings, read_rows
+from tfvision.system.csv_table import TableWriter, read_mappings, read_rows, repeated
 
 SELECTION_COLUMNS = ("id", "label", "dataset")
 REVIEW_COLUMNS = ("id", "decision", "label", "dataset")
@@ -89,7 +88,7 @@ def open_selection(path: Path, open_dataset: Callable[[str], ImageSet], *, label
         raise DataError(f"{path} names the list {dataset} as its data set; expected the data itself")
     images = open_dataset(str(beside) if beside.exists() else dataset)
     places = {image_id: index for index, image_id in enumerate(images.ids)}
-    if unknown := [row["id"] for row in rows if row["id"] not in places]:
+    if unknown := [f"{row['id']} (row {n})" for n, row in enumerate(rows, start=2) if row["id"] not in places]:
         raise DataError(
             f"{path} names {len(unknown):,} images that {dataset} does not have: {listing(unknown)}; "
             "remove their rows, or open the data with the options of the audit"
@@ -99,7 +98,9 @@ def open_selection(path: Path, open_dataset: Callable[[str], ImageSet], *, label
     chosen = images.select([places[row["id"]] for row in rows])
     note = f"{len(chosen):,} of {len(images):,} images of {dataset}, as {path.name} lists them"
     chosen = replace(chosen, notes=(*chosen.notes, note))
-    return _labelled(chosen, [row["label"] for row in rows], path) if labelled else chosen
+    if not labelled:
+        return chosen
+    return _labelled(chosen, [row["label"] for row in rows], path, list(range(2, 2 + len(rows))))
 
 
 def _is_circular(path: Path, beside: Path) -> bool:
@@ -115,9 +116,11 @@ def _is_circular(path: Path, beside: Path) -> bool:
 
 def _reviewed(images: ImageSet, rows: list[dict[str, str]], path: Path, *, labelled: bool) -> ImageSet:
     """Return the images of a data set without those that a review drops, and with the labels that it corrects."""
-    if wrong := [row for row in rows if row["decision"] not in _DECISIONS]:
+    if wrong := [(n, row) for n, row in enumerate(rows, start=2) if row["decision"] not in _DECISIONS]:
+        number, first = wrong[0]
         raise DataError(
-            f"{path}: the decision on {wrong[0]['id']} is {wrong[0]['decision']!r}; expected {', '.join(_DECISIONS)}"
+            f"{path} row {number}: the decision on {first['id']} is {first['decision']!r}; "
+            f"expected {', '.join(_DECISIONS)}"
         )
     dropped = {row["id"] for row in rows if row["decision"] == "drop"}
     corrected = {row["id"]: row["label"] for row in rows if row["decision"] == "relabel"}
@@ -127,18 +130,23 @@ def _reviewed(images: ImageSet, rows: list[dict[str, str]], path: Path, *, label
     if not labelled:
         return chosen
     given = {image_id: images.class_names[label] for image_id, label in zip(images.ids, images.labels, strict=True)}
-    other = [row for row in rows if row["decision"] != "relabel" and row["label"] not in ("", given[row["id"]])]
+    other = [
+        (number, row)
+        for number, row in enumerate(rows, start=2)
+        if row["decision"] != "relabel" and row["label"] not in ("", given[row["id"]])
+    ]
     if other:
-        first = other[0]
+        number, first = other[0]
         raise DataError(
-            f"{path}: {first['id']} was {first['label']} in the review and is {given[first['id']]} in the data; open it "
+            f"{path} row {number}: {first['id']} was {first['label']} in the review and is {given[first['id']]} in the data; open it "
             "with the options of the audit, such as --label-column"
         )
     labels = [
         corrected.get(image_id, chosen.class_names[label])
         for image_id, label in zip(chosen.ids, chosen.labels, strict=True)
     ]
-    return _labelled(chosen, labels, path)
+    number_of = {row["id"]: number for number, row in enumerate(rows, start=2)}
+    return _labelled(chosen, labels, path, [number_of.get(image_id, 0) for image_id in chosen.ids])
 
 
 def _read(path: Path) -> list[dict[str, str]]:
@@ -149,18 +157,21 @@ def _read(path: Path) -> list[dict[str, str]]:
         raise DataError(f"cannot read the list {path}: {error}") from error
     if not rows:
         raise DataError(f"{path} names no images; expected a row for each")
-    if twice := [image_id for image_id, count in Counter(row["id"] for row in rows).items() if count > 1]:
+    if twice := repeated([row["id"] for row in rows]):
         raise DataError(f"{path} names {len(twice):,} images more than once: {listing(twice)}; keep one row each")
     return rows
 
 
-def _labelled(images: ImageSet, labels: list[str], path: Path) -> ImageSet:
-    """Give images the labels in the list; the classes keep the order that they have in the data."""
-    if empty := [image_id for image_id, label in zip(images.ids, labels, strict=True) if not label]:
+def _labelled(images: ImageSet, labels: list[str], path: Path, numbers: list[int]) -> ImageSet:
+    """Give images the labels in the rows of these numbers; the classes keep the order that they have in the data."""
+    rows = list(zip(images.ids, labels, numbers, strict=True))
+    if empty := [f"{image_id} (row {number})" for image_id, label, number in rows if not label]:
         raise DataError(f"{len(empty):,} rows of {path} have no label: {listing(empty)}; fill or remove them")
-    if unknown := sorted(set(labels) - set(images.class_names)):
+    known = set(images.class_names)
+    if unknown := [(label, number) for _, label, number in rows if label not in known]:
+        label, number = unknown[0]
         raise DataError(
-            f"{path} has the label {unknown[0]!r}{nearest(unknown[0], images.class_names)}; "
+            f"{path} has the label {label!r} in row {number}{nearest(label, images.class_names)}; "
             f"the classes of the data are {listing(images.class_names, 20)}"
         )
     return relabel(images, labels)

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.data.splits.split import HELD_OUT, LEFT_OUT, _check_learned, _torn_groups
 from tfvision.data.splits.stratify import PARTS
 from tfvision.errors import DataError, listing
-from tfvision.system.csv_table import TableWriter, read_mappings
+from tfvision.system.csv_table import TableWriter, read_mappings, repeated
 
 
 def describe_splits(images: ImageSet, parts: np.ndarray, hashes: Sequence[str]) -> str:
@@ -57,10 +56,14 @@ def read_parts(path: Path | str) -> dict[str, str]:
     if not rows or not {"id", "part"} <= rows[0].keys():
         raise DataError(f"{path} is not a split; expected a CSV with the columns id and part")
     found = {row["id"]: row["part"] for row in rows}
-    if twice := [image_id for image_id, count in Counter(row["id"] for row in rows).items() if count > 1]:
+    ids = [row["id"] for row in rows]
+    if twice := repeated(ids):
         raise DataError(f"{path} names {len(twice):,} ids more than once: {listing(twice)}; keep one row each")
-    if wrong := sorted({str(part) for part in found.values()} - {*PARTS, HELD_OUT, LEFT_OUT}):
-        raise DataError(f"{path} has the part {wrong[0]!r}; expected {', '.join(PARTS)} or nothing")
+    known = {*PARTS, HELD_OUT, LEFT_OUT}
+    if wrong := next((number for number, row in enumerate(rows, start=2) if row["part"] not in known), None):
+        raise DataError(
+            f"{path} has the part {rows[wrong - 2]['part']!r} in row {wrong}; expected {', '.join(PARTS)} or nothing"
+        )
     return found
 
 
@@ -85,7 +88,7 @@ def read_splits(
     found = read_parts(path)
     known = set(images.ids)
     for names, what in (
-        ([i for i in found if i not in known], "ids that the data does not have"),
+        ([f"{i} (row {n})" for n, i in enumerate(found, start=2) if i not in known], "ids that the data does not have"),
         ([i for i in images.ids if i not in found], "no row for images of the data"),
     ):
         if names:

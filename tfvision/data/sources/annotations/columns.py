@@ -94,8 +94,8 @@ def read_boxes(table: Table, columns: BoxColumns) -> list[GivenBox | None]:
     sizes = [[_whole(cell) for cell in table.values(name)] for name in columns.image_size] or [[0] * len(cells)] * 2
     return [
         None if nothing else GivenBox(f"{table.name} row {number}", tuple(corners), None, size)
-        for number, (nothing, corners, size) in enumerate(
-            zip(empty, cells.tolist(), zip(*sizes, strict=True), strict=True), 1
+        for number, nothing, corners, size in zip(
+            table.numbers, empty, cells.tolist(), zip(*sizes, strict=True), strict=True
         )
     ]
 

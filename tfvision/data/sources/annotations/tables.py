@@ -92,12 +92,12 @@ def _read_rows(storage: Storage, table: Table, images: Sequence[str], asked: Col
     taken = (*columns.names, *columns.image_size, found.file, found.group, found.part)
     label = found.label or next(iter(by_name([c for c in table.columns if c not in taken], LABEL_COLUMNS)), None)
     files, boxes = table.values(found.file), read_boxes(table, columns)
-    index.check_inside(files)
+    index.check_inside(files, table.numbers)
     labels = plain_labels(table.values(label)) if label else [None] * len(files)
     groups = table.values(found.group) if found.group else [None] * len(files)
     parts = parts_of_rows(table, found.part, part)
-    cells = zip(files, index.find_all(files), boxes, labels, groups, parts, strict=True)
-    for number, (file, image, box, text, group, own_part) in enumerate(cells, start=1):
+    cells = zip(table.numbers, files, index.find_all(files), boxes, labels, groups, parts, strict=True)
+    for number, file, image, box, text, group, own_part in cells:
         where = f"{table.name} row {number} ({file})"
         if image is None:
             into.bad.append((where, "it names no image, or more than one"))

@@ -72,20 +72,21 @@ class FileIndex:
         cells = cells[:_SAMPLE]
         return sum(name is not None for name in self.find_all(cells)) / max(1, len(cells))
 
-    def check_inside(self, cells: Iterable[str]) -> None:
+    def check_inside(self, cells: Iterable[str], numbers: Iterable[int]) -> None:
         """Refuse cells that point outside the folder of the CSV.
 
         Args:
             cells: Paths as written in the CSV.
+            numbers: The number of the row of each.
 
         Raises:
             DataError: A path is absolute, or leaves the folder by `..`.
         """
-        for cell in cells:
+        for cell, number in zip(cells, numbers, strict=True):
             path = self._relative(cell)
             if path.startswith(("/", "../")) or path == ".." or ntpath.splitdrive(path)[0]:
                 raise DataError(
-                    f"{self._table_name} names {cell!r}, which leaves its folder; "
+                    f"{self._table_name} row {number} names {cell!r}, which leaves its folder; "
                     "give paths relative to the CSV and below its folder"
                 )
 

@@ -38,9 +38,11 @@ def find_one_hot(table: Table, free: Sequence[str]) -> tuple[str, ...]:
     if len(found) < len(free):
         return ()
     several, none = sum(count > 1 for count in ones), sum(count == 0 for count in ones)
+    first = next(number for number, count in zip(table.numbers, ones, strict=True) if count != 1)
     raise DataError(
         f"{table.name} has a column for each class ({listing(found, 5)}), but {several:,} rows are of several classes "
-        f"and {none:,} of none; expected exactly one 1 in each row, since an image has one class here"
+        f"and {none:,} of none, the first of them row {first}; expected exactly one 1 in each row, since an image has one "
+        "class here"
     )
 
 
@@ -75,9 +77,11 @@ def check_labels(table: Table, column: str, *, is_guess: bool) -> None:
             "column of labels with --label-column"
         )
     if mark := _tag_mark(column, values, is_guess=is_guess):
-        example = next(value for value in values if mark in value)
+        number, example = next(
+            (number, value) for number, value in zip(table.numbers, table.values(column), strict=True) if mark in value
+        )
         raise DataError(
-            f"{what} holds several tags in a cell, such as {example!r}; expected one class for each image; keep one tag, "
+            f"{what} holds several tags in a cell, such as {example!r} in row {number}; expected one class for each image; keep one tag, "
             "or name another column with --label-column"
         )
 

@@ -73,9 +73,10 @@ def check_part_column(table: Table, column: str) -> dict[str, str]:
     """
     if found := parts_in_column(table, column):
         return found
-    values = sorted(set(table.values(column)))
+    cells = table.values(column)
+    first = {value: place for place, value in reversed(list(enumerate(cells)))}
     raise DataError(
-        f"column {column!r} of {table.name} holds {listing(values, 5)}; expected names of two parts or more, such as "
+        f"column {column!r} of {table.name} holds {table.in_rows([first[value] for value in sorted(first)], cells, 5)}; expected names of two parts or more, such as "
         "train and test; correct it, or leave out --split-column"
     )
 

@@ -127,8 +127,9 @@ def _open(
     """Open one CSV, or those of several parts."""
     tables, images = [], {}
     for layout in layouts:
-        cells, pixels = _read(storage, layout)
-        tables.append(Table(layout.name, tuple(layout.columns[index] for index in layout.others), tuple(cells)))
+        cells, pixels, numbers = _read(storage, layout)
+        beside = tuple(layout.columns[index] for index in layout.others)
+        tables.append(Table(layout.name, beside, tuple(cells), numbers))
         images[layout.name], shape = _shaped(pixels, layout.name)
     arrays, notes = pixel_arrays(images, columns.get("pixel_rule"))
     held = ArrayStorage(storage.path, {parts.get(name, ""): array for name, array in arrays.items()})
@@ -168,8 +169,12 @@ def _entries(
         for row in zip(names, names, labels, groups, parts, strict=True)
         if not labelled or row[4] != UNLABELLED
     ]
-    if found.label and (empty := sum(not entry.label for entry in entries)):
-        raise DataError(f"{empty:,} rows of {table.name} have no label in column {found.label!r}; fill or remove them")
+    number_of = dict(zip(names, table.numbers, strict=True))
+    if found.label and (empty := [f"row {number_of[entry.name]}" for entry in entries if not entry.label]):
+        raise DataError(
+            f"{len(empty):,} rows of {table.name} have no label in column {found.label!r}: {listing(empty)}; "
+            "fill or remove them"
+        )
     said = [f"labels: column {found.label!r} of {table.name}"] if found.label else []
     said += [f"parts: column {found.part!r} of {table.name}"] if found.part and not part else []
     said += of_groups
@@ -187,30 +192,32 @@ def _columns_of(layout: _Layout, asked: Columns, *, labelled: bool) -> Columns |
         return None
 
 
-def _read(storage: Storage, layout: _Layout) -> tuple[list[tuple[str, ...]], list[np.ndarray]]:
-    """Return the other cells and the pixels of each row."""
+def _read(storage: Storage, layout: _Layout) -> tuple[list[tuple[str, ...]], list[np.ndarray], list[int]]:
+    """Return the other cells, the pixels and the number of each row, as a spreadsheet shows it."""
     text = io.StringIO(storage.read(layout.name).decode("utf-8-sig", "replace"), newline="")
     reader = read_rows(text, delimiter=layout.delimiter)
     next(reader)
     cells: list[tuple[str, ...]] = []
     pixels: list[np.ndarray] = []
-    for number, row in enumerate(_rows(reader, layout.name), start=1):
+    numbers: list[int] = []
+    for number, row in _rows(reader, layout.name):
         values = None
         if len(row) == len(layout.columns):
             joined = row[layout.pixels[0]] if layout.in_one_cell else " ".join(row[index] for index in layout.pixels)
             values = _numbers(joined, " ")
         if values is None or (pixels and len(values) != len(pixels[0])):
             raise DataError(
-                f"{layout.name}: row {number} after the header holds other pixels than the first; correct it"
+                f"{layout.name}: row {number} holds other pixels than the first below the header; correct it"
             )
         pixels.append(values)
         cells.append(tuple(row[index].strip() for index in layout.others))
-    return cells, pixels
+        numbers.append(number)
+    return cells, pixels, numbers
 
 
-def _rows(reader: Iterator[list[str]], name: str) -> Iterator[list[str]]:
+def _rows(reader: Iterator[list[str]], name: str) -> Iterator[tuple[int, list[str]]]:
     try:
-        yield from filter(any, reader)
+        yield from ((number, row) for number, row in enumerate(reader, start=2) if any(row))
     except csv.Error as error:
         raise DataError(f"{name} is not a CSV: {error}; expected a header line and one row for each image") from error
 

@@ -17,7 +17,7 @@ from tfvision.data.sources.tables.reading import Table, plain_column
 from tfvision.errors import DataError, listing
 
 _PARTS = (None, UNLABELLED, "train", "validation", "test")
-_Row = tuple[str, str | None, str | None, str | None]  # file, label, group, part
+_Row = tuple[str, str | None, str | None, str | None, int]  # file, label, group, part, index of the row
 
 
 def read_rows(
@@ -44,14 +44,17 @@ def read_rows(
     columns = find_columns(table, index, asked, labelled=labelled)
     rows, left_out = _labelled_rows(table, columns, labelled, part)
     rows, of_groups = _grouped_rows(table, columns, rows, is_asked=asked.group is not None)
-    names = _names(table, columns, index, [file for file, *_ in rows])
+    names = _names(table, columns, index, rows)
     entries: dict[str, Entry] = {}
     twice, moved = [], []
-    for file, label, group, own_part in rows:
+    first: dict[str, int] = {}
+    for file, label, group, own_part, row in rows:
+        first.setdefault(names[file], row)
         known = entries.setdefault(names[file], Entry(spelled(file), names[file], label, group, own_part))
         if (known.label, known.group) != (label, group):
             pair = (known.label, label) if known.label != label else (known.group, group)
-            twice.append(f"{file} ({pair[0]}, {pair[1]})")
+            above = table.numbers[first[names[file]]]
+            twice.append(f"{file} ({pair[0]} in row {above}, {pair[1]} in row {table.numbers[row]})")
         elif own_part != known.part:
             moved.append(spelled(file))
             entries[names[file]] = replace(known, part=max(known.part, own_part, key=_PARTS.index))
@@ -78,7 +81,7 @@ def _labelled_rows(table: Table, columns: Columns, labelled: bool, part: str) ->
     if columns.group:
         groups = with_alone(table.values(columns.group), files)
     parts = parts_of_rows(table, columns.part, part)
-    rows = list(zip(files, labels, groups, parts, strict=True))
+    rows = list(zip(files, labels, groups, parts, range(count), strict=True))
     # The answers of a contest's test rows are often left empty.
     needed = columns.label is not None and labelled
     used = [
@@ -87,9 +90,9 @@ def _labelled_rows(table: Table, columns: Columns, labelled: bool, part: str) ->
         if not (labelled and row[3] == UNLABELLED) and not (needed and not row[1] and row[3] in ("validation", "test"))
     ]
     if columns.label and labelled:
-        if empty := [file for file, label, *_ in used if not label]:
+        if empty := [row for _, label, *_, row in used if not label]:
             raise DataError(
-                f"{len(empty):,} rows of {table.name} have no label: {listing(empty, 20)}; fill or remove them"
+                f"{len(empty):,} rows of {table.name} have no label: {table.in_rows(empty, files)}; fill or remove them"
             )
         check_labels(table, columns.label, is_guess=columns.is_guess)
     left_out = len(rows) - len(used)
@@ -104,20 +107,21 @@ def _grouped_rows(
     """Return the rows without groups that cannot be kept together, and what is said about them."""
     if not columns.group or not rows:
         return rows, ()
-    _, labels, groups, parts = zip(*rows, strict=True)
+    _, labels, groups, parts, _ = zip(*rows, strict=True)
     plain_name, what = plain_column(columns.group), f"column {columns.group!r} of {table.name}"
     kept, said = said_of_groups(groups, labels, parts, plain_name=plain_name, what=what, is_asked=is_asked)
-    return rows if kept else [(file, label, None, part) for file, label, _, part in rows], (said,)
+    return rows if kept else [(file, label, None, part, row) for file, label, _, part, row in rows], (said,)
 
 
-def _names(table: Table, columns: Columns, index: FileIndex, files: Sequence[str]) -> dict[str, str]:
+def _names(table: Table, columns: Columns, index: FileIndex, rows: Sequence[_Row]) -> dict[str, str]:
     """Return the image in the storage that each row names."""
-    index.check_inside(files)
+    files, every = [file for file, *_ in rows], table.values(columns.file or "")
+    index.check_inside(files, [table.numbers[row] for *_, row in rows])
     names = {file: name for file, name in zip(files, index.find_all(files), strict=True) if name is not None}
-    if missing := [file for file in files if file not in names]:
+    if missing := [row for file, *_, row in rows if file not in names]:
         raise DataError(
             f"{len(missing):,} of {len(files):,} rows of {table.name} name no image, or more than one: "
-            f"{listing(missing, 20)}; correct column {columns.file!r} or add the files"
+            f"{table.in_rows(missing, every)}; correct column {columns.file!r} or add the files"
         )
     return names
 
