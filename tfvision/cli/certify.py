@@ -2,7 +2,7 @@
 
 import argparse
 
-from tfvision.cli.verbs import Verbs, add_running, add_verb
+from tfvision.cli.verbs import Verbs, add_running, add_trust, add_verb
 from tfvision.config.flags import Parser, add_flags, flags_to_dict
 from tfvision.config.options import leaves
 from tfvision.data.options import Source
@@ -24,6 +24,7 @@ def _add_flags(command: Parser) -> None:
     command.add_argument("--output", metavar="FILE", help="JSON file; a table and a curve are written beside it")
     add_flags(command, CertifyOptions, [key for key, _, _ in leaves(CertifyOptions)], title="smoothing")
     add_flags(command, Source, (), title="reading images")
+    add_trust(command)
     add_running(command)
 
 
@@ -33,7 +34,9 @@ def certify(args: argparse.Namespace) -> None:
     refuse_missing_model(args.model)  # before what works on images is imported
     from tfvision.robustness.certify import certify
 
-    found = certify(args.model, args.data, output=args.output, **options, **flags_to_dict(Source, vars(args)))
+    found = certify(
+        args.model, args.data, output=args.output, trust=args.trust, **options, **flags_to_dict(Source, vars(args))
+    )
     say_result(found.describe())
     for path in found.written:
         console.print(f"written: {path}")

@@ -2,7 +2,7 @@
 
 import argparse
 
-from tfvision.cli.verbs import Verbs, add_running, add_verb
+from tfvision.cli.verbs import Verbs, add_running, add_trust, add_verb
 from tfvision.config.flags import Parser, add_flags, flags_to_dict
 from tfvision.ensembles.options import EnsembleOptions
 from tfvision.training.config import TrainConfig
@@ -31,6 +31,7 @@ def _add_flags(command: Parser) -> None:
         "--resume", action="store_true", help="with --config: go on in --output; finished members are kept"
     )
     add_flags(command, TrainConfig, _TRAINING, only=_TRAINING, title="training all members of --config")
+    add_trust(command)
     add_running(command)
 
 
@@ -41,4 +42,4 @@ def ensemble(args: argparse.Namespace) -> None:
     flags = vars(args)
     training = {name: flags[name] for name in _TRAINING if name in flags}
     given = flags_to_dict(EnsembleOptions, flags) | flags_to_dict(TrainConfig, training)
-    ensemble(*args.runs, config=args.config, output=args.output, resume=args.resume, **given)
+    ensemble(*args.runs, config=args.config, output=args.output, resume=args.resume, trust=args.trust, **given)

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from tfvision.cli.verbs import TTA_HELP, Verbs, add_running, add_verb
+from tfvision.cli.verbs import TTA_HELP, Verbs, add_running, add_trust, add_verb
 from tfvision.config.flags import Parser, add_flags, flags_to_dict
 from tfvision.data.options import Source
 from tfvision.errors import UsageError
@@ -35,6 +35,7 @@ def _add_flags(command: Parser) -> None:
     )
     command.add_argument("--seed", type=int, default=0, help="seed of the random draws of --corrupt (default 0)")
     add_flags(command, Source, (), title="reading images")
+    add_trust(command)
     add_running(command)
 
 
@@ -48,7 +49,7 @@ def evaluate(args: argparse.Namespace) -> None:
     from tfvision.prediction.evaluate import evaluate
 
     files = {"output": args.output, "predictions": args.predictions}
-    found = evaluate(args.model, args.data, tta=args.tta, **files, **source)
+    found = evaluate(args.model, args.data, tta=args.tta, trust=args.trust, **files, **source)
     if found.gain:
         say_result(found.gain)
     say_result(found.describe())
@@ -61,7 +62,9 @@ def _evaluate_corrupted(args: argparse.Namespace, source: dict[str, Any]) -> Non
         raise UsageError("--corrupt scores many sets of images; leave --tta and --predictions out")
     from tfvision.robustness.evaluate import evaluate_corrupted
 
-    scores = evaluate_corrupted(args.model, args.data, args.corrupt, seed=args.seed, output=args.output, **source)
+    scores = evaluate_corrupted(
+        args.model, args.data, args.corrupt, seed=args.seed, output=args.output, trust=args.trust, **source
+    )
     say_result(scores.describe())
     for path in scores.written:
         console.print(f"written: {path}")

@@ -2,7 +2,7 @@
 
 import argparse
 
-from tfvision.cli.verbs import Verbs, add_running, add_verb
+from tfvision.cli.verbs import Verbs, add_running, add_trust, add_verb
 from tfvision.config.flags import Parser
 from tfvision.system.terminal import console, say_result
 
@@ -18,6 +18,7 @@ def _add_flags(command: Parser) -> None:
     command.add_argument("run", metavar="RUN", help="run folder")
     command.add_argument("--output", metavar="FOLDER", help="default saved_models/<run>; the version is a folder in it")
     command.add_argument("--data", help="images to compare model and SavedModel on; default the run's test images")
+    add_trust(command)
     add_running(command)
 
 
@@ -25,7 +26,7 @@ def export(args: argparse.Namespace) -> None:
     """Export a run as a SavedModel that takes raw images, and check it in a fresh process."""
     from tfvision.export.export import export
 
-    found = export(args.run, args.output, data=args.data)
+    found = export(args.run, args.output, data=args.data, trust=args.trust)
     folder, *checked = found.remarks()
     say_result(folder)
     console.print("\n".join(checked))

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from tfvision.cli.verbs import TTA_HELP, Verbs, add_running, add_verb
+from tfvision.cli.verbs import TTA_HELP, Verbs, add_running, add_trust, add_verb
 from tfvision.config.flags import Parser, add_flags, flags_to_dict
 from tfvision.data.options import Source
 from tfvision.errors import UsageError
@@ -36,6 +36,7 @@ def _add_flags(command: Parser) -> None:
     add_flags(
         command, Source, (), only=("file_column", "pixel_rule", "on_bad"), title="reading images"
     )  # the others are about labels
+    add_trust(command)
     add_running(command)
 
 
@@ -52,7 +53,9 @@ def predict(args: argparse.Namespace) -> None:
     from tfvision.prediction.predict import predict
 
     source = flags_to_dict(Source, vars(args))
-    found = predict(args.model, args.images, output=args.output, draw=args.draw, tta=args.tta, **source)
+    found = predict(
+        args.model, args.images, output=args.output, draw=args.draw, tta=args.tta, trust=args.trust, **source
+    )
     if not (args.output or args.draw):
         lines = map(json.dumps, found.records(args.top)) if args.json else found.lines(args.top or 1)
         for line in lines:

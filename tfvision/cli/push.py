@@ -2,7 +2,7 @@
 
 import argparse
 
-from tfvision.cli.verbs import Verbs, add_running, add_verb
+from tfvision.cli.verbs import Verbs, add_running, add_trust, add_verb
 from tfvision.config.flags import Parser
 from tfvision.system.terminal import console, say_result
 
@@ -32,6 +32,7 @@ def _add_flags(command: Parser) -> None:
         "--saved-model", metavar="FOLDER", help="folder of the SavedModel's versions; default saved_models/<run>"
     )
     command.add_argument("--dry-run", action="store_true", help="list what would go, with sizes, and upload nothing")
+    add_trust(command)
     add_running(command)
 
 
@@ -49,6 +50,7 @@ def push(args: argparse.Namespace) -> None:
         export=args.export,
         saved_model=args.saved_model,
         dry_run=args.dry_run,
+        trust=args.trust,
     )
     if args.dry_run:
         say_result(found.describe())

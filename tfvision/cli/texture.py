@@ -2,7 +2,7 @@
 
 import argparse
 
-from tfvision.cli.verbs import Verbs, add_running, add_verb
+from tfvision.cli.verbs import Verbs, add_running, add_trust, add_verb
 from tfvision.config.flags import Parser, add_flags, flags_to_dict
 from tfvision.config.options import leaves
 from tfvision.data.options import Source
@@ -24,6 +24,7 @@ def _add_flags(command: Parser) -> None:
     command.add_argument("--output", metavar="FOLDER", help="where to write texture.json, texture.csv and texture.png")
     add_flags(command, TextureOptions, [key for key, _, _ in leaves(TextureOptions)], title="images")
     add_flags(command, Source, (), title="reading images")
+    add_trust(command)
     add_running(command)
 
 
@@ -34,7 +35,9 @@ def texture(args: argparse.Namespace) -> None:
         refuse_missing_model(run)  # before what works on images is imported
     from tfvision.robustness.texture import texture
 
-    found = texture(*args.runs, data=args.data, output=args.output, **options, **flags_to_dict(Source, vars(args)))
+    found = texture(
+        *args.runs, data=args.data, output=args.output, trust=args.trust, **options, **flags_to_dict(Source, vars(args))
+    )
     say_result(found.describe())
     for path in found.written:
         console.print(f"written: {path}")

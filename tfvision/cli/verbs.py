@@ -47,6 +47,15 @@ def add_print_config(command: Parser) -> None:
     )
 
 
+def add_trust(command: Parser) -> None:
+    """Add `--trust`, of the verbs that load SavedModels."""
+    command.add_argument(
+        "--trust",
+        action="store_true",
+        help="load a SavedModel even if its graph might read files, open connections or run Python",
+    )
+
+
 def add_running(command: Parser, *, computes: bool = True) -> None:
     """Add the flags that say how to run, on which no result depends.
 

@@ -27,6 +27,7 @@ def ensemble(
     method: str | None = None,
     objective: str | None = None,
     seed: int | None = None,
+    trust: bool = False,
     **training: Any,
 ) -> Run:
     """Combine finished runs, or train the members that a file describes and combine them.
@@ -44,6 +45,7 @@ def ensemble(
             among the candidates; or the name of a rule, see `EnsembleOptions`; default choose.
         objective: What the rule is chosen for, and what greedy selection maximizes: `accuracy`, `f1_macro` or `log_loss`; default accuracy.
         seed: Seed of the folds in which rules are compared; with `config` also of the training, unless a member has its own.
+        trust: Take a SavedModel even if its graph might read files, open connections or run Python.
         **training: With `config`, options of training for all members: `data="eurosat.zip"`, `limit=500`.
 
     Returns:
@@ -66,7 +68,7 @@ def ensemble(
             f"ensemble: {'resume' if resume else next(iter(training))} means nothing without --config; leave it out"
         )
     options = from_dict(EnsembleOptions, given | ({} if seed is None else {"seed": seed}))
-    return _of_runs(runs, options, output)
+    return _of_runs(runs, options, output, trust=trust)
 
 
 def _from_recipe(
@@ -90,7 +92,9 @@ def _from_recipe(
     return _of_runs(members, recipe.options, folder / COMBINED)
 
 
-def _of_runs(runs: Sequence[str | PathLike[str]], options: EnsembleOptions, output: str | Path | None) -> Run:
+def _of_runs(
+    runs: Sequence[str | PathLike[str]], options: EnsembleOptions, output: str | Path | None, *, trust: bool = False
+) -> Run:
     paths = [Path(run) for run in runs]
     if len({path.resolve() for path in paths}) < max(2, len(paths)):
         raise UsageError(
@@ -103,7 +107,7 @@ def _of_runs(runs: Sequence[str | PathLike[str]], options: EnsembleOptions, outp
     from tfvision.ensembles.combining import combine_members
     from tfvision.ensembles.members import read_member
 
-    members = [read_member(path) for path in paths]
+    members = [read_member(path, trust=trust) for path in paths]
     data = next((member.options["data"] for member in members if member.options), "")
     folder = Path(output) if output is not None else default_folder(data, "ensemble")
     return combine_members(members, options, folder)

@@ -77,12 +77,13 @@ class MemberAnswers:
     notes: tuple[str, ...] = ()
 
 
-def read_member(path: Path | str) -> Member:
+def read_member(path: Path | str, *, trust: bool = False) -> Member:
     """Read a member.
 
     Args:
         path: A finished run, or a SavedModel in whose folder `predictions.csv` says what it said of validation and test
             images.
+        trust: Take a SavedModel even if its graph might read files, open connections or run Python.
 
     Returns:
         The member.
@@ -92,7 +93,8 @@ def read_member(path: Path | str) -> Member:
         DataError: There is no such model, or it has no predictions.
     """
     path = Path(path)
-    stored = find_model(path)
+    stored = find_model(path, trust=trust)
+    stored.refuse_programs()
     if has_boxes(stored.facts.task):
         raise UsageError(f"{path} finds boxes; only models that predict classes alone can be combined")
     if (path / MODEL).is_file():

@@ -25,13 +25,14 @@ _COMPARED = 400  # images: enough that one disagreement through serve_bytes is n
 _DECODED = 512 * 2**20  # bytes of pixels, which are written to the temporary folder
 
 
-def export_run(run: Run, output: Path, *, data: str | None = None) -> tuple[Path, Agreement]:
+def export_run(run: Run, output: Path, *, data: str | None = None, trust: bool = False) -> tuple[Path, Agreement]:
     """Export a run as `output/<version>/` and compare it with its model on real images.
 
     Args:
         run: A run with a model.
         output: The folder of the SavedModel's versions, such as `saved_models/<name>`.
         data: Images to compare on; default the test images of the run.
+        trust: See `load_ensemble`.
 
     Returns:
         The folder of the new version, and how closely it agrees with the model.
@@ -41,7 +42,9 @@ def export_run(run: Run, output: Path, *, data: str | None = None) -> tuple[Path
         RunError: Model and SavedModel disagree, or the disk is full; nothing is left behind.
     """
     facts = run.facts
-    predictor: Predictor = load_ensemble(run.folder) if run.is_ensemble else KerasPredictor(run.model(), facts)
+    predictor: Predictor = (
+        load_ensemble(run.folder, trust=trust) if run.is_ensemble else KerasPredictor(run.model(), facts)
+    )
     found = scan(_images(run, data), on_bad="fail" if data else "skip", frames=has_boxes(facts.task))
     images = found.images.select(_fitting(found.sizes))
     with keras.device("cpu:0"):

@@ -48,13 +48,16 @@ class Exported(Record):
 
 
 @in_one_output
-def export(run: Run | str | Path, output: str | Path | None = None, *, data: str | Path | None = None) -> Exported:
+def export(
+    run: Run | str | Path, output: str | Path | None = None, *, data: str | Path | None = None, trust: bool = False
+) -> Exported:
     """Export a run as a SavedModel that takes raw images, and check it in a fresh process.
 
     Args:
         run: A run or an ensemble, or its folder.
         output: The folder of the SavedModel's versions; default `saved_models/<run>`. Each export adds a version.
         data: Images to compare on; default the test images of the run.
+        trust: Load SavedModels among the members of an ensemble even if they might read files or run Python.
 
     Returns:
         The folder of the new version, and how closely it agrees with the model.
@@ -69,7 +72,7 @@ def export(run: Run | str | Path, output: str | Path | None = None, *, data: str
     load_tensorflow()
     from tfvision.export.checked import export_run
 
-    found = export_run(run, folder, data=str(data) if data else None)
+    found = export_run(run, folder, data=str(data) if data else None, trust=trust)
     return Exported(*found, "the ensemble's members" if run.is_ensemble else MODEL)
 
 

@@ -1,6 +1,7 @@
 """model.keras: saving and loading a model with the facts that Keras does not store."""
 
 import json
+import math
 import shutil
 import warnings
 import zipfile
@@ -13,7 +14,8 @@ from tfvision.data.pixels.resize import Resize
 from tfvision.errors import DataError, RunError, UsageError, one_line
 from tfvision.models.backbones.hub_presets import require_hub
 from tfvision.models.decision import Decision
-from tfvision.models.weights_file import check_weights_file
+from tfvision.models.model_config import refusing_more_weights
+from tfvision.models.weights_file import check_weights_file, read_config
 from tfvision.system.files import replacing
 from tfvision.tasks import CLASSIFY, TASKS, has_boxes, has_classes
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 MOST_TRAINING_BOXES = 1000
 
 LARGEST_FACTS = 4 * 2**20  # bytes of class names and resize: enough for tens of thousands of classes
+
+_LARGEST_OUTPUT = 2**28  # 1 GiB as float32; 16,384 px squared
 
 _MEMBER = "tfvision.json"  # in the .keras archive, beside what Keras writes
 
@@ -169,6 +173,21 @@ def read_facts(path: Path) -> ModelFacts:
         ) from None
 
 
+def check_model_file(path: Path) -> None:
+    """Refuse a model file that would run code or read other files when it is loaded, without Keras.
+
+    Args:
+        path: A `.keras` file.
+
+    Raises:
+        DataError: It is damaged, or names what is no layer of Keras; the message says what.
+    """
+    try:
+        read_config(path)
+    except UsageError as error:
+        raise DataError(str(error)) from None
+
+
 def load_model(path: Path) -> "keras.Model":
     """Load a model file with plain Keras.
 
@@ -179,18 +198,19 @@ def load_model(path: Path) -> "keras.Model":
         The model, not compiled.
 
     Raises:
-        DataError: The file is damaged, or declares far more than it holds.
+        DataError: The file is damaged, declares far more than it holds, or names what is no layer of Keras.
         UsageError: It has layers of KerasHub, which is not installed.
         RunError: It does not hold a `keras.Model`.
     """
     import keras
 
+    check_model_file(path)
     try:
-        check_weights_file(path)
+        values = check_weights_file(path)
     except UsageError as error:
         raise DataError(str(error)) from None
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), refusing_more_weights(values):
             warnings.simplefilter("ignore")
             model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # a damaged archive fails in many ways
@@ -199,4 +219,18 @@ def load_model(path: Path) -> "keras.Model":
         raise DataError(f"{path} is damaged or no Keras model ({one_line(error)})") from error
     if not isinstance(model, keras.Model):
         raise RunError(f"{path} holds a {type(model).__name__}, expected a keras.Model")
+    _refuse_large_outputs(model, path)
     return model
+
+
+def _refuse_large_outputs(model: "keras.Model", path: Path) -> None:
+    """Refuse a model with a layer whose output for one image would fill the memory."""
+    import keras
+
+    for operation in getattr(model, "operations", ()):
+        for output in keras.tree.flatten(operation.output):
+            if (values := math.prod(side or 1 for side in output.shape)) > _LARGEST_OUTPUT:
+                raise DataError(
+                    f"{path}: layer {operation.name!r} makes {values:,} numbers of each image, more than "
+                    f"{_LARGEST_OUTPUT:,}; expected a model for images"
+                )

@@ -6,13 +6,16 @@ archive. Nothing in a file is ever executed: an archive's own layers are never b
 
 import io
 import json
+import re
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from tfvision.errors import TfvisionError, UsageError, one_line
+from tfvision.models.model_config import LARGEST_CONFIG, parse_config
 
 _WEIGHTS, _CONFIG = "model.weights.h5", "config.json"  # members of a .keras archive
 
@@ -21,24 +24,46 @@ _EXPANSION = 4
 _SLACK = 16 * 2**20
 
 
-def check_weights_file(path: Path) -> None:
+def check_weights_file(path: Path) -> int:
     """Refuse a file that is damaged, reaches outside itself or declares far more than it holds.
 
     Args:
         path: `.h5`, `.hdf5` or `.keras`.
+
+    Returns:
+        How many numbers it holds.
 
     Raises:
         UsageError: The file is one of these; the message says which.
     """
     with refusing_damage(path):
         if path.suffix != ".keras":
-            _check_hdf5(path, path.stat().st_size)
-            return
+            return _check_hdf5(path, path.stat().st_size)
         with zipfile.ZipFile(path) as archive:
+            _check_members(archive)
             declared = sum(member.file_size for member in archive.infolist())
             _refuse(_too_large(declared, path.stat().st_size))
             weights = archive.read(_WEIGHTS)  # seeking in an archive rereads it from the start
-            _check_hdf5(io.BytesIO(weights), len(weights))
+            return _check_hdf5(io.BytesIO(weights), len(weights))
+
+
+def read_config(path: Path) -> Any:
+    """Read the configuration of a model file, refusing what may not be made of it.
+
+    Args:
+        path: A `.keras` archive.
+
+    Returns:
+        The values of its config.json.
+
+    Raises:
+        UsageError: The file is damaged, or names what is no layer of Keras; the message says what.
+    """
+    with refusing_damage(path, "model of Keras"), zipfile.ZipFile(path) as archive:
+        _check_members(archive)
+        if (size := archive.getinfo(_CONFIG).file_size) > LARGEST_CONFIG:
+            raise ValueError(f"{_CONFIG} declares {size:,} bytes, more than {LARGEST_CONFIG:,}")
+        return parse_config(archive.read(_CONFIG), _CONFIG)
 
 
 def operation_names(path: Path) -> list[str]:
@@ -76,7 +101,7 @@ def input_channels(path: Path) -> int:
 
 
 @contextmanager
-def refusing_damage(path: Path) -> Iterator[None]:
+def refusing_damage(path: Path, expected: str = "weights file") -> Iterator[None]:
     """Turn any error in reading a file into a `UsageError` of one line; errors of tfvision pass unchanged."""
     try:
         yield
@@ -84,17 +109,28 @@ def refusing_damage(path: Path) -> Iterator[None]:
         raise
     except Exception as error:  # a damaged file fails in many ways
         reason = one_line(error) or type(error).__name__
-        raise UsageError(f"{path} is damaged or no weights file; expected .h5 or .keras of Keras ({reason})") from None
+        raise UsageError(f"{path} is damaged or no {expected}; expected .h5 or .keras of Keras ({reason})") from None
 
 
-def _check_hdf5(file: Path | IO[bytes], stored: int) -> None:
+def _check_members(archive: zipfile.ZipFile) -> None:
+    """Refuse an archive with names that are there twice, or that lead out of it."""
+    names = archive.namelist()
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    _refuse(f"it holds {twice[0]!r} twice" if twice else None)
+    outside = [
+        name for name in names if name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name) or ":" in name
+    ]
+    _refuse(f"{outside[0]!r} leads out of the archive" if outside else None)
+
+
+def _check_hdf5(file: Path | IO[bytes], stored: int) -> int:
     import h5py
 
     with h5py.File(file, "r") as opened:
-        declared = 0
+        declared = values = 0
 
         def problem(name: str, link: object) -> str | None:
-            nonlocal declared
+            nonlocal declared, values
             if not isinstance(link, h5py.HardLink):
                 return f"{name} is a link to another place"
             item = opened[name]
@@ -102,10 +138,12 @@ def _check_hdf5(file: Path | IO[bytes], stored: int) -> None:
                 if item.external or item.is_virtual:
                     return f"{name} is stored in another file"
                 declared += item.nbytes
+                values += item.size or 0
             return _too_large(declared, stored)
 
         # Returned, not raised: an exception does not always survive the library in between.
         _refuse(opened.visititems_links(problem))
+        return values
 
 
 def _too_large(declared: int, stored: int) -> str | None:

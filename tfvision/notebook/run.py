@@ -102,10 +102,15 @@ def show_curves(run: Run) -> Card:
 
 
 def ask(
-    run: Run, images: "str | Path | Held | ImageSet | LabelledImage", *, top: int, options: Mapping[str, Any]
+    run: Run,
+    images: "str | Path | Held | ImageSet | LabelledImage",
+    *,
+    top: int,
+    options: Mapping[str, Any],
+    trust: bool = False,
 ) -> PhotoAnswers:
     """Return what a run says about images, see `Run.predict`."""
-    stored = find_model(run.folder)
+    stored = find_model(run.folder, trust=trust)
     predictor = _loaded(stored, stored.file.stat().st_mtime_ns)
     facts = predictor.facts
     if isinstance(images, LabelledImage):

@@ -75,6 +75,7 @@ def evaluate(
     tta: str | int | None = None,
     output: str | Path | None = None,
     predictions: str | Path | None = None,
+    trust: bool = False,
     **source: Any,
 ) -> Evaluation:
     """Score a run or a SavedModel on labelled images.
@@ -86,6 +87,7 @@ def evaluate(
             used in training.
         output: A JSON file to write the scores to.
         predictions: A CSV file to write the class and `p_<class>` of each image to, or its box.
+        trust: Load a SavedModel even if its graph might read files, open connections or run Python.
         **source: How the data is read, as with the flags of the command line: `label_column="species"`,
             `on_bad="skip"`.
 
@@ -98,7 +100,8 @@ def evaluate(
         RunError: A file cannot be written.
     """
     options = from_dict(Source, source)
-    stored = find_model(model)
+    stored = find_model(model, trust=trust)
+    stored.refuse_programs()
     refuse_unwritable(output, predictions)
     found = _own_scores(stored) if data is None and tta is None else _new_scores(stored, data, tta, options)
     if output is not None:

@@ -29,6 +29,7 @@ def predict(
     output: str | Path | None = None,
     draw: str | Path | None = None,
     tta: str | int | None = None,
+    trust: bool = False,
     **source: Any,
 ) -> Predictions | BoxPredictions:
     """Predict the class of images, or the box in them, with a run or a SavedModel.
@@ -41,6 +42,7 @@ def predict(
         draw: A folder to write the images to, with the predicted boxes drawn in.
         tta: Test-time augmentation: `flips` for the flips used in training, or a number of draws of the augmentation
             used in training.
+        trust: Load a SavedModel even if its graph might read files, open connections or run Python.
         **source: How the images are read, as with the flags of the command line: `file_column`, `pixel_rule`,
             `on_bad`.
 
@@ -54,7 +56,8 @@ def predict(
         RunError: A file cannot be written.
     """
     options = from_dict(Source, source)
-    stored = find_model(model)
+    stored = find_model(model, trust=trust)
+    stored.refuse_programs()
     boxed = has_boxes(stored.facts.task)
     if draw is not None and not boxed:
         raise UsageError(f"--draw draws boxes, and {model} finds none; leave it out")

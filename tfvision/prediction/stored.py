@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfvision.errors import DataError, listing
-from tfvision.models.model_file import LARGEST_FACTS, ModelFacts, load_model, read_facts
+from tfvision.models.model_file import LARGEST_FACTS, ModelFacts, check_model_file, load_model, read_facts
 from tfvision.prediction.ensemble import EnsemblePredictor
 from tfvision.prediction.predictors import KerasPredictor, Predictor, SavedModelPredictor
+from tfvision.prediction.saved_model_file import refuse_programs
 from tfvision.runs.ensemble import StoredMember, read_ensemble
 from tfvision.runs.folder import open_run, refuse_comparison, refuse_missing_model
 from tfvision.runs.names import CONFIG, ENSEMBLE, MODEL
@@ -33,17 +34,34 @@ class StoredModel:
         facts: What is stored with the model.
         file: The `.keras` file, the `ensemble.json`, or the folder of one version of a SavedModel.
         batch_size: Images per step; a SavedModel takes them one at a time.
+        trust: Whether SavedModels are loaded whatever they do.
     """
 
     path: Path
     facts: ModelFacts
     file: Path
     batch_size: int = 64
+    trust: bool = False
 
     @property
     def is_ensemble(self) -> bool:
         """Whether it combines several models, which may take images of different sizes."""
         return self.file.name == ENSEMBLE
+
+    def refuse_programs(self) -> None:
+        """Refuse a model that would do more than to compute, without TensorFlow; the members of an ensemble too.
+
+        Raises:
+            DataError: It has operations, layers or objects that might read files or run code; or it is damaged.
+        """
+        if self.is_ensemble:
+            ensemble = read_ensemble(self.file.parent)
+            for member in find_members(self.file.parent, ensemble.members, trust=self.trust):
+                member.refuse_programs()
+        elif self.file.suffix == ".keras":
+            check_model_file(self.file)
+        elif not self.trust:
+            refuse_programs(self.file, self.path)
 
     def load(self) -> Predictor:
         """Load the model.
@@ -52,10 +70,12 @@ class StoredModel:
             A predictor for it.
 
         Raises:
-            DataError: It is damaged, or its outputs do not match its facts.
+            DataError: It is damaged, its outputs do not match its facts, or it does more than to compute, see
+                `refuse_programs`.
         """
+        self.refuse_programs()
         if self.is_ensemble:
-            return load_ensemble(self.file.parent)
+            return load_ensemble(self.file.parent, trust=self.trust)
         load_tensorflow()
         if self.file.suffix == ".keras":
             model = _fitting(load_model(self.file), self.facts, self.path)
@@ -66,27 +86,29 @@ class StoredModel:
             return SavedModelPredictor(tf.saved_model.load(str(path)), self.facts)
 
 
-def load_predictor(path: Path | str) -> Predictor:
+def load_predictor(path: Path | str, *, trust: bool = False) -> Predictor:
     """Load the model of a run, a `.keras` file or a SavedModel.
 
     Args:
         path: A run folder, a `.keras` file of a run, a SavedModel, or a folder of its versions, of which the newest is
             loaded.
+        trust: Load a SavedModel even if its graph might read files, open connections or run Python.
 
     Returns:
         A predictor for the model.
 
     Raises:
-        DataError: There is no such model, or it is damaged.
+        DataError: There is no such model, it is damaged, or it does more than to compute.
     """
-    return find_model(path).load()
+    return find_model(path, trust=trust).load()
 
 
-def find_model(path: str | PathLike[str]) -> StoredModel:
+def find_model(path: str | PathLike[str], *, trust: bool = False) -> StoredModel:
     """Find a model without loading it, and read the facts stored with it.
 
     Args:
         path: See `load_predictor`.
+        trust: See `load_predictor`; it counts when the model is loaded.
 
     Returns:
         The model found.
@@ -97,29 +119,30 @@ def find_model(path: str | PathLike[str]) -> StoredModel:
     path = Path(path)
     refuse_missing_model(path)
     if path.is_file() and path.suffix == ".keras":
-        return StoredModel(path, read_facts(path), path)
+        return StoredModel(path, read_facts(path), path, trust=trust)
     if (path / ENSEMBLE).is_file():
-        return StoredModel(path, read_ensemble(path).facts, path / ENSEMBLE)
+        return StoredModel(path, read_ensemble(path).facts, path / ENSEMBLE, trust=trust)
     if (path / MODEL).is_file() and not (path / CONFIG).is_file():  # of a `fit` with `tfvision.callbacks`
-        return StoredModel(path, read_facts(path / MODEL), path / MODEL)
+        return StoredModel(path, read_facts(path / MODEL), path / MODEL, trust=trust)
     if (path / CONFIG).is_file():
         run = open_run(path)  # says how to finish one that has no model yet
-        return StoredModel(path, run.facts, path / MODEL, run.config.images_a_step)
+        return StoredModel(path, run.facts, path / MODEL, run.config.images_a_step, trust)
     refuse_comparison(path)
     version = path if (path / "saved_model.pb").is_file() else newest_version(path)
     if version is None or not (version / FACTS_FILE).is_file():
         raise DataError(
             f"{path} is neither; expected a run folder of `tfvision train` or a SavedModel of `tfvision export`"
         )
-    return StoredModel(path, _exported_facts(version / FACTS_FILE), version)
+    return StoredModel(path, _exported_facts(version / FACTS_FILE), version, trust=trust)
 
 
-def find_members(folder: Path, members: Iterable[StoredMember]) -> list[StoredModel]:
+def find_members(folder: Path, members: Iterable[StoredMember], *, trust: bool = False) -> list[StoredModel]:
     """Find the members of an ensemble without loading them.
 
     Args:
         folder: The folder of the ensemble.
         members: What it stores of them.
+        trust: See `load_predictor`.
 
     Returns:
         Its members, in the order of the weights.
@@ -132,7 +155,7 @@ def find_members(folder: Path, members: Iterable[StoredMember]) -> list[StoredMo
         path = Path(os.path.normpath(folder / stored.path))
         if not path.exists():
             raise DataError(f"{folder} needs its member {path}, which is gone; put it back, or make the ensemble again")
-        member = find_model(path)
+        member = find_model(path, trust=trust)
         if member.facts.decision != stored.decision:
             raise DataError(
                 f"{path} was calibrated or given a threshold after {folder} was made of it; make the ensemble again"
@@ -141,11 +164,12 @@ def find_members(folder: Path, members: Iterable[StoredMember]) -> list[StoredMo
     return found
 
 
-def load_ensemble(folder: Path) -> EnsemblePredictor:
+def load_ensemble(folder: Path, *, trust: bool = False) -> EnsemblePredictor:
     """Load the members of an ensemble that have a weight.
 
     Args:
         folder: The folder of the ensemble.
+        trust: See `load_predictor`.
 
     Returns:
         A predictor for the ensemble.
@@ -154,7 +178,7 @@ def load_ensemble(folder: Path) -> EnsemblePredictor:
         DataError: A member is gone or has changed.
     """
     ensemble = read_ensemble(folder)
-    members, combination = find_members(folder, ensemble.members), ensemble.combination
+    members, combination = find_members(folder, ensemble.members, trust=trust), ensemble.combination
     counted = combination.counted()
     return EnsemblePredictor([members[i].load() for i in counted], combination.only(counted), ensemble.facts)
 

@@ -42,6 +42,7 @@ def certify(
     batch_size: int = 128,
     seed: int = 0,
     output: str | Path | None = None,
+    trust: bool = False,
     **source: Any,
 ) -> Certificates:
     """Certify images by randomized smoothing (Cohen et al., ICML 2019).
@@ -64,6 +65,7 @@ def certify(
         batch_size: Noisy copies per step; no result depends on it.
         seed: Seed of the noise, together with each image's id, and of the images drawn.
         output: A JSON file to write the result to.
+        trust: Load a SavedModel even if its graph might read files, open connections or run Python.
         **source: How the data is read, as with the flags of the command line.
 
     Returns:
@@ -78,7 +80,8 @@ def certify(
     options = from_dict(CertifyOptions, {**named, "batch_size": batch_size, "seed": seed})
     wanted = from_dict(Source, source)
     refuse_few_samples(options)
-    stored = find_model(model)
+    stored = find_model(model, trust=trust)
+    stored.refuse_programs()
     if has_boxes(stored.facts.task):
         raise UsageError("certify bounds what changes a class, and this model finds boxes; give a run of classes alone")
     if stored.is_ensemble:

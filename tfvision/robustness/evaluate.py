@@ -28,6 +28,7 @@ def evaluate_corrupted(
     *,
     seed: int = 0,
     output: str | Path | None = None,
+    trust: bool = False,
     **source: Any,
 ) -> CorruptedScores:
     """Score a run or a SavedModel on corrupted images, at five severities for each corruption.
@@ -41,6 +42,7 @@ def evaluate_corrupted(
         corrupt: `all`, or some of the corruptions, such as `noise,blur`.
         seed: Seed of what is drawn for each image.
         output: A JSON file to write the scores to.
+        trust: Load a SavedModel even if its graph might read files, open connections or run Python.
         **source: How the data is read, as with the flags of the command line.
 
     Returns:
@@ -52,7 +54,8 @@ def evaluate_corrupted(
         RunError: A file cannot be written.
     """
     options, names = from_dict(Source, source), parse_corruptions(corrupt)
-    stored = find_model(model)
+    stored = find_model(model, trust=trust)
+    stored.refuse_programs()
     if has_boxes(stored.facts.task):
         raise UsageError("--corrupt scores classes, and this model finds boxes; leave it out")
     refuse_unwritable(output)

@@ -32,6 +32,7 @@ def texture(
     limit: int = 500,
     seed: int = 0,
     output: str | Path | None = None,
+    trust: bool = False,
     **source: Any,
 ) -> TextureScores:
     """Score runs on images without colour, shape, fine or coarse detail, as edges and as silhouettes.
@@ -44,6 +45,7 @@ def texture(
         limit: Most images; drawn by the seed if there are more.
         seed: Seed of the order of patches, together with each image's id, and of the images drawn.
         output: A folder to write texture.json, texture.csv and texture.png to; None writes nothing.
+        trust: Load a SavedModel even if its graph might read files, open connections or run Python.
         **source: How the data is read, as with the flags of the command line.
 
     Returns:
@@ -59,7 +61,7 @@ def texture(
     names = [fspath(model) for model in models]
     if not names or len(set(names)) < len(names):
         raise UsageError(f"texture needs one run or more, each once; got {listing(names) or 'none'}")
-    stored = [_fitting_model(name) for name in names]
+    stored = [_fitting_model(name, trust=trust) for name in names]
     refuse_unwritable(None if output is None else Path(output) / TEXTURE)
     name, images = _open_images(stored, data, wanted)
     images = draw_images(images, options.limit, options.seed)
@@ -70,8 +72,9 @@ def texture(
     return replace(found, written=tuple(written))
 
 
-def _fitting_model(name: str) -> StoredModel:
-    stored = find_model(name)
+def _fitting_model(name: str, *, trust: bool) -> StoredModel:
+    stored = find_model(name, trust=trust)
+    stored.refuse_programs()
     if has_boxes(stored.facts.task):
         raise UsageError(f"texture scores classes, and {name} finds boxes; leave it out")
     if stored.is_ensemble:

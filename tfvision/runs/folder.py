@@ -74,12 +74,13 @@ class Run(Shown):
         """Show loss, scores and learning rate after each epoch; a picture, which a notebook shows."""
         return self.drawing.show_curves(self)
 
-    def predict(self, images: Any, *, top: int = 3, **source: Any) -> Shown:
+    def predict(self, images: Any, *, top: int = 3, trust: bool = False, **source: Any) -> Shown:
         """Ask the model about photos.
 
         Args:
             images: An image, a folder or .zip of images, a set of images or one of them, `images[3]`; labels are ignored.
             top: How many classes are shown for each.
+            trust: Load SavedModels of an ensemble even if they might read files, open connections or run Python.
             **source: How the images are read, see `tfvision.predict`.
 
         Returns:
@@ -88,7 +89,7 @@ class Run(Shown):
         Raises:
             DataError: No such image, or it is unreadable.
         """
-        return self.drawing.ask(self, images, top=top, options=source)
+        return self.drawing.ask(self, images, top=top, options=source, trust=trust)
 
     @property
     def is_ensemble(self) -> bool:

@@ -66,6 +66,7 @@ def push(
     export: bool = False,
     saved_model: str | Path | None = None,
     dry_run: bool = False,
+    trust: bool = False,
 ) -> Pushed:
     """Push a finished run to the Hugging Face hub, or to one that HF_ENDPOINT names: card, model, predictions and scores.
 
@@ -83,6 +84,7 @@ def push(
         saved_model: Folder of the SavedModel's versions; default `saved_models/<run>`. The newest is pushed if it was
             exported from the run as it is now.
         dry_run: Return what would go, and upload nothing.
+        trust: With `export`, see `tfvision.export`.
 
     Returns:
         The files, and the address of the commit.
@@ -105,7 +107,7 @@ def push(
         console.print(f"exporting {run.folder}")
         from tfvision.export.export import export as export_model
 
-        export_model(run, folder)
+        export_model(run, folder, trust=trust)
     version, why = find_saved_model(run, folder)
     if version is None and run.is_ensemble and not (export and dry_run):
         raise DataError(f"{run.folder} is an ensemble, whose one model is a SavedModel: {why}; make it with --export")

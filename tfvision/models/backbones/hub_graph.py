@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,9 @@ import numpy as np
 from tfvision.errors import UsageError
 from tfvision.models.backbones.families import Backbone
 from tfvision.models.backbones.graph import copied, copy_onto, find_unnamed, number_from_zero
-from tfvision.models.backbones.hub_presets import refusing
+from tfvision.models.backbones.hub_presets import most_weights, refusing
 from tfvision.models.backbones.vit import embed_patches, embedding_weights, is_embedding, maps_of_tokens
+from tfvision.models.model_config import refusing_more_weights
 
 if TYPE_CHECKING:
     import keras
@@ -96,7 +98,8 @@ def _stock(name: str, facts: Backbone, side: int, *, weights: bool = False) -> "
     import keras_hub
 
     preset = facts.options["preset"]
-    with refusing(name):
+    most = most_weights(preset)
+    with refusing(name), nullcontext() if most is None else refusing_more_weights(most):
         try:
             return keras_hub.models.Backbone.from_preset(preset, load_weights=weights, image_shape=(side, side, 3))
         except TypeError:

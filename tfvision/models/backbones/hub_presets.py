@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from tfvision.errors import UsageError, nearest, one_line
 from tfvision.models.backbones.families import HUB, Backbone, sizes_up_to
+from tfvision.models.model_config import LARGEST_CONFIG, parse_config
 from tfvision.models.weight_folders import weight_folders
+from tfvision.models.weights_file import check_weights_file, refusing_damage
 from tfvision.system.device import load_tensorflow, quiet_start
 
 if TYPE_CHECKING:
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 _FILES = ("model.weights.h5", "model.weights.json")  # of a preset's weights, whole or in shards
 
 _CONVERTER, _CONFIG = "image_converter.json", "config.json"
+_MADE = (_CONFIG, _CONVERTER, "preprocessor.json", "task.json")  # from which KerasHub makes objects
+
+_MOST_WEIGHTS = 2**28  # numbers of a folder without weights to be trained from scratch: 1 GiB, most of the largest
 
 
 def hub_facts(name: str) -> Backbone:
@@ -48,6 +54,7 @@ def hub_facts(name: str) -> Backbone:
         return _facts(name, 0)
     if not config.is_file():
         raise UsageError(f"{name}: {preset} holds no {_CONFIG}; expected a folder that KerasHub's save_to_preset wrote")
+    _refuse_code(name, Path(preset))
     return _facts(name, config.stat().st_mtime_ns)
 
 
@@ -65,6 +72,50 @@ def preset_of(name: str) -> str:
     if _is_folder(preset) or "://" in preset:
         return preset
     return next((str(folder / preset) for folder in weight_folders() if (folder / preset / _CONFIG).is_file()), preset)
+
+
+def most_weights(preset: str) -> int | None:
+    """Return how many numbers a preset may ask for: as many as its file holds.
+
+    Args:
+        preset: From `preset_of`.
+
+    Returns:
+        The number; None for a preset that KerasHub itself offers. A folder without weights may have `_MOST_WEIGHTS`.
+
+    Raises:
+        UsageError: The weights are damaged, or in other places than this folder.
+    """
+    if not _is_folder(preset):
+        return None
+    whole, index = (Path(preset, file) for file in _FILES)
+    if whole.is_file():
+        return check_weights_file(whole)
+    return sum(check_weights_file(shard) for shard in _shards(index)) if index.is_file() else _MOST_WEIGHTS
+
+
+def _shards(index: Path) -> list[Path]:
+    """Return the files of weights that are kept in several."""
+    with refusing_damage(index):
+        places = json.loads(index.read_bytes())["weight_map"].values()
+        names = sorted({name for place in places for name in (place if isinstance(place, list) else [place])})
+        if outside := [name for name in names if Path(name).name != name]:
+            raise ValueError(f"{outside[0]!r} leads out of the folder")
+    return [index.with_name(name) for name in names]
+
+
+def _refuse_code(name: str, folder: Path) -> None:
+    """Refuse a preset whose files name what is no layer of Keras, before KerasHub makes it."""
+    for file in _MADE:
+        path = folder / file
+        try:
+            if path.is_file():
+                with open(path, "rb") as opened:
+                    parse_config(opened.read(LARGEST_CONFIG + 1), file)
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                f"{name}: {one_line(error)}; expected a preset that KerasHub's save_to_preset wrote"
+            ) from None
 
 
 def require_hub(what: str) -> ModuleType:
