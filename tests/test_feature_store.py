@@ -111,7 +111,7 @@ def test_a_disk_that_gets_full_is_one_line_and_what_was_written_stays(
     def full(*args: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "open", full, raising=False)
+    monkeypatch.setattr(module, "open_own", full)
     with pytest.raises(WriteError, match=r"No space left on device; free some space"):
         fill(folder, slice(2, 6))
     monkeypatch.undo()

@@ -44,6 +44,7 @@ def write_saved_model(endpoints: Endpoints, facts: ModelFacts, folder: Path) -> 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_abandoned(folder, _UNFINISHED)
+        temporary.mkdir()  # refuses a link that somebody has planted under its name
         module, signatures = endpoints
         tf.saved_model.save(module, str(temporary), signatures=signatures)
         (temporary / FACTS_FILE).parent.mkdir(exist_ok=True)

@@ -9,7 +9,7 @@ _CALLS = "Case If PartitionedCall StatefulPartitionedCall StatelessCase Stateles
 _PLACES = """
     Const Identity IdentityN NoOp Placeholder PlaceholderWithDefault PreventGradient Snapshot StopGradient
     AssignAddVariableOp AssignSubVariableOp AssignVariableOp DestroyResourceOp ReadVariableOp ResourceGather ResourceGatherNd
-    VarHandleOp VarIsInitializedOp VariableShape
+    DisableCopyOnRead VarHandleOp VarIsInitializedOp VariableShape
     Enter Exit LoopCond Merge NextIteration Switch
     EmptyTensorList TensorListElementShape TensorListFromTensor TensorListGather TensorListGetItem TensorListLength
     TensorListPushBack TensorListPopBack TensorListReserve TensorListResize TensorListScatterV2 TensorListSetItem
@@ -80,7 +80,13 @@ _CHANCE = """
     StatelessTruncatedNormal StatelessTruncatedNormalV2 StatelessSampleDistortedBoundingBox
 """
 
-_GROUPS = (_CALLS, _PLACES, _ARITHMETIC, _SHAPES, _NETWORKS, _IMAGES, _TEXT, _CHANCE)
+# Those by which `serve_bytes` decodes one image after another. Others of their kind read files.
+_DATASETS = """
+    BatchDatasetV2 ConcatenateDataset DatasetToSingleElement IgnoreErrorsDataset ParallelMapDatasetV2 TensorDataset
+    TensorSliceDataset
+"""
+
+_GROUPS = (_CALLS, _PLACES, _ARITHMETIC, _SHAPES, _NETWORKS, _IMAGES, _TEXT, _CHANCE, _DATASETS)
 
 HARMLESS = frozenset(name.encode() for group in _GROUPS for name in group.split())
 

@@ -35,7 +35,7 @@ _PLAIN_OBJECTS = frozenset({
     *(b"trackable_list_wrapper", b"trackable_dict_wrapper", b"trackable_tuple_wrapper"),
 })  # fmt: skip
 _SAVERS = (b"__inference__traced_save", b"__inference__traced_restore")  # functions that TensorFlow adds to each file
-_FUNCTION = b"__"  # begins the name of each function, and of no operation
+_FUNCTION = b"__"  # begins the name of a function that is called in place of an operation, and of no operation
 
 
 @dataclass(frozen=True)
@@ -151,8 +151,6 @@ def _of_function(function: _Span) -> set[str]:
     names = [name.text() for name in function.all(_SIGNATURE, _NAME)]
     is_saver = len(names) == 1 and names[0].startswith(_SAVERS)
     found = _of_nodes(function.all(_BODY), SAVING if is_saver else frozenset())
-    if not all(name.startswith(_FUNCTION) for name in names):
-        found.add(f"the function {_shown(names)}")
     if not is_saver and any(function.names(saver) for saver in _SAVERS):
         found.add("a function for saving that is called by others")
     return found

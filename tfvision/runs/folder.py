@@ -219,7 +219,9 @@ def create_run(folder: Path, files: Mapping[str, str]) -> Run:
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     remove_abandoned(folder.parent, f".{folder.name}.")
     try:
-        (temporary / PLOTS).mkdir(parents=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()  # refuses a link that somebody has planted under its name
+        (temporary / PLOTS).mkdir()
         for name, text in files.items():
             write_text(temporary / name, text)
         os.rename(temporary, folder)

@@ -36,6 +36,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_abandoned(path.parent, f".{path.stem}.", path.suffix)
+        _claim(temporary)
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
@@ -43,6 +44,12 @@ def replacing(path: Path | str) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # a failure to clean up must not hide the first one
             temporary.unlink(missing_ok=True)
+
+
+def _claim(temporary: Path) -> None:
+    """Make an empty file of our own; a link that somebody has planted under its name is not followed."""
+    temporary.unlink(missing_ok=True)
+    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
 
 
 def is_pattern(path: Path) -> bool:

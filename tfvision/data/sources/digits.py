@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tfvision.data.storage.files import refuse_missing
 from tfvision.errors import DataError
-from tfvision.system.cache import cache_folder
+from tfvision.system.cache import make_own_folder, own_cache
 
 # The name that can be given in place of a path of data. It never means a folder, which would be another data set for
 # whoever starts the same recipe elsewhere: `--output digits` makes one.
@@ -41,14 +41,17 @@ def write_digits() -> Path:
         Their folder.
 
     Raises:
-        DataError: The folder cannot be written.
+        DataError: The folder cannot be written, or a link has its name.
+        UsageError: Others may write to the cache.
     """
-    cache = cache_folder()
+    cache = own_cache()
     folder = cache / EMBEDDED
-    if folder.is_dir():
+    if folder.is_dir() and not folder.is_symlink():
         return folder
     try:
-        cache.mkdir(parents=True, exist_ok=True)
+        make_own_folder(cache)
+        if folder.is_symlink():
+            raise DataError(f"{folder} is a link, which somebody else may have planted; remove it")
         with tempfile.TemporaryDirectory(prefix=".digits.", dir=cache) as temporary:
             whole = Path(temporary) / EMBEDDED
             _write_tree(whole)

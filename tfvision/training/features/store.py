@@ -15,11 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from tfvision.errors import WriteError
-from tfvision.system.cache import cache_folder
+from tfvision.system.cache import make_own_folder, open_own, own_cache
 from tfvision.system.files import write_json
 from tfvision.system.locks import locked
 from tfvision.system.terminal import console
@@ -84,7 +85,7 @@ class FeatureStore:
         """
         needed = count * (self.row_bytes + _ENTRY.itemsize)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_own_folder(self.folder)
             free = shutil.disk_usage(self.folder).free
         except OSError as error:
             raise self._not_written(error) from error
@@ -124,7 +125,7 @@ class FeatureStore:
         try:
             # In this order, so that every entry has its row.
             for name, block in ((_FEATURES, rows), (_INDEX, entries)):
-                with open(self.folder / name, "ab") as file:
+                with open_own(self.folder / name, "ab") as file:
                     file.write(block.data.cast("B"))
         except OSError as error:
             raise self._not_written(error) from error
@@ -132,8 +133,9 @@ class FeatureStore:
     def _hold(self, held: ExitStack) -> None:
         """Lock the folder, make it, and cut off what a killed writer left."""
         waiting = "another process is computing the same features; waiting for it"
+        make_own_folder(self.folder.parent)
         held.enter_context(locked(_lock_of(self.folder), lambda: console.print(waiting)))
-        self.folder.mkdir(exist_ok=True)  # only now: it may have been cleared during the wait
+        make_own_folder(self.folder)  # only now: it may have been cleared during the wait
         if not (self.folder / _FACTS).is_file():
             write_json(self.folder / _FACTS, dict(self.facts))
         self._drop_unfinished()
@@ -142,16 +144,24 @@ class FeatureStore:
         """Return the valid entries, and their rows as a memory map."""
         nothing = np.zeros(0, _ENTRY), np.zeros((0, self.values), self.dtype)
         try:
-            data = (self.folder / _INDEX).read_bytes()
-            size = (self.folder / _FEATURES).stat().st_size
-        except OSError:
+            with open_own(self.folder / _INDEX, "rb") as file:
+                data = file.read()
+            features = open_own(self.folder / _FEATURES, "rb")
+        except FileNotFoundError:
             return nothing
+        except OSError as error:
+            raise self._not_written(error) from error
+        with features:
+            return self._matching(data, features)
+
+    def _matching(self, data: bytes, features: BinaryIO) -> tuple[np.ndarray, np.ndarray]:
+        nothing = np.zeros(0, _ENTRY), np.zeros((0, self.values), self.dtype)
+        size = os.fstat(features.fileno()).st_size
         entries = np.frombuffer(data[: len(data) // _ENTRY.itemsize * _ENTRY.itemsize], _ENTRY)
         entries = entries[: size // self.row_bytes]
         if not len(entries):
             return nothing
-        with open(self.folder / _FEATURES, "rb") as file:
-            mapped = mmap.mmap(file.fileno(), len(entries) * self.row_bytes, access=mmap.ACCESS_READ)
+        mapped = mmap.mmap(features.fileno(), len(entries) * self.row_bytes, access=mmap.ACCESS_READ)
         return entries, np.frombuffer(mapped, self.dtype).reshape(len(entries), self.values)
 
     def _drop_unfinished(self) -> None:
@@ -159,8 +169,9 @@ class FeatureStore:
         with suppress(FileNotFoundError):
             entries = (self.folder / _INDEX).stat().st_size // _ENTRY.itemsize
             rows = min(entries, (self.folder / _FEATURES).stat().st_size // self.row_bytes)
-            os.truncate(self.folder / _INDEX, rows * _ENTRY.itemsize)
-            os.truncate(self.folder / _FEATURES, rows * self.row_bytes)
+            for name, size in ((_INDEX, rows * _ENTRY.itemsize), (_FEATURES, rows * self.row_bytes)):
+                with open_own(self.folder / name, "r+b") as file:
+                    file.truncate(size)
             return
         for name in (_INDEX, _FEATURES):  # one is useless without the other
             (self.folder / name).unlink(missing_ok=True)
@@ -189,14 +200,22 @@ class StoreFacts:
 
 
 def stores_folder() -> Path:
-    """Return the folder of all stores; it may not exist yet."""
-    return cache_folder() / "features"
+    """Return the folder of all stores; it may not exist yet.
+
+    Raises:
+        UsageError: Others may write to the cache.
+    """
+    return own_cache() / "features"
 
 
 def list_stores() -> list[StoreFacts]:
     """Return the facts about each store, the latest first."""
     folder = stores_folder()
-    found = [_facts_of(each) for each in folder.iterdir() if each.is_dir()] if folder.is_dir() else []
+    found = (
+        [_facts_of(each) for each in folder.iterdir() if each.is_dir() and not each.is_symlink()]
+        if folder.is_dir()
+        else []
+    )
     return sorted(found, key=lambda facts: facts.written, reverse=True)
 
 
