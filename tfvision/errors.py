@@ -1,9 +1,13 @@
 """Errors with their exit status, and helpers that word a message: lists, and the nearest known name."""
 
 import difflib
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 _shown = {"traceback": False}
+
+# Control characters, ends of lines, marks of direction, and halves of letters.
+_CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def debug(on: bool = True) -> None:
@@ -109,7 +113,7 @@ def listing(names: Sequence[object], limit: int = 5, *, of: int | None = None) -
 
 
 def printable(text: str) -> str:
-    """Return a text without what would move the cursor of a terminal or end a line.
+    """Return a text without what would move the cursor of a terminal, turn its letters around or end a line.
 
     Args:
         text: Such as the name of a file, which may hold anything.
@@ -117,6 +121,4 @@ def printable(text: str) -> str:
     Returns:
         The text, control characters and halves of letters as `\\x1b`, `\\n` and the like.
     """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c == "\u3000" else c.encode("unicode_escape").decode() for c in text)
+    return text if text.isprintable() else _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)

@@ -2,6 +2,7 @@
 
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,7 +24,7 @@ from tfvision.data.sources.python import Held
 from tfvision.data.sources.selection import describe_selection
 from tfvision.data.splits.splits_file import read_parts
 from tfvision.errors import DataError, listing
-from tfvision.runs.folder import refuse_existing
+from tfvision.runs.folder import making_alone
 from tfvision.system.device import load_tensorflow
 from tfvision.system.files import write_text
 from tfvision.system.shown import Record
@@ -122,7 +123,11 @@ def audit_from_config(config: AuditConfig, images: ImageSet | None = None) -> Au
     removed = removed_problems(config.remove, PROBLEMS)
     check_backbone(config)
     output = Path(config.output)
-    refuse_existing(output)
+    with making_alone(output):
+        return _audit_into(output, config, images, removed)
+
+
+def _audit_into(output: Path, config: AuditConfig, images: ImageSet | None, removed: Sequence[str]) -> Audit:
     if images is None:
         images = open_images(config.data, **config.source.columns(), labelled=config.labelled)
         for note in images.notes:

@@ -33,7 +33,8 @@ from tfvision.cli.train import add_train
 from tfvision.config.flags import Parser
 from tfvision.errors import TfvisionError, one_line
 from tfvision.system.device import refuse_other_backend, use_device
-from tfvision.system.terminal import console, drop_output
+from tfvision.system.files import refuse_no_text
+from tfvision.system.terminal import console, drop_output, harmless
 from tfvision.version import __version__
 
 _WHAT = "From a folder of labelled images to an honest score and a SavedModel, in one command."
@@ -86,6 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with suppress(ValueError):  # signals can be handled in the main thread only
         signal.signal(signal.SIGTERM, _terminate)
     try:
+        refuse_no_text(*(sys.argv[1:] if arguments is None else arguments))
         args = build_parser().parse_args(arguments)
         debug |= getattr(args, "debug", False)
         console.quiet = getattr(args, "quiet", False)
@@ -137,5 +139,5 @@ def _flush() -> None:
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"tfvision: {message}", file=sys.stderr)
+    print(f"tfvision: {harmless(message)}", file=sys.stderr)
     return status

@@ -11,7 +11,7 @@ from tfvision.errors import DataError, UsageError, listing
 from tfvision.evaluation.paired import Difference, mean_differences, paired_differences
 from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.evaluation.score_names import Score, brief_scores, direction
-from tfvision.runs.folder import open_run
+from tfvision.runs.folder import open_run, writing_in_turn
 from tfvision.runs.names import COMPARISON, COMPARISON_PLOT
 from tfvision.runs.seeds import holds_seeds, read_seeds_file, seed_folder
 from tfvision.system.csv_table import TableWriter
@@ -95,7 +95,10 @@ def compare(*runs: str | PathLike[str], common: bool = False, output: str | Path
     refuse_unwritable(None if output is None else Path(output) / COMPARISON)
     seeds = _common_seeds(names)
     found = _compare_seeds(names, seeds, common=common) if seeds else compare_runs(names, common=common)
-    written = write_comparison(output, names[0], found) if output is not None else ()
+    written: Sequence[Path] = ()
+    if output is not None:
+        with writing_in_turn(Path(output)):
+            written = write_comparison(output, names[0], found)
     return Comparison(names[0], found, tuple(written), seeds)
 
 

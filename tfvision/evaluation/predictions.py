@@ -10,7 +10,7 @@ import numpy as np
 
 from tfvision.errors import DataError
 from tfvision.models.decision import Decision
-from tfvision.system.csv_table import TableWriter, read_rows
+from tfvision.system.csv_table import TableWriter, csv_rows
 from tfvision.system.files import replacing
 from tfvision.system.shown import Record
 from tfvision.system.tables import first_lines
@@ -234,7 +234,7 @@ def read_predictions(path: Path | str) -> Predictions:
     path = Path(path)
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            header, *rows = read_rows(file)
+            header, *rows = csv_rows(file)
     except (OSError, ValueError, csv.Error) as error:
         why = getattr(error, "strerror", None) or error
         raise DataError(

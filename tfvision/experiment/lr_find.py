@@ -12,7 +12,7 @@ from tfvision.data.sources.digits import refuse_missing_data
 from tfvision.errors import UsageError
 from tfvision.experiment.resolving import phases_of, resolve_options
 from tfvision.experiment.train import as_images, check_given, prepare_experiment
-from tfvision.runs.folder import refuse_existing
+from tfvision.runs.folder import making_alone
 from tfvision.runs.names import RATE_CURVES, RATES, RATES_TABLE
 from tfvision.system.files import to_csv, write_json, write_text
 from tfvision.system.shown import Shown
@@ -104,17 +104,16 @@ def lr_find(
     check_given("lr_find", model, images)
     chosen = from_dict(RateRangeOptions, {name: value for name, value in options.items() if name in _RANGE})
     options = {name: value for name, value in options.items() if name not in _RANGE}
-    if output is not None:
-        refuse_existing(Path(output))
     folder = None if output is None else Path(output)
-    if model is None or images is None:
-        return _find(_build(options), chosen, folder)
-    import keras
+    with nullcontext() if folder is None else making_alone(folder):
+        if model is None or images is None:
+            return _find(_build(options), chosen, folder)
+        import keras
 
-    from tfvision.training.rate_range import as_it_was
+        from tfvision.training.rate_range import as_it_was
 
-    with as_it_was(model) if isinstance(model, keras.Model) else nullcontext():
-        return _find(_given(model, images, options), chosen, folder)
+        with as_it_was(model) if isinstance(model, keras.Model) else nullcontext():
+            return _find(_given(model, images, options), chosen, folder)
 
 
 def _build(options: dict[str, Any]) -> "Experiment":

@@ -15,6 +15,7 @@ from tfvision.experiment.defending import find_teacher
 from tfvision.models.backbones.table import backbone_facts, plain_name
 from tfvision.models.weights_location import find_weights
 from tfvision.runs.folder import refuse_existing
+from tfvision.system.files import refuse_no_text
 from tfvision.tasks import has_boxes
 from tfvision.tracking.trackers import tracker_names
 from tfvision.training.config import TrainConfig, check_task
@@ -138,6 +139,7 @@ def default_folder(data: str, what: str) -> Path:
         A path that need not exist; the time is local, to the second.
     """
     name = (Path(data).name or Path(data).resolve().name).split(".")[0] or "data"
+    refuse_no_text(name)
     return Path("runs") / f"{name}-{what}-{datetime.now():%Y%m%d-%H%M%S}"
 
 

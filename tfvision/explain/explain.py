@@ -1,6 +1,7 @@
 """What `tfvision explain` does: where a model looked when it said what it said."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,8 +20,8 @@ from tfvision.prediction.answers import predict_images
 from tfvision.prediction.images import read_given_images
 from tfvision.prediction.predictors import KerasPredictor
 from tfvision.prediction.stored import find_model
-from tfvision.runs.folder import refuse_existing
-from tfvision.system.files import write_json
+from tfvision.runs.folder import making_alone
+from tfvision.system.files import below, write_json
 from tfvision.system.shown import Shown
 from tfvision.system.terminal import ProgressLine, console, in_one_output
 from tfvision.tasks import has_classes
@@ -111,8 +112,17 @@ def explain(
     """
     source = from_dict(Source, {name: value for name, value in options.items() if name in _SOURCE})
     chosen = from_dict(ExplainOptions, {name: value for name, value in options.items() if name not in _SOURCE})
-    if output is not None:
-        refuse_existing(Path(output))
+    with nullcontext() if output is None else making_alone(Path(output)):
+        return _explain(model, images, source, chosen, None if output is None else Path(output))
+
+
+def _explain(
+    model: "str | Path | keras.Model",
+    images: "str | Path | ImageSet",
+    source: Source,
+    chosen: ExplainOptions,
+    output: Path | None,
+) -> Explanations:
     stored = find_model(model)
     if stored.is_ensemble or stored.file.suffix != ".keras":
         raise UsageError(f"{model} is no single Keras model; explain a run folder, of an ensemble one of its members")
@@ -126,7 +136,7 @@ def explain(
     for note in found.notes:
         console.print(note)
     if output is not None:
-        write_explanations(found, Path(output))
+        write_explanations(found, output)
     return found
 
 
@@ -218,7 +228,7 @@ def write_explanations(found: Explanations, folder: Path) -> None:
 
     overlays = found.overlays()
     for name, image in zip(found.ids, overlays, strict=True):
-        write_png(image, folder / "images" / Path(name).with_suffix(".png"))
+        write_png(image, below(folder / "images", name).with_suffix(".png"))
     rows: list[Mapping[str, Any]] = [
         {"id": name, "class": what, "probability": None if np.isnan(share) else float(share)}
         for name, what, share in zip(found.ids, found.classes, found.probabilities, strict=True)

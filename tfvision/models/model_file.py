@@ -95,6 +95,10 @@ class ModelFacts:
         needed = names or not has_classes(task)
         if not (isinstance(names, list) and needed and all(isinstance(name, str) for name in names)):
             raise ValueError("class_names is not a list of names")
+        try:
+            "".join((*names, str(backbone), str(rule))).encode("utf-8")
+        except UnicodeEncodeError:
+            raise ValueError("a name is not UTF-8 text") from None
         if not isinstance(resize, dict) or not isinstance(backbone, str):
             raise ValueError("resize is not a mapping, or backbone is not a name")
         try:

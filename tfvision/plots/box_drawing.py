@@ -8,7 +8,7 @@ import numpy as np
 from tfvision.data.boxes.orientation import to_upright
 from tfvision.data.images.imageset import ImageSet
 from tfvision.evaluation.box_predictions import BoxPredictions
-from tfvision.system.files import replacing
+from tfvision.system.files import below, replacing
 
 _COLOUR = (0, 159, 230)  # orange, in OpenCV's order
 
@@ -28,7 +28,7 @@ def draw_predictions(predictions: BoxPredictions, images: ImageSet, folder: Path
     for index in range(len(images)):
         pixels = with_box(predictions, images, index)
         encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()
-        with replacing(folder / Path(images.ids[index]).with_suffix(".jpg")) as temporary:
+        with replacing(below(folder, images.ids[index]).with_suffix(".jpg")) as temporary:
             temporary.write_bytes(encoded)
 
 

@@ -16,6 +16,7 @@ from tfvision.prediction.stored import StoredModel, find_model
 from tfvision.robustness.attack_options import AttackOptions, parse_budgets
 from tfvision.robustness.attack_scores import AttackScores
 from tfvision.robustness.attacks.table import parse_methods
+from tfvision.runs.folder import writing_in_turn
 from tfvision.system.files import refuse_unwritable
 from tfvision.system.terminal import in_one_output
 from tfvision.tasks import has_boxes
@@ -72,13 +73,15 @@ def attack(
 
     scores, pictures = score_attacks(attackers, images, part, methods, budgets, chosen, notes)
     if output is not None:
-        written = write_attack(scores, pictures, Path(output), Path(output).parent)
+        with writing_in_turn(Path(output).parent):
+            written = write_attack(scores, pictures, Path(output), Path(output).parent)
     elif data is None:
         from tfvision.report.page import write_pages
         from tfvision.runs.names import ATTACK_SCORES, PLOTS
 
         folder = stored[0].path if stored[0].path.is_dir() else stored[0].path.parent
-        written = [*write_attack(scores, pictures, folder / ATTACK_SCORES, folder / PLOTS), *write_pages(folder)]
+        with writing_in_turn(folder):
+            written = [*write_attack(scores, pictures, folder / ATTACK_SCORES, folder / PLOTS), *write_pages(folder)]
     else:
         written = []
     return replace(scores, written=tuple(written))

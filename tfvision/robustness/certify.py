@@ -20,6 +20,7 @@ from tfvision.prediction.stored import StoredModel, find_model
 from tfvision.robustness.certificates import Certificates, largest_radius, write_certificates
 from tfvision.robustness.drawing import draw_images
 from tfvision.robustness.options import CertifyOptions
+from tfvision.runs.folder import writing_in_turn
 from tfvision.runs.names import CERTIFICATES, PLOTS
 from tfvision.system.files import refuse_unwritable
 from tfvision.system.terminal import ProgressLine, in_one_output
@@ -153,10 +154,12 @@ def _certify_image(
 def _write(found: Certificates, stored: StoredModel, *, own: bool, output: str | Path | None) -> list[Path]:
     """Write beside `output`, or into the run and its report, or nothing."""
     if output is not None:
-        return write_certificates(found, Path(output), Path(output).parent)
+        with writing_in_turn(Path(output).parent):
+            return write_certificates(found, Path(output), Path(output).parent)
     if not own:
         return []
     from tfvision.report.page import write_pages
 
-    written = write_certificates(found, stored.path / CERTIFICATES, stored.path / PLOTS)
-    return [*written, *write_pages(stored.path)]
+    with writing_in_turn(stored.path):
+        written = write_certificates(found, stored.path / CERTIFICATES, stored.path / PLOTS)
+        return [*written, *write_pages(stored.path)]

@@ -14,6 +14,7 @@ from tfvision.prediction.images import images_to_score
 from tfvision.prediction.stored import find_model
 from tfvision.robustness.corruptions import parse_corruptions
 from tfvision.robustness.scores import CorruptedScores, score_corrupted, write_corrupted
+from tfvision.runs.folder import writing_in_turn
 from tfvision.runs.names import CORRUPTION_SCORES, PLOTS
 from tfvision.system.files import refuse_unwritable
 from tfvision.system.terminal import in_one_output
@@ -62,12 +63,14 @@ def evaluate_corrupted(
     _, images = images_to_score(stored, data, options)
     scores = score_corrupted(stored.load(), images, names, seed=seed)
     if output is not None:
-        written = write_corrupted(scores, images, Path(output), Path(output).parent, seed=seed)
+        with writing_in_turn(Path(output).parent):
+            written = write_corrupted(scores, images, Path(output), Path(output).parent, seed=seed)
     elif data is None:
         from tfvision.report.page import write_pages
 
         path, plots = stored.path / CORRUPTION_SCORES, stored.path / PLOTS
-        written = [*write_corrupted(scores, images, path, plots, seed=seed), *write_pages(stored.path)]
+        with writing_in_turn(stored.path):
+            written = [*write_corrupted(scores, images, path, plots, seed=seed), *write_pages(stored.path)]
     else:
         written = []
     return replace(scores, written=tuple(written))

@@ -18,7 +18,7 @@ from tfvision.robustness.drawing import draw_images
 from tfvision.robustness.options import TextureOptions
 from tfvision.robustness.texture_changes import LEAST_SIDE
 from tfvision.robustness.texture_scores import TextureScores, score_textures, write_textures
-from tfvision.runs.folder import open_run
+from tfvision.runs.folder import open_run, writing_in_turn
 from tfvision.runs.names import TEXTURE
 from tfvision.system.files import refuse_unwritable
 from tfvision.system.terminal import in_one_output
@@ -68,7 +68,8 @@ def texture(
     found = score_textures(stored, images, name, seed=options.seed)
     if output is None:
         return found
-    written = write_textures(found, images, stored[0].facts.resize, Path(output), seed=options.seed)
+    with writing_in_turn(Path(output)):
+        written = write_textures(found, images, stored[0].facts.resize, Path(output), seed=options.seed)
     return replace(found, written=tuple(written))
 
 

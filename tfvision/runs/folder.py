@@ -13,9 +13,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tfvision.config.options import from_dict
 from tfvision.config.yaml import load_yaml
 from tfvision.errors import DataError, UsageError
-from tfvision.runs.names import COMPARISON, CONFIG, ENSEMBLE, LOCK, METRICS, MODEL, PLOTS, PREDICTIONS, SEEDS, SPLITS
+from tfvision.runs.names import (
+    COMPARISON,
+    CONFIG,
+    ENSEMBLE,
+    LOCK,
+    METRICS,
+    MODEL,
+    PLOTS,
+    PREDICTIONS,
+    SEEDS,
+    SPLITS,
+    WRITING,
+)
 from tfvision.system.csv_table import read_mappings
-from tfvision.system.files import not_written, remove_abandoned, write_text
+from tfvision.system.files import not_written, refuse_no_text, remove_abandoned, write_text
 from tfvision.system.locks import locked
 from tfvision.system.shown import Shown
 from tfvision.tasks import has_boxes
@@ -259,8 +271,60 @@ def training_alone(folder: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def making_alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from making the same folder, which appears only when the work is done.
+
+    Args:
+        folder: The folder to be made.
+
+    Yields:
+        Nothing; its name is taken inside the `with` block.
+
+    Raises:
+        UsageError: The folder exists already, or another process is making it.
+        WriteError: Nothing can be written beside it.
+    """
+
+    def refuse() -> None:
+        raise UsageError(f"another process is making {folder}; wait for it, or choose another --output")
+
+    refuse_existing(folder)
+    with ExitStack() as held:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(folder.with_name(f".{folder.name}.lock"), refuse))
+        except OSError as error:
+            raise not_written(folder, error) from error
+        refuse_existing(folder)  # it may have been made just before
+        yield
+
+
+@contextmanager
+def writing_in_turn(folder: Path) -> Iterator[None]:
+    """Write files that belong together: of several processes that write them to one folder, each waits for the other.
+
+    Args:
+        folder: The folder; made if it is missing.
+
+    Yields:
+        Nothing, while no other process is inside such a `with` block.
+
+    Raises:
+        WriteError: The folder cannot be written to.
+    """
+    with ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(folder / WRITING, lambda: None))
+        except OSError as error:
+            raise not_written(folder / WRITING, error) from error
+        yield
+
+
 def refuse_existing(folder: Path) -> None:
-    """Raise a UsageError if anything exists at `folder` already."""
+    """Raise a UsageError if anything exists at `folder` already, or its name is no text."""
+    refuse_no_text(folder)
     if os.path.lexists(folder):
         raise UsageError(
             f"{folder} exists already, and a run is never overwritten; choose another --output or remove it"
@@ -294,7 +358,8 @@ def open_run(folder: Run | Path | str) -> Run:
 
 
 def refuse_missing_model(path: Path | str) -> None:
-    """Raise a DataError if nothing exists where a run or a SavedModel should be."""
+    """Raise a DataError if nothing exists where a run or a SavedModel should be, or its name is no text."""
+    refuse_no_text(path)
     if not Path(path).exists():
         raise DataError(
             f"{path} does not exist; expected a run folder of `tfvision train` or a SavedModel of `tfvision export`"

@@ -28,6 +28,7 @@ RATES = "learning_rates.json"  # the sweeps by which learning rates were found; 
 RATES_TABLE = "learning_rates.csv"
 TRACKING = "tracking"  # what each tracker has of the run
 LOCK = ".lock"  # held while a process trains there
+WRITING = ".writing.lock"  # held while files that belong together are written
 
 # In a folder that holds several runs.
 COMPARISON = "comparison.csv"

@@ -51,7 +51,7 @@ class TableWriter:
             self.writerow(row)
 
 
-def read_rows(lines: Iterable[str], *, delimiter: str = ",") -> Iterator[list[str]]:
+def csv_rows(lines: Iterable[str], *, delimiter: str = ",") -> Iterator[list[str]]:
     """Read the rows of a CSV, those that `TableWriter` wrote as they were.
 
     Args:
@@ -85,7 +85,7 @@ def read_mappings(lines: Iterable[str], *, rest: str | None = None) -> list[dict
     """Read the rows of a CSV with a header, as `csv.DictReader` does.
 
     Args:
-        lines: See `read_rows`.
+        lines: See `csv_rows`.
         rest: What stands for the cells that a short row lacks; None as in `csv.DictReader`.
 
     Returns:
@@ -94,7 +94,7 @@ def read_mappings(lines: Iterable[str], *, rest: str | None = None) -> list[dict
     Raises:
         csv.Error: It is no CSV, or a row has more cells than the header.
     """
-    rows = read_rows(lines)
+    rows = csv_rows(lines)
     names = next(rows, [])
     found = []
     for number, row in enumerate((row for row in rows if row), start=2):

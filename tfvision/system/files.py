@@ -7,10 +7,10 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tfvision.errors import DataError, UsageError, WriteError
+from tfvision.errors import DataError, UsageError, WriteError, printable
 from tfvision.system.csv_table import csv_text
 
 
@@ -52,6 +52,37 @@ def _claim(temporary: Path) -> None:
     os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
 
 
+def refuse_no_text(*paths: Path | str | None) -> None:
+    """Refuse paths that are no text: they would have to stand in the files that a run writes at its end.
+
+    Args:
+        *paths: The paths; None stands for none.
+
+    Raises:
+        UsageError: With the first that has bytes which are no UTF-8.
+    """
+    for path in (str(path) for path in paths if path is not None):
+        try:
+            path.encode("utf-8")
+        except UnicodeEncodeError:
+            shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            raise UsageError(f"the path {printable(shown)} is not UTF-8 text; rename it") from None
+
+
+def below(folder: Path, name: str) -> Path:
+    """Return the path of a file named after an image, which is below a folder whatever the name is.
+
+    Args:
+        folder: The folder.
+        name: The id of an image, with slashes; data may call an image `../a` or `/a`.
+
+    Returns:
+        The path, without what would lead out of the folder.
+    """
+    parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("..", "/")]
+    return folder.joinpath(*parts or ("_",))
+
+
 def is_pattern(path: Path) -> bool:
     """Tell whether a path holds letters that TensorFlow takes for a pattern."""
     return bool(set(str(path.absolute())) & set("[]*?\\"))
@@ -85,8 +116,10 @@ def refuse_unwritable(*paths: Path | str | None) -> None:
         *paths: The files; their folders are created if they are missing. None stands for no file.
 
     Raises:
+        UsageError: A path is no text.
         WriteError: With the first that cannot be written.
     """
+    refuse_no_text(*paths)
     for path in [Path(path) for path in paths if path is not None]:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

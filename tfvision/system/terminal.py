@@ -15,6 +15,8 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as LiveProgress
 
+from tfvision.errors import printable
+
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
 
@@ -46,7 +48,8 @@ class _Console(Console):
         return None if self.quiet else self.cell
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print, in a notebook into the output of the cell."""
+        """Print, in a notebook into the output of the cell; names of files cannot move the cursor."""
+        objects = tuple(harmless(each) if isinstance(each, str) else each for each in objects)
         if self.cell is None:
             super().print(*objects, **options)
         elif not self.quiet:
@@ -64,6 +67,13 @@ _EVERY_SECONDS = 30.0  # between two plain lines about the same work
 
 # Soft wrapping and no highlighting, so that a file or a test receives the text itself.
 console = _Console(highlight=False, soft_wrap=True, markup=False)
+
+
+def harmless(text: str) -> str:
+    """Return lines of text without what would do more to a terminal than to print: names of files may hold anything."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
 
 
 def say_result(text: RenderableType) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from tfvision.data.boxes.given import GivenBox, GivenBoxes
 from tfvision.data.images.imageset import ImageSet, ImageStorage
 from tfvision.data.sources.classes import order_classes
-from tfvision.errors import DataError, UsageError, listing
+from tfvision.errors import DataError, UsageError, listing, printable
 
 THING = "object"  # the class of boxes without a class
 
@@ -68,6 +68,7 @@ def build_images(
         UsageError: The positive class is unknown, or given for images without labels.
         DataError: Two images have the same id, or only some have a part or a group.
     """
+    _refuse_no_text(entries)
     _refuse_same_ids(entries)
     for what, values in (("part", [e.part for e in entries]), ("group", [e.group for e in entries])):
         if None in values and len(set(values)) > 1:
@@ -99,6 +100,16 @@ def build_images(
         columns=columns,
         notes=notes,
     )
+
+
+def _refuse_no_text(entries: Sequence[Entry]) -> None:
+    """Refuse names that could not be written: halves of letters, from JSON, HDF5 or a DataFrame."""
+    texts = [text for e in entries for text in (e.id, e.label, e.group) if text and not text.isascii()]
+    for text in texts:
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise DataError(f"the name {printable(text)} is not UTF-8 text; rename it in the data") from None
 
 
 def _refuse_same_ids(entries: Sequence[Entry]) -> None:

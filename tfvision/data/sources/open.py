@@ -29,9 +29,10 @@ from tfvision.data.sources.tables.columns import Columns
 from tfvision.data.sources.tables.pixel_cells import open_pixel_cells
 from tfvision.data.sources.tables.reading import TABLE_SUFFIXES
 from tfvision.data.storage.arrays import check_pixel_rule
-from tfvision.data.storage.directory import Directory
+from tfvision.data.storage.directory import Directory, unread_folders
 from tfvision.data.storage.files import Storage, open_storage
 from tfvision.errors import DataError, listing
+from tfvision.system.files import refuse_no_text
 
 
 def open_images(
@@ -83,8 +84,10 @@ def open_images(
     Raises:
         DataError: There is no such data, or it has no images; labels are missing, ambiguous or contradictory; or values
             do not fit the rule.
-        UsageError: An unknown positive class, rule or way to choose among boxes.
+        UsageError: An unknown positive class, rule or way to choose among boxes; or a path that is no text.
     """
+    if isinstance(data, (str, os.PathLike)):
+        refuse_no_text(os.fspath(data))
     check_pixel_rule(pixel_rule)
     check_several(several_boxes)
     asked = Columns(
@@ -137,8 +140,9 @@ def _open_boxed(path: Path, asked: Columns, columns: dict[str, Any]) -> ImageSet
     if not images:
         raise no_images(storage, "boxes need image files and a CSV or PASCAL VOC annotations")
     found = read_boxed(storage, table, images, asked, several=columns["several_boxes"], unit=columns["box_unit"])
+    unread = unread_folders(storage, needed=not (table or found.is_of_tables))
     labelled = found.entries[0].label is not None
-    boxed = build_images(found.entries, storage, columns, labelled=labelled, notes=found.notes)
+    boxed = build_images(found.entries, storage, columns, labelled=labelled, notes=(*found.notes, *unread))
     assert boxed.given is not None, "each entry has its box"
     return replace(boxed, given=replace(boxed.given, unit=found.unit, is_upright=found.is_upright), bad=found.bad)
 
@@ -146,6 +150,8 @@ def _open_boxed(path: Path, asked: Columns, columns: dict[str, Any]) -> ImageSet
 def _open_storage(storage: Storage, asked: Columns, columns: dict[str, Any], *, labelled: bool) -> ImageSet:
     """Open the image files of a folder or .zip; its arrays if it has no image files."""
     files = find_image_files(storage)
+    if not files:
+        unread_folders(storage, needed=True)
     if not files and (found := find_container(storage, asked)):
         return open_arrays(*found, columns, labelled=labelled)
     if files and (arrays := names_image_arrays(storage.names)):
@@ -175,5 +181,6 @@ def _open_files(
             f"{' '.join(sorted(ARRAY_SUFFIXES))}",
         )
     found = read_files(storage, table, images, asked, columns["label_from_name"], labelled=labelled)
-    notes = (*found.notes, *unspelled_note(entry.name for entry in found.entries))
+    unread = unread_folders(storage, needed=not found.used)
+    notes = (*found.notes, *unread, *unspelled_note(entry.name for entry in found.entries))
     return build_images(found.entries, storage, columns, labelled=labelled, notes=notes)

@@ -20,7 +20,7 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.data.sources.classes import order_classes
 from tfvision.data.sources.parts import PART_NAMES
 from tfvision.errors import DataError, listing, nearest
-from tfvision.system.csv_table import TableWriter, read_mappings, read_rows, repeated
+from tfvision.system.csv_table import TableWriter, csv_rows, read_mappings, repeated
 
 SELECTION_COLUMNS = ("id", "label", "dataset")
 REVIEW_COLUMNS = ("id", "decision", "label", "dataset")
@@ -53,7 +53,7 @@ def is_selection(path: Path) -> bool:
     """Tell whether a file is such a list or review, by its first lines: the last column names data, not a part."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            header, first = (next(read_rows([file.readline(4096)]), []) for _ in range(2))
+            header, first = (next(csv_rows([file.readline(4096)]), []) for _ in range(2))
             if tuple(header) == REVIEW_COLUMNS:
                 return True
             data = first[2] if len(first) == 3 else ""

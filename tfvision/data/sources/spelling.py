@@ -16,7 +16,10 @@ def spelled(name: str) -> str:
         The name in composed form (NFC), since macOS writes the same name decomposed; bytes that are no UTF-8 become
         `\\xe9` and the like.
     """
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    try:
+        text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a letter, from JSON such as "\\ud800"
+        text = name.encode("utf-8", "backslashreplace").decode()
     return unicodedata.normalize("NFC", text)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tfvision.data.storage.limits import check_size, is_visible
 from tfvision.data.storage.spans import Span, open_span
-from tfvision.errors import DataError
+from tfvision.errors import DataError, printable
 
 # Files by which a folder is known as one that tfvision wrote: a run, folds, a comparison, a search, an audit. The default
 # folder of a run lies below the current one, which may be that of the images.
@@ -33,13 +33,14 @@ class Directory:
         names: Sorted relative names with forward slashes; hidden files, and folders that tfvision wrote, are left out.
         results: Relative names of these folders.
         skipped_links: Relative names of links that lead nowhere, or to a folder that is read already.
+        unread: Relative names of folders that cannot be read, with the reason.
     """
 
     def __init__(self, path: Path, only: Iterable[str] | None = None):
         self.path = path
-        found, results, links = _walk(path) if only is None else (only, [], [])
+        found, results, links, unread = _walk(path) if only is None else (only, [], [], [])
         self.names, self.results = tuple(sorted(found)), tuple(sorted(results))
-        self.skipped_links = tuple(sorted(links))
+        self.skipped_links, self.unread = tuple(sorted(links)), tuple(sorted(unread))
 
     def size(self, name: str) -> int:
         """Return the size of a file in bytes."""
@@ -101,9 +102,33 @@ def is_result(names: Iterable[str]) -> bool:
     return any(marks <= found for marks in _RESULTS)
 
 
-def _walk(root: Path) -> tuple[list[str], list[str], list[str]]:
-    """Return the names of the files, those of the folders that tfvision wrote, and those of links left out."""
+def unread_folders(storage: object, *, needed: bool) -> tuple[str, ...]:
+    """Return a note on folders that cannot be read.
+
+    Args:
+        storage: What was searched for images.
+        needed: Whether folders say what the images are; a CSV names them one by one, and none that is missing.
+
+    Returns:
+        A line, if there are any and nothing needs them.
+
+    Raises:
+        DataError: There are some, and they may hold images of their own.
+    """
+    if not isinstance(storage, Directory) or not storage.unread:
+        return ()
+    name, reason = storage.unread[0]
+    if needed:
+        raise DataError(
+            f"cannot read the folder {printable(str(storage.path / name))}: {reason}; check its permissions"
+        )
+    return (f"not read: {len(storage.unread):,} folders, such as {printable(name)} ({reason})",)
+
+
+def _walk(root: Path) -> tuple[list[str], list[str], list[str], list[tuple[str, str]]]:
+    """Return the names of files, of folders that tfvision wrote, of links left out, and of folders that cannot be read."""
     names, results, seen, pending = [], [], set(), [(root, "")]
+    unread: list[tuple[str, str]] = []
     links: list[tuple[Path, str]] = []
     skipped: list[str] = []
     while pending or links:
@@ -118,9 +143,11 @@ def _walk(root: Path) -> tuple[list[str], list[str], list[str]]:
         try:
             entries = list(os.scandir(folder))
         except OSError as error:
-            raise DataError(
-                f"cannot read the folder {folder}: {error.strerror or error}; check its permissions"
-            ) from error
+            reason = error.strerror or str(error)
+            if not prefix:
+                raise DataError(f"cannot read the folder {folder}: {reason}; check its permissions") from error
+            unread.append((prefix, reason))
+            continue
         if prefix and is_result(entry.name for entry in entries):
             results.append(prefix)
             continue
@@ -136,7 +163,7 @@ def _walk(root: Path) -> tuple[list[str], list[str], list[str]]:
                 names.append(name)
             elif entry.is_symlink():
                 skipped.append(name)
-    return names, results, skipped
+    return names, results, skipped, unread
 
 
 def _is_dir(entry: os.DirEntry[str]) -> bool:

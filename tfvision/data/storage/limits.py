@@ -8,7 +8,7 @@ MAX_FILE_BYTES = 1 << 30
 
 
 # Folders that systems and file servers keep beside the user's own.
-_SYSTEM = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"})
+_SYSTEM = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
 
 
 def is_visible(name: str) -> bool:

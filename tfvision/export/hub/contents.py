@@ -39,7 +39,7 @@ from tfvision.runs.names import (
     PSEUDO_RESULTS,
     ROC,
 )
-from tfvision.system.csv_table import TableWriter, read_rows
+from tfvision.system.csv_table import TableWriter, csv_rows
 from tfvision.system.local_paths import is_absolute, local_folders, shorten_paths
 from tfvision.system.terminal import size_text
 
@@ -147,7 +147,7 @@ def _without_paths(path: Path, run: Run) -> tuple[HubFile, int]:
 
 def _table_without_paths(name: str, text: str) -> tuple[HubFile, int]:
     """Shorten the cells that are absolute paths; the id of an image may hold anything else, and stays."""
-    rows = list(read_rows(io.StringIO(text, newline="")))
+    rows = list(csv_rows(io.StringIO(text, newline="")))
     count = sum(is_absolute(cell) for row in rows for cell in row)
     if count:
         written = io.StringIO(newline="")

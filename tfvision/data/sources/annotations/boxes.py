@@ -13,9 +13,10 @@ from tfvision.data.sources.annotations.voc import names_of_annotations, rows_of_
 from tfvision.data.sources.annotations.yolo import rows_of_yolo
 from tfvision.data.sources.entries import Entry
 from tfvision.data.sources.folders import parts_by_folder
-from tfvision.data.sources.image_files import left_out
+from tfvision.data.sources.image_files import left_out, suffix
 from tfvision.data.sources.parts import UNLABELLED
 from tfvision.data.sources.tables.columns import Columns
+from tfvision.data.sources.tables.reading import TABLE_SUFFIXES
 from tfvision.data.storage.files import Storage
 from tfvision.errors import DataError
 
@@ -30,6 +31,7 @@ class Boxed:
         is_upright: Whether boxes refer to the upright image, not to the pixels as stored.
         bad: Pairs (row, reason) of what cannot be used.
         notes: What a user should know about how it was read.
+        is_of_tables: Whether CSV files name the images.
     """
 
     entries: tuple[Entry, ...]
@@ -37,6 +39,7 @@ class Boxed:
     is_upright: bool
     bad: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
+    is_of_tables: bool = False
 
 
 def read_boxed(
@@ -77,7 +80,8 @@ def read_boxed(
         raise DataError(
             f"no usable box in {storage.path}: {len(bad):,} bad rows, the first: {bad[0][0]}: {bad[0][1]}; correct them"
         )
-    return Boxed(tuple(entries), unit, found.is_upright, tuple(bad), tuple(notes))
+    of_tables = any(suffix(name) in TABLE_SUFFIXES for name in found.used)
+    return Boxed(tuple(entries), unit, found.is_upright, tuple(bad), tuple(notes), of_tables)
 
 
 def _find_rows(storage: Storage, table: str | None, images: Sequence[str], asked: Columns) -> BoxRows:

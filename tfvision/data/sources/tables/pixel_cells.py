@@ -26,7 +26,7 @@ from tfvision.data.sources.tables.reading import TABLE_SUFFIXES, Table, plain_co
 from tfvision.data.storage.arrays import ArrayStorage, pixel_arrays
 from tfvision.data.storage.files import Storage
 from tfvision.errors import DataError, listing
-from tfvision.system.csv_table import read_rows
+from tfvision.system.csv_table import csv_rows
 
 _CELL_COLUMNS = ("pixels", "pixel", "image", "data")
 _PIXEL = re.compile(r"(pixel|px|p|attr)?_?\d+(x\d+)?", re.IGNORECASE)
@@ -100,7 +100,7 @@ def _layout(storage: Storage, name: str, asked: Columns) -> _Layout | None:
         return None
     delimiter = max(",;\t", key=lines[0].count)
     try:
-        header, first = ([cell.strip() for cell in row] for row in read_rows(lines[:2], delimiter=delimiter))
+        header, first = ([cell.strip() for cell in row] for row in csv_rows(lines[:2], delimiter=delimiter))
     except (csv.Error, ValueError):  # a field over two lines
         return None
     if len(header) != len(first):
@@ -195,7 +195,7 @@ def _columns_of(layout: _Layout, asked: Columns, *, labelled: bool) -> Columns |
 def _read(storage: Storage, layout: _Layout) -> tuple[list[tuple[str, ...]], list[np.ndarray], list[int]]:
     """Return the other cells, the pixels and the number of each row, as a spreadsheet shows it."""
     text = io.StringIO(storage.read(layout.name).decode("utf-8-sig", "replace"), newline="")
-    reader = read_rows(text, delimiter=layout.delimiter)
+    reader = csv_rows(text, delimiter=layout.delimiter)
     next(reader)
     cells: list[tuple[str, ...]] = []
     pixels: list[np.ndarray] = []

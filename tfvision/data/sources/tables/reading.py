@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tfvision.data.storage.files import Storage
 from tfvision.errors import DataError, listing
-from tfvision.system.csv_table import read_rows
+from tfvision.system.csv_table import csv_rows
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
 
@@ -68,9 +68,7 @@ def read_table(storage: Storage, name: str) -> Table:
             text = text.partition("\n")[2]
         header, *_ = text.splitlines() or [""]
         delimiter = max(",;\t", key=header.count)
-        lines = [
-            [cell.strip() for cell in row] for row in read_rows(io.StringIO(text, newline=""), delimiter=delimiter)
-        ]
+        lines = [[cell.strip() for cell in row] for row in csv_rows(io.StringIO(text, newline=""), delimiter=delimiter)]
     except UnicodeDecodeError as error:
         row = content.count(b"\n", 0, error.start) + 1
         raise DataError(f"{name} is not UTF-8 text (row {row}, byte {error.start}); save it as CSV UTF-8") from error
