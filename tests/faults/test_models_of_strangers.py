@@ -1,0 +1,448 @@
+"""Models of strangers: what would run code, reach beyond the model or fill the memory is refused before it is loaded."""
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+import textwrap
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from tfvision.cli import main
+from tfvision.errors import DataError, UsageError
+from tfvision.models.model_config import parse_config, refusing_more_weights
+from tfvision.models.model_file import load_model
+from tfvision.models.weights_file import check_weights_file
+from tfvision.prediction.saved_model_file import refuse_programs
+from tfvision.prediction.stored import load_predictor
+
+
+@pytest.fixture(scope="module")
+def exported(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SavedModel of our own."""
+    from tfvision.export.savedmodel import model_endpoints, publish, write_saved_model
+    from tfvision.runs.folder import open_run
+
+    run, folder = open_run(small_run), tmp_path_factory.mktemp("exported")
+    return publish(write_saved_model(model_endpoints(run.model(), run.facts), run.facts, folder), folder)
+
+
+def test_our_own_export_is_loaded(exported: Path) -> None:
+    refuse_programs(exported, "ours")
+    assert load_predictor(exported).facts.class_names == ("blue", "green", "red")
+
+
+# -- SavedModels, changed in their protocol buffer. In turn: graph, library and objects of the one in the file.
+
+
+def _node(nodes: Any, operation: str) -> Any:
+    nodes.add(name="evil", op=operation)
+    return nodes[-1]
+
+
+def _in_saver(graph: Any) -> Any:
+    return next(f for f in graph.library.function if f.signature.name.startswith("__inference__traced_save"))
+
+
+def _calling_saver(graph: Any) -> None:
+    caller = next(f for f in graph.library.function if f is not _in_saver(graph) and "serving" in f.signature.name)
+    node = _node(caller.node_def, "StatefulPartitionedCall")
+    node.attr["f"].func.name = _in_saver(graph).signature.name
+
+
+def _named_like_a_saver(graph: Any) -> None:
+    function = graph.library.function.add()
+    function.signature.name = "__inference__traced_save_evil"
+    _node(function.node_def, "SaveV2")
+    caller = next(f for f in graph.library.function if "serving" in f.signature.name)
+    _node(caller.node_def, "PartitionedCall").attr["f"].func.name = function.signature.name
+
+
+def _uncalled(graph: Any) -> None:
+    function = graph.library.function.add()
+    function.signature.name = "__inference_hidden_1"
+    _node(function.node_def, "EagerPyFunc")
+
+
+PROGRAMS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "in the graph": (lambda meta: _node(meta.graph_def.node, "WriteFile"), "the operation WriteFile"),
+    "in a function": (lambda meta: _node(meta.graph_def.library.function[0].node_def, "ReadFile"), "operation ReadFile"),
+    "not called": (lambda meta: _uncalled(meta.graph_def), "the operation EagerPyFunc"),
+    "saving called by others": (lambda meta: _calling_saver(meta.graph_def), "a function for saving that is called by others"),
+    "named like saving": (lambda meta: _named_like_a_saver(meta.graph_def), "a function for saving that is called by others"),
+    "more in saving": (lambda meta: _node(_in_saver(meta.graph_def).node_def, "WriteFile"), "the operation WriteFile"),
+    "saving by an object": (
+        lambda meta: meta.object_graph_def.nodes[0].children.add(
+            node_id=0, local_name=_in_saver(meta.graph_def).signature.name
+        ),
+        "a function for saving that is called by others",
+    ),
+    "data from files": (lambda meta: _node(meta.graph_def.node, "TextLineDataset"), "the operation TextLineDataset"),
+    "an operation of tomorrow": (lambda meta: _node(meta.graph_def.node, "Examples>Run"), "the operation Examples>Run"),
+    "a network": (lambda meta: _node(meta.graph_def.node, "RpcCall"), "the operation RpcCall"),
+    "assets": (lambda meta: meta.asset_file_def.add(filename="../../../etc/passwd"), "assets, files that the graph reads"),
+    "a class": (
+        lambda meta: setattr(meta.object_graph_def.nodes[0], "registered_name", "Evil>Class"),
+        "an object Evil>Class",
+    ),
+    "a kind of object": (
+        lambda meta: meta.object_graph_def.nodes.add().user_object.MergeFrom(
+            type(meta.object_graph_def.nodes[0].user_object)(identifier="_tf_keras_layer")
+        ),
+        "an object _tf_keras_layer",
+    ),
+    "no objects": (lambda meta: meta.ClearField("object_graph_def"), "no objects, as only TensorFlow 1 wrote it"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", PROGRAMS)
+def test_a_saved_model_that_does_more_than_to_compute_is_refused(case: str, exported: Path, tmp_path: Path) -> None:
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    change, words = PROGRAMS[case]
+    model = SavedModel.FromString((exported / "saved_model.pb").read_bytes())
+    change(model.meta_graphs[0])
+    (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
+    with pytest.raises(DataError, match=words) as error:
+        refuse_programs(tmp_path, "evil")
+    assert "--trust" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_graphs_in_several_pieces_count_together(exported: Path, tmp_path: Path) -> None:
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    more = SavedModel()
+    _node(more.meta_graphs.add().graph_def.node, "WriteFile")
+    # Two messages one after the other are one to a protocol buffer.
+    (tmp_path / "saved_model.pb").write_bytes((exported / "saved_model.pb").read_bytes() + more.SerializeToString())
+    with pytest.raises(DataError, match="WriteFile"):
+        refuse_programs(tmp_path, "evil")
+
+
+@pytest.mark.parametrize("other", ["saved_model.pbtxt", "saved_model.cpb"])
+def test_other_files_of_a_saved_model_are_not_read(other: str, exported: Path, tmp_path: Path) -> None:
+    shutil.copy(exported / "saved_model.pb", tmp_path)
+    (tmp_path / other).write_bytes(b"")
+    with pytest.raises(DataError, match=f"holds {other}"):
+        refuse_programs(tmp_path, "evil")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x12", b"\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", b"\x13\x14", b"PK"]
+)
+def test_a_damaged_saved_model_is_one_line(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pb").write_bytes(content)
+    with pytest.raises(DataError, match="damaged"):
+        refuse_programs(tmp_path, "damaged")
+
+
+def test_a_program_runs_only_if_it_is_trusted(
+    exported: Path, colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    import tensorflow as tf
+
+    mark, evil = tmp_path / "written", tmp_path / "evil"
+
+    class Evil(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, name="images")])
+        def serve(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+            def body(step: tf.Tensor) -> tf.Tensor:
+                tf.io.write_file(str(mark), "x")
+                return step + 1
+
+            tf.while_loop(lambda step: step < 1, body, [tf.constant(0)])
+            return {"probabilities": tf.fill((tf.shape(images)[0], 3), 1 / 3)}
+
+    tf.saved_model.save(Evil(), str(evil), signatures={"serving_default": Evil().serve})
+    shutil.copytree(exported / "assets.extra", evil / "assets.extra")
+    image = str(next(colours.glob("*/*.png")))
+    assert main(["predict", str(evil), image]) == 3
+    assert "the operation WriteFile" in capsys.readouterr().err and not mark.exists()
+    assert main(["evaluate", str(evil), "--data", str(colours)]) == 3 and not mark.exists()
+    assert main(["predict", str(evil), image, "--trust"]) == 0
+    assert mark.read_text() == "x"
+
+
+# -- Model files of Keras.
+
+
+def _layer(name: str, module: str = "keras.layers", **config: Any) -> dict[str, Any]:
+    return {
+        "module": module,
+        "class_name": name,
+        "config": {"name": "evil", **config},
+        "registered_name": None,
+        "name": "evil",
+    }
+
+
+CONFIGS: dict[str, tuple[Any, str]] = {
+    "lambda": (
+        _layer("Lambda", function={"class_name": "__lambda__", "config": {"code": "4wE="}}),
+        "has a Lambda layer",
+    ),
+    "lambda without module": ({"class_name": "Lambda", "config": {}}, "has a Lambda layer"),
+    "in a wrapper": (_layer("TimeDistributed", layer=_layer("Lambda", function="x")), "has a Lambda layer"),
+    "os.system": (_layer("system", "os", command="true"), "asks for os.system, which is no layer of Keras"),
+    "a function": ({"module": "os", "class_name": "function", "config": "system"}, "asks for os.system"),
+    "an activation": (_layer("Dense", activation=_layer("function", "subprocess")), "asks for subprocess"),
+    "a download": (_layer("get_file", "keras.utils", origin="http://localhost/"), "asks for keras.utils.get_file"),
+    "settings of Keras": (_layer("enable_unsafe_deserialization", "keras.config"), "asks for keras.config"),
+    "inside Keras": (_layer("DiskIOStore", "keras.src.saving.saving_lib"), "asks for keras.src.saving"),
+    "torch": (_layer("TorchModuleWrapper", module_={"x": 1}), "has a TorchModuleWrapper layer"),
+    "another SavedModel": (_layer("TFSMLayer", filepath="/tmp/evil"), "has a TFSMLayer layer"),
+    "a file": (_layer("StringLookup", vocabulary="/etc/passwd"), "reads a file, '/etc/passwd'"),
+    "no module": (_layer("x", 7), "which is no layer of Keras"),  # type: ignore[arg-type]
+    "registered": ({**_layer("Run", "evil.module"), "registered_name": "evil>Run"}, "asks for evil.module.Run"),
+    "control characters": (_layer("\x1b[2J", "os"), r"asks for os.\\x1b\[2J"),
+}
+
+
+@pytest.mark.parametrize("case", CONFIGS)
+def test_a_configuration_may_name_layers_of_keras_alone(case: str) -> None:
+    layer, words = CONFIGS[case]
+    whole = {"class_name": "Functional", "module": "keras.src.models.functional", "config": {"layers": [layer]}}
+    with pytest.raises(ValueError, match=words):
+        parse_config(json.dumps(whole), "config.json")
+
+
+@pytest.mark.parametrize("text", ["[" * 500 + "]" * 500, "[" * 100_000, '{"a":' * 200 + "1" + "}" * 200])
+def test_deep_configurations_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="nests lists deeper"):
+        parse_config(text, "config.json")
+
+
+def test_what_the_user_registered_may_be_named() -> None:
+    import keras
+
+    @keras.saving.register_keras_serializable("strangers")
+    class Own(keras.layers.Layer):
+        pass
+
+    parse_config(json.dumps(keras.saving.serialize_keras_object(Own())), "config.json")
+
+
+def changed(model: Path, path: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
+    """Write a model file whose configuration is changed."""
+    with zipfile.ZipFile(model) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "config.json":
+                config = json.loads(content)
+                change(config["config"]["layers"])
+                content = json.dumps(config).encode()
+            new.writestr(name, content)
+    return path
+
+
+def _set(kind: str, **settings: Any) -> Callable[[Any], None]:
+    def change(layers: Any) -> None:
+        next(layer for layer in layers if layer["class_name"] == kind)["config"].update(settings)
+
+    return change
+
+
+GIGANTIC = {
+    "units": (_set("Dense", units=10**9), "its layers ask for"),
+    "many units": (_set("Dense", units=60_000), "its layers ask for"),
+    "filters": (_set("Conv2D", filters=10**9), "its layers ask for"),
+    "a kernel": (_set("Conv2D", kernel_size=[10**5, 10**5], padding="same"), "its layers ask for"),
+}
+
+
+@pytest.mark.parametrize("case", GIGANTIC)
+def test_a_gigantic_layer_is_refused_before_it_is_made(case: str, small_run: Path, tmp_path: Path) -> None:
+    change, words = GIGANTIC[case]
+    path = changed(small_run / "model.keras", tmp_path / "model.keras", change)
+    with pytest.raises(DataError, match=words) as error:
+        load_model(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_layer_that_enlarges_an_image_without_end_is_refused(small_run: Path, tmp_path: Path) -> None:
+    import keras
+
+    from tfvision.models.model_file import read_facts, save_model
+
+    image = keras.Input((16, 16, 3))
+    wide = keras.layers.GlobalAveragePooling2D()(keras.layers.UpSampling2D(10_000)(image))
+    save_model(keras.Model(image, wide), tmp_path / "wide.keras", read_facts(small_run / "model.keras"))
+    with pytest.raises(DataError, match="makes 76,800,000,000 numbers of each image"):
+        load_model(tmp_path / "wide.keras")
+
+
+def test_weights_are_counted_and_then_left_alone() -> None:
+    import keras
+
+    with pytest.raises(ValueError, match="ask for"), refusing_more_weights(10):
+        keras.layers.Dense(1000).build((None, 1000))
+    keras.layers.Dense(200).build((None, 200))
+
+
+def _member(name: str) -> Callable[[zipfile.ZipFile], None]:
+    return lambda archive: archive.writestr(name, b"x")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("../outside", "leads out of the archive"),
+        ("/outside", "leads out of the archive"),
+        ("assets/../../outside", "leads out of the archive"),
+        ("..\\outside", "leads out of the archive"),
+        ("config.json", "twice"),
+        ("model.weights.h5", "twice"),
+    ],
+)
+def test_names_that_lead_out_of_an_archive_are_refused(name: str, words: str, small_run: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(small_run / "model.keras", tmp_path / "model.keras"))
+    with zipfile.ZipFile(path, "a") as archive:
+        _member(name)(archive)
+    with pytest.raises(DataError, match=words):
+        load_model(path)
+    assert not (tmp_path.parent / "outside").exists()
+
+
+def test_weights_elsewhere_are_refused(small_run: Path, tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        file["layers/dense/vars/0"] = h5py.ExternalLink("/etc/hostname", "/")
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(small_run / "model.keras") as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, stream.getvalue() if name == "model.weights.h5" else old.read(name))
+    with pytest.raises(DataError, match="is a link to another place"):
+        load_model(path)
+
+
+def test_weights_as_numpy_arrays_are_refused(small_run: Path, tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    np.savez(stream, evil=np.array([object()], dtype=object))
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(small_run / "model.keras") as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            is_weights = name == "model.weights.h5"
+            new.writestr(
+                "model.weights.npz" if is_weights else name, stream.getvalue() if is_weights else old.read(name)
+            )
+    with pytest.raises(DataError, match="damaged"):
+        load_model(path)
+
+
+def test_a_refused_file_is_one_line_of_ours(
+    small_run: Path, colours: Path, tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    path = changed(
+        small_run / "model.keras", tmp_path / "model.keras", lambda layers: layers.append(CONFIGS["lambda"][0])
+    )
+    assert main(["predict", str(path), str(next(colours.glob("*/*.png")))]) == 3
+    said = capfd.readouterr()
+    assert said.err.count("\n") == 1 and "has a Lambda layer, which runs code that is no part of Keras" in said.err
+
+
+def test_names_that_are_no_text_are_refused(small_run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(small_run / "model.keras") as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            new.writestr(name, content.replace(b'"blue"', b'"\\ud800"') if name == "tfvision.json" else content)
+    with pytest.raises(DataError, match="a name is not UTF-8 text"):
+        load_predictor(path)
+
+
+# -- Weights kept on this machine.
+
+
+def test_damaged_weights_that_were_kept_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tfvision.models.classifier import build_classifier
+
+    monkeypatch.setenv("TFVISION_WEIGHTS", str(tmp_path))
+    path = tmp_path / "mobilenet_2_5_128_tf_no_top.h5"
+    from tfvision.models.backbones.table import BACKBONES
+
+    path = tmp_path / BACKBONES["mobilenet_025"].weights[0]
+    with h5py.File(path, "w") as file:
+        file["x"] = np.zeros(100_000, np.float32)
+    whole = path.read_bytes()
+    for content in (whole[:1000], whole, b"", b"<html>404</html>"):
+        path.write_bytes(content)
+        with pytest.raises(UsageError, match=path.name) as error:
+            build_classifier("mobilenet_025", 3, image_size=32)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.slow
+def test_presets_of_strangers(tmp_path: Path) -> None:
+    """KerasHub's presets: a configuration that names what is no layer, asks for terabytes, or leads elsewhere."""
+    keras_hub = pytest.importorskip("keras_hub")
+    from tfvision.models.backbones.hub_presets import hub_facts
+    from tfvision.models.classifier import build_classifier
+
+    good = tmp_path / "good"
+    backbone = keras_hub.models.ResNetBackbone(
+        [8], [1], [8], [1], [1], block_type="basic_block", image_shape=(32, 32, 3)
+    )
+    backbone.save_to_preset(str(good))
+    keras_hub.layers.ResNetImageConverter(image_size=(32, 32), scale=1 / 255).save_to_preset(str(good))
+    assert hub_facts(f"hub/{good}").builder == "hub"
+    build_classifier(f"hub/{good}", 3, image_size=32)
+    config = json.loads((good / "config.json").read_text())
+    for name, change, words in (
+        ("code", {"module": "os", "class_name": "system"}, "asks for os.system"),
+        ("deep", {"config": json.loads("[" * 150 + "]" * 150)}, "nests lists deeper"),
+        ("large", {"config": {**config["config"], "stackwise_num_filters": [10**6]}}, "ask for"),
+    ):
+        folder = Path(shutil.copytree(good, tmp_path / name))
+        (folder / "config.json").write_text(json.dumps({**config, **change}))
+        with pytest.raises(UsageError, match=words) as error:
+            build_classifier(f"hub/{folder}", 3, image_size=32)
+        assert "\n" not in str(error.value)
+    converter = Path(shutil.copytree(good, tmp_path / "converter"))
+    (converter / "image_converter.json").write_text(json.dumps({"module": "os", "class_name": "system", "config": {}}))
+    with pytest.raises(UsageError, match=r"image_converter\.json asks for os\.system"):
+        hub_facts(f"hub/{converter}")
+    shards = Path(shutil.copytree(good, tmp_path / "shards"))
+    (shards / "model.weights.h5").rename(tmp_path / "elsewhere.h5")
+    (shards / "model.weights.json").write_text(json.dumps({"weight_map": {"/x": "../elsewhere.h5"}}))
+    with pytest.raises(UsageError, match="leads out of the folder"):
+        build_classifier(f"hub/{shards}", 3, image_size=32)
+
+
+@pytest.mark.slow
+def test_gigantic_models_take_neither_memory_nor_time(small_run: Path, tmp_path: Path) -> None:
+    paths = [
+        changed(small_run / "model.keras", tmp_path / f"{number}.keras", change)
+        for number, (change, _) in enumerate(GIGANTIC.values())
+    ]
+    script = textwrap.dedent("""
+        import resource, sys, time
+        from pathlib import Path
+        from tfvision.errors import DataError
+        from tfvision.models.model_file import load_model
+        import keras
+        before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+        for path in sys.argv[1:]:
+            try:
+                load_model(Path(path))
+            except DataError:
+                continue
+            raise SystemExit("loaded")
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, time.monotonic() - start)
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, paths)], capture_output=True, text=True, timeout=300, check=True
+    )
+    kilobytes, seconds = map(float, done.stdout.split()[-2:])
+    assert kilobytes < 2**20 and seconds < 10 * len(paths)
+
+
+def test_a_weights_file_says_how_much_it_holds(small_run: Path) -> None:
+    assert check_weights_file(small_run / "model.keras") > 1000
