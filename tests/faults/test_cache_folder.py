@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tfvision.data.sources.digits import write_digits
+from tfvision.doctor.storage import check_caches
 from tfvision.errors import DataError, TfvisionError, UsageError, WriteError
 from tfvision.runs.folder import create_run
 from tfvision.system import files
@@ -79,6 +80,8 @@ def test_a_cache_that_all_may_write_is_refused_and_says_how_to_mend_it(cache: Pa
         with pytest.raises(UsageError, match=rf"chmod go-w {cache}") as error:
             use()
         assert "\n" not in str(error.value)
+    (check,), _ = check_caches()
+    assert check.state == "wrong" and check.remedy == f"chmod go-w {cache}"
     cache.chmod(0o755)
     assert stores_folder() == cache / "features"
 

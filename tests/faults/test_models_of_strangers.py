@@ -358,6 +358,21 @@ def test_names_that_are_no_text_are_refused(small_run: Path, tmp_path: Path) -> 
         load_predictor(path)
 
 
+@pytest.mark.parametrize("sides", [(10**6, 10**6), (10**9, 1)])
+def test_a_gigantic_size_of_images_is_refused(sides: tuple[int, int], small_run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(small_run / "model.keras") as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "tfvision.json":
+                facts = json.loads(content)
+                facts["resize"] |= dict(zip(("height", "width"), sides, strict=True))
+                content = json.dumps(facts).encode()
+            new.writestr(name, content)
+    with pytest.raises(DataError, match="resize to .* px, more than 100,000,000 in all"):
+        load_predictor(path)
+
+
 # -- Weights kept on this machine.
 
 

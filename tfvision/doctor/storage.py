@@ -8,10 +8,10 @@ from typing import Any
 
 from tfvision.config.options import leaves
 from tfvision.doctor.diagnosis import HealthCheck, State
-from tfvision.errors import listing
+from tfvision.errors import UsageError, listing
 from tfvision.models.backbones.table import BACKBONES
 from tfvision.models.weight_folders import weight_folders
-from tfvision.system.cache import cache_folder
+from tfvision.system.cache import cache_folder, own_cache
 from tfvision.system.terminal import size_text
 from tfvision.training.config import TrainConfig
 
@@ -58,6 +58,10 @@ def check_caches() -> tuple[list[HealthCheck], dict[str, int]]:
     folder = cache_folder()
     sizes = {each.name: _bytes_below(each) for each in sorted(folder.iterdir())} if folder.is_dir() else {}
     sizes = {name: size for name, size in sizes.items() if not name.startswith(".") and size}
+    try:
+        own_cache()
+    except UsageError as error:
+        return [HealthCheck("cache", str(error), "wrong", f"chmod go-w {shlex.quote(str(folder))}")], sizes
     told = ", ".join(f"{name} {size_text(size)}" for name, size in sizes.items())
     return [HealthCheck("cache", f"{folder}: {told or 'empty'}")], sizes
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfvision.data.pixels.decoding import MAX_PIXELS
 from tfvision.data.pixels.resize import Resize
 from tfvision.errors import DataError, RunError, UsageError, one_line
 from tfvision.models.backbones.hub_presets import require_hub
@@ -104,7 +105,10 @@ class ModelFacts:
         try:
             decided = None if decision is None else Decision.from_dict(decision)
             rule = None if rule is None else str(rule)
-            facts = cls(tuple(names), Resize.from_dict(resize), backbone, rule, task, boxes, decided)
+            size = Resize.from_dict(resize)
+            if size.height * size.width > MAX_PIXELS:
+                raise ValueError(f"resize to {size.width:,}x{size.height:,} px, more than {MAX_PIXELS:,} in all")
+            facts = cls(tuple(names), size, backbone, rule, task, boxes, decided)
         except (TypeError, UsageError) as error:
             raise ValueError(str(error)) from None
         if decided and decided.offsets and len(decided.offsets) != len(names):

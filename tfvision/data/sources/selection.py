@@ -52,6 +52,8 @@ def describe_selection(images: ImageSet, path: Path | str) -> str:
 def is_selection(path: Path) -> bool:
     """Tell whether a file is such a list or review, by its first lines: the last column names data, not a part."""
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return False
         with open(path, encoding="utf-8-sig", newline="") as file:
             header, first = (next(csv_rows([file.readline(4096)]), []) for _ in range(2))
             if tuple(header) == REVIEW_COLUMNS:

@@ -178,6 +178,10 @@ def _facts(name: str, written: int) -> Backbone:
     preset = preset_of(name)
     with refusing(name):
         loader = get_preset_loader(preset)
+        try:
+            parse_config(json.dumps(loader.config), _CONFIG)
+        except ValueError as error:
+            raise UsageError(f"{name}: {one_line(error)}; expected a preset of KerasHub") from None
         kind = loader.check_backbone_class()
         if not _is_image(kind, keras_hub):
             raise _no_image(name, kind)
