@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import textwrap
@@ -369,7 +370,7 @@ def test_a_gigantic_size_of_images_is_refused(sides: tuple[int, int], small_run:
                 facts["resize"] |= dict(zip(("height", "width"), sides, strict=True))
                 content = json.dumps(facts).encode()
             new.writestr(name, content)
-    with pytest.raises(DataError, match="resize to .* px, more than 100,000,000 in all"):
+    with pytest.raises(DataError, match=r"resize to .* px, more than 100,000,000 in all"):
         load_predictor(path)
 
 
@@ -387,11 +388,28 @@ def test_damaged_weights_that_were_kept_are_named(tmp_path: Path, monkeypatch: p
     with h5py.File(path, "w") as file:
         file["x"] = np.zeros(100_000, np.float32)
     whole = path.read_bytes()
-    for content in (whole[:1000], whole, b"", b"<html>404</html>"):
+    for content in (whole[:1000], whole):  # cut short, and of something else
         path.write_bytes(content)
         with pytest.raises(UsageError, match=path.name) as error:
             build_classifier("mobilenet_025", 3, image_size=32)
-        assert "\n" not in str(error.value)
+        assert "\n" not in str(error.value) and "remove it, and it is downloaded again" in str(error.value)
+
+
+def test_without_a_network_the_folder_for_the_weights_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    from tfvision.models.classifier import build_classifier
+
+    def no_network(*_: object, **__: object) -> None:
+        raise socket.gaierror(-3, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_network)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    with pytest.raises(
+        UsageError, match=r"are not on this machine and could not be downloaded; put .*\.h5 into"
+    ) as error:
+        build_classifier("mobilenet_025", 3, image_size=32)
+    assert "\n" not in str(error.value) and not list(tmp_path.rglob("*.h5"))
 
 
 @pytest.mark.slow

@@ -46,7 +46,11 @@ def load_backbone_weights(model: "keras.Model", backbone: str, weights: str) -> 
         path = _download(backbone)
     if path is None:
         return
-    check_weights_file(path)
+    again = "; remove it, and it is downloaded again" if weights == "imagenet" and facts.builder != "hub" else ""
+    try:
+        check_weights_file(path)
+    except UsageError as error:
+        raise UsageError(f"{error}{again}") from None
     if path.suffix == ".keras":
         _check_same_backbone(model, backbone, path)
     try:
@@ -59,7 +63,7 @@ def load_backbone_weights(model: "keras.Model", backbone: str, weights: str) -> 
         reason = one_line(error)
         author = "KerasHub" if facts.builder == "hub" else "keras.applications"
         raise UsageError(
-            f"{path} does not fit {backbone}; expected its weights without top, as {author} saves them ({reason})"
+            f"{path} does not fit {backbone}; expected its weights without top, as {author} saves them ({reason}){again}"
         ) from None
 
 
