@@ -171,6 +171,43 @@ def test_a_program_runs_only_if_it_is_trusted(
     assert mark.read_text() == "x"
 
 
+@pytest.mark.slow
+def test_exports_of_every_family_only_compute() -> None:
+    """Every family of backbones, every kernel and mode of resizing, a decision, one channel and boxes."""
+    import keras
+    import tensorflow as tf
+
+    from tfvision.data.pixels.resize import KERNELS, MODES, Resize
+    from tfvision.export.savedmodel import model_endpoints
+    from tfvision.models.backbones.table import BACKBONES
+    from tfvision.models.classifier import build_classifier
+    from tfvision.models.decision import Decision
+    from tfvision.models.model_file import ModelFacts
+    from tfvision.prediction.operations import HARMLESS
+
+    families = {facts.family: name for name, facts in sorted(BACKBONES.items(), key=lambda item: -item[1].parameters)}
+    assert len(families) > 10
+    cases: list[tuple[str, dict[str, Any]]] = [
+        *((name, {}) for name in families.values()),
+        *(("small_cnn", {"kernel": kernel, "mode": mode}) for kernel, mode in zip(KERNELS, [*MODES] * 3, strict=False)),
+        ("small_cnn", {"channels": 1}),
+    ]
+    for name, options in cases:
+        keras.utils.clear_session()
+        side = BACKBONES[name].minimum
+        model = build_classifier(name, 3, image_size=side, weights="none", channels=options.get("channels", 3))
+        facts = ModelFacts(
+            ("a", "b", "c"), Resize(side, side, **options), name, decision=Decision(1.5, (0.1, 0.2, 0.3))
+        )
+        module, signatures = model_endpoints(model, facts)
+        # Encoded images are prepared alike for all models, and tracing that takes seconds.
+        asked = signatures.values() if options else [signatures["serving_default"]]
+        graphs = [function.get_concrete_function().graph.as_graph_def() for function in asked]
+        nodes = [n for g in graphs for part in (g.node, *(f.node_def for f in g.library.function)) for n in part]
+        assert nodes and isinstance(module, tf.Module)
+        assert {node.op for node in nodes if not node.op.startswith("__")} <= {each.decode() for each in HARMLESS}, name
+
+
 # -- Model files of Keras.
 
 

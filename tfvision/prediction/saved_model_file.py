@@ -6,9 +6,9 @@ buffer, of which only the names of operations and functions are read here, where
 
 import mmap
 from collections.abc import Iterator
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import NamedTuple
 
 from tfvision.errors import DataError, listing, printable
 from tfvision.prediction.operations import HARMLESS, SAVING
@@ -38,9 +38,8 @@ _SAVERS = (b"__inference__traced_save", b"__inference__traced_restore")  # funct
 _FUNCTION = b"__"  # begins the name of a function that is called in place of an operation, and of no operation
 
 
-@dataclass(frozen=True)
-class _Span:
-    """A stretch of the file: a message or a text."""
+class _Span(NamedTuple):
+    """A stretch of the file: a message or a text. There may be a million, so they are tuples."""
 
     data: mmap.mmap
     start: int
@@ -87,6 +86,8 @@ class _Span:
 
     def _number(self, place: int) -> tuple[int, int]:
         """Read a number of variable length; return it and the place after it."""
+        if place < self.end and self.data[place] < 128:  # as nearly all are
+            return self.data[place], place + 1
         value = 0
         for shift in range(0, 70, 7):
             if place >= self.end:
