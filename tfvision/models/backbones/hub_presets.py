@@ -114,7 +114,7 @@ def _refuse_code(name: str, folder: Path) -> None:
                     parse_config(opened.read(LARGEST_CONFIG + 1), file)
         except (OSError, ValueError) as error:
             raise UsageError(
-                f"{name}: {one_line(error)}; expected a preset that KerasHub's save_to_preset wrote"
+                f"{name} cannot be built ({one_line(error)}); expected a preset that KerasHub's save_to_preset wrote"
             ) from None
 
 
@@ -181,7 +181,7 @@ def _facts(name: str, written: int) -> Backbone:
         try:
             parse_config(json.dumps(loader.config), _CONFIG)
         except ValueError as error:
-            raise UsageError(f"{name}: {one_line(error)}; expected a preset of KerasHub") from None
+            raise UsageError(f"{name} cannot be built ({one_line(error)}); expected a preset of KerasHub") from None
         kind = loader.check_backbone_class()
         if not _is_image(kind, keras_hub):
             raise _no_image(name, kind)
