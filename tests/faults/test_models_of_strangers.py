@@ -21,6 +21,7 @@ from tfvision.errors import DataError, UsageError
 from tfvision.models.model_config import parse_config, refusing_more_weights
 from tfvision.models.model_file import load_model
 from tfvision.models.weights_file import check_weights_file
+from tfvision.prediction import saved_model_file
 from tfvision.prediction.saved_model_file import refuse_programs
 from tfvision.prediction.stored import load_predictor
 
@@ -142,6 +143,13 @@ def test_a_damaged_saved_model_is_one_line(content: bytes, tmp_path: Path) -> No
     (tmp_path / "saved_model.pb").write_bytes(content)
     with pytest.raises(DataError, match="damaged"):
         refuse_programs(tmp_path, "damaged")
+
+
+def test_a_file_of_countless_fields_is_refused_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saved_model_file, "_MOST_FIELDS", 1000)
+    (tmp_path / "saved_model.pb").write_bytes(b"\0" * 10_000)
+    with pytest.raises(DataError, match="more than 1,000 fields"):
+        refuse_programs(tmp_path, "endless")
 
 
 def test_a_program_runs_only_if_it_is_trusted(

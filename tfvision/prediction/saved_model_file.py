@@ -16,6 +16,8 @@ from tfvision.prediction.operations import HARMLESS, SAVING
 FILE = "saved_model.pb"
 _OTHERS = ("saved_model.pbtxt", "saved_model.cpb")  # which TensorFlow takes in its place
 
+_MOST_FIELDS = 2_500_000  # some times what the largest backbone has; some seconds
+
 # Numbers of fields, by message (tensorflow/core/protobuf/saved_model.proto and what it includes).
 _META_GRAPHS, _GRAPH, _ASSETS, _OBJECTS = 2, 2, 6, 7  # of SavedModel, and three of MetaGraphDef
 _NODES, _LIBRARY = 1, 2  # of GraphDef
@@ -44,6 +46,7 @@ class _Span(NamedTuple):
     data: mmap.mmap
     start: int
     end: int
+    steps: list[int]  # how many fields were read in the whole file
 
     def fields(self) -> Iterator[tuple[int, "_Span"]]:
         """Yield number and content of each field that has a length; numbers are passed over.
@@ -55,6 +58,9 @@ class _Span(NamedTuple):
         while place < self.end:
             tag, place = self._number(place)
             kind = tag & 7
+            self.steps[0] += 1
+            if self.steps[0] > _MOST_FIELDS:
+                raise ValueError(f"it has more than {_MOST_FIELDS:,} fields")
             if kind == 0:
                 place = self._number(place)[1]
             elif kind in (1, 5):
@@ -63,7 +69,7 @@ class _Span(NamedTuple):
                 length, place = self._number(place)
                 if length > self.end - place:
                     raise ValueError("a field is longer than the file")
-                yield tag >> 3, _Span(self.data, place, place + length)
+                yield tag >> 3, _Span(self.data, place, place + length, self.steps)
                 place += length
             else:
                 raise ValueError(f"a field has the unknown type {kind}")
@@ -118,7 +124,7 @@ def refuse_programs(folder: Path, name: str | PathLike[str]) -> None:
         raise DataError(f"{name} holds {found[0]}, which tfvision does not read; expected {FILE} alone")
     try:
         with open(folder / FILE, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            found = sorted(_beyond_computing(_Span(data, 0, len(data))))
+            found = sorted(_beyond_computing(_Span(data, 0, len(data), [0])))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{name} cannot be read or is damaged: {FILE}: {error}; export the run again") from None
     if found:
