@@ -49,7 +49,10 @@ class _Span(NamedTuple):
     steps: list[int]  # how many fields were read in the whole file
 
     def fields(self) -> Iterator[tuple[int, "_Span"]]:
-        """Yield number and content of each field that has a length; numbers are passed over.
+        """Go through the fields that have a length; numbers are passed over.
+
+        Yields:
+            Number and content of each.
 
         Raises:
             ValueError: It is no protocol buffer.
@@ -77,7 +80,14 @@ class _Span(NamedTuple):
             raise ValueError("a field is longer than the file")
 
     def all(self, *path: int) -> Iterator["_Span"]:
-        """Yield what stands at a path of field numbers; a field may be repeated anywhere, and all of it counts."""
+        """Go through what stands at a path of field numbers; a field may be repeated anywhere, and all of it counts.
+
+        Args:
+            *path: The numbers, from the outside in.
+
+        Yields:
+            Each field.
+        """
         for number, field in self.fields():
             if number == path[0]:
                 yield from field.all(*path[1:]) if len(path) > 1 else (field,)
@@ -87,7 +97,14 @@ class _Span(NamedTuple):
         return self.data[self.start : self.end]
 
     def names(self, text: bytes) -> bool:
-        """Tell whether a text stands in it anywhere."""
+        """Tell whether a text stands in it anywhere.
+
+        Args:
+            text: The text.
+
+        Returns:
+            Whether it does.
+        """
         return self.data.find(text, self.start, self.end) >= 0
 
     def _number(self, place: int) -> tuple[int, int]:

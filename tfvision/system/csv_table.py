@@ -58,27 +58,13 @@ def csv_rows(lines: Iterable[str], *, delimiter: str = ",") -> Iterator[list[str
         lines: A file opened with `newline=""`, or `io.StringIO(text, newline="")`.
         delimiter: What separates the cells.
 
-    Yields:
-        The cells of each row.
+    Returns:
+        The cells of each row, one after the other.
 
     Raises:
-        csv.Error: It is no CSV; the message says in which line.
+        csv.Error: It is no CSV; the message says in which line. Raised where the rows are read.
     """
-    may_be_marked = False
-
-    def watched() -> Iterator[str]:
-        nonlocal may_be_marked
-        for line in lines:
-            may_be_marked = may_be_marked or "'" in line
-            yield line
-
-    reader = csv.reader(watched(), delimiter=delimiter)
-    try:
-        for row in reader:
-            yield [unmarked(cell) if cell[:1] == "'" else cell for cell in row] if may_be_marked else row
-            may_be_marked = False
-    except csv.Error as error:
-        raise csv.Error(f"line {reader.line_num}: {error}") from None
+    return _rows(lines, delimiter)
 
 
 def read_mappings(lines: Iterable[str], *, rest: str | None = None) -> list[dict[str, str]]:
@@ -150,3 +136,21 @@ def unmarked(cell: str) -> str:
 
 def _quoted(cell: str) -> str:
     return '"' + cell.replace('"', '""') + '"' if _QUOTED.search(cell) else cell
+
+
+def _rows(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+    may_be_marked = False
+
+    def watched() -> Iterator[str]:
+        nonlocal may_be_marked
+        for line in lines:
+            may_be_marked = may_be_marked or "'" in line
+            yield line
+
+    reader = csv.reader(watched(), delimiter=delimiter)
+    try:
+        for row in reader:
+            yield [unmarked(cell) if cell[:1] == "'" else cell for cell in row] if may_be_marked else row
+            may_be_marked = False
+    except csv.Error as error:
+        raise csv.Error(f"line {reader.line_num}: {error}") from None

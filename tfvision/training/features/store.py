@@ -200,7 +200,10 @@ class StoreFacts:
 
 
 def stores_folder() -> Path:
-    """Return the folder of all stores; it may not exist yet.
+    """Find the folder of all stores.
+
+    Returns:
+        The folder; it may not exist yet.
 
     Raises:
         UsageError: Others may write to the cache.
