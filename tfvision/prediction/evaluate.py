@@ -101,7 +101,8 @@ def evaluate(
     """
     options = from_dict(Source, source)
     stored = find_model(model, trust=trust)
-    stored.refuse_programs()
+    if data is not None or tta is not None:
+        stored.refuse_programs()
     refuse_unwritable(output, predictions)
     found = _own_scores(stored) if data is None and tta is None else _new_scores(stored, data, tta, options)
     if output is not None:

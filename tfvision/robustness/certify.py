@@ -82,7 +82,6 @@ def certify(
     wanted = from_dict(Source, source)
     refuse_few_samples(options)
     stored = find_model(model, trust=trust)
-    stored.refuse_programs()
     if has_boxes(stored.facts.task):
         raise UsageError("certify bounds what changes a class, and this model finds boxes; give a run of classes alone")
     if stored.is_ensemble:
@@ -90,6 +89,7 @@ def certify(
             f"{model} is an ensemble, whose members take images of their own sizes, and certify adds noise at one size; "
             "name a member, or export it and certify the SavedModel"
         )
+    stored.refuse_programs()
     refuse_unwritable(output)
     name, images = images_to_score(stored, data, wanted)
     found = certify_images(stored.load(), draw_images(images, options.limit, options.seed), options, name)

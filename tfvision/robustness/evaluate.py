@@ -56,9 +56,9 @@ def evaluate_corrupted(
     """
     options, names = from_dict(Source, source), parse_corruptions(corrupt)
     stored = find_model(model, trust=trust)
-    stored.refuse_programs()
     if has_boxes(stored.facts.task):
         raise UsageError("--corrupt scores classes, and this model finds boxes; leave it out")
+    stored.refuse_programs()
     refuse_unwritable(output)
     _, images = images_to_score(stored, data, options)
     scores = score_corrupted(stored.load(), images, names, seed=seed)

@@ -75,7 +75,6 @@ def texture(
 
 def _fitting_model(name: str, *, trust: bool) -> StoredModel:
     stored = find_model(name, trust=trust)
-    stored.refuse_programs()
     if has_boxes(stored.facts.task):
         raise UsageError(f"texture scores classes, and {name} finds boxes; leave it out")
     if stored.is_ensemble:
@@ -84,6 +83,7 @@ def _fitting_model(name: str, *, trust: bool) -> StoredModel:
         )
     if (side := min(stored.facts.resize.height, stored.facts.resize.width)) < LEAST_SIDE:
         raise UsageError(f"{name} takes images of {side} px, too small to be cut into 8x8 patches; leave it out")
+    stored.refuse_programs()
     return stored
 
 
