@@ -306,7 +306,7 @@ def test_without_the_extra_photos_are_counted_and_named(tmp_path: Path, monkeypa
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(data if "h" in name.lower() else encode(NOISE, "PNG"))
     assert len(open_images(tmp_path)) == 4
-    monkeypatch.setattr("tfvision.data.pixels.headers.reads", lambda kind: False)
+    monkeypatch.setattr("tfvision.data.pixels.heif.reads", lambda kind: False)
     monkeypatch.setattr("tfvision.data.sources.image_files.reads", lambda kind: False)
     images = open_images(tmp_path)
     assert images.ids == ("a/2.png", "b/3.png")

@@ -1,13 +1,10 @@
 """EXIF orientation: boxes between the pixels as a file stores them and the upright image."""
 
-import io
-import warnings
-
 import numpy as np
-from PIL import Image
 
-_ORIENTATION = 274
-UPRIGHT = 1
+from tfvision.data.pixels.header import UPRIGHT
+from tfvision.data.pixels.headers import read_header
+
 # How a stored image becomes upright, by orientation: whether rows and columns are swapped first, and whether the
 # result is then mirrored left to right and top to bottom.
 STEPS = {
@@ -24,14 +21,8 @@ STEPS = {
 
 def read_orientation(data: bytes) -> int:
     """Return the EXIF orientation of an encoded image, 1..8; 1 if it has none, or none that the decoder applies."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data)) as image:
-                found = image.getexif().get(_ORIENTATION, UPRIGHT)
-    except Exception:  # a parser may fail in any way on foreign bytes
-        return UPRIGHT
-    return found if found in STEPS else UPRIGHT
+    header = read_header(data)
+    return UPRIGHT if header is None else header.orientation
 
 
 def swaps_sides(orientation: int) -> bool:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, TypeVar, get_args, get_type_hints
 
 import numpy as np
 
-from tfvision.data.boxes.orientation import UPRIGHT, read_orientation
+from tfvision.data.boxes.orientation import read_orientation
 from tfvision.data.options import Source
 from tfvision.data.pixels.decoding import decode
+from tfvision.data.pixels.header import UPRIGHT
 from tfvision.errors import DataError, check_known
 
 if TYPE_CHECKING:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import io
+import os
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from tfvision.data.pixels.headers import Header, read_header
-from tfvision.data.pixels.heif import decode_heif
-from tfvision.errors import DataError
+from tfvision.data.pixels.apart import DecodeError, decode_apart
+from tfvision.data.pixels.header import Header
+from tfvision.data.pixels.headers import read_header
+from tfvision.errors import DataError, UsageError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
 MAX_PIXELS = 100_000_000
+_LIMIT = "TFVISION_MAX_PIXELS"
 
 
 # Images are decoded in parallel by our own threads; a second level of threads only slows them down.
@@ -58,34 +61,41 @@ def decode(data: bytes, name: str) -> np.ndarray:
         UnreadableImage: Not an image, damaged, truncated, more than 100 million pixels, or pixels that cannot be taken
             as RGB: another number of bands, floats, signed numbers.
     """
-    reader = _check_header(data, name).reader
-    if reader in ("pillow", "heif"):
-        return _decode_otherwise(data, name, reader)
-    unchanged = reader == "opencv unchanged"
-    flags = cv2.IMREAD_UNCHANGED if unchanged else cv2.IMREAD_COLOR_RGB
+    header = _check_header(data, name)
+    pixels = _read(data if header.plain is None else header.plain, name, header)
+    height, width = pixels.shape[:2]
+    if {height, width} != {header.height, header.width} and header.reader != "apart":
+        claimed = f"{header.width:,} x {header.height:,}"
+        raise UnreadableImage(name, f"its header claims {claimed} pixels, and it has {width:,} x {height:,}")
+    return pixels
+
+
+def max_pixels() -> int:
+    """Return how many pixels an image may have: 100 million, or `$TFVISION_MAX_PIXELS`.
+
+    Raises:
+        UsageError: The environment variable is no number above 0.
+    """
+    asked = os.environ.get(_LIMIT)
+    if not asked:
+        return MAX_PIXELS
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except (cv2.error, MemoryError):
-        pixels = None
-    if pixels is None or pixels.ndim != 3:
-        raise UnreadableImage(name, "its pixels are damaged")
-    if not unchanged:
-        return pixels
-    if pixels.dtype == np.uint16:
-        pixels = np.right_shift(pixels, 8).astype(np.uint8)
-    return cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+        found = int(asked.replace("_", ""))
+    except ValueError:
+        found = 0
+    if found < 1:
+        raise UsageError(f"{_LIMIT} is {asked!r}; expected a number of pixels, such as {4 * MAX_PIXELS}")
+    return found
 
 
 def _check_header(data: bytes, name: str) -> Header:
-    try:
-        header = read_header(data)
-    except Image.DecompressionBombError:
-        raise UnreadableImage(name, f"its header claims more than {MAX_PIXELS:,} pixels") from None
+    header = read_header(data)
     if header is None:
         raise UnreadableImage(name, "it is damaged or no image" if data else "it is empty")
-    if header.width * header.height > MAX_PIXELS:
+    most = max_pixels()
+    if header.width * header.height > most:
         claimed = f"{header.width:,} x {header.height:,}"
-        raise UnreadableImage(name, f"its header claims {claimed} pixels, more than {MAX_PIXELS:,} in all")
+        raise UnreadableImage(name, f"its header claims {claimed} pixels, more than {most:,} in all")
     if not header.is_whole:  # OpenCV may fill the missing part with gray
         raise UnreadableImage(name, "it is truncated")
     if header.problem:
@@ -93,11 +103,35 @@ def _check_header(data: bytes, name: str) -> Header:
     return header
 
 
-def _decode_otherwise(data: bytes, name: str, reader: str) -> np.ndarray:
+def _read(data: bytes, name: str, header: Header) -> np.ndarray:
+    """Decode the pixels by the reader that the header asks for."""
+    if header.reader == "pillow":
+        return _read_by_pillow(data, name)
+    if header.reader == "apart":
+        try:
+            return decode_apart(data, header.height * header.width)
+        except DecodeError as error:
+            raise UnreadableImage(name, str(error)) from None
+    unchanged = header.reader == "opencv unchanged"
     try:
-        if reader == "heif":
-            return decode_heif(data)
+        pixels = cv2.imdecode(
+            np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED if unchanged else cv2.IMREAD_COLOR_RGB
+        )
+    except (cv2.error, MemoryError):
+        pixels = None
+    if pixels is None or pixels.ndim != 3:
+        raise UnreadableImage(name, "its pixels are damaged")
+    if not unchanged:
+        return pixels
+    if pixels.dtype == np.uint16:
+        pixels = np.right_shift(pixels, 8, out=pixels).astype(np.uint8)
+    return cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+
+
+def _read_by_pillow(data: bytes, name: str) -> np.ndarray:
+    try:
         with Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
-            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+            ImageOps.exif_transpose(image, in_place=True)
+            return np.array(image.convert("RGB"))
     except Exception:  # a decoder may fail in any way on damaged pixels
         raise UnreadableImage(name, "its pixels are damaged") from None

@@ -1,66 +1,140 @@
 """The tags of a TIFF, read before any pixel is decoded, and whether its pixels can be taken as RGB.
 
-Pillow's tag reader is used rather than `Image.open`, which does not support images with many bands.
+Everything that libtiff would take memory or time for is compared with the size of the file first: what its entries
+point at, its strips or tiles, and the size of one of these.
 """
 
-import io
-import warnings
+import math
+import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from PIL import TiffImagePlugin
+import numpy as np
 
-TIFF_STARTS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+from tfvision.data.pixels.exif import Entry, byte_order, first_entries
+from tfvision.data.pixels.header import UPRIGHT, Header
 
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR, _EXTRA, _FORMAT = 256, 257, 258, 262, 277, 284, 338, 339
+_COMPRESSION, _ORIENTATION, _ROWS, _TILE_WIDTH, _TILE_HEIGHT = 259, 274, 278, 322, 323
 _PLACES = ((273, 279), (324, 325))  # of strips, of tiles: offsets and lengths
+_FEW, _MANY = 64, 1_000_000  # values of a tag, of those in _PLACES
+_WANTED = {
+    **dict.fromkeys((_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR, _EXTRA, _FORMAT), _FEW),
+    **dict.fromkeys((_COMPRESSION, _ORIENTATION, _ROWS, _TILE_WIDTH, _TILE_HEIGHT), _FEW),
+    **dict.fromkeys((tag for pair in _PLACES for tag in pair), _MANY),
+}
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_NUMBERS = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8"}
 _GRAY, _RGB, _CMYK = (0, 1), 2, 5
 _ASSOCIATED, _UNASSOCIATED = 1, 2  # alpha: whether the colours are multiplied by it
 _FORMATS = {1: "unsigned", 2: "signed", 3: "float", 4: "untyped"}
+_JPEG = 7
+_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, _JPEG, 8, 32773, 32946})  # none, fax, LZW, JPEG, deflate, PackBits
+_REPEATS = 4  # how often all bytes of the file may be pointed at: programs store equal tiles once
+_SLACK = 1 << 24  # pixels of a tile, or bytes that are pointed at, that are no matter whatever the file's size
 
-# We raise an error for a damaged tag; Pillow's warning would only be noise to the user.
-warnings.filterwarnings("ignore", module="PIL.TiffImagePlugin")
+_Tags = Mapping[int, list[int]]
 
 
 @dataclass(frozen=True)
-class Tiff:
-    """The first image of a TIFF.
-
-    Attributes:
-        height: Rows before the orientation is applied.
-        width: Columns before the orientation is applied.
-        is_whole: Whether the file has all of its pixels.
-        problem: Why it cannot be taken as RGB; "" if it can.
-        reader: The reader that keeps the stored values: "opencv"; "opencv unchanged" for 16 bits, which OpenCV would
-            otherwise round instead of taking the high byte; "pillow" for alpha, by which OpenCV multiplies colours.
-    """
+class _Blocks:
+    """The strips or tiles: height and width of one, and how many there must be."""
 
     height: int
     width: int
-    is_whole: bool
-    problem: str
-    reader: str
+    count: int
 
 
-def read_tiff(data: bytes) -> Tiff | None:
-    """Read the tags of a TIFF or BigTIFF; return None if they are damaged."""
+def read_tiff(data: bytes) -> Header | None:
+    """Read the first directory of a TIFF or BigTIFF.
+
+    Args:
+        data: The file.
+
+    Returns:
+        The header; None if it is damaged.
+    """
     try:
-        tags = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if b"+" in data[:4] else 8])
-        stream = io.BytesIO(data)
-        stream.seek(tags.next)
-        tags.load(stream)
-        height, width = int(tags[_HEIGHT]), int(tags[_WIDTH])
-        ends = [end for places in _PLACES if places[0] in tags for end in map(sum, zip(*map(tags.get, places)))]  # noqa: B905
-        if height < 1 or width < 1 or not ends:
+        tags = _read_tags(data)
+        height, width = tags[_HEIGHT][0], tags[_WIDTH][0]
+        if height < 1 or width < 1:
             return None
-        return Tiff(height, width, max(ends) <= len(data), _problem(tags), _reader(tags))
-    except Exception:  # a parser may fail in any way on foreign bytes
+        offsets, lengths = next((tags[a], tags[b]) for a, b in _PLACES if a in tags)
+    except (KeyError, ValueError, struct.error, StopIteration, IndexError):
         return None
+    ends = [start + length for start, length in zip(offsets, lengths, strict=False)]
+    if len(offsets) != len(lengths) or min(*offsets, *lengths) < 0:
+        return None
+    blocks = _blocks(tags, height, width)
+    if blocks is None or blocks.count > len(offsets):
+        return None
+    problem = _problem(tags) or _excess(data, blocks, lengths, height * width)
+    orientation = _one(tags, _ORIENTATION, UPRIGHT)
+    return Header(
+        height,
+        width,
+        max(ends) <= len(data),
+        problem,
+        _reader(tags),
+        orientation if 1 <= orientation <= 8 else UPRIGHT,
+    )
 
 
-def _problem(tags: TiffImagePlugin.ImageFileDirectory_v2) -> str:
-    samples, alpha, photometric = tags.get(_SAMPLES, 1), _has_alpha(tags), tags.get(_PHOTOMETRIC)
+def _read_tags(data: bytes) -> dict[int, list[int]]:
+    """Return the numbers of the wanted tags; the first entry of a tag counts, as in libtiff.
+
+    Raises:
+        ValueError: A tag has no or too many values, or the entries point at more than is there.
+        struct.error: The file ends within them.
+    """
+    tags: dict[int, list[int]] = {}
+    pointed = 0
+    for entry in first_entries(data):
+        size = entry.count * _SIZES.get(entry.kind, 1)
+        inline = 8 if b"+" in data[:4] else 4
+        pointed += size if size > inline else 0
+        if entry.tag in _WANTED and entry.tag not in tags:
+            if not 0 < entry.count <= _WANTED[entry.tag] or entry.kind not in _NUMBERS:
+                raise ValueError("not its values")
+            tags[entry.tag] = _numbers(data, entry, size, inline)
+    if pointed > _REPEATS * len(data):
+        raise ValueError("its entries point at more than there is")
+    return tags
+
+
+def _numbers(data: bytes, entry: Entry, size: int, inline: int) -> list[int]:
+    order, start = byte_order(data), entry.place
+    if size > inline:
+        (start,) = struct.unpack_from(f"{order}Q" if inline == 8 else f"{order}I", data, start)
+    if start + size > len(data):
+        raise ValueError("it ends before the values of a tag")
+    return np.frombuffer(data, f"{order}{_NUMBERS[entry.kind]}", entry.count, start).tolist()
+
+
+def _blocks(tags: _Tags, height: int, width: int) -> _Blocks | None:
+    planes = _one(tags, _SAMPLES, 1) if _one(tags, _PLANAR, 1) == 2 else 1
+    if _PLACES[0][0] in tags:
+        rows = min(_one(tags, _ROWS, height), height)
+        return _Blocks(rows, width, math.ceil(height / rows) * planes) if rows > 0 else None
+    tile = _one(tags, _TILE_HEIGHT, 0), _one(tags, _TILE_WIDTH, 0)
+    if min(tile) < 1:
+        return None
+    return _Blocks(*tile, math.ceil(height / tile[0]) * math.ceil(width / tile[1]) * planes)
+
+
+def _excess(data: bytes, blocks: _Blocks, lengths: list[int], pixels: int) -> str:
+    """Return what the file would have taken more memory or time for than its pixels need; "" for nothing."""
+    if blocks.height * blocks.width > max(pixels, _SLACK):
+        return f"its tiles are {blocks.width:,} x {blocks.height:,} pixels, larger than the image; save it again"
+    if sum(lengths) > _REPEATS * len(data) + _SLACK:
+        return "its strips overlap; save it again"
+    return ""
+
+
+def _problem(tags: _Tags) -> str:
+    samples, alpha, photometric = _one(tags, _SAMPLES, 1), _has_alpha(tags), _one(tags, _PHOTOMETRIC, -1)
     bits, formats = set(tags.get(_BITS, (1,))), set(tags.get(_FORMAT, (1,)))
-    channels: dict[int | None, int] = {_RGB: 3, _CMYK: 4}
+    channels = {_RGB: 3, _CMYK: 4}
     expected = channels.get(photometric, 1 if photometric in _GRAY else samples)
     if samples - alpha != expected or samples > 4:
         return f"it has {samples} bands; expected 1 or 3, with or without alpha; keep three of them"
@@ -70,22 +144,28 @@ def _problem(tags: TiffImagePlugin.ImageFileDirectory_v2) -> str:
         return f"its values are {kinds} with {sizes} bits; expected unsigned with 8 or 16; scale them to 0..255"
     if 16 in bits and photometric == _CMYK:
         return "it is CMYK with 16 bits; expected 8 bits; convert it to RGB"
-    if 16 in bits and tags.get(_PLANAR) == 2 and samples > 1:
+    if 16 in bits and _one(tags, _PLANAR, 1) == 2 and samples > 1:
         return "it stores 16 bits plane by plane; expected interleaved channels; save it so"
+    if (compression := _one(tags, _COMPRESSION, 1)) not in _COMPRESSIONS:
+        return f"its compression ({compression}) is not read; save it with LZW or deflate"
     return ""
 
 
-def _reader(tags: TiffImagePlugin.ImageFileDirectory_v2) -> str:
-    if tags.get(_PHOTOMETRIC) != _RGB:
+def _reader(tags: _Tags) -> str:
+    if _one(tags, _PHOTOMETRIC, -1) != _RGB:
         return "opencv"
     if 16 in tags.get(_BITS, ()):
         return "opencv unchanged"
-    return "pillow" if tags.get(_EXTRA) == (_UNASSOCIATED,) else "opencv"
+    return "pillow" if tags.get(_EXTRA) == [_UNASSOCIATED] else "opencv"
 
 
-def _has_alpha(tags: TiffImagePlugin.ImageFileDirectory_v2) -> bool:
+def _has_alpha(tags: _Tags) -> bool:
     """Tell whether the last band is alpha, as is a fourth band beside RGB without a tag, which OpenCV writes."""
     extra = tags.get(_EXTRA, ())
     if not extra:
-        return tags.get(_PHOTOMETRIC) == _RGB and tags.get(_SAMPLES) == 4
+        return _one(tags, _PHOTOMETRIC, -1) == _RGB and _one(tags, _SAMPLES, 1) == 4
     return len(extra) == 1 and extra[0] in (_ASSOCIATED, _UNASSOCIATED)
+
+
+def _one(tags: _Tags, tag: int, default: int) -> int:
+    return tags[tag][0] if tag in tags else default
