@@ -18,7 +18,7 @@ _ORIENTATION = 274
 
 
 @dataclass(frozen=True)
-class Entry:
+class TiffEntry:
     """An entry of a directory.
 
     Attributes:
@@ -39,7 +39,7 @@ def byte_order(data: bytes) -> str:
     return "<" if data[:1] == b"I" else ">"
 
 
-def first_entries(data: bytes) -> Iterator[Entry]:
+def first_entries(data: bytes) -> Iterator[TiffEntry]:
     """Yield the entries of the first directory of a TIFF or BigTIFF, in their order.
 
     Args:
@@ -64,7 +64,7 @@ def first_entries(data: bytes) -> Iterator[Entry]:
     form, step, start = (f"{order}HHQ", 20, start + 8) if is_big else (f"{order}HHI", 12, start + 2)
     for place in range(start, start + step * count, step):
         tag, kind, values = struct.unpack_from(form, data, place)
-        yield Entry(tag, kind, values, place + struct.calcsize(form))
+        yield TiffEntry(tag, kind, values, place + struct.calcsize(form))
 
 
 def exif_orientation(exif: bytes) -> int:

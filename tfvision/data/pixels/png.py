@@ -34,7 +34,7 @@ def read_png(data: bytes) -> Header | None:
     width, height = struct.unpack_from(">II", data, 16)
     if not width or not height:
         return None
-    kept, is_plain, orientation, place, packed = [data[:33]], True, UPRIGHT, 33, 0
+    kept, is_plain, orientation, place, packed = [(0, 33)], True, UPRIGHT, 33, 0
     for _ in range(_MOST_CHUNKS):
         if place + 12 > len(data):
             return Header(height, width, is_whole=False)
@@ -48,13 +48,13 @@ def read_png(data: bytes) -> Header | None:
             is_plain = False
             place = end
             continue
-        kept.append(data[place:end])
+        kept.append((place, end))
         if name == _EXIF:
             orientation = exif_orientation(data[place + 8 : end - 4])
         elif name == _PIXELS:
             packed += length
         elif name == _END:
-            plain = None if is_plain else b"".join(kept)
+            plain = None if is_plain else b"".join(data[start:stop] for start, stop in kept)
             return Header(height, width, True, _problem(data, packed), orientation=orientation, plain=plain)
         place = end
     return Header(height, width, problem=f"it has more than {_MOST_CHUNKS:,} chunks; save it again")

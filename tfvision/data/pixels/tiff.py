@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfvision.data.pixels.exif import Entry, byte_order, first_entries
+from tfvision.data.pixels.exif import TiffEntry, byte_order, first_entries
 from tfvision.data.pixels.header import UPRIGHT, Header
 
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR, _EXTRA, _FORMAT = 256, 257, 258, 262, 277, 284, 338, 339
@@ -102,7 +102,7 @@ def _read_tags(data: bytes) -> dict[int, list[int]]:
     return tags
 
 
-def _numbers(data: bytes, entry: Entry, size: int, inline: int) -> list[int]:
+def _numbers(data: bytes, entry: TiffEntry, size: int, inline: int) -> list[int]:
     order, start = byte_order(data), entry.place
     if size > inline:
         (start,) = struct.unpack_from(f"{order}Q" if inline == 8 else f"{order}I", data, start)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from tfvision.data.storage.limits import check_size, is_visible
+from tfvision.data.storage.limits import check_image, check_size, is_visible
 from tfvision.data.storage.spans import Span, open_span
 from tfvision.errors import DataError, printable
 
@@ -61,7 +61,9 @@ class Directory:
         path = os.path.join(self.path, name)  # a Path object would take longer than reading the file
         try:
             with open(path, "rb", buffering=0) as file:
-                check_size(path, os.fstat(file.fileno()).st_size)
+                size = os.fstat(file.fileno()).st_size
+                check_size(path, size)
+                check_image(path, size, lambda most: self.head(name, most))
                 return file.read()
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror or error}") from error

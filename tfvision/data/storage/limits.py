@@ -1,10 +1,16 @@
-"""What storages share: which names are seen, and how large a file may be."""
+"""What storages share: which names are seen, how large a file may be, and what a packed one may unpack to."""
 
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from tfvision.data.pixels.headers import HEAD_BYTES, image_format, read_header
 from tfvision.errors import DataError
 
 MAX_FILE_BYTES = 1 << 30
+_MOST_TIMES = 200  # what a packed file may unpack to, beyond the bytes that it may anyway: that many times its size
+_LARGE, _HEAD = 64 << 20, 4 << 20  # an image file that is looked at before it is read, and how much of it
+_BYTES_A_PIXEL = 16  # four channels of 16 bits, twice
+_SIZE_FIRST = frozenset({"JPEG", "PNG", "GIF", "WEBP", "BMP"})  # formats whose size stands at their beginning
 
 
 # Folders that systems and file servers keep beside the user's own.
@@ -16,5 +22,46 @@ def is_visible(name: str) -> bool:
 
 
 def check_size(name: Path | str, size: int) -> None:
+    """Refuse a file that is too large to be read as a whole."""
     if size > MAX_FILE_BYTES:
         raise DataError(f"{name} has {size:,} bytes, more than the {MAX_FILE_BYTES:,} allowed; remove it")
+
+
+def check_packed(name: Path | str, packed: int, size: int, anyway: int) -> None:
+    """Refuse a packed file that unpacks to far more than its size.
+
+    Args:
+        name: What to call it in the error.
+        packed: Its size in bytes.
+        size: What it unpacks to.
+        anyway: Bytes that it may unpack to in any case.
+
+    Raises:
+        DataError: It unpacks to more than that, and to more than 200 times its size.
+    """
+    if size > max(anyway, _MOST_TIMES * packed):
+        raise DataError(
+            f"{name} unpacks from {packed:,} to {size:,} bytes; if it is right, unpack it and give the folder"
+        )
+
+
+def check_image(name: Path | str, size: int, head: Callable[[int], bytes]) -> None:
+    """Refuse a large image file with more bytes than its pixels need, before it is read as a whole.
+
+    Args:
+        name: What to call it in the error.
+        size: Its size in bytes.
+        head: Returns up to so many bytes from its beginning.
+
+    Raises:
+        DataError: It is such a file.
+    """
+    if size <= _LARGE:
+        return
+    start = head(_HEAD)
+    if image_format(start[:HEAD_BYTES]) not in _SIZE_FIRST:
+        return
+    header = read_header(start)
+    pixels = header.height * header.width if header else 0
+    if size > _LARGE + _BYTES_A_PIXEL * pixels:
+        raise DataError(f"{name} has {size:,} bytes, and its header claims {pixels:,} pixels; remove it")

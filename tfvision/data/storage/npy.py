@@ -14,6 +14,7 @@ from tfvision.errors import DataError
 from tfvision.system.cache import write_temporary
 
 _HEADER_BYTES = 1 << 16
+_BEHIND_BYTES = 1 << 20  # behind the values; a packed file could have any number of them
 _BLOCK_BYTES = 32 << 20
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
@@ -48,8 +49,8 @@ class NpyFiles:
         Raises:
             DataError: It is damaged, truncated, or contains pickled objects.
         """
-        span = self._storage.span(self._files[name])
         start, shape, fortran, dtype = self._header(name)
+        span = self._storage.span(self._files[name])
         if fortran and len(shape) > 1:
             size = shape[0] * row_bytes(shape, dtype)
             name = f"{span.name} (in Fortran order)"
@@ -107,6 +108,8 @@ def _read_header(head: bytes, size: int, name: str) -> tuple[int, tuple[int, ...
     claimed, there = math.prod(sides) * dtype.itemsize, size - stream.tell()
     if claimed > there:
         raise DataError(f"{name} is truncated: its header claims {claimed:,} bytes, {there:,} are there; copy it again")
+    if there > claimed + _BEHIND_BYTES:
+        raise DataError(f"{name} has {there - claimed:,} bytes behind its values; write it again with numpy.save")
     return stream.tell(), tuple(sides), fortran, dtype
 
 

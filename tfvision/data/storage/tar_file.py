@@ -4,29 +4,54 @@ import bz2
 import gzip
 import lzma
 import posixpath
+import re
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
-from tfvision.data.storage.limits import check_size, is_visible
+from tfvision.data.storage.limits import check_image, check_size, is_visible
 from tfvision.data.storage.spans import Span, open_span
 from tfvision.errors import DataError
 from tfvision.system.cache import write_temporary
 
 TAR_SUFFIXES = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 
-_Packed = gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile
-_OPENERS: dict[bytes, Callable[[Path], _Packed]] = {
-    b"\x1f\x8b": gzip.GzipFile,
-    b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ": lzma.LZMAFile,
-}
+_Blocks = Iterator[bytes]
 _BLOCK_BYTES = 1 << 20
 _RECORD = 512  # bytes, two of which are 0 at the end
 _MOST_TIMES, _ANY_WAY = 200, 1 << 30  # what a compressed file may unpack to: that many times its size, or 1 GiB
-_DAMAGE = (tarfile.TarError, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, OverflowError)
+_EXTRA_BYTES = 1 << 16  # of a header with a long name, or with what else pax stores
+_LONG_NUMBER = re.compile(rb"\d{100}")  # some versions of tarfile take time by its square
+_EMPTY, _EMPTY_MEMBERS = 32, 100_000  # bytes of a file that can be nothing, and how many there may be
+_LINKS = 40  # to be followed one after the other, as in Linux
+_XZ_BYTES = 1 << 28  # memory for unpacking; its highest level needs a quarter
+_DAMAGE = (
+    *(tarfile.TarError, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, OverflowError),
+    *(MemoryError, RecursionError, IndexError),
+)
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose additional headers are not read if they are larger than any name."""
+
+    def _proc_pax(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        self._check_extra()
+        start = archive.fileobj.tell()  # type: ignore[union-attr]
+        if _LONG_NUMBER.search(archive.fileobj.read(self.size)):  # type: ignore[union-attr]
+            raise tarfile.ReadError("a header holds a number without end")
+        archive.fileobj.seek(start)  # type: ignore[union-attr]
+        return super()._proc_pax(archive)  # type: ignore[misc]
+
+    def _proc_gnulong(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        self._check_extra()
+        return super()._proc_gnulong(archive)  # type: ignore[misc]
+
+    def _check_extra(self) -> None:
+        if not 0 <= self.size <= _EXTRA_BYTES:
+            raise tarfile.ReadError(f"a header of {self.size:,} bytes")
 
 
 class Tar:
@@ -50,8 +75,8 @@ class Tar:
         try:
             self._whole = _unpacked(path)
             self._whole.file.seek(0)
-            with tarfile.open(fileobj=self._whole.file, mode="r:") as archive:
-                members = archive.getmembers()
+            with tarfile.open(fileobj=self._whole.file, mode="r:", tarinfo=_Member) as archive:
+                members = _members(archive)
                 _check_end(self._whole, archive.offset)
             self._places, self.skipped_links = _places(members)
         except _DAMAGE as error:
@@ -79,6 +104,7 @@ class Tar:
         """
         span = self.span(name)
         check_size(span.name, span.size)
+        check_image(span.name, span.size, span.head)
         return span.read(span.size, 0)
 
     def head(self, name: str, size: int) -> bytes:
@@ -118,21 +144,53 @@ def _unpacked(path: Path) -> Span:
     """Return the bytes of the .tar itself."""
     with open(path, "rb") as file:
         head = file.read(6)
-    opener = next((opener for start, opener in _OPENERS.items() if head.startswith(start)), None)
-    if opener is None:
-        return open_span(path)
-    with opener(path) as packed:
-        unpacked = write_temporary(_blocks(packed, path), 0, str(path))
+        file.seek(0)
+        if head.startswith(b"\xfd7zXZ"):
+            blocks = _unpack_xz(file)
+        elif head.startswith(b"\x1f\x8b"):
+            blocks = _blocks(gzip.GzipFile(fileobj=file))
+        elif head.startswith(b"BZh"):
+            blocks = _blocks(bz2.BZ2File(file))
+        else:
+            return open_span(path)
+        unpacked = write_temporary(_bounded(blocks, path), 0, str(path))
     return Span(unpacked, 0, unpacked.seek(0, 2), str(path))
 
 
-def _blocks(packed: _Packed, path: Path) -> Iterator[bytes]:
+def _blocks(packed: gzip.GzipFile | bz2.BZ2File) -> _Blocks:
+    return iter(lambda: packed.read(_BLOCK_BYTES), b"")
+
+
+def _unpack_xz(file: BinaryIO) -> _Blocks:
+    """Unpack with a limit of memory, which `lzma.LZMAFile` does not have."""
+    data = file.read(_BLOCK_BYTES)
+    while data:
+        unpacker = lzma.LZMADecompressor(memlimit=_XZ_BYTES)
+        while not unpacker.eof:
+            if unpacker.needs_input and not data and not (data := file.read(_BLOCK_BYTES)):
+                raise EOFError("it ends early")
+            yield unpacker.decompress(data, _BLOCK_BYTES)
+            data = b""
+        data = (unpacker.unused_data or file.read(_BLOCK_BYTES)).lstrip(b"\0")  # several files may follow each other
+
+
+def _bounded(blocks: _Blocks, path: Path) -> _Blocks:
     most = max(_ANY_WAY, _MOST_TIMES * path.stat().st_size)
     total = 0
-    while block := packed.read(_BLOCK_BYTES):
+    for block in blocks:
         if (total := total + len(block)) > most:
             raise DataError(f"{path} unpacks to more than {most:,} bytes; unpack it yourself and give the folder")
         yield block
+
+
+def _members(archive: tarfile.TarFile) -> list[tarfile.TarInfo]:
+    members, empty = [], 0
+    for member in archive:
+        members.append(member)
+        empty += member.isreg() and member.size < _EMPTY
+        if empty > _EMPTY_MEMBERS:
+            raise tarfile.ReadError(f"it holds more than {_EMPTY_MEMBERS:,} files of less than {_EMPTY} bytes")
+    return members
 
 
 def _check_end(whole: Span, offset: int) -> None:
@@ -147,15 +205,14 @@ def _places(members: list[tarfile.TarInfo]) -> tuple[dict[str, tuple[int, int]],
     if any(member.sparse is not None or member.size < 0 for member in members):
         raise tarfile.ReadError("it holds sparse files, or sizes below 0; pack it again without -S")
     files = {_plain(member.name): (member.offset_data, member.size) for member in members if member.isreg()}
-    links = [member for member in members if member.islnk() or member.issym()]
-    while links:  # to links, too
-        targets = {member: files.get(_target(member)) for member in links}
-        files |= {_plain(member.name): target for member, target in targets.items() if target}
-        left = [member for member in links if not targets[member]]
-        if len(left) == len(links):
-            break
-        links = left
-    skipped = sorted(name for name in (_plain(member.name) for member in links) if is_visible(name))
+    links = {_plain(member.name): _target(member) for member in members if member.islnk() or member.issym()}
+    for name in links:
+        target = name
+        for _ in range(_LINKS):  # to links, too
+            if (target := links.get(target, target)) in files:
+                files[name] = files[target]
+                break
+    skipped = sorted(name for name in links if name not in files and is_visible(name))
     return {name: place for name, place in files.items() if is_visible(name)}, tuple(skipped)
 
 

@@ -4,34 +4,35 @@ import lzma
 import os
 import posixpath
 import struct
-import threading
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from tfvision.data.storage.limits import check_size, is_visible
+from tfvision.data.storage.limits import check_image, check_packed, check_size, is_visible
 from tfvision.data.storage.spans import Span, open_span
+from tfvision.data.storage.unpacking import READ_METHODS, unpack
 from tfvision.errors import DataError, listing
 from tfvision.system.cache import write_temporary
 
 _LOCAL_HEADER = 30
 _READ_AHEAD = 256
-_BLOCK_BYTES = 1 << 20
+_ANY_MEMBER, _ANY_ARRAY = 64 << 20, 1 << 30  # what a member may unpack to, in memory and in a file, whatever its size
 
 # What zipfile and the decompressors raise for damaged archives, including names that are not UTF-8 and wrong local
 # headers.
 _DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
-    *(OSError, EOFError, RuntimeError, ValueError),
+    *(OSError, EOFError, RuntimeError, ValueError, OverflowError, MemoryError, IndexError),
 )
 
 
 class Zip:
     """The members of a .zip, read in place from any number of threads.
 
-    Stored and deflated members are read at their offset without a lock: `zipfile` takes a lock for each read, and its
-    count of open members is not thread-safe.
+    Members are read at their offset, not by `zipfile`: it takes a lock for each read, its count of open members is not
+    thread-safe, and it unpacks a few bytes of bzip2 to gigabytes at once.
 
     Args:
         path: The .zip file.
@@ -46,22 +47,33 @@ class Zip:
 
     def __init__(self, path: Path):
         self.path = path
-        self._lock = threading.Lock()
         try:
             self._zip = zipfile.ZipFile(path)
         except _DAMAGE as error:
             raise DataError(f"cannot open {path}: {error}; expected a whole .zip, copy or download it again") from error
-        self._members = {
-            name: info
+        self._whole = open_span(path)
+        members = [
+            (name, info)
             for info in self._zip.infolist()
             if info.filename
             and not info.filename.endswith(("/", "\\"))
             and is_visible(name := posixpath.normpath(info.filename.replace("\\", "/")).lstrip("/"))
-        }
+        ]
+        self._members = dict(members)
+        _check_places(path, self._zip.infolist(), self._whole.size)
+        for name, info in members:
+            other = self._members[name]
+            if (info.CRC, info.file_size) != (other.CRC, other.file_size):
+                raise DataError(f"{path} holds two different files {name!r}; unpack it and give the folder")
         locked = [name for name, info in self._members.items() if info.flag_bits & 1]
         if locked:
             raise DataError(
                 f"{path} is encrypted ({listing(locked, 1)}); unpack it with its password and give the folder"
+            )
+        odd = [name for name, info in self._members.items() if info.compress_type not in READ_METHODS]
+        if odd:
+            raise DataError(
+                f"{path} is packed in a way that is not read ({listing(odd, 1)}); unpack it and give the folder"
             )
         self.names = tuple(sorted(self._members))
 
@@ -82,12 +94,14 @@ class Zip:
             DataError: The member is damaged or larger than 1 GiB.
         """
         info = self._members[name]
-        check_size(f"{self.path}/{name}", max(info.file_size, info.compress_size))
+        title = f"{self.path}/{name}"
+        check_size(title, max(info.file_size, info.compress_size))
+        check_packed(title, info.compress_size, info.file_size, _ANY_MEMBER)
+        check_image(title, info.file_size, lambda most: self.head(name, most))
         try:
             if hasattr(os, "pread") and info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 return self._read_at_offset(info)
-            with self._lock:
-                return self._zip.read(info)
+            return b"".join(self._blocks(info))
         except _DAMAGE as error:
             raise self._damaged(name, error) from error
 
@@ -105,8 +119,12 @@ class Zip:
             DataError: The beginning is damaged.
         """
         try:
-            with self._zip.open(self._members[name]) as member:
-                return member.read(size)
+            head = b""
+            for block in unpack(self._packed(self._members[name]), self._members[name], size):
+                head += block
+                if len(head) >= size:
+                    break
+            return head[:size]
         except _DAMAGE as error:
             raise self._damaged(name, error) from error
 
@@ -124,19 +142,31 @@ class Zip:
         """
         info = self._members[name]
         title = f"{self.path}/{name}"
+        check_packed(title, info.compress_size, info.file_size, _ANY_ARRAY)
         try:
-            with self._zip.open(info) as member:
-                blocks = iter(lambda: member.read(_BLOCK_BYTES), b"")
-                if info.compress_type != zipfile.ZIP_STORED:
-                    return Span(write_temporary(blocks, info.file_size, title), 0, info.file_size, title)
-                for _ in blocks:  # zipfile compares the checksum at the end
-                    pass
-            # The span opens the file itself: that of the ZipFile is closed with it, possibly before the span.
-            whole = open_span(self.path)
-            start = info.header_offset + _data_start(whole.read(_LOCAL_HEADER, info.header_offset))
-            return replace(whole, start=start, size=info.file_size, name=title)
+            if info.compress_type != zipfile.ZIP_STORED:
+                return Span(write_temporary(self._blocks(info), info.file_size, title), 0, info.file_size, title)
+            for _ in self._blocks(info):  # compares the checksum at the end
+                pass
+            return replace(self._packed(info), name=title)
         except _DAMAGE as error:
             raise self._damaged(name, error) from error
+
+    def _packed(self, info: zipfile.ZipInfo) -> Span:
+        """Return the bytes of a member as they lie in the file."""
+        header = self._whole.read(_LOCAL_HEADER, info.header_offset)
+        if header[:4] != b"PK\x03\x04":
+            raise zipfile.BadZipFile("no member starts here")
+        return replace(self._whole, start=info.header_offset + _data_start(header), size=info.compress_size)
+
+    def _blocks(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
+        """Unpack a member as a whole, and compare its length and checksum at the end."""
+        size, checksum = 0, 0
+        for block in unpack(self._packed(info), info):
+            size, checksum = size + len(block), zlib.crc32(block, checksum)
+            yield block
+        if size != info.file_size or checksum != info.CRC:
+            raise zipfile.BadZipFile("wrong length or checksum")
 
     def _damaged(self, name: str, error: Exception) -> DataError:
         return DataError(f"{self.path} is damaged at {name}: {error}; copy or download it again")
@@ -158,6 +188,18 @@ class Zip:
         if len(data) != info.file_size or zlib.crc32(data) != info.CRC:
             raise zipfile.BadZipFile("wrong length or checksum")
         return data
+
+
+def _check_places(path: Path, members: list[zipfile.ZipInfo], size: int) -> None:
+    """Refuse members that lie outside of the file, or that share bytes: a small file could unpack to any size."""
+    members = sorted(members, key=lambda info: info.header_offset)
+    ends = [info.header_offset + _LOCAL_HEADER + info.compress_size for info in members]
+    starts = [info.header_offset for info in members[1:]] + [size]
+    for info, end, limit in zip(members, ends, starts, strict=True):
+        if info.header_offset < 0 or end > limit:
+            raise DataError(
+                f"{path} is damaged at {info.filename!r}: it overlaps another member or the end; copy it again"
+            )
 
 
 def _data_start(header: bytes) -> int:
