@@ -32,6 +32,7 @@ from tfvision.cli.track import add_track
 from tfvision.cli.train import add_train
 from tfvision.config.flags import Parser
 from tfvision.errors import TfvisionError, one_line
+from tfvision.system.decoder_messages import without_decoder_messages
 from tfvision.system.device import refuse_other_backend, use_device
 from tfvision.system.files import refuse_no_text
 from tfvision.system.terminal import console, drop_output, harmless
@@ -94,7 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not getattr(args, "any_backend", False):
             refuse_other_backend()
         use_device(getattr(args, "device", None))
-        args.verb(args)
+        with without_decoder_messages():
+            args.verb(args)
         return 0
     except TfvisionError as error:
         if debug:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -121,7 +121,7 @@ def serve() -> None:
         answers.flush()
 
 
-def _answer(data: bytes, pixels: int, answers: BinaryIO) -> None:
+def _answer(data: bytes, pixels: int, answers: IO[bytes]) -> None:
     try:
         image = decode_heif(data)
         image.load()
@@ -154,13 +154,13 @@ def _limit(pixels: int) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
 
 
-def _exactly(pipe: BinaryIO, size: int) -> bytes:
+def _exactly(pipe: IO[bytes], size: int) -> bytes:
     data = bytearray(size)
     _fill(pipe, memoryview(data))
     return bytes(data)
 
 
-def _fill(pipe: BinaryIO, view: memoryview) -> None:
+def _fill(pipe: IO[bytes], view: memoryview) -> None:
     done = 0
     while done < len(view):
         count = pipe.readinto(view[done:])  # type: ignore[attr-defined]

@@ -13,6 +13,7 @@ from tfvision.data.pixels.apart import DecodeError, decode_apart
 from tfvision.data.pixels.header import Header
 from tfvision.data.pixels.headers import read_header
 from tfvision.errors import DataError, UsageError
+from tfvision.system.decoder_messages import about_to_decode
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
 MAX_PIXELS = 100_000_000
@@ -62,6 +63,7 @@ def decode(data: bytes, name: str) -> np.ndarray:
             as RGB: another number of bands, floats, signed numbers.
     """
     header = _check_header(data, name)
+    about_to_decode()
     pixels = _read(data if header.plain is None else header.plain, name, header)
     height, width = pixels.shape[:2]
     if {height, width} != {header.height, header.width} and header.reader != "apart":
@@ -71,7 +73,10 @@ def decode(data: bytes, name: str) -> np.ndarray:
 
 
 def max_pixels() -> int:
-    """Return how many pixels an image may have: 100 million, or `$TFVISION_MAX_PIXELS`.
+    """Return how many pixels an image may have.
+
+    Returns:
+        100 million, or `$TFVISION_MAX_PIXELS`.
 
     Raises:
         UsageError: The environment variable is no number above 0.

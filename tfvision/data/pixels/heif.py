@@ -16,7 +16,7 @@ _MOST_BOXES = 100_000
 _PROPERTIES = (b"meta", b"iprp", b"ipco")
 _WITH_VERSION = frozenset({b"meta"})
 # The EXIF orientation by the quarters an AVIF is turned to the left by, and by the axis it is mirrored at, if any.
-_TURNS = {
+_TURNS: dict[tuple[int, int | None], int] = {
     **{(0, None): 1, (1, None): 8, (2, None): 3, (3, None): 6},
     **{(0, 0): 4, (1, 0): 5, (2, 0): 2, (3, 0): 7, (0, 1): 2, (1, 1): 7, (2, 1): 4, (3, 1): 5},
 }

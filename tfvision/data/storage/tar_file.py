@@ -39,10 +39,10 @@ class _Member(tarfile.TarInfo):
 
     def _proc_pax(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         self._check_extra()
-        start = archive.fileobj.tell()  # type: ignore[union-attr]
-        if _LONG_NUMBER.search(archive.fileobj.read(self.size)):  # type: ignore[union-attr]
+        start = archive.fileobj.tell()
+        if _LONG_NUMBER.search(archive.fileobj.read(self.size)):
             raise tarfile.ReadError("a header holds a number without end")
-        archive.fileobj.seek(start)  # type: ignore[union-attr]
+        archive.fileobj.seek(start)
         return super()._proc_pax(archive)  # type: ignore[misc]
 
     def _proc_gnulong(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
