@@ -38,32 +38,35 @@ class _Filter:
 
     def start(self) -> None:
         with self._lock:
-            if not self.is_wanted:
-                return
-            self.is_wanted = False
-            errors = sys.stderr
-            if errors is not sys.__stderr__ or errors is None or errors.fileno() != _DESCRIPTOR:
-                return  # somebody reads it
-            errors.flush()
-            self._kept = os.dup(_DESCRIPTOR)
-            try:
-                # A session of its own: Ctrl-C ends the verb, whose last lines it still has to pass on.
-                self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", "-c", _FILTER],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.DEVNULL,
-                    start_new_session=True,
-                )
-            except OSError:  # no process can be started: the lines are only noise
-                os.close(self._kept)
-                return
-            assert self._process.stdin is not None, "it is a pipe"
-            os.dup2(self._process.stdin.fileno(), _DESCRIPTOR)
-            self._process.stdin.close()
-            # What Python writes goes past the filter: in its order, and to a terminal.
-            sys.stderr = open(  # noqa: SIM115  (closed by `stop`)
-                os.dup(self._kept), "w", buffering=1, encoding=errors.encoding, errors=errors.errors
+            if self.is_wanted:
+                self._start()
+            self.is_wanted = False  # at the end: threads that come meanwhile have to wait
+
+    def _start(self) -> None:
+        errors = sys.stderr
+        if errors is not sys.__stderr__ or errors is None or errors.fileno() != _DESCRIPTOR:
+            return  # somebody reads it
+        errors.flush()
+        kept = os.dup(_DESCRIPTOR)
+        try:
+            # A session of its own: Ctrl-C ends the verb, whose last lines it still has to pass on.
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _FILTER],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
             )
+        except OSError:  # no process can be started: the lines are only noise
+            os.close(kept)
+            return
+        assert process.stdin is not None, "it is a pipe"
+        os.dup2(process.stdin.fileno(), _DESCRIPTOR)
+        process.stdin.close()
+        # What Python writes goes past the filter: in its order, and to a terminal.
+        sys.stderr = open(  # noqa: SIM115  (closed by `stop`)
+            os.dup(kept), "w", buffering=1, encoding=errors.encoding, errors=errors.errors
+        )
+        self._process, self._kept = process, kept
 
     def stop(self) -> None:
         with self._lock:

@@ -58,6 +58,8 @@ def first_entries(data: bytes) -> Iterator[TiffEntry]:
     if is_big and struct.unpack_from(f"{order}HH", data, 4) != (8, 0):
         raise ValueError("offsets of another size")
     (start,) = struct.unpack_from(f"{order}Q" if is_big else f"{order}I", data, 8 if is_big else 4)
+    if start > len(data):
+        raise ValueError("its directory lies outside")
     (count,) = struct.unpack_from(f"{order}Q" if is_big else f"{order}H", data, start)
     if count > MOST_ENTRIES:
         raise ValueError("too many entries")

@@ -113,7 +113,7 @@ def _numbers(data: bytes, entry: TiffEntry, size: int, inline: int) -> list[int]
 
 def _blocks(tags: _Tags, height: int, width: int) -> _Blocks | None:
     planes = _one(tags, _SAMPLES, 1) if _one(tags, _PLANAR, 1) == 2 else 1
-    if _PLACES[0][0] in tags:
+    if _TILE_WIDTH not in tags and _TILE_HEIGHT not in tags:  # either makes libtiff look for tiles
         rows = min(_one(tags, _ROWS, height), height)
         return _Blocks(rows, width, math.ceil(height / rows) * planes) if rows > 0 else None
     tile = _one(tags, _TILE_HEIGHT, 0), _one(tags, _TILE_WIDTH, 0)
