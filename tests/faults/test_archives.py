@@ -18,6 +18,7 @@ from image_bytes import NOISE, encode, packed_zeros
 
 from tfvision.data.sources.open import open_images
 from tfvision.data.storage.files import open_storage
+from tfvision.data.storage.npy import NpyFiles
 from tfvision.data.storage.zip_file import Zip
 from tfvision.errors import DataError
 
@@ -250,7 +251,7 @@ TARS = {
 @pytest.mark.parametrize("packed", ["", ".xz"])
 @pytest.mark.parametrize("case", TARS)
 def test_tar(case: str, packed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tfvision.data.storage.tar_file._EMPTY_MEMBERS", 1000)
+    monkeypatch.setattr("tfvision.data.storage.tar_file._EMPTY_MEMBERS", 1000, raising=False)
     data, expected = TARS[case]
     path = tmp_path / f"d.tar{packed}"
     path.write_bytes(lzma.compress(data + bytes(1024), preset=0) if packed else data + bytes(1024))
