@@ -58,7 +58,10 @@ def heif_lie(kind: str, claimed: int) -> bytes:
 
 # What is said of each; "" for those that are decoded, within their memory and time.
 BOMBS = {
-    "png_false_length": (png(4, 4)[:33] + struct.pack(">I", 3_523_216_561) + b"IDAT" + bytes(1000), "truncated"),
+    "png_false_length": (
+        png(4, 4)[:33] + struct.pack(">I", 3_523_216_561) + b"IDAT" + bytes(1000) + png(4, 4)[-12:],
+        "truncated",
+    ),
     "png_size": (png(100_000, 100_000, packed=b""), "claims 100,000 x 100,000"),
     "png_unpacks_behind_its_end": (png(1, 1, packed=ZEROS), "bytes for 1 pixels"),
     "png_text": (png(4, 4, chunk(b"zTXt", b"a\0\0" + ZEROS), chunk(b"iTXt", b"a\0\1\0\0\0" + ZEROS)), ""),

@@ -66,7 +66,8 @@ def decode(data: bytes, name: str) -> np.ndarray:
     about_to_decode()
     pixels = _read(data if header.plain is None else header.plain, name, header)
     height, width = pixels.shape[:2]
-    if {height, width} != {header.height, header.width} and header.reader != "apart":
+    turned = height == header.width and width == header.height
+    if (height != header.height or width != header.width) and not turned and header.reader != "apart":
         claimed = f"{header.width:,} x {header.height:,}"
         raise UnreadableImage(name, f"its header claims {claimed} pixels, and it has {width:,} x {height:,}")
     return pixels

@@ -1,6 +1,7 @@
 """The markers of a JPEG, found as libjpeg finds them."""
 
 import re
+import struct
 
 from tfvision.data.pixels.exif import EXIF_START, exif_orientation
 from tfvision.data.pixels.header import UPRIGHT, Header
@@ -12,7 +13,10 @@ JPEG_START = b"\xff\xd8\xff"
 _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 _START, _END, _SCAN, _EXIF = 0xD8, 0xD9, 0xDA, 0xE1
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_NO_MARKERS = frozenset({0x00, 0xFF, *range(0xD0, 0xD8)})
 _FIRST = 0xC0  # lower ones are no markers of images
+_SPECIAL = frozenset({_START, _END, _SCAN, _EXIF, *range(_FIRST)}) | _FRAMES
+_SEGMENT = struct.Struct(">BBH").unpack_from
 _SCANS = 20  # a camera needs 1, a progressive file 10
 _SCANNED = 1_500_000_000  # scans times pixels, each scan as 10,000 at least: some seconds of decoding
 _SEGMENTS, _JUNK = 10_000, 1 << 16  # before the first scan: how many, and bytes between two of them
@@ -31,43 +35,63 @@ def read_jpeg(data: bytes) -> Header | None:
     Returns:
         The header; None if it is damaged.
     """
-    size: tuple[int, int] | None = None
-    orientation, scans, segments, is_whole = None, 0, 0, False
-    position = first_scan = 2
-    end = position + _JUNK
-    while match := _MARKER.search(data, position, end):
-        marker, segments, position = match[1][0], segments + 1, match.end()
-        if marker == _END:
-            is_whole = True
-            break
-        if marker == _START or (not scans and (marker < _FIRST or segments > _SEGMENTS)):
-            return None  # libjpeg gives up here, or goes on for long
-        if marker < _FIRST:  # within a scan it is passed over
-            continue
-        length = max(2, int.from_bytes(data[position : position + 2], "big"))
-        if marker in _FRAMES:
-            if size:
-                return None  # a second frame
-            height, width = (int.from_bytes(data[position + at : position + at + 2], "big") for at in (3, 5))
-            size = height, width
-        elif marker == _SCAN:
-            if not size:
-                return None
-            first_scan, scans = (first_scan if scans else position), scans + 1
-            end = first_scan + _most_bytes(size)
-        elif marker == _EXIF and orientation is None and not scans and data.startswith(EXIF_START, position + 2):
-            orientation = exif_orientation(data[position + 2 : position + length])
-        position += length
-        end = end if scans else position + _JUNK
-    if not size or not all(size) or (is_whole and not scans):
+    head = _read_head(data)
+    if head is None:
         return None
+    height, width, orientation, start = head
+    pixels = height * width
+    most = _BYTES_A_PIXEL * pixels + _SLACK
+    scans, is_whole = _count_scans(data, start, start + most) if start else (0, False)
     problem = ""
-    if scans > _SCANS and scans * (size[0] * size[1] + 10_000) > _SCANNED:
+    if scans > _SCANS and scans * (pixels + 10_000) > _SCANNED:
         problem = f"it has {scans:,} scans, and a file of its size needs at most {_SCANS}; save it again"
-    elif not is_whole and scans and end < len(data):
-        is_whole, problem = True, f"its scans go on after {_most_bytes(size):,} bytes, more than its pixels need"
-    return Header(*size, is_whole, problem, orientation=orientation or UPRIGHT)
+    elif scans and not is_whole and start + most < len(data):
+        is_whole, problem = True, f"its scans go on after {most:,} bytes, more than its pixels need; save it again"
+    return Header(height, width, is_whole, problem, "opencv", orientation)
 
 
-def _most_bytes(size: tuple[int, int]) -> int:
-    return _BYTES_A_PIXEL * size[0] * size[1] + _SLACK
+def _read_head(data: bytes) -> tuple[int, int, int, int] | None:
+    """Return height, width, orientation and where the first scan begins, 0 if the file ends before; None for damage."""
+    height = width = orientation = 0
+    position = 2
+    for _ in range(_SEGMENTS):
+        try:
+            first, marker, length = _SEGMENT(data, position)
+        except struct.error:
+            return (height, width, orientation or UPRIGHT, 0) if height else None
+        if first != 0xFF or marker in _NO_MARKERS:  # junk, or fill bytes
+            match = _MARKER.search(data, position, position + _JUNK)
+            if match is None:
+                return (height, width, orientation or UPRIGHT, 0) if height and len(data) < position + _JUNK else None
+            position = match.start()
+            continue
+        if marker in _SPECIAL:
+            if marker == _SCAN:
+                return (height, width, orientation or UPRIGHT, position + 2) if height else None
+            if marker in _FRAMES:
+                if height:
+                    return None  # a second frame
+                height, width = (int.from_bytes(data[position + at : position + at + 2], "big") for at in (5, 7))
+                if not height or not width:
+                    return None
+            elif marker == _EXIF:
+                if not orientation and data.startswith(EXIF_START, position + 4):
+                    orientation = exif_orientation(data[position + 4 : position + 2 + length])
+            else:
+                return None  # libjpeg gives up here
+        position += 2 + max(2, length)
+    return None
+
+
+def _count_scans(data: bytes, position: int, end: int) -> tuple[int, bool]:
+    """Return how many scans there are from the first one on, and whether the end marker follows them."""
+    scans = 1
+    position += int.from_bytes(data[position : position + 2], "big")
+    while match := _MARKER.search(data, position, end):
+        marker, position = match[1][0], match.end()
+        if marker == _END:
+            return scans, True
+        scans += marker == _SCAN
+        if marker >= _FIRST:  # lower ones are passed over within a scan
+            position += max(2, int.from_bytes(data[position : position + 2], "big"))
+    return scans, False
