@@ -1,8 +1,12 @@
-"""Errors with their exit status, and helpers that word a message: lists, and the nearest known name."""
+"""Errors with their exit status, and helpers that word a message: lists, values, and the nearest known name."""
 
 import difflib
 import re
+import reprlib
 from collections.abc import Callable, Collection, Iterable, Sequence
+
+_MOST_MESSAGE = 4000  # characters; whatever a file holds, an error stays one that can be read
+_MOST_NAME = 100  # characters of one name; comparing two long ones takes the product of their lengths
 
 _shown = {"traceback": False}
 
@@ -23,6 +27,9 @@ class TfvisionError(Exception):
     """An error whose message is one clear line: what was given, what was expected, what to do."""
 
     exit_status = 4
+
+    def __str__(self) -> str:
+        return _cut(super().__str__(), _MOST_MESSAGE)
 
     @property
     def _render_traceback_(self) -> Callable[[], list[str]]:
@@ -67,6 +74,21 @@ def one_line(error: BaseException, most: int = 160) -> str:
     return " ".join(str(error).split())[:most]
 
 
+def worded(value: object) -> str:
+    """Word a value of the user's for a message: as Python writes it, cut where it is long, deep or wide.
+
+    The one way in which a message repeats a value, since what a file holds may be endless: a YAML file of 600 bytes can
+    describe a list of a billion entries.
+
+    Args:
+        value: Any value.
+
+    Returns:
+        At most about a line.
+    """
+    return _cut(_WORDS.repr(value), _MOST_WORDED)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Suggest the known name that is most like a wrong one.
 
@@ -77,7 +99,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
     Returns:
         `' (did you mean X?)'`, to be appended to a message; `''` if no known name is similar.
     """
-    matches = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.6)
+    if len(name := str(name)) > _MOST_NAME:
+        return ""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" (did you mean {matches[0]}?)" if matches else ""
 
 
@@ -93,7 +117,7 @@ def check_known(what: str, name: object, known: Collection[str]) -> None:
         UsageError: The name is not known; the message gives the nearest known name and lists them all.
     """
     if name not in known:
-        raise UsageError(f"unknown {what} {name!r}{nearest(str(name), known)}; expected {', '.join(known)}")
+        raise UsageError(f"unknown {what} {worded(name)}{nearest(str(name), known)}; expected {', '.join(known)}")
 
 
 def listing(names: Sequence[object], limit: int = 5, *, of: int | None = None) -> str:
@@ -107,7 +131,7 @@ def listing(names: Sequence[object], limit: int = 5, *, of: int | None = None) -
     Returns:
         The names, separated by commas, with the number of those left out.
     """
-    shown = ", ".join(printable(str(name)) for name in names[:limit])
+    shown = ", ".join(_cut(printable(str(name)), _MOST_WORDED) for name in names[:limit])
     rest = (len(names) if of is None else of) - limit
     return f"{shown} and {rest:,} more" if rest > 0 else shown
 
@@ -122,3 +146,31 @@ def printable(text: str) -> str:
         The text, control characters and halves of letters as `\\x1b`, `\\n` and the like.
     """
     return text if text.isprintable() else _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+_MOST_WORDED = 300  # characters
+
+
+class _Words(reprlib.Repr):
+    """The representation of a value, of which no more is looked at than is shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother = 3, _MOST_NAME, _MOST_NAME
+        self.maxlist = self.maxtuple = self.maxdict = 8
+
+    def repr_int(self, x: int, level: int) -> str:
+        # Python refuses to write out a number of thousands of digits.
+        return repr(x) if abs(x) < 10**_MOST_DIGITS else f"a number of more than {_MOST_DIGITS} digits"
+
+
+_MOST_DIGITS = 40
+_WORDS = _Words()
+
+
+def _cut(text: str, most: int) -> str:
+    """Return a text whose middle is left out if it is longer than `most` characters, and how much is missing."""
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]} ... ({len(text) - 2 * half:,} characters more) ... {text[-half:]}"

@@ -6,7 +6,7 @@ from typing import Literal
 
 from tfvision.config.options import check_bounds, option
 from tfvision.data.options import DuplicateOptions, Source
-from tfvision.errors import UsageError, nearest
+from tfvision.errors import UsageError, nearest, worded
 
 # Words for several problems: what leaves no doubt, and what a person would mostly agree with.
 _CERTAIN = (
@@ -33,7 +33,7 @@ def removed_problems(remove: Sequence[str], known: Collection[str]) -> list[str]
     for name in names:
         if name not in known:
             near = nearest(name, [*WORDS, *known])
-            raise UsageError(f"remove: unknown problem {name!r}{near}; known are {', '.join([*WORDS, *known])}")
+            raise UsageError(f"remove: unknown problem {worded(name)}{near}; known are {', '.join([*WORDS, *known])}")
     return list(dict.fromkeys(names))
 
 

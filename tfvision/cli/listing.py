@@ -12,7 +12,7 @@ from tfvision.cli.verbs import Verbs, add_verb
 from tfvision.config.flags import Parser
 from tfvision.config.recipes import find_recipe, read_recipe_header, recipes
 from tfvision.config.yaml import load_yaml
-from tfvision.errors import UsageError
+from tfvision.errors import UsageError, worded
 from tfvision.models.backbones.table import BACKBONES
 from tfvision.system.terminal import console, say_result, size_text
 
@@ -64,7 +64,9 @@ def _flags_of_list_things(command: Parser) -> None:
 def list_things(args: argparse.Namespace) -> None:
     """List what can be chosen."""
     if args.name is not None and args.what != "recipes":
-        raise UsageError(f"list {args.what} takes no name, got {args.name!r}; `tfvision list recipes NAME` prints one")
+        raise UsageError(
+            f"list {args.what} takes no name, got {worded(args.name)}; `tfvision list recipes NAME` prints one"
+        )
     if args.what is None:
         for name, what in _LISTS.items():
             say_result(f"tfvision list {name:<10} {what}")

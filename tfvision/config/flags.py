@@ -8,11 +8,10 @@ import types
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from tfvision.config.options import check_option, help_line, leaves
-from tfvision.config.yaml import _dump
+from tfvision.config.yaml import _dump, plain_values
 from tfvision.errors import UsageError, nearest
 
 # Options that have a flag without their section too: `--label-column`, `--on-bad`, `--group-duplicates`, `--mixup`.
@@ -237,9 +236,9 @@ def _parse_flag(text: str, hint: Any) -> Any:
     if str in kinds or get_origin(hint) is Literal:
         return text
     try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError:
-        return text
+        return plain_values(text)
+    except (YAMLError, ValueError):
+        return text  # which is no value of its kind, and is refused as such
 
 
 def _flag_names(key: str, aliases: Mapping[str, str]) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from tfvision.config.bounds import Bounds
-from tfvision.errors import UsageError, nearest
+from tfvision.errors import UsageError, nearest, worded
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -105,13 +105,13 @@ def from_dict(kind: type[Config], values: dict[str, Any], where: str = "") -> Co
         UsageError: An unknown key (the nearest known one is named), a value of another type or outside its bounds.
     """
     if not isinstance(values, dict):
-        raise UsageError(f"{where or 'the configuration'}: expected keys and values, got {values!r}")
+        raise UsageError(f"{where or 'the configuration'}: expected keys and values, got {worded(values)}")
     values = getattr(kind, "understood", dict)(values)  # other words for its options, if it has a list of them
     hints, items = get_type_hints(kind), {item.name: item for item in dataclasses.fields(kind)}
     for key in values:
         if key not in hints:
             raise UsageError(
-                f"unknown key {_join(where, str(key))!r}{nearest(key, hints)}; `--print_config` lists all keys"
+                f"unknown key {worded(_join(where, str(key)))}{nearest(key, hints)}; `--print_config` lists all keys"
             )
     # Bounds are checked here too: only here is it known that a phase is phases[2].
     return kind(**{key: check_option(items[key], hints[key], values[key], _join(where, key)) for key in values})
@@ -158,11 +158,11 @@ def check(kind: Any, value: Any, where: str) -> Any:
         if value in get_args(kind):
             return value
         raise UsageError(
-            f"{where}: expected one of {', '.join(get_args(kind))}, got {value!r}{nearest(value, get_args(kind))}"
+            f"{where}: expected one of {', '.join(get_args(kind))}, got {worded(value)}{nearest(value, get_args(kind))}"
         )
     if origin is list:
         if not isinstance(value, (list, tuple)):
-            raise UsageError(f"{where}: expected a list, got {value!r}")
+            raise UsageError(f"{where}: expected a list, got {worded(value)}")
         return [check(get_args(kind)[0], item, f"{where}[{i}]") for i, item in enumerate(value)]
     if origin is dict:
         return _check_scalar(dict, value, where)
@@ -207,7 +207,7 @@ def _check_union(kinds: Sequence[Any], value: Any, where: str) -> Any:
             last = error
     if isinstance(value, (list, dict)):
         raise last
-    raise UsageError(f"{where}: expected {' or '.join(map(_in_words, kinds))}, got {value!r}")
+    raise UsageError(f"{where}: expected {' or '.join(map(_in_words, kinds))}, got {worded(value)}")
 
 
 def _in_words(kind: Any) -> str:
@@ -223,7 +223,7 @@ def _check_scalar(kind: type, value: Any, where: str) -> Any:
         return ",".join(value)
     if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
         return value
-    raise UsageError(f"{where}: expected {_WORDS[kind]}, got {value!r}")
+    raise UsageError(f"{where}: expected {_WORDS[kind]}, got {worded(value)}")
 
 
 def _check_item(item: dataclasses.Field[Any], value: Any, where: str) -> None:
@@ -237,4 +237,4 @@ def _check_item(item: dataclasses.Field[Any], value: Any, where: str) -> None:
     for name, number in numbers.items():
         if bounds is not None and number not in bounds:
             expected = f"a number {bounds}" if str(bounds).startswith("from") else str(bounds)
-            raise UsageError(f"{name}: expected {expected}, got {number!r}")
+            raise UsageError(f"{name}: expected {expected}, got {worded(number)}")

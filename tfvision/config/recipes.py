@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfvision.errors import UsageError, nearest
+from tfvision.errors import UsageError, nearest, worded
 
 # An installed package contains them; in a checkout they are beside it.
 _FOLDERS = (Path(__file__).parents[1] / "configs", Path(__file__).parents[2] / "configs")
@@ -34,7 +34,9 @@ def find_recipe(name: str) -> Path:
     if path.is_file() or path.suffix or len(path.parts) > 1:
         return path
     if name not in known:
-        raise UsageError(f"no file and no recipe {name!r}{nearest(name, known)}; `tfvision list recipes` shows all")
+        raise UsageError(
+            f"no file and no recipe {worded(name)}{nearest(name, known)}; `tfvision list recipes` shows all"
+        )
     return known[name]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfvision.errors import UsageError, nearest
+from tfvision.errors import UsageError, nearest, worded
 from tfvision.evaluation.scores import count_classes, count_scores
 
 _KINDS = ("f1", "f1_macro", "precision=0.9", "cost=FP:1,FN:5")
@@ -78,16 +78,16 @@ def parse_objective(text: str, num_classes: int) -> Objective:
     """
     name, _, value = text.partition("=")
     if name not in ("f1", "f1_macro", "precision", "cost") or bool(value) != (name in ("precision", "cost")):
-        raise UsageError(f"objective {text!r}{nearest(text, _KINDS)}; expected one such as {', '.join(_KINDS)}")
+        raise UsageError(f"objective {worded(text)}{nearest(text, _KINDS)}; expected one such as {', '.join(_KINDS)}")
     if name in ("precision", "cost") and num_classes != 2:
-        raise UsageError(f"objective {text!r} is for runs of two classes, this run has {num_classes}; use f1")
+        raise UsageError(f"objective {worded(text)} is for runs of two classes, this run has {num_classes}; use f1")
     if name == "precision":
         return Objective(text, name, precision=_precision(value, text))
     if name == "cost":
         found = re.fullmatch(r"FP:([0-9.eE+-]+),FN:([0-9.eE+-]+)", value)
         costs = [_number(number) for number in found.groups()] if found else []
         if not costs or not all(0 < cost < math.inf for cost in costs):
-            raise UsageError(f"objective {text!r}; expected two costs above 0, such as cost=FP:1,FN:5")
+            raise UsageError(f"objective {worded(text)}; expected two costs above 0, such as cost=FP:1,FN:5")
         return Objective(text, name, false_positive=costs[0], false_negative=costs[1])
     return Objective(text, "f1" if name == "f1" and num_classes == 2 else "f1_macro")
 
@@ -95,7 +95,9 @@ def parse_objective(text: str, num_classes: int) -> Objective:
 def _precision(text: str, objective: str) -> float:
     value = _number(text)
     if not 0 < value <= 1:
-        raise UsageError(f"objective {objective!r}; expected a precision over 0, at most 1, such as precision=0.9")
+        raise UsageError(
+            f"objective {worded(objective)}; expected a precision over 0, at most 1, such as precision=0.9"
+        )
     return value
 
 

@@ -11,7 +11,7 @@ from tfvision.config.options import from_dict
 from tfvision.config.recipes import find_recipe
 from tfvision.config.yaml import load_yaml
 from tfvision.ensembles.options import COMBINING, MEMBERS, EnsembleOptions
-from tfvision.errors import UsageError
+from tfvision.errors import UsageError, worded
 from tfvision.experiment.resolving import resolve_options
 from tfvision.tasks import has_boxes
 from tfvision.training.config import TrainConfig
@@ -104,7 +104,7 @@ def _planned(member: Mapping[str, Any], shared: Mapping[str, Any], where: str) -
     name = Path(name).name
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{where}: a member needs a name of letters, digits, dots, - and _, or a backbone; got {name!r}"
+            f"{where}: a member needs a name of letters, digits, dots, - and _, or a backbone; got {worded(name)}"
         )
     if own.get("output") or shared.get("output"):
         raise UsageError(f"{where}: output: each member has a folder of its own in --output; leave it out")

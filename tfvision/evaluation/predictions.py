@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tfvision.errors import DataError
+from tfvision.errors import DataError, worded
 from tfvision.models.decision import Decision
 from tfvision.system.csv_table import TableWriter, csv_rows
 from tfvision.system.files import replacing
@@ -302,7 +302,7 @@ def _label_indices(texts: Iterable[str], names: tuple[str, ...], path: Path) -> 
     row = next((number for number, text in enumerate(texts, start=2) if text not in index), None)
     if row:
         raise DataError(
-            f"{path} has the label {texts[row - 2]!r} in row {row}, which is none of the classes {', '.join(names)}"
+            f"{path} has the label {worded(texts[row - 2])} in row {row}, which is none of the classes {', '.join(names)}"
         )
     return np.array([index[text] for text in texts], dtype=np.int64)
 

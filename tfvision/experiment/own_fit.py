@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tfvision.errors import UsageError, check_known
+from tfvision.errors import UsageError, check_known, worded
 from tfvision.evaluation.score_names import column_words, lower_is_better
 from tfvision.runs.folder import refuse_existing
 from tfvision.runs.names import HISTORY
@@ -52,9 +52,9 @@ def callbacks(
     if mode is not None:
         check_known("mode", mode, ("min", "max"))
     if patience is not None and (isinstance(patience, bool) or not isinstance(patience, int) or patience < 1):
-        raise UsageError(f"patience: expected 1 or more epochs, or None, got {patience!r}")
+        raise UsageError(f"patience: expected 1 or more epochs, or None, got {worded(patience)}")
     if class_names is not None and (isinstance(class_names, str) or len(class_names) < 2):
-        raise UsageError(f"class_names: expected two names or more, got {class_names!r}")
+        raise UsageError(f"class_names: expected two names or more, got {worded(class_names)}")
     load_tensorflow()
     from tfvision.experiment.fit_callbacks import BestModel, EpochTable, FitProgress, StopEarly
     from tfvision.training.history import History

@@ -12,7 +12,7 @@ from tfvision.config.nested import merge, to_plain
 from tfvision.config.options import from_dict
 from tfvision.config.yaml import load_yaml
 from tfvision.data.sources.digits import refuse_missing_data
-from tfvision.errors import UsageError
+from tfvision.errors import UsageError, worded
 from tfvision.experiment.resolving import output_folder, phases_of, resolve_options
 from tfvision.runs.folder import Run
 from tfvision.runs.names import CONFIG
@@ -187,7 +187,7 @@ def check_given(verb: str, model: object, images: object) -> None:
         raise UsageError(f"{verb} takes a model and images, or neither and data=; got one of them alone")
     if isinstance(model, (str, Path)):
         raise UsageError(
-            f"{verb} takes a Keras model and images first, got the string {str(model)!r}; give data=, or backbone= and data=, or "
+            f"{verb} takes a Keras model and images first, got the string {worded(str(model))}; give data=, or backbone= and data=, or "
             "build a model with build_classifier"
         )
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfvision.errors import UsageError
+from tfvision.errors import UsageError, worded
 from tfvision.models.backbones.preprocessing import BEFORE
 from tfvision.models.heads.heads import HEAD
 from tfvision.tasks import BOX, PROBABILITIES
@@ -202,7 +202,7 @@ def find_maps(model: keras.Model, layer: str | None = None) -> tuple[Maps, keras
         chosen = [pair for pair in found if pair[0].layer == layer]
         if not chosen:
             names = ", ".join(maps.layer for maps, _ in found[-5:])
-            raise UsageError(f"layer {layer!r} is none with feature maps; the last of those are {names}")
+            raise UsageError(f"layer {worded(layer)} is none with feature maps; the last of those are {names}")
         return chosen[0]
     large = [pair for pair in found if pair[0].height * pair[0].width >= _PLACES]
     if large:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tfvision.errors import UsageError
+from tfvision.errors import UsageError, worded
 
 SHARES = (0.1, 0.2, 0.4, 0.8, 1.0)
 MOST_REPEATS = 5
@@ -60,13 +60,13 @@ def read_plan(shares: str | Sequence[float], repeats: int, forecast: float) -> C
     try:
         numbers = sorted(float(word) for word in words)
     except (TypeError, ValueError):
-        raise UsageError(f"shares: {expected}; got {shares!r}") from None
+        raise UsageError(f"shares: {expected}; got {worded(shares)}") from None
     if wrong := [number for number in numbers if not 0 < number <= 1]:
         raise UsageError(f"shares: {expected}, each above 0 to 1; got {wrong[0]:g}")
     if len(set(numbers)) < len(numbers):
-        raise UsageError(f"shares: {expected}; got {shares!r}, one of them twice")
+        raise UsageError(f"shares: {expected}; got {worded(shares)}, one of them twice")
     if len(numbers) < _FEWEST:
-        raise UsageError(f"shares: {expected}, since a power law has three parameters; got {shares!r}")
+        raise UsageError(f"shares: {expected}, since a power law has three parameters; got {worded(shares)}")
     if not 1 <= repeats <= _TOO_MANY:
         raise UsageError(f"repeats: expected from 1 to {_TOO_MANY}, got {repeats}")
     if not numbers[-1] < forecast <= _FURTHEST:

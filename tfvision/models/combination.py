@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from tfvision.errors import worded
 from tfvision.models.decision import log_probabilities, softmax
 
 Kind = Literal["vote", "mean", "geometric", "stack"]
@@ -36,9 +37,9 @@ class Combination:
     def __post_init__(self) -> None:
         weights = np.array(self.weights, np.float64)
         if self.kind not in get_args(Kind) or not len(weights) or not np.isfinite(weights).all():
-            raise ValueError(f"a combination {self.kind!r} of the weights {self.weights}")
+            raise ValueError(f"a combination {worded(self.kind)} of the weights {worded(self.weights)}")
         if (weights < 0).any() or not np.isclose(weights.sum(), 1):
-            raise ValueError(f"weights {self.weights}; expected numbers from 0 to 1 that sum to 1")
+            raise ValueError(f"weights {worded(self.weights)}; expected numbers from 0 to 1 that sum to 1")
         if self.kind == "stack":
             self._check_stack()
 

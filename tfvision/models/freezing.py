@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from tfvision.errors import UsageError, nearest
+from tfvision.errors import UsageError, nearest, worded
 from tfvision.models.backbones.families import HUB, Backbone
 from tfvision.models.backbones.preprocessing import BEFORE
 from tfvision.models.backbones.table import BACKBONES, plain_name
@@ -150,7 +150,7 @@ def _named(names: Sequence[str], token: str, backbone: str) -> list[str]:
     found = stages.get(token) or _called(names, token, facts.prefix if facts else "")
     if not found or not token:
         raise UsageError(
-            f"--unfreeze {token!r} names no layer of {backbone}{nearest(token, [*stages, *names])}; "
+            f"--unfreeze {worded(token)} names no layer of {backbone}{nearest(token, [*stages, *names])}; "
             f"expected none, all, a count, a share or stages: {', '.join(stages) or 'its layer names'}"
         )
     return found

@@ -11,7 +11,7 @@ from tfvision.config.options import from_dict
 from tfvision.data.augmentation.options import Augmentation
 from tfvision.data.boxes.orientation import read_orientation
 from tfvision.data.images.imageset import ImageSet
-from tfvision.errors import DataError, UsageError
+from tfvision.errors import DataError, UsageError, worded
 from tfvision.experiment.preparation import prepare_images
 from tfvision.notebook.cards import Card, bars, gallery, heading, in_card, line
 from tfvision.plots.box_drawing import draw_box
@@ -49,7 +49,7 @@ def card_of_images(images: ImageSet) -> str:
 def show(images: ImageSet, n: int, *, by: Literal["class", "order"]) -> Card:
     """Return some of the images, see `ImageSet.show`."""
     if by not in ("class", "order"):
-        raise UsageError(f"show: by={by!r}; expected 'class' or 'order'")
+        raise UsageError(f"show: by={worded(by)}; expected 'class' or 'order'")
     classes = max(1, min(_CLASSES, len(images.class_names), n))
     rows = [list(range(min(n, len(images))))] if by == "order" else _rows(images, n // classes, classes)
     return Card(f"{sum(map(len, rows)):,} of {len(images):,} images", _galleries(images, rows))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tfvision.config.options import check_bounds, option
-from tfvision.errors import UsageError
+from tfvision.errors import UsageError, worded
 from tfvision.robustness.attacks.effort import Effort
 
 
@@ -42,5 +42,7 @@ def parse_budgets(text: str) -> list[float]:
         except ValueError:
             found.append(float("nan"))
         if not 0 < found[-1] < float("inf"):
-            raise UsageError(f"epsilon {word!r}; expected numbers above 0 separated by commas, in pixel units 0..255")
+            raise UsageError(
+                f"epsilon {worded(word)}; expected numbers above 0 separated by commas, in pixel units 0..255"
+            )
     return sorted(set(found))

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from tfvision.data.augmentation.warp import rotation_matrix, warp_image
-from tfvision.errors import UsageError, nearest
+from tfvision.errors import UsageError, nearest, worded
 
 SEVERITIES = 5
 
@@ -42,7 +42,7 @@ def parse_corruptions(text: str) -> list[str]:
     for name in names:
         if name not in CORRUPTIONS:
             known = f"expected all, or some of {','.join(CORRUPTIONS)}"
-            raise UsageError(f"unknown corruption {name!r}{nearest(name, CORRUPTIONS)}; {known}")
+            raise UsageError(f"unknown corruption {worded(name)}{nearest(name, CORRUPTIONS)}; {known}")
     return names
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tfvision.config.options import check
-from tfvision.errors import UsageError, nearest
+from tfvision.errors import UsageError, nearest, worded
 
 KINDS = ("float", "int", "choice", "boolean")
 
@@ -99,9 +99,9 @@ def parse_range(value: dict[str, Any], key: str, path: tuple[str | int, ...], hi
     for name in value:
         if name not in (*KINDS, *_OPTIONS):
             known = f"expected a range: one of {', '.join(KINDS)}, with step and log"
-            raise UsageError(f"{key}: unknown {str(name)!r}{nearest(str(name), (*KINDS, *_OPTIONS))}; {known}")
+            raise UsageError(f"{key}: unknown {worded(str(name))}{nearest(str(name), (*KINDS, *_OPTIONS))}; {known}")
     if len(kinds) != 1:
-        raise UsageError(f"{key}: expected a range with one of {', '.join(KINDS)}, got {value!r}")
+        raise UsageError(f"{key}: expected a range with one of {', '.join(KINDS)}, got {worded(value)}")
     (kind,) = kinds
     if kind in ("choice", "boolean"):
         if len(value) > 1:
@@ -113,10 +113,10 @@ def parse_range(value: dict[str, Any], key: str, path: tuple[str | int, ...], hi
 
 def _choices(values: Any, key: str, hint: Any) -> tuple[Any, ...]:
     if not isinstance(values, list) or not values:
-        raise UsageError(f"{key}: choice needs a list of values, got {values!r}")
+        raise UsageError(f"{key}: choice needs a list of values, got {worded(values)}")
     checked = [check(hint, value, f"{key}: choice[{number}]") for number, value in enumerate(values)]
     if len({repr(value) for value in checked}) < len(checked):
-        raise UsageError(f"{key}: choice names a value twice: {values!r}")
+        raise UsageError(f"{key}: choice names a value twice: {worded(values)}")
     return tuple(checked)
 
 
@@ -124,12 +124,12 @@ def _numbers(kind: str, value: dict[str, Any], key: str, path: tuple[str | int, 
     number = int if kind == "int" else float
     bounds, log = value[kind], check(bool, value.get("log", False), f"{key}: log")
     if not isinstance(bounds, list) or len(bounds) != 2:
-        raise UsageError(f"{key}: {kind} needs its lowest and highest value, such as [1, 4], got {bounds!r}")
+        raise UsageError(f"{key}: {kind} needs its lowest and highest value, such as [1, 4], got {worded(bounds)}")
     low, high = (check(number, bound, f"{key}: {kind}[{place}]") for place, bound in enumerate(bounds))
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise UsageError(f"{key}: {kind} needs its lowest value first and a higher one second, got {bounds!r}")
+        raise UsageError(f"{key}: {kind} needs its lowest value first and a higher one second, got {worded(bounds)}")
     if log and low <= 0:
-        raise UsageError(f"{key}: with log the lowest value must be more than 0, got {bounds!r}")
+        raise UsageError(f"{key}: with log the lowest value must be more than 0, got {worded(bounds)}")
     for place, bound in enumerate((low, high)):
         check(hint, bound, f"{key}: {kind}[{place}]")
     step = value.get("step")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from tfvision.config.options import from_dict
-from tfvision.errors import UsageError, nearest
+from tfvision.errors import UsageError, nearest, worded
 from tfvision.search.ranges import Range, is_range, parse_range
 from tfvision.training.config import TrainConfig
 
@@ -122,7 +122,7 @@ def overlay(options: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     options = copy.deepcopy(options)
     for key, value in changes.items():
         if not re.fullmatch(r"\w+(\[\d+\])?(\.\w+(\[\d+\])?)*", str(key)):
-            raise UsageError(f"{key!r} is no option; expected a name such as head.dropout or phases[0].epochs")
+            raise UsageError(f"{worded(key)} is no option; expected a name such as head.dropout or phases[0].epochs")
         path = tuple(int(part) if part.isdigit() else part for part in re.findall(r"\w+", key))
         try:
             _put(options, path, value)
@@ -140,14 +140,16 @@ class _Finder:
 
     def section(self, kind: Any, values: Any, path: tuple[str | int, ...]) -> dict[str, Any]:
         if not isinstance(values, dict):
-            raise UsageError(f"{_key(path)}: expected keys and values, got {values!r}")
+            raise UsageError(f"{_key(path)}: expected keys and values, got {worded(values)}")
         hints = get_type_hints(kind)
         layered = _LAYERED.get(path[0], ()) if len(path) == 1 else ()
         known = [*hints, LAYERS] if layered else list(hints)
         for name in values:
             if name not in known:
                 where = _key((*path, str(name)))
-                raise UsageError(f"unknown key {where!r}{nearest(str(name), known)}; `--print_config` lists all keys")
+                raise UsageError(
+                    f"unknown key {worded(where)}{nearest(str(name), known)}; `--print_config` lists all keys"
+                )
         values = dict(values)
         layers = self.layers(values.pop(LAYERS, None), path, values) if layered else None
         return {
@@ -184,7 +186,7 @@ class _Finder:
             value = {"choice": [value]}
         found = parse_range(value, key, (), int)
         if not found.values or min(found.values) < 0:
-            raise UsageError(f"{key}: expected numbers of layers such as {{int: [1, 3]}}, got {value!r}")
+            raise UsageError(f"{key}: expected numbers of layers such as {{int: [1, 3]}}, got {worded(value)}")
         if len(found.values) == 1:
             if not found.values[0]:
                 raise UsageError(f"{key}: expected 1 or more, or a range; no layers are {_key((*path, main))}: []")
@@ -198,7 +200,9 @@ class _Finder:
         if value is None or (not isinstance(value, list) and _takes_number(hint)):
             return self.value(hint, value, path)  # one dropout, before the output
         if isinstance(value, list) and len(value) != 1:
-            raise UsageError(f"{_key(path)}: with layers expected one value or range for all of them, got {value!r}")
+            raise UsageError(
+                f"{_key(path)}: with layers expected one value or range for all of them, got {worded(value)}"
+            )
         one = value[0] if isinstance(value, list) else value
         counts = layers.values if isinstance(layers, Range) else (layers,)
         before = len(self.ranges)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from tfvision.errors import UsageError
+from tfvision.errors import UsageError, worded
 
 _LARGEST = 2**32 - 1
 _MOST = 1000  # more is a slip, such as the seed itself
@@ -31,16 +31,16 @@ def read_seeds(given: int | str | Sequence[int], first: int) -> tuple[int, ...]:
         for word in text.strip(",").split(","):
             match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", word)
             if match is None:
-                raise UsageError(f"seeds: {expected}; got {given!r}")
+                raise UsageError(f"seeds: {expected}; got {worded(given)}")
             low, high = int(match[1]), int(match[2] or match[1])
             if high < low:
-                raise UsageError(f"seeds: {expected}; got {given!r}, whose range runs backwards")
+                raise UsageError(f"seeds: {expected}; got {worded(given)}, whose range runs backwards")
             seeds += range(low, min(high, low + _MOST) + 1)
     if not 2 <= len(seeds) <= _MOST:
-        raise UsageError(f"seeds: expected from 2 to {_MOST:,} of them, got {given!r}; one is given as --seed")
+        raise UsageError(f"seeds: expected from 2 to {_MOST:,} of them, got {worded(given)}; one is given as --seed")
     if len(set(seeds)) < len(seeds) or max(seeds) > _LARGEST:
         wrong = "one of them twice" if len(set(seeds)) < len(seeds) else f"one above {_LARGEST:,}"
-        raise UsageError(f"seeds: {expected}; got {given!r}, {wrong}")
+        raise UsageError(f"seeds: {expected}; got {worded(given)}, {wrong}")
     return tuple(seeds)
 
 

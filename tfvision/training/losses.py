@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tfvision.errors import UsageError
+from tfvision.errors import UsageError, worded
 
 if TYPE_CHECKING:
     import keras
@@ -29,7 +29,7 @@ def build_loss(
     from keras import losses
 
     if kind not in ("cross_entropy", "focal"):
-        raise UsageError(f"unknown loss {kind!r}; expected cross_entropy or focal")
+        raise UsageError(f"unknown loss {worded(kind)}; expected cross_entropy or focal")
     binary = num_classes == 2
     if kind == "cross_entropy":
         cross_entropy = losses.BinaryCrossentropy if binary else losses.CategoricalCrossentropy

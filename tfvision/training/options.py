@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tfvision.config.options import check_bounds, option
-from tfvision.errors import UsageError
+from tfvision.errors import UsageError, worded
 
 AUTO = "auto"  # a learning rate that is found by a sweep
 
@@ -120,7 +120,7 @@ def check_views(views: str | None, where: str) -> None:
         UsageError: With what was expected.
     """
     if views not in (None, "fresh", "exact") and not (views.isdecimal() and int(views) >= 1):
-        raise UsageError(f"{where}: expected fresh, exact or a number of views, 1 or more, got {views!r}")
+        raise UsageError(f"{where}: expected fresh, exact or a number of views, 1 or more, got {worded(views)}")
 
 
 @dataclass

@@ -12,7 +12,7 @@ from tfvision.data.boxes.given import GivenBoxes
 from tfvision.data.pixels.decoding import decode
 from tfvision.data.storage.arrays import ArrayStorage
 from tfvision.data.storage.files import Storage
-from tfvision.errors import UsageError, listing, nearest
+from tfvision.errors import UsageError, listing, nearest, worded
 from tfvision.system.shown import Shown
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class ImageSet(Shown):
         if isinstance(chosen, str):
             if chosen not in self.class_names:
                 raise UsageError(
-                    f"no class {chosen!r}{nearest(chosen, self.class_names)}; the classes are {listing(self.class_names, 20)}"
+                    f"no class {worded(chosen)}{nearest(chosen, self.class_names)}; the classes are {listing(self.class_names, 20)}"
                 )
             return self.select(self.labels == self.class_names.index(chosen))
         if isinstance(chosen, slice):

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from tfvision.data.options import ResizeMode, ResizeOptions
-from tfvision.errors import UsageError, check_known
+from tfvision.errors import UsageError, check_known, worded
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -47,13 +47,13 @@ class Resize:
         for name in ("height", "width"):
             side = getattr(self, name)
             if isinstance(side, bool) or not isinstance(side, int) or side < 1:
-                raise UsageError(f"resize {name} {side!r}; expected a whole number of pixels, 1 or more")
+                raise UsageError(f"resize {name} {worded(side)}; expected a whole number of pixels, 1 or more")
         for name, known in (("kernel", KERNELS), ("mode", MODES)):
             check_known(f"resize {name}", getattr(self, name), known)
         if not isinstance(self.antialias, bool):
-            raise UsageError(f"resize antialias {self.antialias!r}; expected true or false")
+            raise UsageError(f"resize antialias {worded(self.antialias)}; expected true or false")
         if isinstance(self.channels, bool) or self.channels not in CHANNELS:
-            raise UsageError(f"resize channels {self.channels!r}; expected 1 or 3")
+            raise UsageError(f"resize channels {worded(self.channels)}; expected 1 or 3")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values."""

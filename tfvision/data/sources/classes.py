@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from tfvision.errors import UsageError, listing, nearest
+from tfvision.errors import UsageError, listing, nearest, worded
 
 _INTEGER = re.compile(r"[+-]?\d+(\.0+)?")
 _POSITIVE = ("1", "true")
@@ -32,16 +32,18 @@ def order_classes(names: Iterable[str], positive_class: str | None = None) -> tu
     """
     names = list(names)
     numeric = all(_INTEGER.fullmatch(name) for name in names)
-    ordered = sorted(names, key=lambda name: (int(float(name)), name) if numeric else name)
+    ordered = sorted(names, key=lambda name: (float(name), name) if numeric else name)
     if positive_class is not None:
         wanted = str(positive_class)
         matches = [name for name in ordered if name == wanted] or [n for n in ordered if n.lower() == wanted.lower()]
         if not matches:
             raise UsageError(
-                f"unknown positive class {wanted!r}{nearest(wanted, ordered)}; the classes are {listing(ordered, 20)}"
+                f"unknown positive class {worded(wanted)}{nearest(wanted, ordered)}; the classes are {listing(ordered, 20)}"
             )
         if len(ordered) > 2:
-            raise UsageError(f"a positive class needs two classes, but there are {len(ordered)}; leave {wanted!r} out")
+            raise UsageError(
+                f"a positive class needs two classes, but there are {len(ordered)}; leave {worded(wanted)} out"
+            )
         positive: str | None = matches[0]
     else:
         positive = next((name for name in ordered if name.lower() in _POSITIVE), None)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tfvision.data.sources.parts import UNLABELLED
+from tfvision.errors import worded
 
 CERTAIN_GROUPS = ("group", "groups", "groupid", "groupids")
 _WORDS = ("patient", "subject", "slide", "lesion", "specimen", "tile", "scene", "video", "camera")
@@ -60,5 +61,5 @@ def _why_not(groups: Sequence[str | None], labels: Sequence[str | None], parts: 
             of_class.setdefault(label, set()).add(group)
     label, values = min(of_class.items(), key=lambda item: len(item[1]), default=("", set()))
     if label and len(values) < _FEW:
-        return f"class {label!r} has {len(values)} of them and needs {_FEW} to be divided"
+        return f"class {worded(label)} has {len(values)} of them and needs {_FEW} to be divided"
     return ""

@@ -20,7 +20,7 @@ from tfvision.data.sources.tables.reading import TABLE_SUFFIXES, Table, read_tab
 from tfvision.data.sources.tables.rows import read_rows
 from tfvision.data.storage.directory import Directory
 from tfvision.data.storage.files import Storage
-from tfvision.errors import DataError, UsageError, listing
+from tfvision.errors import DataError, UsageError, listing, worded
 
 # A form for answers, whose labels are made up.
 _SUBMISSION = re.compile(r"submission[^/]*$", re.IGNORECASE)
@@ -159,7 +159,7 @@ def _find_tables(storage: Storage, images: Sequence[str], asked: Columns, *, lab
             found.refused.append(table)
             if by_name([columns.file or ""], FILE_COLUMNS):
                 found.unclear.append(
-                    DataError(f"{name} names no image; correct column {columns.file!r} or add the files")
+                    DataError(f"{name} names no image; correct column {worded(columns.file)} or add the files")
                 )
         except DataError as error:
             found.refused.append(error)
@@ -237,7 +237,7 @@ def _are_classes(folders: Reading, *, guessing: bool) -> bool:
 def _unused_labels(found: _Found) -> tuple[str, ...]:
     """Say which columns could be meant as labels where folders are."""
     notes = [
-        f"labels: the folders; column {columns.label!r} of {table.name} is not used (--label-column {columns.label} is)"
+        f"labels: the folders; column {worded(columns.label)} of {table.name} is not used (--label-column {columns.label} is)"
         for table, columns in found.usable[:1]
     ]
     return (*notes, *(f"labels: the folders; {error}" for error in found.unclear[:1]))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tfvision.data.sources.entries import Entry, Reading
 from tfvision.data.sources.folders import without_top
 from tfvision.data.sources.spelling import spelled
-from tfvision.errors import DataError, UsageError, listing
+from tfvision.errors import DataError, UsageError, listing, worded
 
 # cat.0.jpg, Abyssinian_12.jpg, cat (3).png, cat0001.jpg
 _USUAL = r"^(.*?[^\W\d_])[._ -]*\(?\d+\)?\.\w+$"
@@ -30,11 +30,11 @@ def check_pattern(pattern: str) -> re.Pattern[str]:
         compiled = re.compile(pattern)
     except re.error as error:
         raise UsageError(
-            f"label_from_name: {pattern!r} is no regular expression ({error}); expected such as '^(.+?)_'"
+            f"label_from_name: {worded(pattern)} is no regular expression ({error}); expected such as '^(.+?)_'"
         ) from None
     if compiled.groups != 1 and "label" not in compiled.groupindex:
         raise UsageError(
-            f"label_from_name: {pattern!r} has {compiled.groups} groups; expected one, which is the label, such as "
+            f"label_from_name: {worded(pattern)} has {compiled.groups} groups; expected one, which is the label, such as "
             "'^(.+?)_', or one called (?P<label>...)"
         )
     return compiled
@@ -67,10 +67,10 @@ def read_names(path: object, images: Sequence[str], pattern: str) -> Reading:
             entries.append(Entry(short, name, match[group]))
     if without:
         raise DataError(
-            f"{len(without):,} of {len(images):,} images in {path} have no label by --label-from-name {pattern!r}: "
+            f"{len(without):,} of {len(images):,} images in {path} have no label by --label-from-name {worded(pattern)}: "
             f"{listing(without)}; correct the pattern, or move them"
         )
-    return Reading(entries, (f"labels: by the pattern {pattern!r} from the names",))
+    return Reading(entries, (f"labels: by the pattern {worded(pattern)} from the names",))
 
 
 def suggest_pattern(images: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from tfvision.data.sources.tables.columns import FILE_COLUMNS, Columns, by_name,
 from tfvision.data.sources.tables.reading import Table
 from tfvision.data.sources.tables.rows import read_rows
 from tfvision.data.storage.directory import Directory
-from tfvision.errors import DataError, UsageError, listing
+from tfvision.errors import DataError, UsageError, listing, worded
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
@@ -102,7 +102,7 @@ def _from_frame(frame: Any, columns: Mapping[str, Any], *, labelled: bool) -> Im
     paths = [Path(row[place]).expanduser() for row in rows]
     if missing := [str(path) for path in paths if not path.is_file()]:
         raise DataError(
-            f"{len(missing):,} of {len(paths):,} files in column {file!r} do not exist: {listing(missing, 3)}; give paths "
+            f"{len(missing):,} of {len(paths):,} files in column {worded(file)} do not exist: {listing(missing, 3)}; give paths "
             "that lead there from the current folder"
         )
     root, inside = _below_one_folder(paths)

@@ -19,7 +19,7 @@ import numpy as np
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.sources.classes import order_classes
 from tfvision.data.sources.parts import PART_NAMES
-from tfvision.errors import DataError, listing, nearest
+from tfvision.errors import DataError, listing, nearest, worded
 from tfvision.system.csv_table import TableWriter, csv_rows, read_mappings, repeated
 
 SELECTION_COLUMNS = ("id", "label", "dataset")
@@ -121,7 +121,7 @@ def _reviewed(images: ImageSet, rows: list[dict[str, str]], path: Path, *, label
     if wrong := [(n, row) for n, row in enumerate(rows, start=2) if row["decision"] not in _DECISIONS]:
         number, first = wrong[0]
         raise DataError(
-            f"{path} row {number}: the decision on {first['id']} is {first['decision']!r}; "
+            f"{path} row {number}: the decision on {first['id']} is {worded(first['decision'])}; "
             f"expected {', '.join(_DECISIONS)}"
         )
     dropped = {row["id"] for row in rows if row["decision"] == "drop"}
@@ -173,7 +173,7 @@ def _labelled(images: ImageSet, labels: list[str], path: Path, numbers: list[int
     if unknown := [(label, number) for _, label, number in rows if label not in known]:
         label, number = unknown[0]
         raise DataError(
-            f"{path} has the label {label!r} in row {number}{nearest(label, images.class_names)}; "
+            f"{path} has the label {worded(label)} in row {number}{nearest(label, images.class_names)}; "
             f"the classes of the data are {listing(images.class_names, 20)}"
         )
     return relabel(images, labels)

@@ -10,7 +10,7 @@ import numpy as np
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.splits.split import HELD_OUT, LEFT_OUT, _check_learned, _torn_groups
 from tfvision.data.splits.stratify import PARTS
-from tfvision.errors import DataError, listing
+from tfvision.errors import DataError, listing, worded
 from tfvision.system.csv_table import TableWriter, read_mappings, repeated
 
 
@@ -62,7 +62,7 @@ def read_parts(path: Path | str) -> dict[str, str]:
     known = {*PARTS, HELD_OUT, LEFT_OUT}
     if wrong := next((number for number, row in enumerate(rows, start=2) if row["part"] not in known), None):
         raise DataError(
-            f"{path} has the part {rows[wrong - 2]['part']!r} in row {wrong}; expected {', '.join(PARTS)} or nothing"
+            f"{path} has the part {worded(rows[wrong - 2]['part'])} in row {wrong}; expected {', '.join(PARTS)} or nothing"
         )
     return found
 

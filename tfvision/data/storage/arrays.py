@@ -9,7 +9,7 @@ import numpy as np
 
 from tfvision.data.pixels.decoding import MAX_PIXELS
 from tfvision.data.storage.rows import Rows, row_blocks
-from tfvision.errors import DataError, check_known
+from tfvision.errors import DataError, check_known, worded
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def _rule_of(arrays: list[Rows], dtype: np.dtype, names: str, asked: str | None)
     text = f"{names}: {dtype} values within {low:.5g}..{high:.5g}"
     if asked and asked not in fitting:
         raise DataError(
-            f"{text} do not fit the pixel rule {asked!r}; expected uint8, or {asked}, which are "
+            f"{text} do not fit the pixel rule {worded(asked)}; expected uint8, or {asked}, which are "
             f"{PIXEL_RULES[asked].words}; convert them to that, or give the pixel rule that they need"
         )
     if not fitting:

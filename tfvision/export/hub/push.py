@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from tfvision.errors import DataError, UsageError
+from tfvision.errors import DataError, UsageError, worded
 from tfvision.runs.folder import Run, open_run
 from tfvision.runs.names import PREDICTIONS
 from tfvision.system.shown import Shown
@@ -95,7 +95,7 @@ def push(
         RunError: The hub cannot be reached, or refuses.
     """
     if not _REPOSITORY.fullmatch(repo):
-        raise UsageError(f"{repo!r} is no repository; expected OWNER/NAME, such as me/{Path(run).resolve().name}")
+        raise UsageError(f"{worded(repo)} is no repository; expected OWNER/NAME, such as me/{Path(run).resolve().name}")
     run = _finished(run)
     # What reads and shows images is imported after the run was checked, so that a mistake costs half a second.
     from tfvision.export.hub.client import require_token, upload

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from tfvision.errors import UsageError, nearest, one_line
+from tfvision.errors import UsageError, nearest, one_line, worded
 from tfvision.models.backbones.families import HUB, Backbone, sizes_up_to
 from tfvision.models.model_config import LARGEST_CONFIG, parse_config
 from tfvision.models.weight_folders import weight_folders
@@ -252,7 +252,7 @@ def _check_known(name: str, keras_hub: ModuleType) -> None:
         raise _no_image(name, kinds[0])
     presets = keras_hub.models.Backbone.presets
     raise UsageError(
-        f"unknown preset {preset!r} of KerasHub{nearest(preset, presets)}; "
+        f"unknown preset {worded(preset)} of KerasHub{nearest(preset, presets)}; "
         "expected hub/PRESET, or the folder of one as hub/./folder or hub//path/to/folder"
     )
 

@@ -8,7 +8,7 @@ Another model is one entry; another family is one small function in `families` a
 import re
 from typing import ClassVar
 
-from tfvision.errors import UsageError, nearest
+from tfvision.errors import UsageError, nearest, worded
 from tfvision.models.backbones import families
 from tfvision.models.backbones.families import HUB, Backbone
 from tfvision.system.shown import Shown
@@ -117,7 +117,7 @@ def backbone_facts(name: str) -> Backbone:
         family = next((known for known in BACKBONES if known.startswith(name.lower() or " ")), "")
         suggested = f" (did you mean {family}?)" if family else nearest(name, BACKBONES)
         raise UsageError(
-            f"unknown backbone {name!r}{suggested}; `tfvision list backbones` shows all "
+            f"unknown backbone {worded(name)}{suggested}; `tfvision list backbones` shows all "
             f"{len(BACKBONES)}, and hub/PRESET is one of KerasHub"
         )
     return BACKBONES[name]

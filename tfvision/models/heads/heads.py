@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tfvision.errors import UsageError, check_known
+from tfvision.errors import UsageError, check_known, worded
 from tfvision.models.heads.box_heads import BOX_HEADS, box_of_grid, box_of_maps, box_of_vector
 from tfvision.tasks import BOX, PROBABILITIES
 
@@ -155,7 +155,7 @@ def _activation(name: str, number: int) -> "keras.layers.Layer":
         return layers.Activation(name, name=f"{HEAD}{name}_{number}")
     except ValueError:
         raise UsageError(
-            f"unknown activation {name!r}; expected one of Keras, such as relu, gelu, swish, elu"
+            f"unknown activation {worded(name)}; expected one of Keras, such as relu, gelu, swish, elu"
         ) from None
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tfvision.errors import UsageError, nearest
+from tfvision.errors import UsageError, nearest, worded
 from tfvision.robustness.attacks.effort import Craft, Effort
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def parse_methods(text: str) -> list[str]:
     for name in names:
         if name not in METHODS:
             raise UsageError(
-                f"unknown attack {name!r}{nearest(name, METHODS)}; expected all, or some of {','.join(METHODS)}"
+                f"unknown attack {worded(name)}{nearest(name, METHODS)}; expected all, or some of {','.join(METHODS)}"
             )
     return names
 

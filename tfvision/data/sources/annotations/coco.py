@@ -21,6 +21,8 @@ from tfvision.errors import DataError, listing
 
 _MOST_FILES = 50  # other tools write a JSON for each image
 _KEYS = ("images", "annotations", "categories")
+_NUMBERS = ("id", "image_id", "category_id")
+_MOST_SIDE = 10**9  # pixels
 
 
 def rows_of_coco(storage: Storage, images: Sequence[str]) -> BoxRows | None:
@@ -61,8 +63,12 @@ def _read(storage: Storage, name: str) -> dict[str, Any] | None:
         found = json.loads(storage.read(name))
     except (ValueError, RecursionError):  # not JSON, or not UTF-8
         return None
-    lists = isinstance(found, dict) and all(isinstance(found.get(key), list) for key in _KEYS)
-    return found if lists else None
+    if not (isinstance(found, dict) and all(isinstance(found.get(key), list) for key in _KEYS)):
+        return None
+    for entry in (one for key in _KEYS for one in _dicts(found[key])):
+        # A list or an object as a number cannot be looked up, and is that of no other entry.
+        entry |= {key: None for key in _NUMBERS if isinstance(entry.get(key), (list, dict))}
+    return found
 
 
 def _add_rows(
@@ -98,11 +104,12 @@ def _dicts(entries: list[Any]) -> list[dict[str, Any]]:
 def _corners(box: Any) -> tuple[float, float, float, float]:
     try:
         x, y, width, height = map(float, box)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return (float("nan"),) * 4
     return x, y, x + width, y + height
 
 
 def _size(entry: Mapping[str, Any]) -> tuple[int, int]:
     width, height = entry.get("width"), entry.get("height")
-    return (width, height) if isinstance(width, int) and isinstance(height, int) and min(width, height) > 0 else (0, 0)
+    sides_known = all(isinstance(side, int) and 0 < side < _MOST_SIDE for side in (width, height))
+    return (width, height) if sides_known else (0, 0)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfvision.data.boxes.given import GivenBox
 from tfvision.data.sources.tables.reading import Table
-from tfvision.errors import DataError, UsageError, listing, nearest
+from tfvision.errors import DataError, UsageError, listing, nearest, worded
 
 CORNERS = (
     ("xmin", "ymin", "xmax", "ymax"),
@@ -62,7 +62,7 @@ def find_box_columns(table: Table, asked: Sequence[str] | None) -> BoxColumns | 
             raise UsageError(f"box columns {', '.join(asked)}: expected four, such as xmin,ymin,xmax,ymax")
         if missing := [column for column in asked if column not in table.columns]:
             raise DataError(
-                f"{table.name} has no column {missing[0]!r}{nearest(missing[0], table.columns)}; its columns are "
+                f"{table.name} has no column {worded(missing[0])}{nearest(missing[0], table.columns)}; its columns are "
                 f"{listing(table.columns, 20)}; give four of them as --box-columns"
             )
         by_size = bool(re.search(r"(width|(^|[^a-z])w)[^a-z]*$", asked[2].lower()))

@@ -16,7 +16,7 @@ from tfvision.data.sources.tables.part_columns import parts_of_rows
 from tfvision.data.sources.tables.reading import TABLE_SUFFIXES, Table, read_table
 from tfvision.data.storage.directory import Directory
 from tfvision.data.storage.files import Storage
-from tfvision.errors import DataError, listing
+from tfvision.errors import DataError, listing, worded
 
 
 def find_box_tables(storage: Storage, images: Sequence[str], asked: Columns) -> dict[str, str]:
@@ -104,7 +104,7 @@ def _read_rows(storage: Storage, table: Table, images: Sequence[str], asked: Col
         elif own_part == UNLABELLED:
             continue
         elif label and not text and box:
-            into.bad.append((where, f"it has no label in column {label!r}"))
+            into.bad.append((where, f"it has no label in column {worded(label)}"))
         else:
             whole = replace(box, row=where, label=text) if box else None
             into.rows.append(BoxRow(spelled(file), image, whole, where, group, own_part))
@@ -112,4 +112,4 @@ def _read_rows(storage: Storage, table: Table, images: Sequence[str], asked: Col
     left = [column for column in table.columns if column and column not in taken]
     if label is None:
         said += f", no label{f' (its other columns are {listing(left)})' if left else ''}"
-    return f"{said}, parts in {found.part!r}" if found.part and not part else said
+    return f"{said}, parts in {worded(found.part)}" if found.part and not part else said

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 VOC_SUFFIX = ".xml"
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
-_MAX_BYTES = 16 << 20
+_MAX_BYTES = 4 << 20
+_MOST_OBJECTS = 20_000  # of one image
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def read_voc(storage: Storage, name: str) -> VocFile:
         Its content.
 
     Raises:
-        DataError: It is damaged, not an annotation, larger than 16 MiB, or declares a document type or entities.
+        DataError: It is damaged, not an annotation, larger than 4 MiB, has more than 20,000 objects, or declares a document type or entities.
     """
     root = _parse(storage.read(name))
     if root.tag != "annotation":
@@ -62,7 +63,10 @@ def read_voc(storage: Storage, name: str) -> VocFile:
     size = (width, height) if width and height else (0, 0)
     base = posixpath.basename(name)
     boxes = []
-    for number, found in enumerate(root.findall("object"), start=1):
+    objects = root.findall("object")
+    if len(objects) > _MOST_OBJECTS:
+        raise DataError(f"it has {len(objects):,} objects, more than {_MOST_OBJECTS:,}")
+    for number, found in enumerate(objects, start=1):
         xmin, ymin, xmax, ymax = (_number(found.findtext(f"bndbox/{side}")) for side in _SIDES)
         label = (found.findtext("name") or "").strip()
         boxes.append(GivenBox(f"{base} object {number}", (xmin, ymin, xmax, ymax), label, size))

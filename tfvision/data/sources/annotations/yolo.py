@@ -99,7 +99,7 @@ def _box(where: str, cells: Sequence[str], classes: dict[int, str]) -> tuple[Giv
     """Return the box of a line, or what is wrong with it."""
     try:
         number, *values = int(float(cells[0])), *map(float, cells[1:])
-    except ValueError:
+    except (ValueError, OverflowError):  # Overflow: an infinite class
         return None, "it holds no numbers"
     if classes and number not in classes:
         return None, f"its class {number} has no name"
@@ -114,4 +114,4 @@ def _box(where: str, cells: Sequence[str], classes: dict[int, str]) -> tuple[Giv
 
 
 def _is_whole(number: object) -> bool:
-    return isinstance(number, int) or (isinstance(number, str) and number.isdigit())
+    return isinstance(number, int) or (isinstance(number, str) and number.isdecimal() and len(number) < 20)

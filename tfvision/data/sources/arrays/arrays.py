@@ -22,7 +22,7 @@ from tfvision.data.storage.files import Storage
 from tfvision.data.storage.npy import NpyFiles
 from tfvision.data.storage.rows import Rows
 from tfvision.data.storage.zip_file import Zip
-from tfvision.errors import DataError, listing
+from tfvision.errors import DataError, listing, worded
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -149,7 +149,7 @@ def open_arrays(container: Container, asked: Columns, columns: Mapping[str, str 
                 labels,
                 [names.part or None] * count,
                 plain_name=split_name(names.groups)[1],
-                what=f"array {names.groups!r}",
+                what=f"array {worded(names.groups)}",
                 is_asked=asked.group is not None,
             )
             groups = found_groups if kept else groups

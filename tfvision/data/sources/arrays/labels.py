@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfvision.errors import DataError, listing
+from tfvision.errors import DataError, listing, worded
 
 
 def label_texts(values: np.ndarray, count: int, name: str, class_names: Sequence[str] | None = None) -> list[str]:
@@ -80,7 +80,7 @@ def class_texts(values: np.ndarray, name: str) -> tuple[str, ...]:
     values = np.ravel(np.asarray(values))
     names = _decoded(values, name) if values.dtype.kind in "SU" else [str(value) for value in values.tolist()]
     if twice := sorted({text for text in names if names.count(text) > 1}):
-        raise DataError(f"{name} names the class {twice[0]!r} more than once; expected different names")
+        raise DataError(f"{name} names the class {worded(twice[0])} more than once; expected different names")
     return tuple(names)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tfvision.data.sources.groups import CERTAIN_GROUPS, GROUP_NAMES
 from tfvision.data.sources.parts import PART_NAMES
 from tfvision.data.sources.tables.columns import LABEL_COLUMNS, Columns
-from tfvision.errors import DataError, listing, nearest
+from tfvision.errors import DataError, listing, nearest, worded
 
 IMAGE_ARRAYS = ("images", "image", "x", "data", "imgs", "img", "pixels")
 LABEL_ARRAYS = (*LABEL_COLUMNS, "targets")
@@ -68,7 +68,9 @@ def find_arrays(
         )
     used = [names for names in found if names.labels or not labelled]
     if asked.group and (without := [names.images for names in used if not names.groups]):
-        raise DataError(f"{source} has no array {asked.group!r} for {listing(without)}; expected one for each part")
+        raise DataError(
+            f"{source} has no array {worded(asked.group)} for {listing(without)}; expected one for each part"
+        )
     return sorted(found, key=lambda names: ("", "train", "validation", "test").index(names.part))
 
 
@@ -97,7 +99,7 @@ def _by_part(
             matches.setdefault(part, []).append(name)
     if asked and not matches:
         raise DataError(
-            f"{source} has no array {asked!r}{nearest(asked, shapes)}; its arrays are {_described(shapes)}; "
+            f"{source} has no array {worded(asked)}{nearest(asked, shapes)}; its arrays are {_described(shapes)}; "
             f"give one of them as --{option}-column"
         )
     if len(matches) > 1 and "" in matches:

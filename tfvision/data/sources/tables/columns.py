@@ -7,7 +7,7 @@ from tfvision.data.sources.tables.file_index import FileIndex
 from tfvision.data.sources.tables.label_columns import find_one_hot
 from tfvision.data.sources.tables.part_columns import PART_COLUMNS, find_part_column
 from tfvision.data.sources.tables.reading import Table, plain_column
-from tfvision.errors import DataError, listing, nearest
+from tfvision.errors import DataError, listing, nearest, worded
 
 FILE_COLUMNS = (
     *("file", "filename", "filepath", "path", "image", "imagefile", "imagename", "imagepath", "imagefilename"),
@@ -72,7 +72,7 @@ def find_columns(table: Table, index: FileIndex, asked: Columns, *, labelled: bo
         raise _unclear(table, "file")
     if index.find(file) is not None:
         raise DataError(
-            f"{table.name} has no header line: {file!r}, in its first, names an image; put the names of the columns above it"
+            f"{table.name} has no header line: {worded(file)}, in its first, names an image; put the names of the columns above it"
         )
     free = [column for column in free if column != file]
     group = asked.group or next(iter(by_name(free, GROUP_NAMES)), None)
@@ -106,7 +106,7 @@ def refuse_missing_columns(table: Table, asked: Columns) -> None:
         if column is not None and column not in table.columns:
             flag = {"part": "split"}.get(option, option)
             raise DataError(
-                f"{table.name} has no column {column!r}{nearest(column, table.columns)}; its columns are "
+                f"{table.name} has no column {worded(column)}{nearest(column, table.columns)}; its columns are "
                 f"{listing(table.columns, 20)}; give one of them as --{flag}-column"
             )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tfvision.data.sources.parts import part_in
 from tfvision.data.sources.spelling import spelled
-from tfvision.errors import DataError
+from tfvision.errors import DataError, worded
 
 _SAMPLE = 1000
 
@@ -86,7 +86,7 @@ class FileIndex:
             path = self._relative(cell)
             if path.startswith(("/", "../")) or path == ".." or ntpath.splitdrive(path)[0]:
                 raise DataError(
-                    f"{self._table_name} row {number} names {cell!r}, which leaves its folder; "
+                    f"{self._table_name} row {number} names {worded(cell)}, which leaves its folder; "
                     "give paths relative to the CSV and below its folder"
                 )
 

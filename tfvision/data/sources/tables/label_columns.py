@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tfvision.data.sources.tables.reading import Table, plain_column
-from tfvision.errors import DataError, listing
+from tfvision.errors import DataError, listing, worded
 
 _ONE, _ZERO = frozenset({"1", "1.0", "True", "true"}), frozenset({"0", "0.0", "False", "false"})
 _TAG_COLUMNS = ("tag", "tags", "keyword", "keywords", "attributes")
@@ -65,7 +65,7 @@ def check_labels(table: Table, column: str, *, is_guess: bool) -> None:
     """
     values = [value for value in table.values(column) if value]
     distinct = len(set(values))
-    what = f"column {column!r} of {table.name}"
+    what = f"column {worded(column)} of {table.name}"
     if distinct >= _MANY and 3 * distinct > len(values) and all(map(_is_number, values)):
         raise DataError(
             f"{what} holds {distinct:,} different numbers for {len(values):,} images: these are no classes; expected a "
@@ -81,7 +81,7 @@ def check_labels(table: Table, column: str, *, is_guess: bool) -> None:
             (number, value) for number, value in zip(table.numbers, table.values(column), strict=True) if mark in value
         )
         raise DataError(
-            f"{what} holds several tags in a cell, such as {example!r} in row {number}; expected one class for each image; keep one tag, "
+            f"{what} holds several tags in a cell, such as {worded(example)} in row {number}; expected one class for each image; keep one tag, "
             "or name another column with --label-column"
         )
 

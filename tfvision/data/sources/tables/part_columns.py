@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tfvision.data.sources.parts import part_in
 from tfvision.data.sources.tables.reading import Table, plain_column
-from tfvision.errors import DataError, listing
+from tfvision.errors import DataError, listing, worded
 
 PART_COLUMNS = (
     *("split", "set", "subset", "dataset", "datasplit", "usage", "partition", "part", "phase", "fold"),
@@ -76,7 +76,7 @@ def check_part_column(table: Table, column: str) -> dict[str, str]:
     cells = table.values(column)
     first = {value: place for place, value in reversed(list(enumerate(cells)))}
     raise DataError(
-        f"column {column!r} of {table.name} holds {table.in_rows([first[value] for value in sorted(first)], cells, 5)}; expected names of two parts or more, such as "
+        f"column {worded(column)} of {table.name} holds {table.in_rows([first[value] for value in sorted(first)], cells, 5)}; expected names of two parts or more, such as "
         "train and test; correct it, or leave out --split-column"
     )
 
@@ -105,7 +105,7 @@ def unused_part_note(table: Table, taken: Sequence[str | None]) -> tuple[str, ..
     """Say that a column is called like one of parts, but names none."""
     odd = [column for column in table.columns if column not in taken and plain_column(column) in PART_COLUMNS]
     return tuple(
-        f"column {column!r} of {table.name} is not used: its values {listing(sorted(set(table.values(column))), 3)} name "
+        f"column {worded(column)} of {table.name} is not used: its values {listing(sorted(set(table.values(column))), 3)} name "
         "no parts of a split"
         for column in odd
     )

@@ -25,7 +25,7 @@ from tfvision.data.sources.tables.part_columns import find_part_column, parts_of
 from tfvision.data.sources.tables.reading import TABLE_SUFFIXES, Table, plain_column
 from tfvision.data.storage.arrays import ArrayStorage, pixel_arrays
 from tfvision.data.storage.files import Storage
-from tfvision.errors import DataError, listing
+from tfvision.errors import DataError, listing, worded
 from tfvision.system.csv_table import csv_rows
 
 _CELL_COLUMNS = ("pixels", "pixel", "image", "data")
@@ -158,7 +158,7 @@ def _entries(
     groups: Sequence[str | None] = [None] * count
     of_groups: tuple[str, ...] = ()
     if found.group:
-        plain_name, what = plain_column(found.group), f"column {found.group!r} of {table.name}"
+        plain_name, what = plain_column(found.group), f"column {worded(found.group)} of {table.name}"
         named = with_alone(table.values(found.group), names)
         kept, said_of = said_of_groups(
             named, labels, parts, plain_name=plain_name, what=what, is_asked=asked.group is not None
@@ -172,11 +172,11 @@ def _entries(
     number_of = dict(zip(names, table.numbers, strict=True))
     if found.label and (empty := [f"row {number_of[entry.name]}" for entry in entries if not entry.label]):
         raise DataError(
-            f"{len(empty):,} rows of {table.name} have no label in column {found.label!r}: {listing(empty)}; "
+            f"{len(empty):,} rows of {table.name} have no label in column {worded(found.label)}: {listing(empty)}; "
             "fill or remove them"
         )
-    said = [f"labels: column {found.label!r} of {table.name}"] if found.label else []
-    said += [f"parts: column {found.part!r} of {table.name}"] if found.part and not part else []
+    said = [f"labels: column {worded(found.label)} of {table.name}"] if found.label else []
+    said += [f"parts: column {worded(found.part)} of {table.name}"] if found.part and not part else []
     said += of_groups
     if left := count - len(entries):
         said.append(f"{left:,} rows of {table.name} are of no labelled part: left out")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tfvision.data.storage.files import Storage
-from tfvision.errors import DataError, listing
+from tfvision.errors import DataError, listing, worded
 from tfvision.system.csv_table import csv_rows
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
@@ -81,7 +81,7 @@ def read_table(storage: Storage, name: str) -> Table:
     columns, rows = lines[0], lines[1:]
     repeated = sorted({column for column in columns if column and columns.count(column) > 1})
     if repeated:
-        raise DataError(f"{name} has the column {repeated[0]!r} more than once in row {numbers[0]}; rename one of them")
+        raise DataError(f"{name} has the column {worded(repeated[0])} more than once in row {numbers[0]}; rename one of them")
     wrong = next((i for i, row in enumerate(rows) if len(row) != len(columns)), None)
     if wrong is not None:
         raise DataError(

@@ -14,7 +14,7 @@ from tfvision.data.sources.tables.file_index import FileIndex
 from tfvision.data.sources.tables.label_columns import check_labels, one_hot_labels
 from tfvision.data.sources.tables.part_columns import parts_of_rows, unused_part_note
 from tfvision.data.sources.tables.reading import Table, plain_column
-from tfvision.errors import DataError, listing
+from tfvision.errors import DataError, listing, worded
 
 _PARTS = (None, UNLABELLED, "train", "validation", "test")
 _Row = tuple[str, str | None, str | None, str | None, int]  # file, label, group, part, index of the row
@@ -108,7 +108,7 @@ def _grouped_rows(
     if not columns.group or not rows:
         return rows, ()
     _, labels, groups, parts, _ = zip(*rows, strict=True)
-    plain_name, what = plain_column(columns.group), f"column {columns.group!r} of {table.name}"
+    plain_name, what = plain_column(columns.group), f"column {worded(columns.group)} of {table.name}"
     kept, said = said_of_groups(groups, labels, parts, plain_name=plain_name, what=what, is_asked=is_asked)
     return rows if kept else [(file, label, None, part, row) for file, label, _, part, row in rows], (said,)
 
@@ -121,7 +121,7 @@ def _names(table: Table, columns: Columns, index: FileIndex, rows: Sequence[_Row
     if missing := [row for file, *_, row in rows if file not in names]:
         raise DataError(
             f"{len(missing):,} of {len(files):,} rows of {table.name} name no image, or more than one: "
-            f"{table.in_rows(missing, every)}; correct column {columns.file!r} or add the files"
+            f"{table.in_rows(missing, every)}; correct column {worded(columns.file)} or add the files"
         )
     return names
 
@@ -137,8 +137,8 @@ def _said(table: Table, columns: Columns, labelled: bool, part: str) -> tuple[st
             column for column in by_name(list(table.columns), LABEL_COLUMNS) if column not in vars(columns).values()
         ]
         beside = f" (not {', '.join(map(repr, others))})" if others and not part else ""
-        notes.append(f"labels: column {columns.label!r} of {table.name}{beside}")
+        notes.append(f"labels: column {worded(columns.label)} of {table.name}{beside}")
     if columns.part and not part:
-        notes.append(f"parts: column {columns.part!r} of {table.name}")
+        notes.append(f"parts: column {worded(columns.part)} of {table.name}")
     taken = (columns.file, columns.label, columns.group, columns.part)
     return (*notes, *unused_part_note(table, taken))
