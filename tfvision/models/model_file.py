@@ -5,7 +5,6 @@ import math
 import shutil
 import warnings
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -173,12 +172,13 @@ def read_facts(path: Path) -> ModelFacts:
             if (size := archive.getinfo(_MEMBER).file_size) > LARGEST_FACTS:
                 raise ValueError(f"{_MEMBER} declares {size:,} bytes, more than {LARGEST_FACTS:,}")
             return ModelFacts.from_json(archive.read(_MEMBER))
-    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # RuntimeError: encrypted, or marked so
-        raise DataError(f"{path} cannot be read or is damaged ({error}); train the run again") from None
     except (KeyError, ValueError) as error:
         raise DataError(
-            f"{path} does not say its class names; expected a model that tfvision saved ({error})"
+            f"{path} does not say its class names; expected a model that tfvision saved ({one_line(error)})"
         ) from None
+    except Exception as error:  # whatever a damaged archive raises
+        reason = one_line(error) or type(error).__name__
+        raise DataError(f"{path} cannot be read or is damaged ({reason}); train the run again") from None
 
 
 def check_model_file(path: Path) -> None:

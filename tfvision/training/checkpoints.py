@@ -7,7 +7,6 @@ dropout. Here one file holds everything, is written under another name and renam
 import hashlib
 import json
 import zipfile
-import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 _KEPT = 2
 _META = "meta"
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
+_MEMBERS = "members.json"  # names, lengths and checksums of the others, which no flipped bit may change unseen
 # Parts of a layer's configuration that do not change what it computes; Keras numbers names through the process.
 _INCIDENTAL = ("name", "trainable", "shared_object_id", "build_config")
 
@@ -115,7 +114,7 @@ class Checkpoints:
         for number, path in enumerate(paths, start=1):
             try:
                 return _read(path)
-            except _DAMAGE as error:
+            except Exception as error:  # whatever a damaged archive raises: `zipfile` alone knows seven ways
                 reason = one_line(error, 120) or type(error).__name__
                 way_on = "from the checkpoint before it" if number < len(paths) else "from the beginning"
                 console.print(f"{path} is damaged ({reason}), renamed to {path.stem}.damaged: going on {way_on}")
@@ -139,6 +138,8 @@ class Checkpoints:
             arrays |= {f"{group}/{number:05}": value for number, value in enumerate(getattr(checkpoint, group))}
         with replacing(self.folder / f"{len(checkpoint.rows):05}.npz") as temporary:
             np.savez(temporary, **arrays)  # type: ignore[arg-type]  # no array is called allow_pickle
+            with zipfile.ZipFile(temporary, "a") as archive:
+                archive.writestr(_MEMBERS, json.dumps(_members(archive)))
         for path in self._paths()[_KEPT:]:
             path.unlink(missing_ok=True)
 
@@ -184,14 +185,30 @@ def _essential(value: object) -> object:
 
 
 def _read(path: Path) -> Checkpoint:
-    # Reading a member to its end checks its CRC, so a flipped bit is found here, not during training.
-    with np.load(path, allow_pickle=False) as archive:
-        meta = json.loads(archive[_META].tobytes())
-        groups = {
-            group: [archive[name] for name in sorted(archive.files) if name.startswith(f"{group}/")]
-            for group in ("variables", "optimizer", "best")
-        }
+    groups: dict[str, list[np.ndarray]] = {"variables": [], "optimizer": [], "best": []}
+    with zipfile.ZipFile(path) as archive:
+        # Those of older versions have no list of their members.
+        if _MEMBERS in archive.namelist() and json.loads(archive.read(_MEMBERS)) != _members(archive):
+            raise ValueError("its members are not those that were written")
+        meta = json.loads(_array(archive, f"{_META}.npy").tobytes())
+        for name in sorted(archive.namelist()):
+            group = name.partition("/")[0]
+            if group in groups:
+                groups[group].append(_array(archive, name))
     return Checkpoint(PhaseState(**meta["state"]), meta["rows"], meta["model"], **groups)
+
+
+def _members(archive: zipfile.ZipFile) -> list[list[str | int]]:
+    return [[one.filename, one.file_size, one.CRC] for one in archive.infolist() if one.filename != _MEMBERS]
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """Read an array to the end of its member: there the checksum is compared, and not where a wrong header ends it."""
+    with archive.open(name) as stream:
+        values: np.ndarray = np.lib.format.read_array(stream, allow_pickle=False)
+        if stream.read(1):
+            raise ValueError(f"{name} is longer than its header says")
+    return values
 
 
 def _same(first: list[np.ndarray], second: list[np.ndarray]) -> bool:

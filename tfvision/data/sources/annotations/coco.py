@@ -111,5 +111,6 @@ def _corners(box: Any) -> tuple[float, float, float, float]:
 
 def _size(entry: Mapping[str, Any]) -> tuple[int, int]:
     width, height = entry.get("width"), entry.get("height")
-    sides_known = all(isinstance(side, int) and 0 < side < _MOST_SIDE for side in (width, height))
-    return (width, height) if sides_known else (0, 0)
+    if isinstance(width, int) and isinstance(height, int) and 0 < min(width, height) <= max(width, height) < _MOST_SIDE:
+        return width, height
+    return 0, 0
