@@ -1,6 +1,7 @@
 """Any damage to a checkpoint falls back to the one before it, and says so in one line."""
 
 import io
+import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -115,7 +116,13 @@ def test_a_checkpoint_of_an_older_version_is_read(written: Path, tmp_path: Path)
     stream = io.BytesIO()
     with zipfile.ZipFile(written / "00002.npz") as old, zipfile.ZipFile(stream, "w") as new:
         for name in old.namelist():
-            if name != "members.json":
+            if name == "meta.npy":
+                meta = json.loads(np.load(io.BytesIO(old.read(name))).tobytes())
+                del meta["listed"]
+                member = io.BytesIO()
+                np.save(member, np.frombuffer(json.dumps(meta).encode(), np.uint8))
+                new.writestr(name, member.getvalue())
+            elif name != "members.json":
                 new.writestr(name, old.read(name))
     (tmp_path / "00002.npz").write_bytes(stream.getvalue())
     found = Checkpoints(tmp_path).newest()

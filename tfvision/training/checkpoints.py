@@ -132,7 +132,7 @@ class Checkpoints:
             self.folder.rmdir()
 
     def _write(self, checkpoint: Checkpoint) -> None:
-        meta = {"state": asdict(checkpoint.state), "rows": checkpoint.rows, "model": checkpoint.model}
+        meta = {"state": asdict(checkpoint.state), "rows": checkpoint.rows, "model": checkpoint.model, "listed": True}
         arrays = {_META: np.frombuffer(json.dumps(meta).encode(), np.uint8)}
         for group in ("variables", "optimizer", "best"):
             arrays |= {f"{group}/{number:05}": value for number, value in enumerate(getattr(checkpoint, group))}
@@ -187,10 +187,10 @@ def _essential(value: object) -> object:
 def _read(path: Path) -> Checkpoint:
     groups: dict[str, list[np.ndarray]] = {"variables": [], "optimizer": [], "best": []}
     with zipfile.ZipFile(path) as archive:
-        # Those of older versions have no list of their members.
-        if _MEMBERS in archive.namelist() and json.loads(archive.read(_MEMBERS)) != _members(archive):
-            raise ValueError("its members are not those that were written")
         meta = json.loads(_array(archive, f"{_META}.npy").tobytes())
+        # Those of older versions have no list of their members.
+        if meta.get("listed") and json.loads(archive.read(_MEMBERS)) != _members(archive):
+            raise ValueError("its members are not those that were written")
         for name in sorted(archive.namelist()):
             group = name.partition("/")[0]
             if group in groups:
