@@ -4,7 +4,6 @@ Weights are passed around, so a file may be damaged or malicious. Both formats a
 archive. Nothing in a file is ever executed: an archive's own layers are never built, only its arrays are read.
 """
 
-import io
 import json
 import re
 import zipfile
@@ -12,10 +11,14 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from tfvision.errors import TfvisionError, UsageError, one_line
 from tfvision.models.model_config import LARGEST_CONFIG, parse_config
+from tfvision.system.bounded import hdf5_library
+
+_READING = "tfvision.models.weights_reading"
+_READ_A_SECOND = 100 << 20  # bytes, of any disk
 
 _WEIGHTS, _CONFIG = "model.weights.h5", "config.json"  # members of a .keras archive
 
@@ -38,13 +41,12 @@ def check_weights_file(path: Path) -> int:
     """
     with refusing_damage(path):
         if path.suffix != ".keras":
-            return _check_hdf5(path, path.stat().st_size)
+            return _check_hdf5(path, None, path.stat().st_size)
         with zipfile.ZipFile(path) as archive:
             _check_members(archive)
             declared = sum(member.file_size for member in archive.infolist())
-            _refuse(_too_large(declared, path.stat().st_size))
-            weights = archive.read(_WEIGHTS)  # seeking in an archive rereads it from the start
-            return _check_hdf5(io.BytesIO(weights), len(weights))
+            _refuse(too_large(declared, path.stat().st_size))
+            return _check_hdf5(path, _WEIGHTS, archive.getinfo(_WEIGHTS).file_size)
 
 
 def read_config(path: Path) -> Any:
@@ -123,30 +125,24 @@ def _check_members(archive: zipfile.ZipFile) -> None:
     _refuse(f"{outside[0]!r} leads out of the archive" if outside else None)
 
 
-def _check_hdf5(file: Path | IO[bytes], stored: int) -> int:
-    import h5py
-
-    with h5py.File(file, "r") as opened:
-        declared = values = 0
-
-        def problem(name: str, link: object) -> str | None:
-            nonlocal declared, values
-            if not isinstance(link, h5py.HardLink):
-                return f"{name} is a link to another place"
-            item = opened[name]
-            if isinstance(item, h5py.Dataset):
-                if item.external or item.is_virtual:
-                    return f"{name} is stored in another file"
-                declared += item.nbytes
-                values += item.size or 0
-            return _too_large(declared, stored)
-
-        # Returned, not raised: an exception does not always survive the library in between.
-        _refuse(opened.visititems_links(problem))
-        return values
+def _check_hdf5(path: Path, member: str | None, size: int) -> int:
+    """Return how many numbers an HDF5 file holds, or a member of an archive that is one."""
+    path.open("rb").close()  # whether it can be read is said in the words of the system
+    seconds = size // _READ_A_SECOND
+    said = hdf5_library().ask(f"{_READING}:check_hdf5", str(path), member, memory=2 * size, seconds=seconds)
+    return sum(int(found["values"]) for found, _ in said)
 
 
-def _too_large(declared: int, stored: int) -> str | None:
+def too_large(declared: int, stored: int) -> str | None:
+    """Say what is wrong with a file that declares more bytes than it can hold.
+
+    Args:
+        declared: Bytes of all arrays.
+        stored: Bytes of the file.
+
+    Returns:
+        What is wrong; None if nothing is.
+    """
     if declared > _EXPANSION * stored + _SLACK:
         return f"it declares {declared:,} bytes and holds {stored:,}"
     return None

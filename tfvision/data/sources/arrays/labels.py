@@ -1,5 +1,6 @@
 """Labels in arrays, as text: numbers, booleans, strings or one-hot rows."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,7 +24,7 @@ def label_texts(values: np.ndarray, count: int, name: str, class_names: Sequence
         DataError: Another shape or dtype, missing labels, or labels that are not among the class names.
     """
     values = _one_for_each(np.asarray(values), count, name)
-    if values.dtype.kind in "SU":
+    if _is_text(values):
         return _words(values, name, class_names)
     if values.dtype.kind == "f":
         if missing := int((~np.isfinite(values)).sum()):
@@ -61,7 +62,7 @@ def group_texts(values: np.ndarray, count: int, name: str) -> list[str]:
     values = np.asarray(values)
     if values.shape not in ((count,), (count, 1)):
         raise DataError(f"{name} has the shape {values.shape}; expected one group for each of {count:,} images")
-    return _decoded(values.ravel(), name) if values.dtype.kind in "SU" else [str(value) for value in values.ravel()]
+    return _decoded(values.ravel(), name) if _is_text(values) else [str(value) for value in values.ravel()]
 
 
 def class_texts(values: np.ndarray, name: str) -> tuple[str, ...]:
@@ -78,8 +79,8 @@ def class_texts(values: np.ndarray, name: str) -> tuple[str, ...]:
         DataError: They are not UTF-8, or a name occurs twice.
     """
     values = np.ravel(np.asarray(values))
-    names = _decoded(values, name) if values.dtype.kind in "SU" else [str(value) for value in values.tolist()]
-    if twice := sorted({text for text in names if names.count(text) > 1}):
+    names = _decoded(values, name) if _is_text(values) else [str(value) for value in values.tolist()]
+    if twice := sorted(text for text, count in Counter(names).items() if count > 1):
         raise DataError(f"{name} names the class {worded(twice[0])} more than once; expected different names")
     return tuple(names)
 
@@ -114,8 +115,14 @@ def _words(values: np.ndarray, name: str, class_names: Sequence[str] | None) -> 
     return texts
 
 
+def _is_text(values: np.ndarray) -> bool:
+    return values.dtype.kind in "SU" or (
+        values.dtype.kind == "O" and bool(values.size) and all(isinstance(value, str) for value in values.flat)
+    )
+
+
 def _decoded(values: np.ndarray, name: str) -> list[str]:
     try:
-        return [(value.decode() if isinstance(value, bytes) else value).strip() for value in values.tolist()]
+        return [(value.decode() if isinstance(value, bytes) else str(value)).strip() for value in values.tolist()]
     except UnicodeDecodeError:
         raise DataError(f"{name} holds text that is not UTF-8; write it again as str") from None
