@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from tfvision.data.storage.limits import MAX_LABEL_BYTES
 from tfvision.data.storage.rows import FileRows, row_bytes
 from tfvision.data.storage.spans import Span, open_span
 from tfvision.errors import DataError
 from tfvision.system.bounded import NotRead, hdf5_library
 from tfvision.system.cache import write_temporary
 
-_LABEL_BYTES = 256 << 20  # that labels may have, as `hdf5_reading` reads them
 _UNPACKED_A_SECOND = 50 << 20  # bytes; slower than any machine
 _READING = "tfvision.data.storage.hdf5_reading"
 
@@ -75,7 +75,7 @@ class Hdf5:
         Raises:
             DataError: It is larger than 256 MiB, in another file, or neither numbers nor text.
         """
-        [(facts, data)] = self._ask("read_values", name, memory=2 * _LABEL_BYTES)
+        [(facts, data)] = self._ask("read_values", name, memory=2 * MAX_LABEL_BYTES)
         if "texts" in facts:
             return _objects(facts["texts"])[np.frombuffer(data, np.int32)].reshape(facts["shape"])
         return np.frombuffer(data, np.dtype(facts["dtype"])).reshape(facts["shape"])

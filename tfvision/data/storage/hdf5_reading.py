@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from tfvision.data.storage.limits import MAX_LABEL_BYTES
 from tfvision.data.storage.rows import FileRows, row_blocks, row_bytes
 from tfvision.data.storage.spans import open_span
 from tfvision.errors import DataError
@@ -20,7 +21,6 @@ from tfvision.system.bounded_work import Answer, renew_time
 _CLASS_NAMES = ("class_names", "classes")
 _ATTRIBUTE_BYTES = 1 << 20  # HDF5 stores attributes of up to 64 KiB in the object header
 _MOST_NAMES, _MOST_CLASSES = 100_000, 1_000_000
-_VALUE_BYTES = 256 << 20  # of labels, groups or ids
 _LONGEST_TEXT = 4096  # characters of a label
 _TEXTS_A_BLOCK = 1024
 _UNPACKED_A_SECOND = 50 << 20  # bytes; slower than any machine
@@ -125,7 +125,7 @@ def read_values(path: str, name: str) -> Iterator[Answer]:
     with _opened(path) as file:
         dataset = file[name]
         _check_inside(dataset, path)
-        if dataset.size * dataset.dtype.itemsize > _VALUE_BYTES:
+        if dataset.size * dataset.dtype.itemsize > MAX_LABEL_BYTES:
             raise DataError(f"{name} in {path} has {dataset.size:,} values, too many for labels")
         yield _values(dataset, name, path)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfvision.data.storage.files import Storage
-from tfvision.data.storage.limits import MAX_FILE_BYTES
+from tfvision.data.storage.limits import MAX_LABEL_BYTES
 from tfvision.data.storage.rows import FileRows, row_bytes
 from tfvision.data.storage.spans import Span
 from tfvision.errors import DataError
@@ -68,11 +68,11 @@ class NpyFiles:
             Its values.
 
         Raises:
-            DataError: It is larger than 1 GiB, damaged, truncated, or contains pickled objects.
+            DataError: It is larger than 256 MiB, damaged, truncated, or contains pickled objects.
         """
         start, shape, fortran, dtype = self._header(name)
         size = math.prod(shape) * dtype.itemsize
-        if size > MAX_FILE_BYTES:
+        if size > MAX_LABEL_BYTES:
             raise DataError(f"{name} in {self.path} has {size:,} bytes, too many for labels; name another array")
         values = np.frombuffer(self._storage.span(self._files[name]).read(size, start), dtype)
         return values.reshape(shape, order="F" if fortran else "C")

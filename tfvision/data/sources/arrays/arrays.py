@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from tfvision.data.images.imageset import ImageSet
-from tfvision.data.sources.arrays.labels import class_texts, group_texts, label_texts
+from tfvision.data.sources.arrays.labels import check_count, class_texts, group_texts, label_texts
 from tfvision.data.sources.arrays.names import CLASS_ARRAYS, IMAGE_ARRAYS, ArrayNames, find_arrays, split_name
 from tfvision.data.sources.entries import Entry, build_images
 from tfvision.data.sources.groups import said_of_groups
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 HDF5_SUFFIXES = frozenset({".h5", ".hdf5"})
+_MANY, _LEAST_BYTES = 1_000_000, 16  # images, and bytes of a file for each where there are more
 ARRAY_SUFFIXES = frozenset({".npy", ".npz"}) | HDF5_SUFFIXES
 
 
@@ -129,6 +130,7 @@ def open_arrays(container: Container, asked: Columns, columns: Mapping[str, str 
     notes = [f"{names.images} has no labels and is left out" for names in found if names not in used]
     if len(used) == 1:
         used = [replace(used[0], part="")]
+    _refuse_countless(container, used)
     rows = {names.images: container.rows(names.images) for names in used}
     arrays, more = pixel_arrays(rows, columns.get("pixel_rule"))
     storage = ArrayStorage(container.path, {names.part: arrays[names.images] for names in used})
@@ -140,6 +142,7 @@ def open_arrays(container: Container, asked: Columns, columns: Mapping[str, str 
         own = storage.names[len(entries) : len(entries) + count]
         labels: Sequence[str | None] = [None] * count
         if labelled and names.labels:
+            check_count(container.shapes[names.labels], count, names.labels)  # before any are read
             labels = label_texts(container.values(names.labels), count, names.labels, class_names)
         groups: Sequence[str | None] = [None] * count
         if names.groups and all(other.groups for other in used):
@@ -216,6 +219,16 @@ def names_image_arrays(files: Sequence[str]) -> list[str]:
     return [
         name for name, (stem, end) in stems.items() if end.lower() == ".npy" and split_name(stem)[1] in IMAGE_ARRAYS
     ]
+
+
+def _refuse_countless(container: Container, used: Sequence[ArrayNames]) -> None:
+    """Refuse images without number: a packed file of a few KB may claim a billion of one pixel, each with a name."""
+    count = sum(container.shapes[names.images][0] for names in used if container.shapes[names.images])
+    if count > _MANY and container.path.is_file() and count > container.path.stat().st_size // _LEAST_BYTES:
+        raise DataError(
+            f"{container.path} claims {count:,} images in {container.path.stat().st_size:,} bytes; "
+            "it was not written to its end, or made to harm; copy it again"
+        )
 
 
 def _class_names(container: Container, used: Sequence[ArrayNames]) -> tuple[str, ...] | None:

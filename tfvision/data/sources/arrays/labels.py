@@ -45,6 +45,22 @@ def label_texts(values: np.ndarray, count: int, name: str, class_names: Sequence
     return [class_names[int(value)] for value in values]
 
 
+def check_count(shape: tuple[int, ...], count: int, name: str) -> None:
+    """Refuse labels that are not one for each image.
+
+    Args:
+        shape: The shape of the labels, (n, ...).
+        count: The number of images.
+        name: What to call the labels in an error.
+
+    Raises:
+        DataError: n is another number.
+    """
+    if not shape or shape[0] != count:
+        entries = shape[0] if shape else 1
+        raise DataError(f"{name} has {entries:,} labels for {count:,} images; expected one for each")
+
+
 def group_texts(values: np.ndarray, count: int, name: str) -> list[str]:
     """Return the group of each image as text.
 
@@ -87,9 +103,7 @@ def class_texts(values: np.ndarray, name: str) -> tuple[str, ...]:
 
 def _one_for_each(values: np.ndarray, count: int, name: str) -> np.ndarray:
     """Return labels as (n,); one-hot rows become the indexes of their ones."""
-    if values.ndim == 0 or len(values) != count:
-        entries = len(values) if values.ndim else 1
-        raise DataError(f"{name} has {entries:,} labels for {count:,} images; expected one for each")
+    check_count(values.shape, count, name)
     if values.size == count:
         return values.reshape(count)
     if values.ndim == 2 and values.dtype.kind in "buif":
