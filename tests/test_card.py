@@ -158,6 +158,7 @@ def test_verbs_after_training_refresh_it(run: Path) -> None:
 def test_a_folder_of_an_older_version_or_without_scores_has_a_card_too(run: Path) -> None:
     for name in ("data.json", "summary.txt", "environment.json", "history.csv"):
         (run / name).unlink()
+    (run / ".digests").unlink(missing_ok=True)
     (run / "config.yaml").write_text("backbone: vgg16\nunknown_option: 1\n")
     text = card_of(run)
     assert "## Scores on test images" in text and "## Model and training" not in text

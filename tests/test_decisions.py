@@ -340,11 +340,22 @@ def test_scores_of_another_decision_are_marked_in_the_report(copied) -> None:
     assert (folder / "report.html").read_text().count(mark) == 2
 
 
+def changed_splits(folder: Path) -> None:
+    """Swap the labels of test images in splits.csv, as the test below does in predictions.csv."""
+    lines = (folder / "splits.csv").read_text().splitlines()
+    swapped = {"green": "red", "red": "green"}
+    cells = [line.split(",") for line in lines]
+    rows = [",".join([a, b, swapped[c] if b == "test" else c, *rest]) for a, b, c, *rest in cells[1:]]
+    (folder / "splits.csv").write_text("\n".join([lines[0], *rows]) + "\n")
+
+
 def test_only_validation_decides(copied) -> None:
     """Other test labels, another test score: the same choice."""
     folder = copied("two")
     first = threshold(folder, "f1_macro").facts.decision, calibrate(folder).facts.decision
+    (folder / ".digests").unlink()
     lines = (folder / "predictions.csv").read_text().splitlines()
+    changed_splits(folder)
     swapped = {"green": "red", "red": "green"}
     cells = [line.split(",") for line in lines]
     changed = [[a, b, swapped[c] if b == "test" else c, *rest] for a, b, c, *rest in cells[1:]]

@@ -224,6 +224,11 @@ def write_member(
     return folder
 
 
+def without_row(path: Path, image_id: str) -> None:
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.startswith(f"{image_id},")))
+
+
 @pytest.fixture
 def members(tmp_path: Path) -> list[Path]:
     """Three members on 100 training, 100 validation and 100 test images."""
@@ -295,6 +300,8 @@ def test_a_member_that_learned_from_the_test_is_refused(members: list[Path], tmp
     row = "250.png,train,green,other\n" if by == "id" else "copy.png,train,green,hash250.png\n"
     text = path.read_text()
     path.write_text(text.replace("250.png,test,green,hash250.png\n", row) if by == "id" else text + row)
+    if by == "id":
+        without_row(members[2] / "predictions.csv", "250.png")
     with pytest.raises(
         DataError, match=r"c was trained on 1 images that are validation or test images of .*: 250\.png"
     ):
@@ -303,15 +310,19 @@ def test_a_member_that_learned_from_the_test_is_refused(members: list[Path], tmp
 
 
 def test_other_images_labels_and_classes_are_refused(members: list[Path], tmp_path: Path) -> None:
-    path = members[1] / "predictions.csv"
-    text = path.read_text()
-    path.write_text(text.replace("250.png,test,green", "250.png,test,red"))
+    paths = [members[1] / name for name in ("predictions.csv", "splits.csv")]
+    texts = [path.read_text() for path in paths]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text.replace("250.png,test,green", "250.png,test,red"))
     with pytest.raises(DataError, match=r"give 1 images other labels: 250\.png"):
         ensemble(*members, output=tmp_path / "ens")
-    path.write_text("".join(line for line in text.splitlines(keepends=True) if not line.startswith("250.png")))
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text)
+        without_row(path, "250.png")
     with pytest.raises(DataError, match=r"says nothing about 1 test images of .*250\.png"):
         ensemble(*members, output=tmp_path / "ens")
-    path.write_text(text)
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text)
     splits = members[1] / "splits.csv"
     splits.write_text(splits.read_text().replace("hash250.png", "changed"))
     with pytest.raises(DataError, match=r"different images by the same id: 250\.png"):

@@ -109,12 +109,12 @@ def test_no_images_at_all(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "cannot read predictions"),
+        ("", "is damaged: it is empty"),
         ("name,p_a,p_b\nx,1,0\n", "expected id and one p_<class>"),
         ("id,label\nx,a\n", "expected id and one p_<class>"),
         ("id,label,p_a,p_b\nx,c,1,0\n", "'c' in row 2, which is none of the classes a, b"),
         ("id,label,p_a,p_b\nx,a,1,zero\n", "not a number"),
-        ("id,label,p_a,p_b\nx,a,1,0\ny,a,1\n", "3 fields in row 3"),
+        ("id,label,p_a,p_b\nx,a,1,0\ny,a,1\n", "row 3 has 3 cells; expected 4"),
     ],
 )
 def test_broken_files_are_refused(tmp_path, text, message):
@@ -125,7 +125,7 @@ def test_broken_files_are_refused(tmp_path, text, message):
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(DataError, match="cannot read predictions"):
+    with pytest.raises(DataError, match=r"cannot read .*No such file"):
         read_predictions(tmp_path / "none.csv")
 
 

@@ -88,6 +88,7 @@ def test_ids_of_images_stay_unless_they_are_paths(run: Path, hub: HubStandIn) ->
     head, first, *rest = (run / "predictions.csv").read_text().splitlines()
     cells = first.split(",")[1:]
     odd = [",".join([name, *cells]) for name in ("dogs'/a /b.png", "/home/me/my pictures/b.png")]
+    (run / ".digests").unlink(missing_ok=True)
     (run / "predictions.csv").write_text("\n".join([head, *odd, *rest]) + "\n")
     found = tfvision.push(run, "me/reds")
     lines = hub.repos["me/reds"]["main"]["predictions.csv"].decode().splitlines()
@@ -154,6 +155,7 @@ def test_a_hub_that_fails_ends_in_one_line(
     where: str, run: Path, hub: HubStandIn, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)  # between the attempts of huggingface_hub
+    (run / ".digests").unlink(missing_ok=True)
     (run / "predictions.csv").write_text((run / "predictions.csv").read_text() + "\n" * 200_000)  # goes by LFS
     hub.broken = where
     assert main(["push", str(run), "me/reds"]) == 4

@@ -236,6 +236,7 @@ def test_a_checkpoint_of_another_model_is_refused(half: tuple[Path, TrainConfig]
     run, config = half
     other = replace(config, head=HeadOptions(pooling="flatten", units=[9], dropout=0.1))
     text = (run / "config.yaml").read_text()
+    (run / ".digests").unlink()
     (run / "config.yaml").write_text(text.replace("units: [8]", "units: [9]"))
     with pytest.raises(UsageError, match="checkpoint is of another model"):
         train_from_config(other, resume=run)

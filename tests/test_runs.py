@@ -33,7 +33,7 @@ from tfvision.training.config import TrainConfig
 
 FILES = {
     "config.yaml", "splits.csv", "history.csv", "model.keras", "summary.txt", "predictions.csv", "metrics.json",
-    "report.html", "environment.json", "plots", "data.json", "MODEL_CARD.md",
+    "report.html", "environment.json", "plots", "data.json", "MODEL_CARD.md", ".digests",
 }  # fmt: skip
 PLOTS = {
     "learning_curves",

@@ -97,7 +97,7 @@ def test_a_killed_search_ends_as_one_that_nobody_killed(algorithm: str, tmp_path
 def test_a_truncated_trial_is_computed_again(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     options = {**SPACES["random"], "search": {"algorithm": "random", "trials": 6}}
     reference = run(options, tmp_path, Fake())
-    files = sorted((tmp_path / "trials").iterdir())
+    files = sorted((tmp_path / "trials").glob("*.json"))
     files[1].write_text(files[1].read_text()[:40])
     files[3].write_text("[]")
     files[4].write_bytes(b"")
@@ -105,14 +105,15 @@ def test_a_truncated_trial_is_computed_again(tmp_path: Path, capsys: pytest.Capt
     assert essence(run(options, tmp_path, again)) == essence(reference)
     assert len(again.configs) == 3
     assert capsys.readouterr().out.count("is damaged") == 3
-    assert [path.name for path in sorted((tmp_path / "trials").iterdir())] == [path.name for path in files]
+    assert [path.name for path in sorted((tmp_path / "trials").glob("*.json"))] == [path.name for path in files]
 
 
 def test_a_trial_that_would_not_be_run_now_is_not_believed(tmp_path: Path) -> None:
     options = {**SPACES["random"], "search": {"algorithm": "random", "trials": 6}}
     reference = run(options, tmp_path, Fake())
-    file = sorted((tmp_path / "trials").iterdir())[3]
+    file = sorted((tmp_path / "trials").glob("*.json"))[3]
     other = json.loads(file.read_text())
+    (tmp_path / "trials" / ".digests").unlink()
     file.write_text(
         json.dumps({**other, "values": {**other["values"], "learning_rate": 0.5}, "scores": {"val_f1": 2.0}})
     )
@@ -138,7 +139,7 @@ def test_a_finished_search_takes_more_trials(tmp_path: Path) -> None:
     more = Fake()
     assert essence(run(options, tmp_path, more))[:4] == few and len(more.configs) == 3
     options["search"]["trials"] = 5
-    assert len(run(options, tmp_path, Fake()).trials) == len(list((tmp_path / "trials").iterdir())) == 5
+    assert len(run(options, tmp_path, Fake()).trials) == len(list((tmp_path / "trials").glob("*.json"))) == 5
 
 
 def test_each_stage_fixes_what_the_one_before_it_found(tmp_path: Path) -> None:
@@ -201,7 +202,7 @@ def test_a_search_in_which_all_failed_fails(tmp_path: Path) -> None:
     options = {**SPACES["grid"], "search": {"algorithm": "grid"}}
     with pytest.raises(RunError, match="all 6 trials of grid failed, the first as the loss became NaN"):
         run(options, tmp_path, Fake(fails=tuple(range(1, 7))))
-    assert len(list((tmp_path / "trials").iterdir())) == 6
+    assert len(list((tmp_path / "trials").glob("*.json"))) == 6
 
 
 def test_damaged_images_end_the_search(tmp_path: Path) -> None:
@@ -318,7 +319,7 @@ def test_the_winner_trains_as_its_trial_did(tmp_path: Path, capsys: pytest.Captu
     assert failed and all(row["status"] == "failed" and "too small" in row["reason"] for row in failed)
     assert {path.name for path in folder.iterdir()} == {
         *("best.yaml", "environment.json", "models", "plots", "report.html", "search.yaml", "splits.csv", "trials"),
-        "trials.csv",
+        *("trials.csv", ".digests"),
     }
     assert {path.name for path in (folder / "plots").iterdir()} >= {"best_so_far.svg"}
     page = (folder / "report.html").read_text()

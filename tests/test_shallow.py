@@ -163,7 +163,7 @@ def test_each_separates_the_colours_and_says_the_same_from_disk(compared: Path, 
     names = {path.name for path in run.folder.iterdir()}
     assert names == {
         "MODEL_CARD.md", "config.yaml", "splits.csv", "model.keras", "summary.txt", "predictions.csv", "metrics.json",
-        "report.html", "data.json", "environment.json", "candidates.csv", "plots",
+        "report.html", "data.json", "environment.json", "candidates.csv", "plots", ".digests",
     }  # fmt: skip
     page = (run.folder / "report.html").read_text()
     assert f"{name} on features of small_cnn" in page and "Not in this folder" not in page

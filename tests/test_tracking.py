@@ -123,6 +123,7 @@ def unfinished(run: Path, folder: Path, epochs: int) -> Path:
     for name in ("metrics.json", "report.html", "predictions.csv", "mistakes.csv"):
         (folder / name).unlink(missing_ok=True)
     lines = (folder / "history.csv").read_text().splitlines(keepends=True)
+    (folder / ".digests").unlink(missing_ok=True)
     (folder / "history.csv").write_text("".join(lines[: epochs + 1]))
     return folder
 

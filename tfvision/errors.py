@@ -51,6 +51,19 @@ class DataError(TfvisionError):
     exit_status = 3
 
 
+class DamagedError(DataError):
+    """A file that tfvision wrote and that is not whole any more.
+
+    Args:
+        path: The file.
+        why: What is wrong with it.
+    """
+
+    def __init__(self, path: object, why: str) -> None:
+        super().__init__(f"{path} is damaged: {why}; put a copy of it back, or make it again")
+        self.why = why
+
+
 class RunError(TfvisionError):
     """A run that failed after it started: a NaN loss, a full disk, an export that disagrees with its model."""
 

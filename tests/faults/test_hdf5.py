@@ -326,6 +326,6 @@ def test_answers_of_one_work_never_reach_another(tmp_path: Path) -> None:
     ask = hdf5_library().ask
     first = ask("tfvision.data.storage.hdf5_reading:unpack", path, "images")
     assert next(first)[1] == PIXELS.tobytes()
-    [(found, _)] = ask("tfvision.data.storage.hdf5_reading:find_arrays", path)
+    [(found, _)] = ask("tfvision.data.storage.hdf5_reading:list_datasets", path)
     assert [name for name, _ in found["shapes"]] == ["images", "labels"]
     assert list(first) == []

@@ -16,7 +16,8 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from tfvision.config.options import help_line
-from tfvision.errors import UsageError, worded
+from tfvision.errors import DamagedError, UsageError, worded
+from tfvision.system.files import read_written
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -49,6 +50,24 @@ def load_yaml(path: Path | str) -> dict[str, Any]:
             f"cannot read the configuration {path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}"
         ) from None
     return parse_yaml(text, str(path))
+
+
+def load_written_yaml(path: Path | str) -> dict[str, Any]:
+    """Read a YAML file that tfvision wrote.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The keys and values.
+
+    Raises:
+        DataError: It is missing or damaged.
+    """
+    try:
+        return parse_yaml(read_written(path), str(path))
+    except UsageError as error:
+        raise DamagedError(path, str(error).removeprefix(f"{path} ")) from None
 
 
 def parse_yaml(text: str, name: str) -> dict[str, Any]:

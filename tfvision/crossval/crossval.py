@@ -17,10 +17,10 @@ from tfvision.config.yaml import load_yaml
 from tfvision.crossval.scores import CrossvalScores, FoldScores
 from tfvision.data.splits.split import HELD_OUT
 from tfvision.errors import UsageError
-from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions, write_box_predictions
+from tfvision.evaluation.box_predictions import BoxPredictions, write_box_predictions
 from tfvision.evaluation.joining import join_parts
 from tfvision.evaluation.parts import compute_part
-from tfvision.evaluation.predictions import Predictions, read_predictions, write_predictions
+from tfvision.evaluation.predictions import Predictions, write_predictions
 from tfvision.evaluation.spread import Spread, score_of
 from tfvision.experiment.resolving import default_folder, resolve_options
 from tfvision.experiment.train import alike, train_part
@@ -178,12 +178,13 @@ def _collect(backbone: str, folder: Path, runs: Sequence[Run]) -> FoldScores:
     if len({run.facts.class_names for run in runs}) > 1:
         raise UsageError(f"the folds in {folder} have different classes; cross-validate again into another --output")
     facts = replace(runs[0].facts, training_boxes=tuple(box for run in runs for box in run.facts.training_boxes))
-    tests, paths = tuple(run.metrics["test"] for run in runs), [run.folder / PREDICTIONS for run in runs]
+    tests = tuple(run.metrics["test"] for run in runs)
+    answers = [run.plain_predictions for run in runs]
     if has_boxes(runs[0].config.task):
-        boxes = _out_of_fold([read_box_predictions(path) for path in paths])
+        boxes = _out_of_fold([one for one in answers if isinstance(one, BoxPredictions)])
         write_box_predictions(folder / PREDICTIONS, boxes)
         return FoldScores(backbone, tests, compute_part(boxes, facts))
-    found = [read_predictions(path) for path in paths]
+    found = [one for one in answers if isinstance(one, Predictions)]
     together = _out_of_fold(found)
     write_predictions(folder / PREDICTIONS, together)
     tested = FoldScores(backbone, tests, compute_part(together, facts))

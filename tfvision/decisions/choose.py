@@ -8,7 +8,7 @@ from tfvision.decisions.objectives import parse_objective
 from tfvision.decisions.thresholds import choose_offsets
 from tfvision.errors import DataError, UsageError
 from tfvision.evaluation.paired import Difference, paired_differences
-from tfvision.evaluation.predictions import Predictions, read_predictions
+from tfvision.evaluation.predictions import Predictions
 from tfvision.evaluation.score_names import compared_scores
 from tfvision.evaluation.temperature import fit_temperature
 from tfvision.models.decision import Decision
@@ -98,9 +98,15 @@ def _opened(run: Run | str | Path) -> Run:
 
 def _validation(run: Run) -> Predictions:
     """Return the model's own predictions for the labelled validation images, without a decision."""
-    found = read_predictions(run.folder / PREDICTIONS).part("validation")
+    found = _plain(run).part("validation")
     if not len(found) or (found.labels < 0).any():
         raise DataError(f"{run.folder / PREDICTIONS} has no labelled validation images to choose on")
+    return found
+
+
+def _plain(run: Run) -> Predictions:
+    found = run.plain_predictions
+    assert isinstance(found, Predictions)  # `_opened` refuses runs that find boxes
     return found
 
 
@@ -125,7 +131,7 @@ def _store(run: Run, decision: Decision) -> Run:
 
 def _scores(run: Run, decision: Decision) -> dict[str, Any]:
     """Return the content of decision.json: what was chosen, and each score as trained and with the decision."""
-    plain = read_predictions(run.folder / PREDICTIONS)
+    plain = _plain(run)
     path = run.folder / DECISION
     times = read_json(path).get("times_scored_on_test", 0) if path.is_file() else 0
     times += not decision.is_neutral

@@ -1,6 +1,5 @@
 """Predicted boxes beside the true ones, and the CSV file from which every localization score is computed."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from tfvision.data.boxes.geometry import box_areas, box_ious
-from tfvision.errors import DataError
+from tfvision.errors import DataError, one_line
 from tfvision.evaluation.predictions import Predictions, class_cells, parse_predictions, write_predictions
-from tfvision.system.csv_table import TableWriter, read_mappings
-from tfvision.system.files import replacing
+from tfvision.system.csv_table import TableWriter
+from tfvision.system.files import read_written_table, replacing
 from tfvision.system.shown import Record
 from tfvision.system.tables import first_lines
 
@@ -152,13 +151,10 @@ def read_box_predictions(path: Path | str) -> BoxPredictions:
     Raises:
         DataError: The file is missing, lacks columns, or holds a value that is not a number.
     """
-    rows: list[dict[str, str]] = []
+    names, rows = read_written_table(path)
     try:
-        with Path(path).open(encoding="utf-8", newline="") as file:
-            rows = read_mappings(file)
-        names = list(rows[0]) if rows else []
         empty = [""] * len(rows)
-        columns = {name: [row[name] for row in rows] for name in names}
+        columns = {name: [row[place] for row in rows] for place, name in enumerate(names)}
         nothing = np.full((len(rows), 4), np.nan)
         known = _TRUE + SIDES[0] in columns
         return BoxPredictions(
@@ -170,10 +166,10 @@ def read_box_predictions(path: Path | str) -> BoxPredictions:
             labels=np.array(columns.get("label", empty)),
             classes=parse_predictions(columns, Path(path)) if "predicted" in columns else None,
         )
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        where = _first_wrong(rows)
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        where = _first_wrong([dict(zip(names, row, strict=True)) for row in rows])
         raise DataError(
-            f"cannot read boxes from {path}{where}: {error}; expected a CSV file written by tfvision"
+            f"cannot read boxes from {path}{where}: {one_line(error)}; expected a CSV file written by tfvision"
         ) from error
 
 

@@ -1,6 +1,5 @@
 """Predictions: class probabilities of each image, and the CSV file from which every score is computed."""
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from tfvision.errors import DataError, worded
+from tfvision.errors import DamagedError, DataError, one_line, worded
 from tfvision.models.decision import Decision
-from tfvision.system.csv_table import TableWriter, csv_rows
-from tfvision.system.files import replacing
+from tfvision.system.csv_table import TableWriter
+from tfvision.system.files import read_written_table, replacing
 from tfvision.system.shown import Record
 from tfvision.system.tables import first_lines
 
 DIGITS = 9  # significant digits in the file: enough to restore any float32 exactly
 _PREFIX = "p_"
+_ROUNDED, _UNEVEN = 1e-6, 0.02  # how far from 0..1 a probability may be, and their sum from 1: half precision is coarse
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -232,17 +232,7 @@ def read_predictions(path: Path | str) -> Predictions:
         DataError: The file is missing, lacks columns, or holds a value that is not a class or a number.
     """
     path = Path(path)
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            header, *rows = csv_rows(file)
-    except (OSError, ValueError, csv.Error) as error:
-        why = getattr(error, "strerror", None) or error
-        raise DataError(
-            f"cannot read predictions from {path}: {why}; expected a CSV file written by tfvision"
-        ) from error
-    bad = next((number for number, row in enumerate(rows, start=2) if len(row) != len(header)), None)
-    if bad:
-        raise DataError(f"{path} has {len(rows[bad - 2])} fields in row {bad}; expected {len(header)}")
+    header, rows = read_written_table(path)
     return parse_predictions(
         dict(zip(header, zip(*rows, strict=True) if rows else [()] * len(header), strict=True)), path
     )
@@ -309,12 +299,18 @@ def _label_indices(texts: Iterable[str], names: tuple[str, ...], path: Path) -> 
 
 def _numbers(columns: list[Sequence[str]], path: Path) -> np.ndarray:
     try:
-        return np.array(columns, dtype=np.float64).T
+        found: np.ndarray = np.array(columns, dtype=np.float64).T
     except ValueError as error:
         row = next(
             number for number, cells in enumerate(zip(*columns, strict=True), start=2) if not _are_numbers(cells)
         )
-        raise DataError(f"{path} has a probability that is not a number in row {row}: {error}") from error
+        raise DataError(f"{path} has a probability that is not a number in row {row}: {one_line(error)}") from error
+    if len(found) and not (found.min() >= -_ROUNDED and found.max() <= 1 + _ROUNDED):  # False also for NaN
+        raise DamagedError(path, "a probability lies outside of 0..1")
+    if len(found) and np.abs(found.sum(axis=1) - 1).max() > _UNEVEN:
+        row = int(np.abs(found.sum(axis=1) - 1).argmax())
+        raise DamagedError(path, f"the probabilities of row {row + 2:,} sum to {found[row].sum():.4g}, not to 1")
+    return found
 
 
 def _are_numbers(cells: Sequence[str]) -> bool:

@@ -24,7 +24,7 @@ from tfvision.runs.names import (
     LEARNING_CURVES,
     PLOTS,
 )
-from tfvision.system.csv_table import read_mappings
+from tfvision.system.files import read_written_rows
 from tfvision.tasks import has_boxes
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ def plot_results(
     """
     plots = run.folder / PLOTS
     if (run.folder / HISTORY).is_file():  # a shallow classifier has no epochs
-        with open(run.folder / HISTORY, newline="", encoding="utf-8") as file:
-            plot_learning_curves(read_mappings(file), plots / LEARNING_CURVES, monitor=run.config.monitor)
+        rows = read_written_rows(run.folder / HISTORY, ("epoch",))
+        plot_learning_curves(rows, plots / LEARNING_CURVES, monitor=run.config.monitor)
     part = judged_part(metrics)
     found, scores = predictions.part(part), metrics[part]
     if isinstance(found, BoxPredictions):

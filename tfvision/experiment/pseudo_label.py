@@ -21,8 +21,8 @@ from tfvision.runs.names import (
     SPLITS,
     SUMMARY,
 )
-from tfvision.system.csv_table import read_mappings
 from tfvision.system.device import load_tensorflow, set_seed
+from tfvision.system.files import read_written, read_written_rows
 from tfvision.system.terminal import in_one_output
 from tfvision.training.config import TrainConfig
 from tfvision.training.options import PseudoLabelOptions
@@ -71,7 +71,7 @@ def pseudo_label(
     set_seed(config.seed)  # before the model is loaded: its dropout draws its state then
     names = (SPLITS, DATA_FACTS, SUMMARY, ENVIRONMENT, HISTORY)
     present = [name for name in names if (run.folder / name).is_file()]  # older runs lack data.json
-    files = {name: (run.folder / name).read_bytes().decode("utf-8") for name in present}
+    files = {name: read_written(run.folder / name) for name in present}
     created = create_run(folder, {CONFIG: to_yaml(config, comments=True), **files})
     shutil.copyfile(run.folder / MODEL, created.folder / MODEL)
     plain = [phase for phase in config.phases or () if not phase.pseudo_labels]
@@ -99,8 +99,9 @@ def _leave_checkpoint(run: Run, folder: Path, phase: int) -> None:
     from tfvision.training.checkpoints import Checkpoints, PhaseState
     from tfvision.training.history import History
 
-    with open(run.folder / HISTORY, newline="", encoding="utf-8") as file:
-        rows = [{key: _value(text) for key, text in row.items()} for row in read_mappings(file)]
+    rows = [
+        {key: _value(text) for key, text in row.items()} for row in read_written_rows(run.folder / HISTORY, ("epoch",))
+    ]
     history, model = History(run.config.monitor), run.model()
     history.resume(rows)
     history.best_weights = model.get_weights()

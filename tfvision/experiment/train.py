@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfvision.config.nested import merge, to_plain
 from tfvision.config.options import from_dict
-from tfvision.config.yaml import load_yaml
+from tfvision.config.yaml import load_written_yaml
 from tfvision.data.sources.digits import refuse_missing_data
 from tfvision.errors import UsageError, worded
 from tfvision.experiment.resolving import output_folder, phases_of, resolve_options
@@ -165,7 +165,7 @@ def train(
     if output is not None:
         options["output"] = str(output)
     if model is None or images is None:
-        own = load_yaml(open_unfinished(begun).folder / CONFIG) if begun else {}
+        own = load_written_yaml(open_unfinished(begun).folder / CONFIG) if begun else {}
         return train_from_config(from_dict(TrainConfig, merge(own, to_plain(options))), dry_run=dry_run, resume=begun)
     from tfvision.experiment.existing import train_existing
 

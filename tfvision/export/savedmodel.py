@@ -16,7 +16,8 @@ from tfvision.export.calling import make_callable
 from tfvision.export.encoded import marked_broken, prepare_encoded
 from tfvision.models.decision import Decision, least_probability
 from tfvision.models.model_file import ModelFacts
-from tfvision.prediction.stored import FACTS_FILE, newest_version
+from tfvision.prediction.stored import DIGESTS_FILE, FACTS_FILE, newest_version
+from tfvision.system.digests import list_digests
 from tfvision.system.files import remove_abandoned
 from tfvision.tasks import BOX, PROBABILITIES, outputs_of
 
@@ -49,6 +50,7 @@ def write_saved_model(endpoints: Endpoints, facts: ModelFacts, folder: Path) -> 
         tf.saved_model.save(module, str(temporary), signatures=signatures)
         (temporary / FACTS_FILE).parent.mkdir(exist_ok=True)
         (temporary / FACTS_FILE).write_text(facts.to_json(), encoding="utf-8")
+        list_digests(temporary, temporary / DIGESTS_FILE)
     except (OSError, tf.errors.OpError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise RunError(f"cannot write the SavedModel into {folder}: {str(error).splitlines()[0]}") from error

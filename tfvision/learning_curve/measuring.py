@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfvision.config.options import from_dict
-from tfvision.config.yaml import load_yaml, to_yaml
+from tfvision.config.yaml import load_written_yaml, to_yaml
 from tfvision.data.splits.nested import NestedSubsets
 from tfvision.data.splits.split import LEFT_OUT
 from tfvision.data.splits.splits_file import describe_splits
@@ -162,7 +162,7 @@ def _begin(config: TrainConfig, data: Prepared, folder: Path, *, resume: bool) -
         raise DataError(
             f"cannot resume {folder}: it has no {CURVE_OPTIONS}; expected a folder written by `tfvision learning-curve`"
         )
-    was = from_dict(TrainConfig, load_yaml(folder / CURVE_OPTIONS))
+    was = from_dict(TrainConfig, load_written_yaml(folder / CURVE_OPTIONS))
     refuse_changed(folder, was, config)
     check_data(Run(folder), read_mappings(io.StringIO(splits, newline="")))
     return Run(folder)

@@ -8,6 +8,7 @@ import numpy as np
 from tfvision.errors import DataError
 from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions, write_classes_or_boxes
 from tfvision.evaluation.predictions import Predictions, read_predictions
+from tfvision.system.digests import keep_digests
 from tfvision.system.terminal import console
 from tfvision.tasks import Task, has_boxes, has_classes
 
@@ -81,6 +82,7 @@ class PointFiles:
     def write(self, share: float, repeat: int, predictions: Predictions | BoxPredictions) -> np.ndarray:
         """Write the predictions of a training, whole or not at all; return their values as they are read again."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        keep_digests(self.folder)
         path = self.path(share, repeat)
         write_classes_or_boxes(path, predictions)
         values = self.read(share, repeat)

@@ -13,10 +13,10 @@ import h5py
 
 from tfvision.data.storage.rows import row_blocks
 from tfvision.models.weights_file import too_large
-from tfvision.system.bounded_work import Answer, renew_time
+from tfvision.system.bounded_work import Said, renew_time
 
 
-def check_hdf5(path: str, member: str | None) -> Iterator[Answer]:
+def check_hdf5(path: str, member: str | None) -> Iterator[Said]:
     """Count the numbers in a file, or refuse one that is damaged, reaches outside itself or declares more than it holds.
 
     Args:

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfvision.errors import DataError, listing
+from tfvision.errors import DataError, listing, one_line
 from tfvision.models.model_file import LARGEST_FACTS, ModelFacts, check_model_file, load_model, read_facts
 from tfvision.prediction.ensemble import EnsemblePredictor
 from tfvision.prediction.predictors import KerasPredictor, Predictor, SavedModelPredictor
@@ -16,12 +16,14 @@ from tfvision.runs.ensemble import StoredMember, read_ensemble
 from tfvision.runs.folder import open_run, refuse_comparison, refuse_missing_model
 from tfvision.runs.names import CONFIG, ENSEMBLE, MODEL
 from tfvision.system.device import load_tensorflow
+from tfvision.system.digests import first_changed
 from tfvision.system.files import loadable
 from tfvision.tasks import BOX, PROBABILITIES, outputs_of
 
 if TYPE_CHECKING:
     import keras
 
+DIGESTS_FILE = Path("assets.extra") / "digests.txt"  # of all files of a SavedModel
 FACTS_FILE = Path("assets.extra") / "tfvision.json"  # TF Serving ignores this folder of a SavedModel
 
 
@@ -82,8 +84,16 @@ class StoredModel:
             return KerasPredictor(model, self.facts, self.batch_size)
         import tensorflow as tf
 
+        if changed := first_changed(self.file, self.file / DIGESTS_FILE):
+            raise DataError(f"{self.file} is damaged: {changed}; copy it again, or export the run again")
         with loadable(self.file) as path:
-            return SavedModelPredictor(tf.saved_model.load(str(path)), self.facts)
+            try:
+                loaded = tf.saved_model.load(str(path))
+                loaded.signatures["serving_default"]
+            except Exception as error:  # a damaged one fails in many ways
+                reason = one_line(error) or type(error).__name__
+                raise DataError(f"{self.file} is damaged or no SavedModel ({reason}); export the run again") from None
+            return SavedModelPredictor(loaded, self.facts)
 
 
 def load_predictor(path: Path | str, *, trust: bool = False) -> Predictor:

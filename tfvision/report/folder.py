@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tfvision.config.yaml import parse_yaml
-from tfvision.errors import UsageError
+from tfvision.errors import TfvisionError
 from tfvision.report.pictures import embed_plot
 from tfvision.runs.names import (
     ATTACK_CURVES,
@@ -51,6 +51,7 @@ from tfvision.runs.names import (
     WORST_MISTAKES,
 )
 from tfvision.system.csv_table import read_mappings
+from tfvision.system.files import read_written
 
 CLASS_PLOTS = (
     LEARNING_CURVES, CONFUSION_MATRIX, PRECISION_RECALL, ROC, CALIBRATION_CURVE,
@@ -123,8 +124,8 @@ def read_run_files(folder: Path | str) -> RunFiles:
 
     def read(name: str, parse: Callable[[str], Any], empty: _Content) -> _Content:
         try:
-            content = parse((folder / name).read_bytes().decode("utf-8"))
-        except (OSError, ValueError, UsageError, csv.Error):
+            content = parse(read_written(folder / name))
+        except (ValueError, RecursionError, TfvisionError, csv.Error):
             content = None
         if not isinstance(content, type(empty)):
             missing.append(name)

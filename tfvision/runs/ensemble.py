@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tfvision.errors import DataError
+from tfvision.errors import DataError, one_line
 from tfvision.models.combination import Combination
 from tfvision.models.decision import Decision
 from tfvision.models.model_file import ModelFacts
 from tfvision.runs.names import ENSEMBLE
-from tfvision.system.files import write_json
+from tfvision.system.files import read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def read_ensemble(folder: Path) -> EnsembleFile:
     """
     path = folder / ENSEMBLE
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
         members = [
             StoredMember(str(one["path"]), Decision.from_dict(one["decision"]) if one["decision"] else None)
             for one in values.pop("members")
@@ -93,10 +93,14 @@ def read_ensemble(folder: Path) -> EnsembleFile:
         combination = Combination.from_dict(values.pop("combination"))
         if len(members) != len(combination.weights):
             raise ValueError(f"{len(combination.weights)} weights for {len(members)} members")
-        return EnsembleFile(facts, tuple(members), combination, values.pop("options"), values)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        options = values.pop("options")
+        if not isinstance(options, dict):
+            raise ValueError("options are no mapping")
+        return EnsembleFile(facts, tuple(members), combination, options, values)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
-            f"{path} does not describe an ensemble ({error}); make it again with `tfvision ensemble`"
+            f"{path} is damaged: it does not describe an ensemble ({one_line(error)}); "
+            "make it again with `tfvision ensemble`"
         ) from None
 
 

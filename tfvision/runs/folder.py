@@ -1,6 +1,5 @@
 """Create a run folder, or open one."""
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -11,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tfvision.config.options import from_dict
-from tfvision.config.yaml import load_yaml
-from tfvision.errors import DataError, UsageError
+from tfvision.config.yaml import load_written_yaml
+from tfvision.errors import DamagedError, DataError, UsageError
 from tfvision.runs.names import (
     COMPARISON,
     CONFIG,
@@ -26,8 +25,16 @@ from tfvision.runs.names import (
     SPLITS,
     WRITING,
 )
-from tfvision.system.csv_table import read_mappings
-from tfvision.system.files import not_written, refuse_no_text, remove_abandoned, write_text
+from tfvision.runs.wholeness import checked_metrics, checked_splits
+from tfvision.system.digests import keep_digests
+from tfvision.system.files import (
+    not_written,
+    read_json,
+    read_written_rows,
+    refuse_no_text,
+    remove_abandoned,
+    write_text,
+)
 from tfvision.system.locks import locked
 from tfvision.system.shown import Shown
 from tfvision.tasks import has_boxes
@@ -114,8 +121,17 @@ class Run(Shown):
         if self.is_ensemble:
             from tfvision.runs.ensemble import read_ensemble
 
-            return from_dict(TrainConfig, {"backbone": "ensemble", **read_ensemble(self.folder).options})
-        return from_dict(TrainConfig, load_yaml(self.folder / CONFIG))
+            options = read_ensemble(self.folder).options
+            try:
+                return from_dict(TrainConfig, {"backbone": "ensemble", **options})
+            except (UsageError, TypeError) as error:
+                raise DamagedError(self.folder / ENSEMBLE, str(error)) from None
+        path = self.folder / CONFIG
+        values = load_written_yaml(path)
+        try:
+            return from_dict(TrainConfig, values)
+        except UsageError as error:
+            raise DamagedError(path, f"{error}, or it is of another version") from None
 
     @cached_property
     def facts(self) -> "ModelFacts":
@@ -135,14 +151,14 @@ class Run(Shown):
         """The content of metrics.json: `{"validation": {...}, "test": {...}}`.
 
         Raises:
-            DataError: The run did not finish.
+            DataError: The run did not finish, or the file is damaged.
         """
         path = self.folder / METRICS
         if not path.is_file():
             raise DataError(
                 f"{self.folder} has no {METRICS}: the run did not finish; go on with `tfvision train --resume {self.folder}`"
             )
-        return json.loads(path.read_text(encoding="utf-8"))
+        return checked_metrics(read_json(path), path)
 
     @property
     def scored_part(self) -> str:
@@ -157,19 +173,37 @@ class Run(Shown):
 
     @property
     def predictions(self) -> "Predictions | BoxPredictions":
-        """The predictions for validation and test: predictions.csv, with the decision of the run applied."""
+        """The predictions for validation and test: predictions.csv, with the decision of the run applied.
+
+        Raises:
+            DataError: The file is missing, or not of the images of splits.csv.
+        """
+        from tfvision.evaluation.predictions import Predictions
+
+        found = self.plain_predictions
+        return found.decide(self.facts.decision) if isinstance(found, Predictions) else found
+
+    @property
+    def plain_predictions(self) -> "Predictions | BoxPredictions":
+        """The predictions for validation and test as the model gave them, without a decision.
+
+        Raises:
+            DataError: The file is missing, or not of the images of splits.csv.
+        """
         from tfvision.evaluation.box_predictions import read_box_predictions
         from tfvision.evaluation.predictions import read_predictions
+        from tfvision.runs.wholeness import check_predictions
 
-        if has_boxes(self.facts.task):
-            return read_box_predictions(self.folder / PREDICTIONS)
-        return read_predictions(self.folder / PREDICTIONS).decide(self.facts.decision)
+        path, facts = self.folder / PREDICTIONS, self.facts
+        found = read_box_predictions(path) if has_boxes(facts.task) else read_predictions(path)
+        hidden = self.config.pseudo.labels is not None
+        check_predictions(found, facts, self.splits, path, all_labelled=not hidden)
+        return found
 
     @cached_property
     def splits(self) -> list[dict[str, str]]:
         """The rows of splits.csv: id, part, label and content hash of each image."""
-        with open(self.folder / SPLITS, newline="", encoding="utf-8") as file:
-            return read_mappings(file)
+        return checked_splits(read_written_rows(self.folder / SPLITS, ("id", "part", "label")), self.folder / SPLITS)
 
     @property
     def parts(self) -> dict[str, str]:
@@ -234,6 +268,7 @@ def create_run(folder: Path, files: Mapping[str, str]) -> Run:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()  # refuses a link that somebody has planted under its name
         (temporary / PLOTS).mkdir()
+        keep_digests(temporary)
         for name, text in files.items():
             write_text(temporary / name, text)
         os.rename(temporary, folder)
@@ -370,8 +405,11 @@ def best_run(folder: Path) -> Run:
     """Return the run in `folder`, or the best by validation if several are compared there."""
     if not (folder / COMPARISON).is_file():
         return Run(folder)
-    with open(folder / COMPARISON, newline="", encoding="utf-8") as file:
-        return next(Run(folder / row["run"]) for row in read_mappings(file) if row["best"] == "1")
+    path = folder / COMPARISON
+    best = [row["run"] for row in read_written_rows(path, ("run", "best")) if row["best"] == "1"]
+    if len(best) != 1 or not (folder / best[0]).is_dir():
+        raise DamagedError(path, "it does not say which run is the best")
+    return Run(folder / best[0])
 
 
 def refuse_comparison(folder: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfvision.config.nested import flatten
-from tfvision.config.yaml import load_yaml
+from tfvision.config.yaml import load_written_yaml
 from tfvision.errors import DataError, RunError, UsageError, WriteError, listing
 from tfvision.runs.folder import Run, best_run
 from tfvision.runs.names import CHECKPOINTS, CONFIG, REPORT, SPLITS
@@ -53,7 +53,7 @@ def options_of_unfinished(folder: Path) -> dict[str, Any]:
     """
     if holds_seeds(folder):
         return {key: value for key, value in read_seeds_file(folder).items() if key != "seeds"}
-    return load_yaml(open_unfinished(folder).folder / CONFIG)
+    return load_written_yaml(open_unfinished(folder).folder / CONFIG)
 
 
 def finished(folder: Path) -> Run | None:

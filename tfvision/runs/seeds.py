@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tfvision.config.yaml import load_yaml
+from tfvision.config.yaml import load_written_yaml
 from tfvision.errors import DataError
 from tfvision.runs.names import SEEDS
 
@@ -32,4 +32,4 @@ def read_seeds_file(folder: Path) -> dict[str, Any]:
     """
     if not holds_seeds(folder):
         raise DataError(f"{folder} has no {SEEDS}; expected a folder written by `tfvision train --seeds`")
-    return load_yaml(folder / SEEDS)
+    return load_written_yaml(folder / SEEDS)

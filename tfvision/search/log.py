@@ -1,18 +1,19 @@
 """The log of a search: one file for each finished trial, from which a killed search resumes."""
 
 import dataclasses
-import json
 import math
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from tfvision.config.options import check
-from tfvision.errors import one_line
-from tfvision.system.files import write_json
+from tfvision.errors import DamagedError, DataError, UsageError, one_line
+from tfvision.system.digests import keep_digests
+from tfvision.system.files import read_json, write_json
 from tfvision.system.terminal import console
 
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, RecursionError)
+_DAMAGE = (DataError, UsageError, OSError, ValueError, KeyError, TypeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class TrialLog:
             try:
                 trial = _read(path)
             except _DAMAGE as error:
-                reason = one_line(error, 120)
+                reason = error.why if isinstance(error, DamagedError) else one_line(error, 120)
                 console.print(f"{path} is damaged ({reason}): its trial is run again")
                 continue
             self._trials[trial.number] = trial
@@ -81,6 +82,9 @@ class TrialLog:
         Raises:
             WriteError: The file cannot be written.
         """
+        with suppress(OSError):  # writing the trial itself says what is wrong
+            self.folder.mkdir(parents=True, exist_ok=True)
+            keep_digests(self.folder)
         write_json(self._path(trial.number), dataclasses.asdict(trial))
         self._trials[trial.number] = trial
 
@@ -95,8 +99,7 @@ class TrialLog:
 
 
 def _read(path: Path) -> Trial:
-    found = json.loads(path.read_text(encoding="utf-8"))
-    trial = Trial(**found)
+    trial = Trial(**read_json(path))
     right = (
         f"{trial.number:04}" == path.stem,
         trial.status in ("completed", "failed"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from tfvision.config.nested import flatten_mapping, merge, to_plain
 from tfvision.config.recipes import find_recipe
-from tfvision.config.yaml import load_yaml
+from tfvision.config.yaml import load_written_yaml, load_yaml
 from tfvision.errors import DataError, UsageError
 from tfvision.search.ranges import names_range
 from tfvision.search.settings import SECTION
@@ -68,7 +68,7 @@ def open_search(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         state = "holds no search" if folder.is_dir() else "does not exist"
         raise DataError(f"cannot resume {folder}: it {state}; expected a folder that `tfvision search` wrote")
-    return load_yaml(path)
+    return load_written_yaml(path)
 
 
 def _holds_range(value: Any) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfvision.config.yaml import load_yaml
+from tfvision.config.yaml import load_written_yaml
 from tfvision.search.log import Trial
 from tfvision.search.messages import describe_values
 from tfvision.search.reading import BEST
@@ -37,7 +37,7 @@ class SearchScores(Record):
     @property
     def options(self) -> dict[str, Any]:
         """The best configuration, for `tfvision.train(**found.options)` and `tfvision.crossval`: best.yaml, read again."""
-        return load_yaml(self.folder / BEST)
+        return load_written_yaml(self.folder / BEST)
 
     def tables(self) -> list[TextTable]:
         """Return the best trials."""

@@ -56,7 +56,7 @@ class BoundedProcess:
         """Let it call a function that yields mappings and bytes.
 
         Args:
-            function: Such as `tfvision.data.storage.hdf5_reading:find_arrays`.
+            function: Such as `tfvision.data.storage.hdf5_reading:list_datasets`.
             *arguments: Plain values.
             memory: Bytes that the work may take above what any work may.
             seconds: Seconds of the processor that each answer may take above `PROCESSOR_SECONDS`.

@@ -15,7 +15,7 @@ from typing import IO, Any
 from tfvision.errors import TfvisionError, one_line
 from tfvision.system.bounded import PROCESSOR_SECONDS
 
-Answer = tuple[dict[str, Any], bytes | memoryview]
+Said = tuple[dict[str, Any], bytes | memoryview]
 
 _FRAME = struct.Struct(">IQ")
 _MEMORY = 512 << 20  # bytes above what Python and the library take
@@ -23,7 +23,7 @@ _OURS = "tfvision."
 
 
 def serve() -> None:
-    """Answer calls until the process that makes them ends."""
+    """Said calls until the process that makes them ends."""
     calls, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
@@ -62,7 +62,7 @@ def _function(name: str) -> Any:
     return getattr(importlib.import_module(module), function)
 
 
-def _answered(answers: Iterator[Answer], seconds: int) -> Iterator[Answer]:
+def _answered(answers: Iterator[Said], seconds: int) -> Iterator[Said]:
     """Yield the answers, then that they are done, or why they are not."""
     renew_time(seconds)
     try:

@@ -51,12 +51,13 @@ class TableWriter:
             self.writerow(row)
 
 
-def csv_rows(lines: Iterable[str], *, delimiter: str = ",") -> Iterator[list[str]]:
+def csv_rows(lines: Iterable[str], *, delimiter: str = ",", strict: bool = False) -> Iterator[list[str]]:
     """Read the rows of a CSV, those that `TableWriter` wrote as they were.
 
     Args:
         lines: A file opened with `newline=""`, or `io.StringIO(text, newline="")`.
         delimiter: What separates the cells.
+        strict: Whether to refuse quotes that do not end, or in the middle of a cell.
 
     Returns:
         The cells of each row, one after the other.
@@ -64,7 +65,7 @@ def csv_rows(lines: Iterable[str], *, delimiter: str = ",") -> Iterator[list[str
     Raises:
         csv.Error: It is no CSV; the message says in which line. Raised where the rows are read.
     """
-    return _rows(lines, delimiter)
+    return _rows(lines, delimiter, strict)
 
 
 def read_mappings(lines: Iterable[str], *, rest: str | None = None) -> list[dict[str, str]]:
@@ -138,7 +139,7 @@ def _quoted(cell: str) -> str:
     return '"' + cell.replace('"', '""') + '"' if _QUOTED.search(cell) else cell
 
 
-def _rows(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+def _rows(lines: Iterable[str], delimiter: str, strict: bool) -> Iterator[list[str]]:
     may_be_marked = False
 
     def watched() -> Iterator[str]:
@@ -147,7 +148,7 @@ def _rows(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
             may_be_marked = may_be_marked or "'" in line
             yield line
 
-    reader = csv.reader(watched(), delimiter=delimiter)
+    reader = csv.reader(watched(), delimiter=delimiter, strict=strict)
     try:
         for row in reader:
             yield [unmarked(cell) if cell[:1] == "'" else cell for cell in row] if may_be_marked else row

@@ -1,5 +1,7 @@
 """Files that are never half-written, and the removal of what killed processes left behind."""
 
+import csv
+import io
 import json
 import os
 import re
@@ -10,8 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tfvision.errors import DataError, UsageError, WriteError, printable
-from tfvision.system.csv_table import csv_text
+from tfvision.errors import DamagedError, DataError, UsageError, WriteError, one_line, printable
+from tfvision.system.csv_table import csv_rows, csv_text
+from tfvision.system.digests import DIGESTS, differs, note_digest
 
 
 @contextmanager
@@ -38,6 +41,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
         remove_abandoned(path.parent, f".{path.stem}.", path.suffix)
         _claim(temporary)
         yield temporary
+        note_digest(path, temporary)
         os.replace(temporary, path)
     except OSError as error:
         raise not_written(path, error) from error
@@ -204,16 +208,86 @@ def read_json(path: Path | str) -> dict[str, Any]:
         The object.
 
     Raises:
-        DataError: The file is missing or does not hold a JSON object.
+        DataError: The file is missing, or does not hold a JSON object.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise DataError(f"cannot read {path}: {why}; expected a JSON file tfvision wrote") from None
+        content = json.loads(read_written(path))
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(path, one_line(error) or "it is nested too deep") from None
     if not isinstance(content, dict):
-        raise DataError(f"{path} holds no JSON object; expected a JSON file tfvision wrote")
+        raise DamagedError(path, "it holds no JSON object")
     return content
+
+
+def read_written(path: Path | str) -> str:
+    """Read a text file that tfvision wrote: the one door to the files of a run.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its text.
+
+    Raises:
+        DataError: It is missing, no text, or not what was written.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}; expected a file that tfvision wrote") from None
+    if differs(path, data):
+        raise DamagedError(path, f"it is not what was written (to use it as it is, remove {path.parent / DIGESTS})")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DamagedError(path, f"byte {error.start:,} is not UTF-8") from None
+
+
+def read_written_rows(path: Path | str, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Read a table that tfvision wrote.
+
+    Args:
+        path: A CSV file with a header.
+        columns: Columns that it must have.
+
+    Returns:
+        Its rows, the cells as text.
+
+    Raises:
+        DataError: It is missing, or lacks a column.
+    """
+    header, rows = read_written_table(path)
+    if missing := [name for name in columns if name not in header]:
+        raise DamagedError(path, f"it has no column {missing[0]}")
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def read_written_table(path: Path | str) -> tuple[list[str], list[list[str]]]:
+    """Read a table that tfvision wrote, whatever its columns.
+
+    Args:
+        path: A CSV file with a header.
+
+    Returns:
+        The names of its columns, and its rows, each with a cell for each column.
+
+    Raises:
+        DataError: It is missing or damaged.
+    """
+    text = read_written(path)
+    try:
+        header, *rows = csv_rows(io.StringIO(text, newline=""), strict=True)
+    except (ValueError, csv.Error) as error:
+        raise DamagedError(path, f"it is no table ({one_line(error)})" if text else "it is empty") from None
+    if len(set(header)) < len(header):
+        raise DamagedError(path, "it has a column twice")
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            raise DamagedError(path, f"row {number:,} has {len(row)} cells; expected {len(header)}")
+    if not text.endswith("\n"):
+        raise DamagedError(path, "it ends in the middle of a line")
+    return header, rows
 
 
 def to_csv(rows: Sequence[Mapping[str, object]]) -> str:

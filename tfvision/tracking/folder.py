@@ -1,7 +1,6 @@
 """What a tracker is sent of a run folder, finished or not."""
 
 import hashlib
-import io
 import json
 import math
 import re
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tfvision.config.yaml import load_yaml
+from tfvision.config.yaml import load_written_yaml
 from tfvision.errors import DataError
 from tfvision.evaluation.score_names import SCORES
 from tfvision.runs.names import (
@@ -29,8 +28,7 @@ from tfvision.runs.names import (
     SPLITS,
     SUMMARY,
 )
-from tfvision.system.csv_table import read_mappings
-from tfvision.system.files import read_json
+from tfvision.system.files import read_json, read_written_rows
 
 _TABLES = (CONFIG, ENSEMBLE, SPLITS, HISTORY, METRICS, PREDICTIONS, MISTAKES, DECISION, SUMMARY, ENVIRONMENT, REPORT)
 _ONE_OF_SEVERAL = re.compile(r"(?:seed|fold)_\d+")
@@ -106,7 +104,7 @@ def read_content(folder: Path) -> RunContent:
     if (folder / ENSEMBLE).is_file():
         options = read_json(folder / ENSEMBLE).get("options") or {}
     elif (folder / CONFIG).is_file():
-        options = load_yaml(folder / CONFIG)
+        options = load_written_yaml(folder / CONFIG)
     else:
         raise DataError(f"{folder} is not a run; expected a folder written by `tfvision train`")
     environment = read_json(folder / ENVIRONMENT) if (folder / ENVIRONMENT).is_file() else {}
@@ -168,11 +166,9 @@ def _flat(options: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _rows(path: Path) -> Iterator[dict[str, float | str]]:
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except FileNotFoundError:
+    if not path.is_file():
         return
-    for row in read_mappings(io.StringIO(text, newline="")):
+    for row in read_written_rows(path, ("epoch",)):
         yield {name: _number(value) for name, value in row.items()}
 
 

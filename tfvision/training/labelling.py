@@ -1,7 +1,9 @@
 """Labelling images before a phase that learns from them."""
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,11 +12,12 @@ from tfvision.data.batches.pipeline import encode_labels, evaluation_batches
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.images.joined import join_images
 from tfvision.data.splits.folds import draw_folds
-from tfvision.errors import DataError, RunError
+from tfvision.errors import DataError, RunError, one_line
 from tfvision.evaluation.inference import run_model
 from tfvision.evaluation.predictions import class_probabilities
 from tfvision.evaluation.temperature import fit_temperature
 from tfvision.models.decision import Decision
+from tfvision.system.digests import differs
 from tfvision.system.files import replacing
 from tfvision.system.terminal import console, quiet
 from tfvision.training.checkpoints import restore
@@ -141,15 +144,31 @@ def _cross_fitted(
             f"rarest has {counts.min()}"
         )
         return None
-    if not pseudo.cross_fitted.is_file():
-        try:
-            found, _ = cross_fitted(training, fit_afresh)
-        except (DataError, RunError) as error:  # too few groups, or a fold that diverged; the run itself is sound
-            console.print(f"no thresholds by cross-fitting: {error}")
-            return None
-        with replacing(pseudo.cross_fitted) as temporary, temporary.open("wb") as file:
-            np.save(file, found)
-    return np.load(pseudo.cross_fitted), labels
+    if (known := _known_answers(pseudo.cross_fitted, (len(labels), len(counts)))) is not None:
+        return known, labels
+    try:
+        found, _ = cross_fitted(training, fit_afresh)
+    except (DataError, RunError) as error:  # too few groups, or a fold that diverged; the run itself is sound
+        console.print(f"no thresholds by cross-fitting: {error}")
+        return None
+    with replacing(pseudo.cross_fitted) as temporary, temporary.open("wb") as file:
+        np.save(file, found)
+    return found, labels
+
+
+def _known_answers(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
+    """Return the answers that an earlier attempt wrote; None if there are none, or the file is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        data = path.read_bytes()
+        found: np.ndarray = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+        if differs(path, data) or found.shape != shape or not np.isfinite(found).all():
+            raise ValueError("it is not what was written")
+    except Exception as error:  # whatever a damaged file raises
+        console.print(f"{path} is damaged ({one_line(error, 120)}): its models are trained again")
+        return None
+    return found
 
 
 def cross_fitted(training: "Training", fit_afresh: FitAfresh) -> tuple[np.ndarray, np.ndarray]:

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from tfvision.data.images.imageset import ImageSet
-from tfvision.system.csv_table import TableWriter, read_mappings
-from tfvision.system.files import replacing
+from tfvision.system.csv_table import TableWriter
+from tfvision.system.files import read_written_rows, replacing
 from tfvision.training.options import PseudoLabelOptions
 
 PSEUDO_LABEL_COLUMNS = ("phase", "id", "label", "probability", "expected", "truth", "threshold")
@@ -122,11 +122,20 @@ def thresholds_for(probabilities: np.ndarray, labels: np.ndarray, precision: flo
 
 
 def read_pseudo_labels(path: Path) -> list[dict[str, str]]:
-    """Return the rows of the CSV file of pseudo-labels; none if there is no file."""
+    """Read the CSV file of pseudo-labels.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its rows; none if there is no file.
+
+    Raises:
+        DataError: It is damaged.
+    """
     if not path.is_file():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return read_mappings(file)
+    return read_written_rows(path, PSEUDO_LABEL_COLUMNS)
 
 
 def _write(pseudo: PseudoLabels, class_names: tuple[str, ...], phase: int, chosen: Chosen) -> None:

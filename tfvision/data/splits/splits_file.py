@@ -10,8 +10,9 @@ import numpy as np
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.splits.split import HELD_OUT, LEFT_OUT, _check_learned, _torn_groups
 from tfvision.data.splits.stratify import PARTS
-from tfvision.errors import DataError, listing, worded
+from tfvision.errors import DamagedError, DataError, listing, worded
 from tfvision.system.csv_table import TableWriter, read_mappings, repeated
+from tfvision.system.files import read_written
 
 
 def describe_splits(images: ImageSet, parts: np.ndarray, hashes: Sequence[str]) -> str:
@@ -49,10 +50,12 @@ def read_parts(path: Path | str) -> dict[str, str]:
         DataError: There is no such file, it lacks the columns id and part, or it has an id twice or an unknown part.
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = read_mappings(file)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = read_written(path).removeprefix("\ufeff")
+        rows = read_mappings(io.StringIO(text, newline=""))
+    except csv.Error as error:
         raise DataError(f"cannot read the split {path}: {error}; give the splits.csv of a run") from error
+    if any(None in row or None in row.values() for row in rows):
+        raise DamagedError(path, "a row has more or fewer cells than its header")
     if not rows or not {"id", "part"} <= rows[0].keys():
         raise DataError(f"{path} is not a split; expected a CSV with the columns id and part")
     found = {row["id"]: row["part"] for row in rows}

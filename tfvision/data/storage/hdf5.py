@@ -36,7 +36,7 @@ class Hdf5:
     def __init__(self, path: Path):
         self.path = path
         open_span(path).file.close()  # refuses a file that cannot be opened
-        [(found, _)] = self._ask("find_arrays")
+        [(found, _)] = self._ask("list_datasets")
         self.shapes: dict[str, tuple[int, ...]] = {name: tuple(shape) for name, shape in found["shapes"]}
 
     def rows(self, name: str) -> FileRows:

@@ -16,7 +16,7 @@ from tfvision.data.storage.limits import MAX_LABEL_BYTES
 from tfvision.data.storage.rows import FileRows, row_blocks, row_bytes
 from tfvision.data.storage.spans import open_span
 from tfvision.errors import DataError
-from tfvision.system.bounded_work import Answer, renew_time
+from tfvision.system.bounded_work import Said, renew_time
 
 _CLASS_NAMES = ("class_names", "classes")
 _ATTRIBUTE_BYTES = 1 << 20  # HDF5 stores attributes of up to 64 KiB in the object header
@@ -28,7 +28,7 @@ _LARGEST_CHUNK = 512 << 20  # bytes, which take some seconds to unpack
 _CHUNK_CACHE = 32 << 20
 
 
-def find_arrays(path: str) -> Iterator[Answer]:
+def list_datasets(path: str) -> Iterator[Said]:
     """Yield `{"shapes": [[name, shape], ...]}` of all datasets.
 
     Args:
@@ -61,7 +61,7 @@ def find_arrays(path: str) -> Iterator[Answer]:
     yield {"shapes": found}, b""
 
 
-def locate(path: str, name: str) -> Iterator[Answer]:
+def locate(path: str, name: str) -> Iterator[Said]:
     """Yield where the rows of a dataset lie in the file, if they lie there unpacked.
 
     Args:
@@ -92,7 +92,7 @@ def locate(path: str, name: str) -> Iterator[Answer]:
     yield facts | {"rows_per_block": 0}, b""
 
 
-def unpack(path: str, name: str) -> Iterator[Answer]:
+def unpack(path: str, name: str) -> Iterator[Said]:
     """Yield the rows of a dataset, unpacked, in blocks.
 
     Args:
@@ -108,7 +108,7 @@ def unpack(path: str, name: str) -> Iterator[Answer]:
             yield {}, np.ascontiguousarray(block).reshape(-1).view(np.uint8).data
 
 
-def read_values(path: str, name: str) -> Iterator[Answer]:
+def read_values(path: str, name: str) -> Iterator[Said]:
     """Yield a small dataset.
 
     Args:
@@ -130,7 +130,7 @@ def read_values(path: str, name: str) -> Iterator[Answer]:
         yield _values(dataset, name, path)
 
 
-def read_class_names(path: str, labels: str) -> Iterator[Answer]:
+def read_class_names(path: str, labels: str) -> Iterator[Said]:
     """Yield the attribute `class_names` (or `classes`) of the label dataset or of the file, if there is one.
 
     Args:
@@ -164,7 +164,7 @@ def _opened(path: str) -> Iterator[h5py.File]:
         yield file
 
 
-def _values(dataset: h5py.Dataset, name: str, path: str) -> Answer:
+def _values(dataset: h5py.Dataset, name: str, path: str) -> Said:
     kind = dataset.dtype.kind
     if h5py.check_string_dtype(dataset.dtype) and kind == "O":
         return _texts(dataset, name, path)
@@ -178,7 +178,7 @@ def _values(dataset: h5py.Dataset, name: str, path: str) -> Answer:
     return {"shape": dataset.shape, "dtype": values.dtype.str}, values.reshape(-1).view(np.uint8).data
 
 
-def _texts(dataset: h5py.Dataset, name: str, path: str) -> Answer:
+def _texts(dataset: h5py.Dataset, name: str, path: str) -> Said:
     """Return texts of variable length: each different one once, however often the file repeats it."""
     numbers: dict[str, int] = {}
     flat = dataset.asstr()

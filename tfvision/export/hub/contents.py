@@ -40,6 +40,7 @@ from tfvision.runs.names import (
     ROC,
 )
 from tfvision.system.csv_table import TableWriter, csv_rows
+from tfvision.system.files import read_json, read_written
 from tfvision.system.local_paths import is_absolute, local_folders, shorten_paths
 from tfvision.system.terminal import size_text
 
@@ -124,7 +125,7 @@ def find_saved_model(run: Run, folder: Path) -> tuple[Path | None, str]:
     if version is None or not (version / FACTS_FILE).is_file():
         return None, f"no SavedModel in {folder}"
     model = run.folder / (ENSEMBLE if run.is_ensemble else MODEL)
-    same = json.loads((version / FACTS_FILE).read_text(encoding="utf-8")) == json.loads(run.facts.to_json())
+    same = read_json(version / FACTS_FILE) == json.loads(run.facts.to_json())
     if not same or (version / "saved_model.pb").stat().st_mtime < model.stat().st_mtime:
         return None, f"{version} was exported from another run, or before this one was changed"
     return version, ""
@@ -136,7 +137,7 @@ def _texts(run: Run) -> list[Path]:
 
 
 def _without_paths(path: Path, run: Run) -> tuple[HubFile, int]:
-    name, text = path.relative_to(run.folder).as_posix(), path.read_bytes().decode("utf-8")
+    name, text = path.relative_to(run.folder).as_posix(), read_written(path)
     if path.suffix == ".svg":  # a drawing has coordinates and class names
         return _text_file(name, text), 0
     if path.suffix == ".csv":

@@ -81,7 +81,9 @@ def read_table(storage: Storage, name: str) -> Table:
     columns, rows = lines[0], lines[1:]
     repeated = sorted({column for column in columns if column and columns.count(column) > 1})
     if repeated:
-        raise DataError(f"{name} has the column {worded(repeated[0])} more than once in row {numbers[0]}; rename one of them")
+        raise DataError(
+            f"{name} has the column {worded(repeated[0])} more than once in row {numbers[0]}; rename one of them"
+        )
     wrong = next((i for i, row in enumerate(rows) if len(row) != len(columns)), None)
     if wrong is not None:
         raise DataError(
