@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import small_config
 from damages import flips, how_many
@@ -118,11 +119,15 @@ def verbs(small_run: Path, colours: Path, tmp_path: Path, capsys: pytest.Capture
     return Verbs(small_run, next((colours / "red").iterdir()), tmp_path, capsys)
 
 
-def try_all(verbs: Verbs, lines: dict[str, str], files: tuple[str, ...], count: int = 1) -> dict[str, int]:
-    """Try every damage of every file with every verb; return how many were refused by each verb."""
+def try_all(
+    verbs: Verbs, lines: dict[str, str], files: tuple[str, ...], *, most: int = 1000, count: int = 1
+) -> dict[str, int]:
+    """Try damages of every file with every verb, `most` of them; return how many were refused by each verb."""
     found = {}
-    for verb, line in lines.items():
+    for seed, (verb, line) in enumerate(lines.items()):
         cases = [(name, *case) for name in files for case in damages(verbs.kept / name, count)]
+        if len(cases) > most:
+            cases = [cases[i] for i in np.random.default_rng(seed).permutation(len(cases))[:most]]
         found[verb] = sum(verbs.check(line, name, what, data) for name, what, data in cases)
         found[f"{verb}, of"] = len(cases)
     return found
@@ -141,14 +146,14 @@ def test_calibrate_refuses_what_it_would_be_wrong_about(verbs: Verbs) -> None:
 
 @pytest.mark.slow
 def test_no_damaged_file_changes_a_result_of_a_quick_verb(verbs: Verbs) -> None:
-    found = try_all(verbs, QUICK, FILES)
+    found = try_all(verbs, QUICK, FILES, most=how_many(20))
     with verbs.capsys.disabled():
         print(f"\n{found}")
 
 
 @pytest.mark.slow
 def test_no_damaged_file_changes_a_result_of_a_slow_verb(verbs: Verbs) -> None:
-    found = try_all(verbs, SLOW, ("config.yaml", "splits.csv", "predictions.csv", "model.keras"))
+    found = try_all(verbs, SLOW, ("config.yaml", "splits.csv", "predictions.csv", "model.keras"), most=how_many(2))
     with verbs.capsys.disabled():
         print(f"\n{found}")
 

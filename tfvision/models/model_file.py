@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfvision.data.pixels.decoding import MAX_PIXELS
 from tfvision.data.pixels.resize import Resize
-from tfvision.errors import DataError, RunError, UsageError, one_line
+from tfvision.errors import DamagedError, DataError, RunError, UsageError, one_line
 from tfvision.models.backbones.hub_presets import require_hub
 from tfvision.models.decision import Decision
 from tfvision.models.model_config import refusing_more_weights
@@ -144,15 +144,22 @@ def replace_facts(path: Path, facts: ModelFacts) -> None:
         facts: The new facts.
 
     Raises:
+        DataError: The file is damaged; it stays as it is.
         RunError: The file cannot be written.
     """
-    with replacing(path) as temporary, zipfile.ZipFile(path) as old, zipfile.ZipFile(temporary, "w") as new:
-        for member in old.infolist():
-            if member.filename == _MEMBER:
-                continue
-            with old.open(member) as source, new.open(member, "w", force_zip64=True) as target:
-                shutil.copyfileobj(source, target, 2**20)
-        new.writestr(_MEMBER, facts.to_json())
+    with replacing(path) as temporary:
+        try:
+            with zipfile.ZipFile(path) as old, zipfile.ZipFile(temporary, "w") as new:
+                for member in old.infolist():
+                    if member.filename == _MEMBER:
+                        continue
+                    with old.open(member) as source, new.open(member, "w", force_zip64=True) as target:
+                        shutil.copyfileobj(source, target, 2**20)
+                new.writestr(_MEMBER, facts.to_json())
+        except OSError:  # a full disk
+            raise
+        except Exception as error:  # whatever a damaged archive raises
+            raise DamagedError(path, one_line(error) or type(error).__name__) from None
 
 
 def read_facts(path: Path) -> ModelFacts:
