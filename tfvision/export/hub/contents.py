@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfvision.errors import DataError
+from tfvision.errors import DamagedError, DataError, one_line
 from tfvision.prediction.stored import FACTS_FILE, newest_version
 from tfvision.report.card.card import render_card
 from tfvision.report.folder import read_run_files
@@ -95,9 +95,13 @@ def hub_files(run: Run, repo: str, saved_model: Path | None, licence: str) -> tu
         The files, the card first, and notes.
 
     Raises:
-        DataError: A file that cannot be changed, such as the model, names a folder of this machine.
+        DataError: A file is damaged, or one that cannot be changed, such as the model, names a folder of this machine.
     """
-    card = render_card(read_run_files(run.folder), repo=repo, licence=licence, saved_model=saved_model is not None)
+    content = read_run_files(run.folder)
+    # A report says what it lacks; what is published is whole.
+    if unread := [run.folder / name for name in content.missing if (run.folder / name).exists()]:
+        raise DamagedError(unread[0], "it cannot be read, or is not what was written")
+    card = render_card(content, repo=repo, licence=licence, saved_model=saved_model is not None)
     texts = [_without_paths(path, run) for path in _texts(run)]
     found = [_text_file(README, card), *(each for each, _ in texts), *_model_files(run.folder / MODEL)]
     if saved_model is not None:
@@ -167,8 +171,14 @@ def _model_files(path: Path) -> list[HubFile]:
     """Return the model, and the same unpacked, which is what Keras itself reads from a hub; nothing of an ensemble."""
     if not path.is_file():
         return []
-    with zipfile.ZipFile(path) as archive:
-        members = {each.filename: each.file_size for each in archive.infolist()}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {each.filename: each.file_size for each in archive.infolist()}
+            broken = archive.testzip()
+    except Exception as error:  # whatever a damaged archive raises
+        raise DamagedError(path, one_line(error) or type(error).__name__) from None
+    if broken:
+        raise DamagedError(path, f"its {broken} is not what was written")
     unpacked = [HubFile(name, members[name], path, name) for name in _UNPACKED if name in members]
     return [HubFile(MODEL, path.stat().st_size, path), *unpacked]
 
