@@ -100,7 +100,8 @@ def hub_files(run: Run, repo: str, saved_model: Path | None, licence: str) -> tu
     content = read_run_files(run.folder)
     # A report says what it lacks; what is published is whole.
     if unread := [run.folder / name for name in content.missing if (run.folder / name).exists()]:
-        raise DamagedError(unread[0], "it cannot be read, or is not what was written")
+        read_written(unread[0])  # which says what is wrong, if it is not only its content
+        raise DamagedError(unread[0], "it is not what a run holds")
     card = render_card(content, repo=repo, licence=licence, saved_model=saved_model is not None)
     texts = [_without_paths(path, run) for path in _texts(run)]
     found = [_text_file(README, card), *(each for each, _ in texts), *_model_files(run.folder / MODEL)]
