@@ -221,7 +221,7 @@ def test_a_refused_box_names_the_row(row: str, words: str, tmp_path: Path) -> No
 FILES: dict[str, tuple[Any, str, str]] = {
     "a label of predictions": (read_predictions, "id,label,p_a,p_b\nx,a,1,0\ny,c,0,1\n", "'c' in row 3"),
     "a probability": (read_predictions, "id,p_a,p_b\nx,1,0\ny,one,0\n", "not a number in row 3"),
-    "cells of predictions": (read_predictions, "id,p_a,p_b\nx,1,0\ny,1\n", "2 fields in row 3"),
+    "cells of predictions": (read_predictions, "id,p_a,p_b\nx,1,0\ny,1\n", "row 3 has 2 cells"),
     "a part": (read_parts, "id,part\na,train\nb,trian\n", "'trian' in row 3"),
     "an id twice": (read_parts, "id,part\na,train\nb,test\na,test\n", r"a \(rows 2 and 4\)"),
     "a box": (read_box_predictions, "id,width,height,xmin,ymin,xmax,ymax\na,9,9,1,1,2,2\nb,9,9,1,x,2,2\n", "row 3"),
