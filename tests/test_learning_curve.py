@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_localize import write_shapes
 from test_models import stock
 
 import tfvision
@@ -308,6 +309,18 @@ def test_curves_of_other_trainings(classifier: str | None, colours: Path, tmp_pa
     expected = "knn on frozen features" if classifier else "trained as `tfvision train` would: epochs as given"
     assert expected in curve.course and [point.repeats for point in curve.shares] == [2, 2, 1]
     assert len(curve.points[0].values) == 6 and 0 <= curve.further.low <= curve.further.high <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_pictures")
+def test_a_curve_of_boxes_is_judged_by_their_overlap(tmp_path: Path) -> None:
+    data = write_shapes(tmp_path / "shapes", 80)
+    options = {"task": "localize", "backbone": "small_cnn", "weights": "none", "image_size": 32, "epochs": 2}
+    found = tfvision.learning_curve(data, shares=[0.4, 0.7, 1], repeats=1, output=tmp_path / "curve", **options)
+    assert found.score == "mean_iou" and [point.share for point in found.shares] == [0.4, 0.7, 1]
+    run = tfvision.train(data=data, output=tmp_path / "run", **options)
+    assert found.now.score == pytest.approx(run.metrics["test"]["mean_iou"])
+    assert 0 <= found.further.low <= found.further.high <= 1 and "IoU" in found.sentence
 
 
 @pytest.mark.parametrize(
