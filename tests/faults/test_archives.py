@@ -292,7 +292,7 @@ def test_a_packed_tar_that_unpacks_without_end(suffix: str, tmp_path: Path, monk
     }
     path = tmp_path / f"d.tar.{suffix}"
     path.write_bytes(packed_zeros(1200, packers[suffix]))
-    with pytest.raises(DataError, match="unpacks to more than 1,073,741,824 bytes"):
+    with pytest.raises(DataError, match=r"unpacks to more than 1,0[0-9,]* bytes"):
         open_storage(path)
     assert not list((tmp_path / "cache").rglob("*.tar"))
 

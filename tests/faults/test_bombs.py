@@ -165,15 +165,19 @@ def test_what_was_decoded_is_compared_with_what_was_claimed(monkeypatch: pytest.
 
 
 def test_the_limit_can_be_raised_and_lowered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TFVISION_MAX_PIXELS", "479")
-    with pytest.raises(UnreadableImage, match="claims 24 x 20 pixels, more than 479 in all"):
-        decode(encode("PNG"), "x")
+    large = png(2000, 1000)
+    monkeypatch.setenv("TFVISION_MAX_PIXELS", "1999999")
+    with pytest.raises(UnreadableImage, match="claims 2,000 x 1,000 pixels, more than 1,999,999 in all"):
+        decode(large, "x")
     monkeypatch.setenv("TFVISION_MAX_PIXELS", "400_000_000")
     with pytest.raises(UnreadableImage, match="damaged"):
         decode(png(20_000, 20_000, packed=b""), "x")
-    monkeypatch.setenv("TFVISION_MAX_PIXELS", "many")
-    with pytest.raises(UsageError, match="TFVISION_MAX_PIXELS is 'many'; expected a number of pixels"):
-        decode(encode("PNG"), "x")
+    for wrong in ("many", "0", "-1", "999999"):
+        monkeypatch.setenv("TFVISION_MAX_PIXELS", wrong)
+        with pytest.raises(
+            UsageError, match=f"TFVISION_MAX_PIXELS is '{wrong}'; expected a number of pixels, 1000000 or more"
+        ):
+            decode(large, "x")
 
 
 def test_bytes_after_the_end_are_not_walked() -> None:

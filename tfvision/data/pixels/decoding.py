@@ -17,7 +17,7 @@ from tfvision.system.decoder_messages import about_to_decode
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
 MAX_PIXELS = 100_000_000
-_LIMIT = "TFVISION_MAX_PIXELS"
+_LIMIT, _LEAST_LIMIT = "TFVISION_MAX_PIXELS", 1_000_000
 
 
 # Images are decoded in parallel by our own threads; a second level of threads only slows them down.
@@ -80,7 +80,7 @@ def max_pixels() -> int:
         100 million, or `$TFVISION_MAX_PIXELS`.
 
     Raises:
-        UsageError: The environment variable is no number above 0.
+        UsageError: The environment variable is no number, or less than a million.
     """
     asked = os.environ.get(_LIMIT)
     if not asked:
@@ -89,8 +89,10 @@ def max_pixels() -> int:
         found = int(asked.replace("_", ""))
     except ValueError:
         found = 0
-    if found < 1:
-        raise UsageError(f"{_LIMIT} is {asked!r}; expected a number of pixels, such as {4 * MAX_PIXELS}")
+    if found < _LEAST_LIMIT:
+        raise UsageError(
+            f"{_LIMIT} is {asked!r}; expected a number of pixels, {_LEAST_LIMIT} or more, such as {4 * MAX_PIXELS}"
+        )
     return found
 
 
@@ -98,8 +100,8 @@ def _check_header(data: bytes, name: str) -> Header:
     header = read_header(data)
     if header is None:
         raise UnreadableImage(name, "it is damaged or no image" if data else "it is empty")
-    most = max_pixels()
-    if header.width * header.height > most:
+    pixels = header.width * header.height
+    if pixels > _LEAST_LIMIT and pixels > (most := max_pixels()):  # the environment is asked for large ones only
         claimed = f"{header.width:,} x {header.height:,}"
         raise UnreadableImage(name, f"its header claims {claimed} pixels, more than {most:,} in all")
     if not header.is_whole:  # OpenCV may fill the missing part with gray

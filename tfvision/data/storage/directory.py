@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from tfvision.data.storage.limits import check_image, check_size, is_visible
+from tfvision.data.storage.limits import LARGE_BYTES, check_image, check_size, is_visible
 from tfvision.data.storage.spans import Span, open_span
 from tfvision.errors import DataError, printable
 
@@ -63,7 +63,8 @@ class Directory:
             with open(path, "rb", buffering=0) as file:
                 size = os.fstat(file.fileno()).st_size
                 check_size(path, size)
-                check_image(path, size, lambda most: self.head(name, most))
+                if size > LARGE_BYTES:
+                    check_image(path, size, lambda most: self.head(name, most))
                 return file.read()
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror or error}") from error

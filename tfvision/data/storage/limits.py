@@ -8,7 +8,7 @@ from tfvision.errors import DataError
 
 MAX_FILE_BYTES = 1 << 30
 _MOST_TIMES = 200  # what a packed file may unpack to, beyond the bytes that it may anyway: that many times its size
-_LARGE, _HEAD = 64 << 20, 4 << 20  # an image file that is looked at before it is read, and how much of it
+LARGE_BYTES, _HEAD = 64 << 20, 4 << 20  # an image file that is looked at before it is read, and how much of it
 _BYTES_A_PIXEL = 16  # four channels of 16 bits, twice
 _SIZE_FIRST = frozenset({"JPEG", "PNG", "GIF", "WEBP", "BMP"})  # formats whose size stands at their beginning
 MAX_LABEL_BYTES = 256 << 20  # of an array of labels or groups
@@ -57,12 +57,12 @@ def check_image(name: Path | str, size: int, head: Callable[[int], bytes]) -> No
     Raises:
         DataError: It is such a file.
     """
-    if size <= _LARGE:
+    if size <= LARGE_BYTES:
         return
     start = head(_HEAD)
     if image_format(start[:HEAD_BYTES]) not in _SIZE_FIRST:
         return
     header = read_header(start)
     pixels = header.height * header.width if header else 0
-    if size > _LARGE + _BYTES_A_PIXEL * pixels:
+    if size > LARGE_BYTES + _BYTES_A_PIXEL * pixels:
         raise DataError(f"{name} has {size:,} bytes, and its header claims {pixels:,} pixels; remove it")
