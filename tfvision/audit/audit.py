@@ -26,7 +26,7 @@ from tfvision.data.splits.splits_file import read_parts
 from tfvision.errors import DataError, listing
 from tfvision.runs.folder import making_alone
 from tfvision.system.device import load_tensorflow
-from tfvision.system.files import write_text
+from tfvision.system.files import appearing, write_text
 from tfvision.system.shown import Record
 from tfvision.system.tables import TextTable
 from tfvision.system.terminal import ProgressLine, console, in_one_output, say_result
@@ -154,9 +154,10 @@ def _audit_into(output: Path, config: AuditConfig, images: ImageSet | None, remo
         review_command=review_command,
         shown=config.shown,
     )
-    write_text(output / TABLE, describe_findings(found.images, found.findings))
-    write_text(output / CLEAN, describe_selection(found.images.select(found.kept), output / CLEAN))
-    write_text(output / PAGE, page)
+    with appearing(output) as folder:
+        write_text(folder / TABLE, describe_findings(found.images, found.findings))
+        write_text(folder / CLEAN, describe_selection(found.images.select(found.kept), output / CLEAN))
+        write_text(folder / PAGE, page)
     say_result(found.describe())
     console.print(f"written: {output / TABLE}, {output / PAGE}, {output / CLEAN}")
     if command:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,13 +23,15 @@ from tfvision.experiment.class_pictures import plot_classes
 from tfvision.report.ensemble import describe_ensemble
 from tfvision.report.page import write_report
 from tfvision.runs.ensemble import EnsembleFile, StoredMember, write_ensemble
-from tfvision.runs.folder import Run, create_run
+from tfvision.runs.folder import Run, create_run, training_alone
 from tfvision.runs.images import open_part
-from tfvision.runs.names import ENVIRONMENT, METRICS, PLOTS, PREDICTIONS, SPLITS
+from tfvision.runs.names import CARD, ENSEMBLE, ENVIRONMENT, METRICS, MISTAKES, PLOTS, PREDICTIONS, REPORT, SPLITS
 from tfvision.system.csv_table import TableWriter
 from tfvision.system.environment import describe_environment
 from tfvision.system.files import to_json, write_json
 from tfvision.system.terminal import console, say_result
+
+_BEFORE_ITS_REPORT = {SPLITS, ENVIRONMENT, PLOTS, ENSEMBLE, PREDICTIONS, METRICS, MISTAKES, CARD}
 
 
 @dataclass(frozen=True)
@@ -63,15 +66,34 @@ def combine_members(members: Sequence[Member], options: EnsembleOptions, folder:
     predictions = _predictions(answers, chosen.one)
     run = create_run(folder, {SPLITS: _split_rows(predictions, members), ENVIRONMENT: to_json(describe_environment())})
     content = _content(members, answers, options, chosen, results, folder)
-    write_ensemble(folder, content)
-    write_predictions(folder / PREDICTIONS, predictions)
-    found = read_predictions(folder / PREDICTIONS)  # every figure is computed from the file
-    metrics = {part: compute_part(found.part(part), run.facts) for part in dict.fromkeys(found.parts.tolist())}
-    write_json(folder / METRICS, metrics)
-    _draw(run, found, results.part)
-    report = write_report(folder)
+    with training_alone(folder):
+        write_ensemble(folder, content)
+        write_predictions(folder / PREDICTIONS, predictions)
+        found = read_predictions(folder / PREDICTIONS)  # every figure is computed from the file
+        metrics = {part: compute_part(found.part(part), run.facts) for part in dict.fromkeys(found.parts.tolist())}
+        write_json(folder / METRICS, metrics)
+        _draw(run, found, results.part)
+        report = write_report(folder)
     say_result(f"{describe_ensemble(content.results)}\nreport: {report}")
     return run
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the folder of an ensemble that was killed before its report: combining takes seconds, and is done again.
+
+    Args:
+        folder: Where an ensemble is to be written. What is not an unfinished ensemble's is left alone.
+
+    Raises:
+        UsageError: Another process is writing it.
+    """
+    if not folder.is_dir() or folder.is_symlink():
+        return
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    if REPORT in names or not {SPLITS, ENVIRONMENT} <= names <= _BEFORE_ITS_REPORT:
+        return
+    with training_alone(folder):
+        shutil.rmtree(folder)
 
 
 def _choose(answers: MemberAnswers, options: EnsembleOptions) -> _Chosen:

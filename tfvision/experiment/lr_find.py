@@ -14,7 +14,7 @@ from tfvision.experiment.resolving import phases_of, resolve_options
 from tfvision.experiment.train import as_images, check_given, prepare_experiment
 from tfvision.runs.folder import making_alone
 from tfvision.runs.names import RATE_CURVES, RATES, RATES_TABLE
-from tfvision.system.files import to_csv, write_json, write_text
+from tfvision.system.files import appearing, to_csv, write_json, write_text
 from tfvision.system.shown import Shown
 from tfvision.system.terminal import console, in_one_output
 from tfvision.training.config import TrainConfig
@@ -158,7 +158,9 @@ def _find(experiment: "Experiment", options: RateRangeOptions, folder: Path | No
     curves = sweep(experiment, range(len(phases_of(config))), options)
     found = LearningRates(tuple(curves), config.optimizer, config.images_a_step, RULE)
     if folder is not None:
-        _write(found, folder)
+        with appearing(folder) as temporary:
+            _write(found, temporary)
+        console.print(f"written: {folder}")
     return found
 
 
@@ -177,4 +179,3 @@ def _write(found: LearningRates, folder: Path) -> None:
     )
     write_text(folder / RATES_TABLE, to_csv(steps))
     plot_rate_curves(rows, folder / RATE_CURVES)
-    console.print(f"written: {folder}")

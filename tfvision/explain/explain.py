@@ -21,7 +21,7 @@ from tfvision.prediction.images import read_given_images
 from tfvision.prediction.predictors import KerasPredictor
 from tfvision.prediction.stored import find_model
 from tfvision.runs.folder import making_alone
-from tfvision.system.files import below, write_json
+from tfvision.system.files import appearing, below, write_json
 from tfvision.system.shown import Shown
 from tfvision.system.terminal import ProgressLine, console, in_one_output
 from tfvision.tasks import has_classes
@@ -136,7 +136,9 @@ def _explain(
     for note in found.notes:
         console.print(note)
     if output is not None:
-        write_explanations(found, output)
+        with appearing(output) as folder:
+            write_explanations(found, folder)
+        console.print(f"written: {output}")
     return found
 
 
@@ -241,4 +243,3 @@ def write_explanations(found: Explanations, folder: Path) -> None:
     shown = [picture for k in first for picture in (found.pixels[k], overlays[k])]
     captions = [text for k in first for text in (found.ids[k], found.captions()[k])]
     plot_image_grid(shown, captions, "Where the model looked, and for which class", folder / SHEET, columns=8)
-    console.print(f"written: {folder}")

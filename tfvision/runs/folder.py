@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -247,12 +247,13 @@ class Run(Shown):
         return load_model(self.folder / MODEL)
 
 
-def create_run(folder: Path, files: Mapping[str, str]) -> Run:
+def create_run(folder: Path, files: Mapping[str, str], fill: Callable[[Path], None] = lambda folder: None) -> Run:
     """Create a run folder with its first files; either all of it appears or nothing.
 
     Args:
         folder: The run folder.
         files: File name to text.
+        fill: Writes what is no text; given the folder under its temporary name.
 
     Returns:
         The new run.
@@ -271,6 +272,7 @@ def create_run(folder: Path, files: Mapping[str, str]) -> Run:
         keep_digests(temporary)
         for name, text in files.items():
             write_text(temporary / name, text)
+        fill(temporary)
         os.rename(temporary, folder)
     except OSError as error:
         refuse_existing(folder)  # another process may have created it meanwhile

@@ -87,6 +87,32 @@ def below(folder: Path, name: str) -> Path:
     return folder.joinpath(*parts or ("_",))
 
 
+@contextmanager
+def appearing(folder: Path) -> Iterator[Path]:
+    """Provide a temporary folder beside `folder` to fill; at the end it is renamed: all of it appears or nothing.
+
+    Args:
+        folder: The folder to make, which must not exist.
+
+    Yields:
+        The temporary folder.
+
+    Raises:
+        WriteError: The folder cannot be made.
+    """
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(folder.parent, f".{folder.name}.")
+        temporary.mkdir()
+        yield temporary
+        os.rename(temporary, folder)
+    except OSError as error:
+        raise not_written(folder, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def is_pattern(path: Path) -> bool:
     """Tell whether a path holds letters that TensorFlow takes for a pattern."""
     return bool(set(str(path.absolute())) & set("[]*?\\"))
