@@ -1,11 +1,8 @@
 """The command line: one verb, one short function. TensorFlow is loaded only by verbs that compute."""
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from types import FrameType
 
 from tfvision.cli.attack import add_attack
 from tfvision.cli.audit import add_audit
@@ -35,6 +32,7 @@ from tfvision.errors import TfvisionError, one_line
 from tfvision.system.decoder_messages import without_decoder_messages
 from tfvision.system.device import refuse_other_backend, use_device
 from tfvision.system.files import refuse_no_text
+from tfvision.system.interruption import AGAIN, exit_status, interruptible, raise_if_interrupted
 from tfvision.system.terminal import console, drop_output, harmless
 from tfvision.version import __version__
 
@@ -67,10 +65,6 @@ _VERBS = (  # in the order of `tfvision --help`
 )
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a run as Ctrl-C does."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `tfvision`.
 
@@ -84,9 +78,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # NumPy's threads wait for work in a loop, by default 2^26 cycles: 0.1 s of CPU for importing NumPy alone.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "20")
     offer_completions(build_parser)
+    try:
+        with interruptible():
+            return _run(arguments)
+    except KeyboardInterrupt as interruption:
+        return _fail(str(interruption) or AGAIN, exit_status(interruption))
+    finally:
+        console.quiet = False
+        _flush()
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Run a verb, and say an error in one line."""
     debug = bool(os.environ.get("TFVISION_DEBUG"))
-    with suppress(ValueError):  # signals can be handled in the main thread only
-        signal.signal(signal.SIGTERM, _terminate)
     try:
         refuse_no_text(*(sys.argv[1:] if arguments is None else arguments))
         args = build_parser().parse_args(arguments)
@@ -99,22 +103,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             args.verb(args)
         return 0
     except TfvisionError as error:
+        raise_if_interrupted()
         if debug:
             raise
         return _fail(str(error), error.exit_status)
-    except KeyboardInterrupt as interruption:
-        return _fail(str(interruption) or "interrupted", 143 if isinstance(interruption, Terminated) else 130)
     except BrokenPipeError:
         drop_output()
         return 0
     except Exception as error:
+        raise_if_interrupted()
         if debug:
             raise
         reason = one_line(error, 300)
         return _fail(f"{type(error).__name__}: {reason} (--debug shows where)", 4)
-    finally:
-        console.quiet = False
-        _flush()
 
 
 def build_parser() -> Parser:
@@ -125,11 +126,6 @@ def build_parser() -> Parser:
     for add in _VERBS:
         add(verbs)
     return parser
-
-
-def _terminate(signal_number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second signal ends the process at once
-    raise Terminated
 
 
 def _flush() -> None:

@@ -114,15 +114,24 @@ def cross_validate(
     output = Path(config.output or default_folder(config.data, "crossval"))
     if not resume:
         refuse_existing(output)
-    if audit:
-        audit = replace(audit, data=config.data, output=str(output / AUDIT), source=config.source, seed=config.seed)
-        config = replace(config, data=_audited(audit))
+    with part_of(output, resume_command(output, "crossval")):
+        if audit:
+            audit = replace(audit, data=config.data, output=str(output / AUDIT), source=config.source, seed=config.seed)
+            config = replace(config, data=_audited(audit))
+        scores = _cross_validate(config, backbones, output, folds, resume)
+    say_result(f"\n{scores.describe()}\nreport: {scores.written[0]}")
+    return scores
+
+
+def _cross_validate(
+    config: TrainConfig, backbones: Sequence[str], output: Path, folds: int, resume: bool
+) -> CrossvalScores:
+    """Train all folds of each backbone, and write what they say together."""
     found: list[FoldScores] = []
     first: TrainConfig | None = None
     for backbone in backbones:
         folder = output / plain_name(backbone) if len(backbones) > 1 else output
-        with part_of(resume_command(output, "crossval")):
-            runs = _folds(replace(config, backbone=backbone), folder, folds, resume)
+        runs = _folds(replace(config, backbone=backbone), folder, folds, resume)
         found.append(_collect(backbone, folder, runs))
         first = first or runs[0].config
     _write(output, found)
@@ -130,9 +139,7 @@ def cross_validate(
 
     assert first is not None, "one backbone or more is cross-validated"
     report = write_crossval_report(output, found, first)
-    scores = CrossvalScores(output, tuple(found), (report,))
-    say_result(f"\n{scores.describe()}\nreport: {report}")
-    return scores
+    return CrossvalScores(output, tuple(found), (report,))
 
 
 def _audit_options(given: bool | str | Path | Mapping[str, Any] | None) -> AuditConfig | None:

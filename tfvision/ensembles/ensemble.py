@@ -12,6 +12,7 @@ from tfvision.ensembles.recipe import read_recipe
 from tfvision.errors import UsageError, listing
 from tfvision.experiment.resolving import default_folder
 from tfvision.runs.folder import Run, open_run, refuse_existing, refuse_missing_model
+from tfvision.runs.names import REPORT
 from tfvision.runs.resume import part_of, resume_command
 from tfvision.system.terminal import console, in_one_output
 
@@ -82,14 +83,14 @@ def _from_recipe(
     folder = output or default_folder(recipe.data, "ensemble")
     if not resume:
         refuse_existing(folder)
-    elif (folder / COMBINED).exists():
+    elif (folder / COMBINED / REPORT).is_file():
         console.print(f"{folder / COMBINED} is finished already")
         return open_run(folder / COMBINED)
     from tfvision.ensembles.training import train_members
 
-    with part_of(resume_command(folder, "ensemble")):
+    with part_of(folder, resume_command(folder, "ensemble")):
         members = train_members(recipe, folder, resume=resume)
-    return _of_runs(members, recipe.options, folder / COMBINED)
+        return _of_runs(members, recipe.options, folder / COMBINED)
 
 
 def _of_runs(
@@ -102,9 +103,11 @@ def _of_runs(
         )
     for path in paths:
         refuse_missing_model(path)
+    from tfvision.ensembles.combining import combine_members, remove_unfinished
+
     if output is not None:
+        remove_unfinished(Path(output))
         refuse_existing(Path(output))
-    from tfvision.ensembles.combining import combine_members
     from tfvision.ensembles.members import read_member
 
     members = [read_member(path, trust=trust) for path in paths]

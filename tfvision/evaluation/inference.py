@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfvision.errors import RunError, TfvisionError
+from tfvision.system.interruption import raise_if_interrupted
 from tfvision.system.terminal import ProgressLine
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def one_line_errors(batch_size: int | None = None) -> Iterator[None]:
     except MemoryError as error:
         raise _out_of_memory(batch_size) from error
     except Exception as error:
+        raise_if_interrupted()
         import tensorflow as tf
 
         from tfvision.data.batches.pipeline import data_error

@@ -21,6 +21,7 @@ from tfvision.runs.names import (
     SPLITS,
     SUMMARY,
 )
+from tfvision.runs.resume import resumable
 from tfvision.system.device import load_tensorflow, set_seed
 from tfvision.system.files import read_written, read_written_rows
 from tfvision.system.terminal import in_one_output
@@ -72,11 +73,15 @@ def pseudo_label(
     names = (SPLITS, DATA_FACTS, SUMMARY, ENVIRONMENT, HISTORY)
     present = [name for name in names if (run.folder / name).is_file()]  # older runs lack data.json
     files = {name: read_written(run.folder / name) for name in present}
-    created = create_run(folder, {CONFIG: to_yaml(config, comments=True), **files})
-    shutil.copyfile(run.folder / MODEL, created.folder / MODEL)
     plain = [phase for phase in config.phases or () if not phase.pseudo_labels]
-    _leave_checkpoint(run, created.folder, phase=len(plain) - 1)
-    trained = train_from_config(config, resume=created.folder)
+
+    def begin_at_its_end(created: Path) -> None:
+        shutil.copyfile(run.folder / MODEL, created / MODEL)
+        _leave_checkpoint(run, created, phase=len(plain) - 1)
+
+    with resumable(Run(folder)):
+        create_run(folder, {CONFIG: to_yaml(config, comments=True), **files}, begin_at_its_end)
+        trained = train_from_config(config, resume=folder)
     assert trained is not None, "only a dry run leaves no run"
     return trained
 

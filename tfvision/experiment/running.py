@@ -87,9 +87,10 @@ def _train(experiment: Experiment, output: Path, *, resume: bool) -> Run:
     settings = _settings(experiment)
     check_engine(settings.augmentation, settings.resize.channels, boxes=has_boxes(settings.task))
     check_teacher(experiment.parts, experiment.config)
-    run = begin_run(experiment, output, resume=resume)
-    checkpoints = Checkpoints(run.folder / CHECKPOINTS)
-    with training_alone(run.folder), resumable(run), ExitStack() as beside:
+    with resumable(Run(output)), ExitStack() as beside:
+        run = begin_run(experiment, output, resume=resume)
+        checkpoints = Checkpoints(run.folder / CHECKPOINTS)
+        beside.enter_context(training_alone(run.folder))
         if resume and finished(run.folder):  # by another process, while this one read the images
             return run
         remove_leftovers(run.folder)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,8 +56,9 @@ def train_shallow(experiment: Experiment, output: Path, *, resume: bool) -> Run:
     assert experiment.config.classifier is not None, "else a head is trained"
     names = classifier_names(experiment.config.classifier)
     features = _features(experiment, experiment.parts)
-    run = begin_run(experiment, output, resume=resume)
-    with training_alone(run.folder), resumable(run):
+    with resumable(Run(output)), ExitStack() as held:
+        run = begin_run(experiment, output, resume=resume)
+        held.enter_context(training_alone(run.folder))
         if resume and (done := finished(run.folder)):  # by another process, while this one read the images
             return done
         remove_leftovers(run.folder)
@@ -141,10 +143,12 @@ def _write_choice(experiment: Experiment, run: Run, fitted: Fitted, layers: str,
     config = experiment.config
     found: dict[str, Any] = dict(fitted.best.options)
     chosen = replace(config, shallow=replace(config.shallow, **found))
+    # A run that was killed after its choice is resumed with that alone, which is not all that was tried.
+    if len(fitted.tried) > 1 or not (run.folder / CANDIDATES).is_file():
+        write_text(run.folder / SUMMARY, f"{experiment.plan}\n{'chosen':<10} {_chosen(fitted)}\n\n{layers}")
+        write_json(run.folder / ENVIRONMENT, {**describe_environment(), "seconds": round(seconds, 2)})
+        write_text(run.folder / CANDIDATES, to_csv(fitted.tried))
     write_text(run.folder / CONFIG, to_yaml(chosen, comments=True))
-    write_text(run.folder / CANDIDATES, to_csv(fitted.tried))
-    write_text(run.folder / SUMMARY, f"{experiment.plan}\n{'chosen':<10} {_chosen(fitted)}\n\n{layers}")
-    write_json(run.folder / ENVIRONMENT, {**describe_environment(), "seconds": round(seconds, 2)})
 
 
 def _chosen(fitted: Fitted) -> str:

@@ -82,12 +82,12 @@ def _draw(config: TrainConfig, plan: CurvePlan, folder: Path, course: str, *, re
     from tfvision.learning_curve.results import write_curve
 
     console.print(course)
-    with part_of(resume_command(folder, "learning-curve")):
+    with part_of(folder, resume_command(folder, "learning-curve")):
         measured = measure_points(config, plan, folder, resume=resume)
-    curve = LearningCurve(
-        folder, measured.part, measured.score, measured.points, measured.images, plan.forecast, course
-    )
-    report = write_curve(curve, config)
+        curve = LearningCurve(
+            folder, measured.part, measured.score, measured.points, measured.images, plan.forecast, course
+        )
+        report = write_curve(curve, config)
     say_result(f"\n{curve.describe()}\nreport: {report}")
     return curve
 

@@ -2,6 +2,7 @@
 
 import io
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -69,8 +70,9 @@ def measure_points(config: TrainConfig, plan: CurvePlan, folder: Path, *, resume
     subsets = _Subsets(data, config.seed)
     subsets.check(plan)
     load_tensorflow()
-    run = _begin(config, data, folder, resume=resume)
-    with training_alone(folder), resumable(run, kept="trainings"):
+    with resumable(Run(folder), kept="trainings"), ExitStack() as held:
+        _begin(config, data, folder, resume=resume)
+        held.enter_context(training_alone(folder))
         remove_leftovers(folder)
         console.print(f"{subsets.describe(plan)}\nfolder: {folder}\n")
         points = _measure(config, data, plan, subsets, PointFiles(folder, config.task))

@@ -126,18 +126,23 @@ _WHOLE: ContextVar[str] = ContextVar("whole", default="")
 
 
 @contextmanager
-def part_of(way_on: str) -> Iterator[None]:
-    """Let the interruption of a run say how to go on with the whole that it is a part of.
+def part_of(folder: Path, way_on: str) -> Iterator[None]:
+    """Let an interruption say how to go on with the whole that runs are a part of, within a run and between two.
 
     Args:
+        folder: The folder of the whole.
         way_on: What comes after "go on with".
 
     Yields:
         Nothing.
+
+    Raises:
+        RunError, KeyboardInterrupt: As raised within, see `resumable`.
     """
     token = _WHOLE.set(way_on)
     try:
-        yield
+        with resumable(Run(folder), kept="runs"):
+            yield
     finally:
         _WHOLE.reset(token)
 
@@ -146,8 +151,10 @@ def part_of(way_on: str) -> Iterator[None]:
 def resumable(run: Run, kept: str = "epochs") -> Iterator[None]:
     """Add to a failure where the run is, and to an interruption or a full disk how to resume it.
 
+    Nothing is added before the folder of the run is there, nor twice: the innermost block knows most.
+
     Args:
-        run: The run being trained in the `with` block.
+        run: The run that the `with` block begins or goes on with.
         kept: What is saved of it whenever it is interrupted.
 
     Yields:
@@ -160,12 +167,18 @@ def resumable(run: Run, kept: str = "epochs") -> Iterator[None]:
     way_on = f"go on with {_WHOLE.get() or resume_command(run.folder)}"
     try:
         yield
-    except WriteError as error:
-        raise WriteError(f"{error}; then {way_on}") from error
-    except RunError as error:
-        raise RunError(f"{error} (run folder: {run.folder})") from error
-    except KeyboardInterrupt as interruption:
-        raise type(interruption)(f"interrupted; all finished {kept} are saved: {way_on}") from None
+    except (RunError, KeyboardInterrupt) as error:
+        if not run.folder.is_dir() or _says(error, (way_on, "run folder:")):
+            raise
+        if isinstance(error, WriteError):
+            raise WriteError(f"{error}; then {way_on}") from error
+        if isinstance(error, RunError):
+            raise RunError(f"{error} (run folder: {run.folder})") from error
+        raise type(error)(f"interrupted; all finished {kept} are saved: {way_on}") from None
+
+
+def _says(error: BaseException, what: Sequence[str]) -> bool:
+    return any(each in str(error) for each in ("interrupted", *what))
 
 
 def resume_command(folder: Path, verb: str = "train") -> str:

@@ -63,12 +63,13 @@ def run_search(
         console.print(f"dry run: nothing was trained, and nothing written to {folder}")
         return None
     splits = describe_splits(data.images, data.split, data.hashes)
-    if resume:
-        check_data(Run(folder), read_mappings(io.StringIO(splits, newline="")))
-    else:
-        files = {SEARCH: dump_yaml(dict(options)), SPLITS: splits, ENVIRONMENT: to_json(describe_environment())}
-        create_run(folder, files)
-    return _run(search, folder, config, data, objective)
+    with _resumable(folder):
+        if resume:
+            check_data(Run(folder), read_mappings(io.StringIO(splits, newline="")))
+        else:
+            files = {SEARCH: dump_yaml(dict(options)), SPLITS: splits, ENVIRONMENT: to_json(describe_environment())}
+            create_run(folder, files)
+        return _run(search, folder, config, data, objective)
 
 
 def _run(search: Search, folder: Path, config: TrainConfig, data: Prepared, objective: str) -> SearchScores:
@@ -76,7 +77,7 @@ def _run(search: Search, folder: Path, config: TrainConfig, data: Prepared, obje
     from tfvision.search.trials import TrialRunner, full_config
 
     start = time.monotonic()
-    with training_alone(folder), _resumable(folder):
+    with training_alone(folder):
         remove_leftovers(folder)
         log = TrialLog(folder / TRIALS)
         console.print(f"search folder: {folder}\n")
@@ -109,6 +110,8 @@ class _resumable:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if not self.folder.is_dir():
+            return
         if isinstance(error, WriteError):
             raise WriteError(f"{error}; then {self.way_on}") from error
         if isinstance(error, RunError):

@@ -13,6 +13,7 @@ from tfvision.search.log import Trial, TrialLog
 from tfvision.search.plan import PlannedStage, Search, epochs_of
 from tfvision.search.proposals import Proposal, Proposer
 from tfvision.search.space import Space
+from tfvision.system.interruption import raise_if_interrupted
 from tfvision.training.config import TrainConfig
 
 
@@ -156,6 +157,7 @@ class SearchLoop:
         except (DataError, WriteError):
             raise
         except Exception as error:
+            raise_if_interrupted()  # or else it would be logged as a trial that failed
             return replace(begun, reason=_reason(error), seconds=time.monotonic() - start)
         trial = replace(
             begun,

@@ -21,7 +21,7 @@ from tfvision.runs.seeds import read_seeds_file, seed_folder
 from tfvision.seeds.given import read_seeds
 from tfvision.seeds.scores import SeedScores
 from tfvision.system.csv_table import TableWriter
-from tfvision.system.files import write_json, write_text
+from tfvision.system.files import appearing, write_json, write_text
 from tfvision.system.terminal import console, in_one_output, say_result
 from tfvision.training.config import TrainConfig
 
@@ -75,20 +75,29 @@ def train_seeds(
     if dry_run:
         train_from_config(replace(config, seed=chosen[0], output=str(seed_folder(folder, chosen[0]))), dry_run=True)
         return None
-    write_text(folder / SEEDS, dump_yaml({"seeds": list(chosen), **_own_options(config)}))
-    with part_of(resume_command(folder)):
+    with part_of(folder, resume_command(folder)):
+        _write_options(folder, dump_yaml({"seeds": list(chosen), **_own_options(config)}))
         runs = []
         for place, seed in enumerate(chosen, start=1):
             console.print(f"\nseed {seed}, {place} of {len(chosen)}")
             runs.append(train_part(replace(config, seed=seed), seed_folder(folder, seed), resume=resume))
             config = alike(config, runs[0].config)
-    found = _collect(folder, chosen, runs)
-    _write(found)
-    from tfvision.seeds.page import write_seeds_report
+        found = _collect(folder, chosen, runs)
+        _write(found)
+        from tfvision.seeds.page import write_seeds_report
 
-    report = write_seeds_report(found, runs[0].config)
+        report = write_seeds_report(found, runs[0].config)
     say_result(f"\n{found.describe()}\nreport: {report}")
     return replace(found, written=(report,))
+
+
+def _write_options(folder: Path, text: str) -> None:
+    """Write the file by which the folder is known; a folder that is new appears with it."""
+    if folder.exists():
+        write_text(folder / SEEDS, text)
+        return
+    with appearing(folder) as temporary:
+        write_text(temporary / SEEDS, text)
 
 
 def _own_options(config: TrainConfig) -> dict[str, Any]:
