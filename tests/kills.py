@@ -1,192 +1,286 @@
-"""Kill `tfvision train` and `tfvision export` with SIGKILL at random instants, go on, and compare with a run that
-nobody killed:  python tests/kills.py --kills 50
+"""Disturb every verb that writes, go on, and compare with what nobody disturbed:
+
+    python tests/kills.py --number 60                        SIGKILL
+    python tests/kills.py --number 300 --fault interrupt     Ctrl-C and SIGTERM: 130 or 143, and a line that says how to go on
+    python tests/kills.py --number 40 --fault full           a full disk: 4, and a line
+
+Half of the instants are drawn from the time that a verb takes, half are right before one of its changes on the disk: most
+verbs write for a hundredth of their time.
 """
 
 import argparse
-import csv
+import json
 import os
 import random
-import subprocess
+import signal
 import sys
 import tempfile
-import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
 
-import numpy as np
+sys.path.insert(0, str(Path(__file__).parent.parent))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-ROOT = Path(__file__).parent.parent
-TRAIN = [
-    "train",
-    "--backbone",
-    "small_cnn",
-    "--weights",
-    "none",
-    "--image-size",
-    "16",
-    "--small-cnn.filters",
-    "[4,4]",
-    "--head.units",
-    "[16]",
-    "--head.dropout",
-    "0.3",
-    "--ema",
-    "0.9",
-    "--balance",
-    "class_weights",
-    "--batch-size",
-    "32",
-    "--limit",
-    "600",
-    "--phases",
-]
-PHASES = (
-    "[{name: a, epochs: 8, learning_rate: 0.01, schedule: cosine}, "
-    "{name: b, epochs: 8, learning_rate: 0.01, schedule: plateau, plateau_patience: 1, patience: 6, "
-    "unfreeze: none}]"
-)
-TIMES = ("seconds", "images_per_second")  # what differs between any two runs
+import forked
+from killed_verbs import VERBS, Place, Verb, cache, difference, make_place
+
+from tfvision.errors import one_line
+from tfvision.system import interruption
+
+STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+@dataclass
+class Outcome:
+    """What came of the faults.
+
+    Attributes:
+        faults: Number of commands disturbed, by verb.
+        escaped: Number that had ended before, by verb.
+        where: Number by where they came to, where that is known.
+        lost: What could not be finished, one line each.
+        different: What ended otherwise than an undisturbed command, one line each.
+        wrong: What was said, left or returned wrongly, one line each.
+    """
+
+    faults: Counter = field(default_factory=Counter)
+    escaped: Counter = field(default_factory=Counter)
+    where: Counter = field(default_factory=Counter)
+    lost: list[str] = field(default_factory=list)
+    different: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        return not (self.lost or self.different or self.wrong)
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of the kills.
+class Reference:
+    """What a command leaves that nobody disturbs.
 
     Attributes:
-        kills: Number of processes killed, by what they were doing.
-        runs: Runs that were killed and then finished.
-        lost: Runs that could not be finished or exported, one line each.
-        different: Runs that ended with other weights, history or predictions.
+        output: Where.
+        seconds: How long it takes.
+        changes: How many changes it makes on the disk, its cache included.
     """
 
-    kills: Counter
-    runs: int
-    lost: list[str]
-    different: list[str]
+    output: Path
+    seconds: float
+    changes: int
 
 
-def kill_and_resume(folder: Path, reference: Path, *, kills: int, seed: int, exports: bool = False) -> Outcome:
-    """Kill training and export of runs until `kills` processes died, finish each run and compare it with `reference`.
+class Disturbed(NamedTuple):
+    """A command that was disturbed.
+
+    Attributes:
+        came: Whether the fault came before its end.
+        when: The instant, in words.
+        where: Where it came to; "" if that is not known.
+        wrong: What is wrong with how it ended; "" for nothing.
+    """
+
+    came: bool
+    when: str
+    where: str = ""
+    wrong: str = ""
+
+
+Fault = Callable[[Verb, list[object], Path, Reference, random.Random], Disturbed]
+
+
+def disturb_verbs(
+    folder: Path,
+    number: int,
+    fault: Fault,
+    *,
+    seed: int = 0,
+    verbs: Sequence[str] = (),
+    finish: int = 1,
+    pictures: bool = False,
+    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
+) -> Outcome:
+    """Disturb so many commands, go on with them, and compare with undisturbed ones.
 
     Args:
-        folder: Where the runs go.
-        reference: A run with the options `TRAIN`, never killed.
-        kills: How many processes to kill.
+        folder: An empty folder to work in.
+        number: How many faults.
+        fault: Disturbs a command.
         seed: Seed of the instants.
-        exports: Whether to kill exports, too.
+        verbs: Names of the verbs, in turn; all if empty.
+        finish: One in so many is gone on with.
+        pictures: Whether the pictures of runs are drawn.
+        say: Called with a line about each.
     """
-    generator = random.Random(seed)
-    found = Outcome(Counter(), 0, [], [])
-    runs = 0
-    while found.kills.total() < kills:
-        run = folder / f"run {runs} ü"
-        os.environ["TFVISION_CACHE"] = str(folder / f"cache {runs}")  # phase b fills a store of its own
-        for _ in range(min(3, kills - found.kills.total())):
-            command = ["train", "--resume", run] if run.exists() else [*TRAIN, PHASES, "--output", run]
-            # One in five dies on its way to the first epoch, the others in the epochs, saves and results after it.
-            early = generator.random() < 0.2
-            delay = generator.uniform(0.0, 2.0 if early else 4.0)
-            _kill(command, run if early else run / "history.csv", delay, found.kills)
-        if error := _finish(run, [*TRAIN, PHASES, "--output", run]):
-            found.lost.append(error)
-        elif difference := _difference(reference, run):
-            found.different.append(f"{run}: {difference}")
-        if exports and found.kills.total() < kills:
-            saved = folder / "saved" / run.name
-            _kill(["export", run, "--output", saved], saved, generator.uniform(0.0, 5.0), found.kills)
-            versions = (
-                [path.name for path in saved.iterdir() if not path.name.startswith(".")] if saved.exists() else []
-            )
-            error = _call("export", run, "--output", saved)
-            if error or versions not in ([], ["1"]) or not (saved / "1" / "saved_model.pb").is_file():
-                found.lost.append(f"export of {run}: {error or versions}")
-        runs += 1
-    return Outcome(found.kills, runs, found.lost, found.different)
+    forked.load(pictures=pictures)
+    place, generator, found = make_place(folder), random.Random(seed), Outcome()
+    chosen = [verb for verb in VERBS if not verbs or verb.name in verbs]
+    references: dict[str, Reference] = {}
+    trial = 0
+    while found.faults.total() < number and trial < 5 * number:
+        verb = chosen[trial % len(chosen)]
+        if verb.name not in references:
+            references[verb.name] = _undisturbed(verb, place)
+        reference, output = references[verb.name], folder / "disturbed" / f"{trial} ü" / "out"
+        cache(output.parent / "cache")
+        verb.prepare(place, output)
+        trial += 1
+        done = fault(verb, verb.begin(place, output), output, reference, generator)
+        if done.came and trial % 3 == 0 and not done.wrong:  # once more, what goes on with it
+            done = fault(verb, verb.next_words(place, output), output, reference, generator)
+        (found.faults if done.came else found.escaped)[verb.name] += 1
+        found.where[done.where] += 1
+        name = f"{verb.name} {trial}, {done.when} {done.where}"
+        said = done.wrong
+        if done.wrong:
+            found.wrong.append(f"{name}: {done.wrong}")
+        if trial % finish == 0:
+            if error := _finish(verb, place, output):
+                found.lost.append(f"{name}: {error}")
+            elif differs := difference(verb.result(reference.output), verb.result(output)):
+                found.different.append(f"{name}: {differs}")
+            said = said or error or (differs and f"differs: {differs}") or "equal"
+        say(f"{name}: {'' if done.came else 'ended before; '}{said or 'right'}")
+    return found
 
 
-def read_history(run: Path) -> list[dict[str, str]]:
-    """Return the rows of history.csv without their times."""
-    with open(run / "history.csv", newline="") as file:
-        return [{key: value for key, value in row.items() if key not in TIMES} for row in csv.DictReader(file)]
+def kill(verb: Verb, words: list[object], output: Path, reference: Reference, generator: random.Random) -> Disturbed:
+    """Kill a command by SIGKILL."""
+    delay, change = generator.uniform(0.0, 1.1 * reference.seconds), generator.randint(1, reference.changes)
+    if generator.random() < 0.5:
+        ended = forked.run(words, fault=forked.after(delay, signal.SIGKILL))
+        when = f"killed after {delay:.1f} of {reference.seconds:.1f} s"
+    else:
+        ended = forked.run(words, inside=forked.kill_at_change(change, output.parent))
+        when = f"killed at change {change} of {reference.changes}"
+    came = ended.status == -signal.SIGKILL
+    return Disturbed(came, when, wrong="" if came or not ended.status else ended.errors)
 
 
-def _difference(reference: Path, run: Path) -> str | None:
-    from tfvision.runs.folder import open_run
+def interrupt(
+    verb: Verb, words: list[object], output: Path, reference: Reference, generator: random.Random
+) -> Disturbed:
+    """Interrupt a command by Ctrl-C or SIGTERM: it is to end as such, and to say how to go on."""
+    kind, delay = generator.choice(list(STATUS)), generator.uniform(0.0, reference.seconds)
+    change = generator.randint(1, reference.changes) if generator.random() < 0.3 else 0
 
-    if read_history(reference) != read_history(run):
-        return "another history"
-    pairs = zip(open_run(reference).model().get_weights(), open_run(run).model().get_weights(), strict=True)
-    if not all(np.array_equal(a, b) for a, b in pairs):
-        return "other weights"
-    same = (reference / "predictions.csv").read_bytes() == (run / "predictions.csv").read_bytes()
-    return None if same else "other predictions"
+    def inside() -> None:
+        _note_where(marks.fileno())
+        if change:
+            forked.on_changes(output.parent, lambda each: signal.raise_signal(kind) if each == change else None)()
 
-
-def _kill(command: list, watched: Path, delay: float, kills: Counter) -> None:
-    """Start a command, and kill it some seconds after it has begun to write what is watched."""
-    history = watched.with_name("history.csv") if watched.name == "history.csv" else watched / "history.csv"
-    before, epochs_before = _newest(watched), _newest(history)
-    process = subprocess.Popen(
-        _words(*command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment()
+    with tempfile.TemporaryFile() as marks:
+        ended = forked.run(words, inside=inside, fault=(lambda pid: None) if change else forked.after(delay, kind))
+        marks.seek(0)
+        where = marks.read().decode()
+    when = (
+        f"{kind.name} at change {change}" if change else f"{kind.name} after {delay:.2f} of {reference.seconds:.2f} s"
     )
-    while process.poll() is None and _newest(watched) == before:
-        time.sleep(0.01)
-    time.sleep(delay)
-    if process.poll() is None:
-        process.kill()
-        doing = "training or saving"
-        if command[0] == "export":
-            doing = "exporting"
-        elif _newest(history) == epochs_before:
-            doing = "before its first epoch"
-        elif (history.parent / "predictions.csv").exists():
-            doing = "writing the results"
-        kills[doing] += 1
-    process.wait()
+    return Disturbed(bool(where), when, where, _wrong_end(verb, output, ended, STATUS[kind], words) if where else "")
 
 
-def _finish(run: Path, command: list) -> str | None:
-    """Go on until the run is finished; a run killed before its folder was there is begun again."""
-    error = _call(*(["train", "--resume", run] if run.exists() else command))
-    return error if error or (run / "report.html").is_file() else f"{run}: no report"
+def fill_disk(
+    verb: Verb, words: list[object], output: Path, reference: Reference, generator: random.Random
+) -> Disturbed:
+    """Let a command find the disk full: one line, and nothing half-written is left."""
+    change, room = generator.randint(1, reference.changes), generator.choice((0, 0, 300, 3000))
+    before = _files(output)
+    ended = forked.run(words, inside=forked.fill_disk_at_change(change, output.parent, room))
+    when = f"full at change {change} of {reference.changes}, {room} bytes"
+    if ended.status == 0:  # what it still wrote is smaller
+        return Disturbed(False, when)
+    wrong = ""
+    left = [name for name in _files(output) if Path(name).name.startswith(".")]
+    if ended.status != 4 or ended.errors.count("\n") != 1 or "free some space" not in ended.errors:
+        wrong = f"exit {ended.status}, said {ended.errors[-300:]!r}"
+    elif left:
+        wrong = f"left {left}"
+    elif changed := [name for name, content in before.items() if _files(output).get(name) is None]:
+        wrong = f"lost {changed}"
+    return Disturbed(True, when, wrong=wrong)
 
 
-def _call(*words: object) -> str | None:
-    """Run a command to its end; return what went wrong."""
-    done = subprocess.run(_words(*words), capture_output=True, text=True, check=False, env=_environment())
-    return f"{words[0]}: {done.stderr.strip()}" if done.returncode else None
+FAULTS: dict[str, Fault] = {"kill": kill, "interrupt": interrupt, "full": fill_disk}
 
 
-def _words(*words: object) -> list[str]:
-    return [sys.executable, "-m", "tfvision", *map(str, words)]
+def _undisturbed(verb: Verb, place: Place) -> Reference:
+    output = place.folder / "whole" / verb.name / "out"
+    cache(output.parent / "cache")
+    verb.prepare(place, output)
+    with tempfile.TemporaryFile() as marks:
+        note = forked.on_changes(output.parent, lambda number: os.write(marks.fileno(), b"."))
+        ended = forked.run(verb.begin(place, output), inside=note)
+        changes = marks.seek(0, os.SEEK_END)
+    assert ended.status == 0, f"{verb.name}: {ended.errors}"
+    return Reference(output, ended.seconds, changes)
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+def _finish(verb: Verb, place: Place, output: Path) -> str:
+    """Go on until the command is done; return what went wrong."""
+    ended = forked.run(verb.next_words(place, output))
+    return f"exit {ended.status}: {one_line(RuntimeError(ended.errors), 300)}" if ended.status else ""
 
 
-def _newest(folder: Path) -> float:
-    times = [path.stat().st_mtime for path in (folder, *folder.rglob("*")) if path.exists()] if folder.exists() else []
-    return max(times, default=0.0)
+def _note_where(marks: int) -> None:
+    """Let a child write down the innermost module of tfvision, and the function, that a signal comes to."""
+    real = interruption._interrupt
+
+    def noted(number: int, frame: FrameType | None) -> None:
+        ours = frame
+        while ours is not None and not str(ours.f_globals.get("__name__")).startswith("tfvision"):
+            ours = ours.f_back
+        if frame is not None:
+            place = ours.f_globals["__name__"] if ours is not None else "none"
+            os.write(marks, f"in {place}: {frame.f_globals.get('__name__')}.{frame.f_code.co_name} ".encode())
+        real(number, frame)
+
+    interruption._interrupt = noted
+
+
+def _wrong_end(verb: Verb, output: Path, ended: forked.Ended, status: int, words: list[object]) -> str:
+    """Say what is wrong with the end of an interrupted command."""
+    if ended.status != status:
+        return f"exit {ended.status} in place of {status}, said {ended.errors[-300:]!r}"
+    if ended.errors.count("\n") != 1 or not ended.errors.startswith("tfvision: interrupted"):
+        return f"said {ended.errors[-300:]!r}"
+    resumes = "--resume" in words
+    if verb.go_on and output.is_dir() and not resumes:
+        right = "--resume" in ended.errors and str(output) in ended.errors
+    else:
+        right = interruption.AGAIN in ended.errors or (resumes and "--resume" in ended.errors)
+    return "" if right else f"said the wrong way on: {ended.errors!r}"
+
+
+def _files(folder: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_size for path in folder.parent.glob("out/**/*") if path.is_file()}
 
 
 def main() -> int:
-    """Print the outcome as one paragraph; 1 if anything was lost or differs."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=50)
+    """Print the outcome; 1 if anything was lost, differs or was said wrongly."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--number", type=int, default=60, help="of faults")
+    parser.add_argument("--fault", choices=FAULTS, default="kill")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--verbs", nargs="*", default=(), help=", ".join(verb.name for verb in VERBS))
+    parser.add_argument("--finish", type=int, default=1, help="go on with one in so many")
+    parser.add_argument("--pictures", action="store_true", help="draw the pictures of runs, too")
+    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        reference = Path(folder) / "reference"
-        if error := _call(*TRAIN, PHASES, "--output", reference):
-            print(error)
-            return 1
-        found = kill_and_resume(Path(folder), reference, kills=args.kills, seed=args.seed, exports=True)
-    print(f"{found.kills.total()} kills: {', '.join(f'{n} while {what}' for what, n in sorted(found.kills.items()))}")
-    print(f"{found.runs} runs finished, {len(found.lost)} lost, {len(found.different)} different")
-    print("\n".join(found.lost + found.different))
-    return 1 if found.lost or found.different else 0
+        options = {"seed": args.seed, "verbs": args.verbs, "finish": args.finish, "pictures": args.pictures}
+        found = disturb_verbs(Path(folder), args.number, FAULTS[args.fault], **options)
+    if args.json:
+        print(json.dumps(vars(found)))
+    else:
+        by_verb = ", ".join(f"{verb} {count}" for verb, count in found.faults.items())
+        print(f"{found.faults.total()} faults ({by_verb}), {found.escaped.total()} commands had ended before")
+        print(f"{len(found.lost)} lost, {len(found.different)} different, {len(found.wrong)} wrong")
+        print("\n".join(found.lost + found.different + found.wrong))
+    return 0 if found.is_clean else 1
 
 
 if __name__ == "__main__":
