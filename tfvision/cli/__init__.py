@@ -110,6 +110,11 @@ def _run(arguments: Sequence[str] | None) -> int:
     except BrokenPipeError:
         drop_output()
         return 0
+    except MemoryError:
+        raise_if_interrupted()
+        if debug:
+            raise
+        return _fail("out of memory; close other programs, or take fewer images or a smaller --image-size", 4)
     except Exception as error:
         raise_if_interrupted()
         if debug:

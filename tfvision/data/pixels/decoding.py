@@ -125,7 +125,9 @@ def _read(data: bytes, name: str, header: Header) -> np.ndarray:
         pixels = cv2.imdecode(
             np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED if unchanged else cv2.IMREAD_COLOR_RGB
         )
-    except (cv2.error, MemoryError):
+    except cv2.error as error:
+        if error.code == cv2.Error.STS_NO_MEM:  # no fault of the image, which is not to be left out for it
+            raise MemoryError(f"decoding {name}") from error
         pixels = None
     if pixels is None or pixels.ndim != 3:
         raise UnreadableImage(name, "its pixels are damaged")
@@ -141,5 +143,7 @@ def _read_by_pillow(data: bytes, name: str) -> np.ndarray:
         with Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
             ImageOps.exif_transpose(image, in_place=True)
             return np.array(image.convert("RGB"))
+    except MemoryError:
+        raise
     except Exception:  # a decoder may fail in any way on damaged pixels
         raise UnreadableImage(name, "its pixels are damaged") from None
