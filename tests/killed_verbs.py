@@ -118,7 +118,7 @@ def _curve(at: Place, out: Path) -> list[object]:
         "--epochs",
         1,
         "--shares",
-        "0.5,1",
+        "0.4,0.7,1",
         "--repeats",
         "1",
         "--output",

@@ -3,6 +3,7 @@
     python tests/kills.py --number 60                        SIGKILL
     python tests/kills.py --number 300 --fault interrupt     Ctrl-C and SIGTERM: 130 or 143, and a line that says how to go on
     python tests/kills.py --number 40 --fault full           a full disk: 4, and a line
+    python tests/kills.py --number 60 --fault any            one of these
 
 Half of the instants are drawn from the time that a verb takes, half are right before one of its changes on the disk: most
 verbs write for a hundredth of their time.
@@ -204,7 +205,14 @@ def fill_disk(
     return Disturbed(True, when, wrong=wrong)
 
 
-FAULTS: dict[str, Fault] = {"kill": kill, "interrupt": interrupt, "full": fill_disk}
+def any_fault(
+    verb: Verb, words: list[object], output: Path, reference: Reference, generator: random.Random
+) -> Disturbed:
+    """Disturb a command in one of the other ways."""
+    return generator.choice((kill, interrupt, fill_disk))(verb, words, output, reference, generator)
+
+
+FAULTS: dict[str, Fault] = {"kill": kill, "interrupt": interrupt, "full": fill_disk, "any": any_fault}
 
 
 def _undisturbed(verb: Verb, place: Place) -> Reference:

@@ -45,6 +45,7 @@ def interruptible() -> Iterator[None]:
         sys.unraisablehook = lambda lost: _raise_again() if _is_ours(lost) else forgotten(lost)
         yield
     finally:
+        _arrived.clear()
         sys.unraisablehook = forgotten
         for number, handler in before.items():
             signal.signal(number, handler)
