@@ -16,7 +16,7 @@ from test_search import SPACES
 from test_search import run as run_search
 
 from tfvision.cli import main
-from tfvision.errors import RunError, WriteError
+from tfvision.errors import DataError, RunError, WriteError
 from tfvision.evaluation.inference import one_line_errors
 from tfvision.runs.folder import Run
 from tfvision.runs.resume import part_of, resumable
@@ -69,6 +69,35 @@ def test_what_a_destructor_swallows_is_raised_again(number: signal.Signals, kind
         for _ in range(500):
             time.sleep(0.01)
         pytest.fail("nothing was raised")
+
+
+@SIGNALS
+def test_what_is_swallowed_without_a_word_is_raised_again_but_not_into_what_cleans_up(
+    number: signal.Signals, kind: type, status: int
+) -> None:
+    cleaned = []
+    with pytest.raises(kind), interruptible():
+        swallow(number)
+        try:
+            for _ in range(500):
+                time.sleep(0.01)
+        finally:
+            for _ in range(80):  # longer than until the next time
+                time.sleep(0.01)
+            cleaned.append(True)
+    assert cleaned == [True]
+
+
+def test_an_error_that_stands_for_an_interruption_says_how_to_go_on(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with (
+        pytest.raises(KeyboardInterrupt, match="go on with") as found,
+        interruptible(),
+        resumable(Run(tmp_path / "run")),
+    ):
+        swallow(signal.SIGINT)
+        raise DataError("model.keras is damaged (SystemError: returned a result with an exception set)")
+    assert found.value.__suppress_context__
 
 
 def test_an_ignored_sigint_stays_ignored() -> None:

@@ -13,6 +13,7 @@ from tfvision.errors import DataError, RunError, UsageError, WriteError, listing
 from tfvision.runs.folder import Run, best_run
 from tfvision.runs.names import CHECKPOINTS, CONFIG, REPORT, SPLITS
 from tfvision.runs.seeds import holds_seeds, read_seeds_file
+from tfvision.system.interruption import what_came
 from tfvision.system.terminal import console
 from tfvision.training.config import TrainConfig
 
@@ -126,12 +127,13 @@ _WHOLE: ContextVar[str] = ContextVar("whole", default="")
 
 
 @contextmanager
-def part_of(folder: Path, way_on: str) -> Iterator[None]:
+def part_of(folder: Path, way_on: str, kept: str = "runs") -> Iterator[None]:
     """Let an interruption say how to go on with the whole that runs are a part of, within a run and between two.
 
     Args:
         folder: The folder of the whole.
         way_on: What comes after "go on with".
+        kept: What is saved of it whenever it is interrupted.
 
     Yields:
         Nothing.
@@ -141,7 +143,7 @@ def part_of(folder: Path, way_on: str) -> Iterator[None]:
     """
     token = _WHOLE.set(way_on)
     try:
-        with resumable(Run(folder), kept="runs"):
+        with resumable(Run(folder), kept=kept):
             yield
     finally:
         _WHOLE.reset(token)
@@ -167,14 +169,19 @@ def resumable(run: Run, kept: str = "epochs") -> Iterator[None]:
     way_on = f"go on with {_WHOLE.get() or resume_command(run.folder)}"
     try:
         yield
-    except (RunError, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt) as caught:
+        error = what_came(caught)
         if not run.folder.is_dir() or _says(error, (way_on, "run folder:")):
-            raise
+            if error is caught:
+                raise
+            raise error from None
         if isinstance(error, WriteError):
             raise WriteError(f"{error}; then {way_on}") from error
         if isinstance(error, RunError):
             raise RunError(f"{error} (run folder: {run.folder})") from error
-        raise type(error)(f"interrupted; all finished {kept} are saved: {way_on}") from None
+        if isinstance(error, KeyboardInterrupt):
+            raise type(error)(f"interrupted; all finished {kept} are saved: {way_on}") from None
+        raise
 
 
 def _says(error: BaseException, what: Sequence[str]) -> bool:

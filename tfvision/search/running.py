@@ -6,16 +6,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from tfvision.config.yaml import dump_yaml
 from tfvision.data.splits.splits_file import describe_splits
-from tfvision.errors import RunError, WriteError
 from tfvision.experiment.preparation import Prepared, read_images
 from tfvision.runs.folder import Run, create_run, training_alone
 from tfvision.runs.names import ENVIRONMENT, SPLITS
-from tfvision.runs.resume import check_data
+from tfvision.runs.resume import check_data, part_of
 from tfvision.search.best_models import BestModels
 from tfvision.search.log import TrialLog
 from tfvision.search.messages import TrialLines, describe_search
@@ -63,7 +61,7 @@ def run_search(
         console.print(f"dry run: nothing was trained, and nothing written to {folder}")
         return None
     splits = describe_splits(data.images, data.split, data.hashes)
-    with _resumable(folder):
+    with part_of(folder, f"`tfvision search --resume {shlex.quote(str(folder))}`", kept="trials"):
         if resume:
             check_data(Run(folder), read_mappings(io.StringIO(splits, newline="")))
         else:
@@ -96,28 +94,6 @@ def _run(search: Search, folder: Path, config: TrainConfig, data: Prepared, obje
     say_result("\n" + "\n".join([*found.remarks(), f"report: {report}"]))
     console.print(f"done in {duration(time.monotonic() - start)}")
     return found
-
-
-class _resumable:
-    """Adds to the message of an interruption or a full disk how to resume."""
-
-    def __init__(self, folder: Path) -> None:
-        self.way_on = f"go on with `tfvision search --resume {shlex.quote(str(folder))}`"
-        self.folder = folder
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if not self.folder.is_dir():
-            return
-        if isinstance(error, WriteError):
-            raise WriteError(f"{error}; then {self.way_on}") from error
-        if isinstance(error, RunError):
-            raise RunError(f"{error} (search folder: {self.folder})") from error
-        if isinstance(error, KeyboardInterrupt):
-            raise type(error)(f"interrupted; all finished trials are saved: {self.way_on}") from None
 
 
 def _with_rule(base: dict[str, Any], config: TrainConfig) -> dict[str, Any]:

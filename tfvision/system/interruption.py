@@ -1,7 +1,8 @@
 """Ctrl-C and SIGTERM: wherever one arrives, the command ends as interrupted, and nothing takes it for an error.
 
 Python raises KeyboardInterrupt in whatever the main thread does. In a function that C++ has called, TensorFlow makes an
-error of its own from it; in a destructor, Python prints and forgets it. So it is remembered that a signal has arrived.
+error of its own from it; in a destructor, Python prints and forgets it; some of C++ forgets it without a word. So it is
+remembered that a signal has arrived, and it is raised again until the command ends.
 """
 
 import _thread
@@ -14,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 AGAIN = "interrupted, and nothing is half-written: go on with the same command"
-_SECONDS = 0.02  # until an interruption that a destructor has swallowed is raised again
+_SECONDS = 0.5  # until an interruption that was swallowed is raised again
 
 
 class Terminated(KeyboardInterrupt):
@@ -23,6 +24,7 @@ class Terminated(KeyboardInterrupt):
 
 _KINDS: dict[int, type[KeyboardInterrupt]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 _arrived: list[int] = []  # the signals since `interruptible` was entered
+_reminding: list[bool] = []  # whether the handler is called to raise once more what has arrived
 
 
 @contextmanager
@@ -34,7 +36,7 @@ def interruptible() -> Iterator[None]:
     Yields:
         Nothing.
     """
-    _arrived.clear()
+    _forget()
     before: dict[int, Any] = {}
     forgotten = sys.unraisablehook
     try:
@@ -42,13 +44,25 @@ def interruptible() -> Iterator[None]:
             for number in _KINDS:
                 if number == signal.SIGTERM or signal.getsignal(number) is signal.default_int_handler:
                     before[number] = signal.signal(number, _interrupt)
-        sys.unraisablehook = lambda lost: _raise_again() if _is_ours(lost) else forgotten(lost)
+        sys.unraisablehook = lambda lost: None if _of_interruption(lost.exc_value) else forgotten(lost)
         yield
     finally:
-        _arrived.clear()
+        _forget()
         sys.unraisablehook = forgotten
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def what_came(error: BaseException) -> BaseException:
+    """Return the interruption that has arrived, if one has: an error may be what a library made of it.
+
+    Args:
+        error: What was caught.
+
+    Returns:
+        The interruption, or the error itself.
+    """
+    return _KINDS[_arrived[0]]() if _arrived and not isinstance(error, KeyboardInterrupt) else error
 
 
 def raise_if_interrupted() -> None:
@@ -66,20 +80,43 @@ def exit_status(interruption: KeyboardInterrupt) -> int:
     return 143 if isinstance(interruption, Terminated) else 130
 
 
+def _forget() -> None:
+    _arrived.clear()
+    _reminding.clear()
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    if _reminding:
+        _reminding.clear()
+        if not _arrived:
+            return
+        _remind_later()
+        if _of_interruption(sys.exc_info()[1]):  # on its way out, through what cleans up
+            return
+        raise _KINDS[_arrived[0]]
     if _arrived and number == signal.SIGTERM:  # a second one ends the process at once
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
     _arrived.append(number)
+    _remind_later()
     raise _KINDS[number]
 
 
-def _is_ours(lost: Any) -> bool:
-    return isinstance(lost.exc_value, KeyboardInterrupt) and bool(_arrived)
-
-
-def _raise_again() -> None:
-    number = _arrived.pop()
-    again = threading.Timer(_SECONDS, _thread.interrupt_main, (number,))
+def _remind_later() -> None:
+    again = threading.Timer(_SECONDS, _remind)
     again.daemon = True
     again.start()
+
+
+def _remind() -> None:
+    """Let the main thread come by the handler again."""
+    if _arrived:
+        _reminding.append(True)
+        _thread.interrupt_main(signal.Signals(_arrived[0]))
+
+
+def _of_interruption(error: BaseException | None) -> bool:
+    """Tell whether an error is an interruption or came of one."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
