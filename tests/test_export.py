@@ -237,6 +237,7 @@ def test_an_export_that_differs_is_refused_and_nothing_is_left(
 def test_export_says_when_the_data_is_gone(small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     moved = tmp_path / "run"
     shutil.copytree(small_run, moved)
+    (moved / ".digests").unlink()
     text = (moved / "config.yaml").read_text()
     (moved / "config.yaml").write_text(
         "\n".join("data: gone" if line.startswith("data:") else line for line in text.splitlines())
