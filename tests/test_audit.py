@@ -275,7 +275,7 @@ def test_leaks_across_the_parts_of_a_run(tmp_path: Path, capsys: pytest.CaptureF
         (["--weights", "no.h5"], 2, "no weights file"),
         (["--label.folds", "1"], 2, "expected 2 or more"),
         (["--duplicates.detial", "0.5"], 2, "did you mean --duplicates.detail"),
-        (["--splits", "none.csv", "--weights", "none"], 3, "cannot read the split"),
+        (["--splits", "none.csv", "--weights", "none"], 3, "cannot read none.csv"),
         (["--data", "nowhere"], 3, "no such data"),
     ],
 )

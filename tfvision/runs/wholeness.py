@@ -1,6 +1,5 @@
 """Whether the files of a run are whole and agree with each other, which digests alone do not tell of older runs."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from tfvision.errors import DamagedError, listing, worded
 from tfvision.runs.names import SPLITS
-
-_HASH = re.compile("([0-9a-f]{32})?")  # older runs have none
 
 if TYPE_CHECKING:
     from tfvision.evaluation.box_predictions import BoxPredictions
@@ -55,7 +52,7 @@ def checked_splits(rows: list[dict[str, str]], path: Path) -> list[dict[str, str
         The rows.
 
     Raises:
-        DataError: An id stands there twice, a part is unknown, a content hash is none, or there are no rows.
+        DataError: An id stands there twice, a part is unknown, or there are no rows.
     """
     from tfvision.data.splits.split import LEFT_OUT, SCORED
 
@@ -64,8 +61,6 @@ def checked_splits(rows: list[dict[str, str]], path: Path) -> list[dict[str, str
         raise DamagedError(path, f"it has the part {worded(wrong)}")
     if twice := [image_id for image_id, count in Counter(row["id"] for row in rows).items() if count > 1]:
         raise DamagedError(path, f"it names {len(twice):,} images twice: {listing(twice)}")
-    if wrong := next((row["hash"] for row in rows if not _HASH.fullmatch(row.get("hash") or "")), None):
-        raise DamagedError(path, f"{worded(wrong)} is no content hash")
     if not rows:
         raise DamagedError(path, "it has no rows")
     return rows

@@ -22,7 +22,7 @@ _ASK, _ANSWER = struct.Struct("<QQ"), struct.Struct("<qq")
 _MEMORY = 800 << 20  # bytes above those of the pixels
 _SECONDS, _PIXELS_A_SECOND = 10, 4_000_000  # CPU time of any image, and beyond that
 _STRIP = 1 << 24  # bytes of pixels sent at a time
-_START = "from tfvision.data.pixels.apart import serve; serve()"
+_START = "from tfvision.data.pixels.apart import decode_for_others; decode_for_others()"
 
 
 class DecodeError(Exception):
@@ -109,7 +109,7 @@ def _close_all() -> None:
 os.register_at_fork(after_in_child=_idle.clear) if hasattr(os, "register_at_fork") else None
 
 
-def serve() -> None:
+def decode_for_others() -> None:
     """Decode what comes from the other process, until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the other process, which may go on for a while
     asked, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")

@@ -9,8 +9,6 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from tfvision.data.pixels.exif import TiffEntry, byte_order, first_entries
 from tfvision.data.pixels.header import UPRIGHT, Header
 
@@ -24,7 +22,7 @@ _WANTED = {
     **dict.fromkeys((tag for pair in _PLACES for tag in pair), _MANY),
 }
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-_NUMBERS = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8"}
+_NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q"}  # as struct calls them
 _GRAY, _RGB, _CMYK = (0, 1), 2, 5
 _ASSOCIATED, _UNASSOCIATED = 1, 2  # alpha: whether the colours are multiplied by it
 _FORMATS = {1: "unsigned", 2: "signed", 3: "float", 4: "untyped"}
@@ -108,7 +106,7 @@ def _numbers(data: bytes, entry: TiffEntry, size: int, inline: int) -> list[int]
         (start,) = struct.unpack_from(f"{order}Q" if inline == 8 else f"{order}I", data, start)
     if start + size > len(data):
         raise ValueError("it ends before the values of a tag")
-    return np.frombuffer(data, f"{order}{_NUMBERS[entry.kind]}", entry.count, start).tolist()
+    return list(struct.unpack_from(f"{order}{entry.count}{_NUMBERS[entry.kind]}", data, start))
 
 
 def _blocks(tags: _Tags, height: int, width: int) -> _Blocks | None:

@@ -59,7 +59,7 @@ class Hdf5:
         size = shape[0] * row_bytes(shape, dtype)
         # A filter of the library holds a chunk packed and unpacked, and its cache a third time.
         memory, seconds = 3 * facts["chunk"], facts["chunk"] // _UNPACKED_A_SECOND
-        blocks = (data for _, data in self._ask("unpack", name, memory=memory, seconds=seconds))
+        blocks = (data for _, data in self._ask("unpacked_rows", name, memory=memory, seconds=seconds))
         span = Span(write_temporary(blocks, size, f"{self.path}/{name}"), 0, size, f"{self.path}/{name}")
         return FileRows(span, shape, dtype, np.array([0]), max(1, shape[0]))
 

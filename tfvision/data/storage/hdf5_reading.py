@@ -92,7 +92,7 @@ def locate(path: str, name: str) -> Iterator[Said]:
     yield facts | {"rows_per_block": 0}, b""
 
 
-def unpack(path: str, name: str) -> Iterator[Said]:
+def unpacked_rows(path: str, name: str) -> Iterator[Said]:
     """Yield the rows of a dataset, unpacked, in blocks.
 
     Args:
