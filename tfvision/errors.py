@@ -6,6 +6,7 @@ import reprlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 _MOST_MESSAGE = 4000  # characters; whatever a file holds, an error stays one that can be read
+_NEXT_LINE = "\n  "  # of a message that lists all there is to repair; the only break of lines in any
 _MOST_NAME = 100  # characters of one name; comparing two long ones takes the product of their lengths
 
 _shown = {"traceback": False}
@@ -29,7 +30,9 @@ class TfvisionError(Exception):
     exit_status = 4
 
     def __str__(self) -> str:
-        return _cut(super().__str__(), _MOST_MESSAGE)
+        # What a file holds is repeated in a message, and must not look like a line of our own.
+        lines = map(printable, super().__str__().split(_NEXT_LINE))
+        return _cut(_NEXT_LINE.join(lines), _MOST_MESSAGE)
 
     @property
     def _render_traceback_(self) -> Callable[[], list[str]]:

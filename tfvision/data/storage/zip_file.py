@@ -194,7 +194,7 @@ def _check_places(path: Path, members: list[zipfile.ZipInfo], size: int) -> None
     """Refuse members that lie outside of the file, or that share bytes: a small file could unpack to any size."""
     members = sorted(members, key=lambda info: info.header_offset)
     ends = [info.header_offset + _LOCAL_HEADER + info.compress_size for info in members]
-    starts = [info.header_offset for info in members[1:]] + [size]
+    starts = [*(info.header_offset for info in members), size][1:]
     for info, end, limit in zip(members, ends, starts, strict=True):
         if info.header_offset < 0 or end > limit:
             raise DataError(
