@@ -164,3 +164,8 @@ def test_what_is_printed_cannot_move_the_cursor(capfd: pytest.CaptureFixture) ->
     assert harmless("a\nb\tc\x1b[2Jd\x07") == "a\nb\tc\\x1b[2Jd\\x07"
     console.print("name \x1b]0;title\x07 [/bold]")
     assert capfd.readouterr().out == "name \\x1b]0;title\\x07 [/bold]\n"
+
+
+def test_an_error_repeats_no_control_character_and_breaks_no_line_but_its_own() -> None:
+    error = DataError("a.csv:\n  cat\x1b[2J.png: \r\ntfvision: all is well\n  b\0")
+    assert str(error) == "a.csv:\n  cat\\x1b[2J.png: \\r\\ntfvision: all is well\n  b\\x00"
