@@ -324,7 +324,7 @@ def test_only_functions_of_ours_are_called() -> None:
 def test_answers_of_one_work_never_reach_another(tmp_path: Path) -> None:
     path = str(h5_file(tmp_path / "d.h5", labelled))
     ask = hdf5_library().ask
-    first = ask("tfvision.data.storage.hdf5_reading:unpack", path, "images")
+    first = ask("tfvision.data.storage.hdf5_reading:unpacked_rows", path, "images")
     assert next(first)[1] == PIXELS.tobytes()
     [(found, _)] = ask("tfvision.data.storage.hdf5_reading:list_datasets", path)
     assert [name for name, _ in found["shapes"]] == ["images", "labels"]
