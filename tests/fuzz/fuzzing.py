@@ -48,7 +48,7 @@ class Fuzzing:
         if now - before > SLOW:
             self._note("slow", "", data, f"{now - before:.1f} s")
         # What other processes do for this one counts as CPU time only after they end.
-        is_over = max(now - self.begun, (time.monotonic() - self.start) / 4) > self.seconds
+        is_over = max(now - self.begun, (time.monotonic() - self.start) / 20) > self.seconds
         if is_over or now - self.written > 1:
             self.written = now
             self._write_state(now - self.begun)

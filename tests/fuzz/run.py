@@ -78,8 +78,9 @@ def fuzz(name: str, seconds: float, findings: Path) -> None:
             if (left := seconds - outcome.cpu) < 1:
                 break
             before = count(own, "crash-", "oom-", "timeout-")
-            status = _run(name, corpus, own, left, work, outcome)
-            outcome.unexplained += status != 0 and count(own, "crash-", "oom-", "timeout-") == before
+            if not _run(name, corpus, own, left, work, outcome):
+                break
+            outcome.unexplained += count(own, "crash-", "oom-", "timeout-") == before
     (own / OUTCOME).write_text(json.dumps(asdict(outcome)))
     print(outcome.line(own), flush=True)
 

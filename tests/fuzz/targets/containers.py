@@ -61,6 +61,8 @@ def _npz() -> Iterator[bytes]:
     yield _zip(members)
     yield _zip(members, zipfile.ZIP_DEFLATED)
     yield _zip({**members, "labels.npy": _npy(np.array(["cat", "dog", "cat", "é"]))}, zipfile.ZIP_LZMA)
+    yield _zip({"images.npy": _npy(np.array(7)), "labels.npy": _npy(_LABELS)})
+    yield _zip({"images.npy": _npy(_IMAGES)[:99], "other.npy": _npy(_LABELS)})
     yield _zip({"x_train.npy": _npy(_IMAGES), "y_train.npy": _npy(_LABELS), "x_test.npy": b"", "y_test.npy": b"no"})
 
 
@@ -71,6 +73,11 @@ def _hdf5() -> Iterator[bytes]:
             file.create_dataset("images", data=_IMAGES, compression=packed)
             labels = file.create_dataset("labels", data=_LABELS if texts is None else texts)
             labels.attrs["class_names"] = ["cat", "dog"]
+        yield stream.getvalue()
+    for images, labels in ((np.array(7), _LABELS), (_IMAGES, np.array(7)), (h5py.Empty("u1"), h5py.Empty("u1"))):
+        stream = io.BytesIO()
+        with h5py.File(stream, "w") as file:
+            file["images"], file["labels"] = images, labels
         yield stream.getvalue()
 
 

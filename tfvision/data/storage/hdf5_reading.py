@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from tfvision.data.storage.limits import MAX_LABEL_BYTES
-from tfvision.data.storage.rows import FileRows, row_blocks, row_bytes
+from tfvision.data.storage.rows import FileRows, no_rows, row_blocks, row_bytes
 from tfvision.data.storage.spans import open_span
 from tfvision.errors import DataError
 from tfvision.system.bounded_work import Said, renew_time
@@ -78,6 +78,8 @@ def locate(path: str, name: str) -> Iterator[Said]:
     with _opened(path) as file:
         dataset = file[name]
         _check(dataset, path)
+        if not dataset.shape:
+            raise no_rows(name, path)
         size = dataset.shape[0] * row_bytes(dataset.shape, dataset.dtype)
         chunk = math.prod(dataset.chunks or (0,)) * dataset.dtype.itemsize
         if chunk > _LARGEST_CHUNK:

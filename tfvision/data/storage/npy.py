@@ -8,7 +8,7 @@ import numpy as np
 
 from tfvision.data.storage.files import Storage
 from tfvision.data.storage.limits import MAX_LABEL_BYTES
-from tfvision.data.storage.rows import FileRows, row_bytes
+from tfvision.data.storage.rows import FileRows, no_rows, row_bytes
 from tfvision.data.storage.spans import Span
 from tfvision.errors import DataError
 from tfvision.system.cache import write_temporary
@@ -50,6 +50,8 @@ class NpyFiles:
             DataError: It is damaged, truncated, or contains pickled objects.
         """
         start, shape, fortran, dtype = self._header(name)
+        if not shape:
+            raise no_rows(name, self.path)
         span = self._storage.span(self._files[name])
         if fortran and len(shape) > 1:
             size = shape[0] * row_bytes(shape, dtype)

@@ -1,11 +1,13 @@
 """The rows of an array in a file, each read when it is needed."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from tfvision.data.storage.spans import Span
+from tfvision.errors import DataError
 
 _BLOCK_BYTES = 16 << 20
 
@@ -95,3 +97,16 @@ def row_blocks(rows: Rows, multiple: int = 1) -> Iterator[np.ndarray]:
         step = max(multiple, step // multiple * multiple)
     for start in range(0, rows.shape[0], step):
         yield rows[start : start + step]
+
+
+def no_rows(name: str, path: Path | str) -> DataError:
+    """Return the error for an array that is a single value.
+
+    Args:
+        name: The array.
+        path: The file that holds it.
+
+    Returns:
+        The error.
+    """
+    return DataError(f"{name} in {path} is a single value; expected images, one a row")

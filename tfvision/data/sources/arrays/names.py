@@ -149,7 +149,8 @@ def _find_labels(
         labels = _by_part(shapes, None, ("classes",), source, "label")
     if labels:
         return labels
-    fitting = [name for name, shape in shapes.items() if len(shape) in (1, 2) and shape[0] == images[0]]
+    # Images that are damaged have no shape; that is said once they are opened.
+    fitting = [name for name, shape in shapes.items() if len(shape) in (1, 2) and images[:1] in ((), shape[:1])]
     return {"": fitting[0]} if len(fitting) == 1 else {}
 
 
