@@ -36,6 +36,7 @@ _PLAIN_OBJECTS = frozenset({
     *(b"_generic_user_object", b"signature_map"),
     *(b"trackable_list_wrapper", b"trackable_dict_wrapper", b"trackable_tuple_wrapper"),
 })  # fmt: skip
+_PLAIN_CLASSES = frozenset({b"", b"tf.TrackableConstant"})  # that TensorFlow registers, and that hold numbers alone
 _SAVERS = (b"__inference__traced_save", b"__inference__traced_restore")  # functions that TensorFlow adds to each file
 _FUNCTION = b"__"  # begins the name of a function that is called in place of an operation, and of no operation
 
@@ -189,7 +190,7 @@ def _of_nodes(nodes: Iterator[_Span], besides: frozenset[bytes] = frozenset()) -
 
 def _of_object(each: _Span) -> set[str]:
     kinds = {identifier.text() for identifier in each.all(_USER_OBJECT, _IDENTIFIER)} - _PLAIN_OBJECTS
-    kinds |= {name.text() for number in (_CLASS, _SAVER) for name in each.all(number)} - {b""}
+    kinds |= {name.text() for number in (_CLASS, _SAVER) for name in each.all(number)} - _PLAIN_CLASSES
     return {f"an object {_shown([kind])}" for kind in kinds}
 
 
