@@ -219,7 +219,7 @@ def test_a_damaged_savedmodel_is_refused_by_name(small_run: Path, tmp_path: Path
     for name in ("saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"):
         whole = (version / name).read_bytes()
         (version / name).write_bytes(whole[: len(whole) // 2])
-        with pytest.raises(DataError, match="is damaged or no SavedModel") as error:
+        with pytest.raises(DataError, match="damaged") as error:
             load_predictor(version)
         assert "\n" not in str(error.value)
         (version / name).write_bytes(whole)
