@@ -17,7 +17,7 @@ from tfvision.system.terminal import quiet
 
 MEMORY = 1 << 30  # bytes that reading a file may take, above what Python and its libraries have
 SLOW = 10  # seconds of CPU for one file that are a finding
-ENDLESS = 60  # seconds after which the process is ended
+ENDLESS = 300  # seconds after which the process is ended, of a clock: other work may hold it up
 STATE = "state.json"  # in the folder of findings: what was done
 
 
