@@ -1,6 +1,5 @@
 """Whole runs, from images to an export and back, on data with odd names and on photos of phones."""
 
-import csv
 import io
 import os
 from pathlib import Path
@@ -13,6 +12,7 @@ from tfvision.cli import main
 from tfvision.data.sources.open import open_images
 from tfvision.prediction.stored import load_predictor
 from tfvision.runs.folder import open_run
+from tfvision.system.csv_table import read_mappings
 
 ODD = ["a, b", 'say "hi"', "two\nlines", "$5_$10", "<b>x&amp;", "=1+1", "猫咪", "_private", "nan", "None"]
 SMALL = ["--backbone", "small_cnn", "--weights", "none", "--batch-size", "16", "--learning-rate", "3e-3"]
@@ -28,7 +28,7 @@ def save(path: Path | bytes, pixels: np.ndarray, **options: object) -> None:
 
 def read(path: Path) -> list[dict[str, str]]:
     with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        return read_mappings(file)
 
 
 @pytest.mark.slow

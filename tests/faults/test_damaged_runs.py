@@ -70,6 +70,9 @@ def damages(path: Path, count: int = 1) -> Iterator[tuple[str, bytes]]:
 _CHANGE_NOTHING = {("splits.csv", "a row lost"), ("splits.csv", "a field of text")}
 
 
+_TIMES = re.compile(r"[\d.,]+ s\b( an image)?")  # differ from run to run
+
+
 class Verbs:
     """A run that is damaged and restored in its place, and what each verb says of it when it is whole."""
 
@@ -104,12 +107,13 @@ class Verbs:
             self.restore()
             status, said, error, decision = self.ask(line)
             assert status == 0, error
-            self._whole[line] = status, said, decision
+            self._whole[line] = status, _TIMES.sub("", said), decision
         self.restore()
         if not kept:
             (self.run / ".digests").unlink()
         (self.run / name).write_bytes(data)
         status, said, error, decision = self.ask(line)
+        said = _TIMES.sub("", said)
         case = f"{line} with {name} {what}: {status} {error or said}"
         if status == 3:
             assert error.count("\n") == 1 and name in error, case

@@ -466,7 +466,7 @@ def test_presets_of_strangers(tmp_path: Path) -> None:
 
     good = tmp_path / "good"
     backbone = keras_hub.models.ResNetBackbone(
-        [8], [1], [8], [1], [1], block_type="basic_block", image_shape=(32, 32, 3)
+        [64], [1], [64], [1], [1], block_type="basic_block", image_shape=(32, 32, 3)
     )
     backbone.save_to_preset(str(good))
     keras_hub.layers.ResNetImageConverter(image_size=(32, 32), scale=1 / 255).save_to_preset(str(good))
@@ -476,7 +476,7 @@ def test_presets_of_strangers(tmp_path: Path) -> None:
     for name, change, words in (
         ("code", {"module": "os", "class_name": "system"}, "asks for os.system"),
         ("deep", {"config": json.loads("[" * 150 + "]" * 150)}, "nests lists deeper"),
-        ("large", {"config": {**config["config"], "stackwise_num_filters": [10**6]}}, "ask for"),
+        ("large", {"config": {**config["config"], "input_conv_filters": [10**6]}}, "ask for"),
     ):
         folder = Path(shutil.copytree(good, tmp_path / name))
         (folder / "config.json").write_text(json.dumps({**config, **change}))

@@ -128,8 +128,8 @@ def _check_members(archive: zipfile.ZipFile) -> None:
 def _check_hdf5(path: Path, member: str | None, size: int) -> int:
     """Return how many numbers an HDF5 file holds, or a member of an archive that is one."""
     path.open("rb").close()  # whether it can be read is said in the words of the system
-    seconds = size // _READ_A_SECOND
-    said = hdf5_library().ask(f"{_READING}:check_hdf5", str(path), member, memory=2 * size, seconds=seconds)
+    seconds, place = size // _READ_A_SECOND, str(path.absolute())  # the other process works where it was started
+    said = hdf5_library().ask(f"{_READING}:check_hdf5", place, member, memory=2 * size, seconds=seconds)
     return sum(int(found["values"]) for found, _ in said)
 
 

@@ -100,7 +100,9 @@ class Hdf5:
     ) -> Iterator[tuple[dict[str, Any], bytes]]:
         try:
             function = f"{_READING}:{function}"
-            yield from hdf5_library().ask(function, str(self.path), *arguments, memory=memory, seconds=seconds)
+            yield from hdf5_library().ask(
+                function, str(self.path.absolute()), *arguments, memory=memory, seconds=seconds
+            )
         except NotRead as error:
             raise DataError(f"cannot read {self.path}: {error}; expected a whole HDF5 file, copy it again") from None
 
