@@ -474,7 +474,7 @@ def test_presets_of_strangers(tmp_path: Path) -> None:
     build_classifier(f"hub/{good}", 3, image_size=32)
     config = json.loads((good / "config.json").read_text())
     for name, change, words in (
-        ("code", {"module": "os", "class_name": "system"}, "asks for os.system"),
+        ("code", {"module": "os", "class_name": "system", "registered_name": None}, "asks for os.system"),
         ("deep", {"config": json.loads("[" * 150 + "]" * 150)}, "nests lists deeper"),
         ("large", {"config": {**config["config"], "input_conv_filters": [10**6]}}, "ask for"),
     ):
