@@ -84,7 +84,8 @@ def run(
         fault(pid)
         status = _wait(pid, start)
         os.set_blocking(reading, False)  # a child's child may hold the other end
-        with suppress(BlockingIOError):
+        said = b""
+        with suppress(BlockingIOError):  # it said nothing
             said = os.read(reading, 1 << 16)
     finally:
         os.close(reading)

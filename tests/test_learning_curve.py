@@ -248,7 +248,7 @@ def test_a_curve_that_was_interrupted_goes_on_and_ends_as_if_it_had_not_been(
         assert main(words(colours, stand_in, tmp_path / "part")) == 130
     error = capsys.readouterr().err
     assert "all finished trainings are saved: go on with the same options of `tfvision learning-curve`" in error
-    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "part/points").iterdir()}
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "part/points").glob("*.csv")}
     assert len(kept) == 2
     next(iter(kept)).write_text("damaged")  # a damaged one is trained again
     assert main([*words(colours, stand_in, tmp_path / "part"), "--resume"]) == 0
