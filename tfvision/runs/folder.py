@@ -1,7 +1,6 @@
 """Create a run folder, or open one."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -28,11 +27,11 @@ from tfvision.runs.names import (
 from tfvision.runs.wholeness import checked_metrics, checked_splits
 from tfvision.system.digests import keep_digests
 from tfvision.system.files import (
+    filled_beside,
     not_written,
     read_json,
     read_written_rows,
     refuse_no_text,
-    remove_abandoned,
     write_text,
 )
 from tfvision.system.locks import locked
@@ -263,22 +262,16 @@ def create_run(folder: Path, files: Mapping[str, str], fill: Callable[[Path], No
         RunError: A file cannot be written.
     """
     refuse_existing(folder)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    remove_abandoned(folder.parent, f".{folder.name}.")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary.mkdir()  # refuses a link that somebody has planted under its name
-        (temporary / PLOTS).mkdir()
-        keep_digests(temporary)
-        for name, text in files.items():
-            write_text(temporary / name, text)
-        fill(temporary)
-        os.rename(temporary, folder)
+        with filled_beside(folder) as temporary:
+            (temporary / PLOTS).mkdir()
+            keep_digests(temporary)
+            for name, text in files.items():
+                write_text(temporary / name, text)
+            fill(temporary)
     except OSError as error:
         refuse_existing(folder)  # another process may have created it meanwhile
         raise UsageError(f"cannot make the run folder {folder}: {error.strerror}; choose another --output") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return Run(folder)
 
 

@@ -89,7 +89,7 @@ def below(folder: Path, name: str) -> Path:
 
 @contextmanager
 def appearing(folder: Path) -> Iterator[Path]:
-    """Provide a temporary folder beside `folder` to fill; at the end it is renamed: all of it appears or nothing.
+    """Provide a temporary folder as `filled_beside` does.
 
     Args:
         folder: The folder to make, which must not exist.
@@ -100,15 +100,33 @@ def appearing(folder: Path) -> Iterator[Path]:
     Raises:
         WriteError: The folder cannot be made.
     """
+    try:
+        with filled_beside(folder) as temporary:
+            yield temporary
+    except OSError as error:
+        raise not_written(folder, error) from error
+
+
+@contextmanager
+def filled_beside(folder: Path) -> Iterator[Path]:
+    """Provide a temporary folder beside `folder` to fill; at the end it is renamed: all of it appears or nothing.
+
+    Args:
+        folder: The folder to make, which must not exist.
+
+    Yields:
+        The temporary folder.
+
+    Raises:
+        OSError: The folder cannot be made.
+    """
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         remove_abandoned(folder.parent, f".{folder.name}.")
-        temporary.mkdir()
+        temporary.mkdir()  # refuses a link that somebody has planted under its name
         yield temporary
         os.rename(temporary, folder)
-    except OSError as error:
-        raise not_written(folder, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
