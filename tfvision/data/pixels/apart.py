@@ -29,6 +29,10 @@ class DecodeError(Exception):
     """An image that could not be decoded apart; its text says why."""
 
 
+class _EndedError(DecodeError):
+    """The process that decoded has ended."""
+
+
 class _Process:
     """A process that decodes one image after the other."""
 
@@ -56,7 +60,7 @@ class _Process:
                 return np.frombuffer(content, np.uint8).reshape(height, width, 3)
         except (OSError, EOFError):
             self.close()
-            raise DecodeError("it takes more memory or time than its size needs, or ends its decoder") from None
+            raise _EndedError("it takes more memory or time than its size needs, or ends its decoder") from None
         raise DecodeError("its pixels are damaged" if not height else "it is larger than its header claims")
 
     def close(self) -> None:
@@ -89,9 +93,10 @@ def decode_apart(data: bytes, pixels: int) -> np.ndarray:
         process = _Process()
     try:
         found = process.decode(data, pixels)
-    except DecodeError as error:
-        if "decoder" not in str(error):
-            _idle.append(process)
+    except _EndedError:
+        raise
+    except DecodeError:
+        _idle.append(process)
         raise
     except BaseException:  # an interruption: the answer would be taken for that to the next question
         process.close()
