@@ -21,7 +21,7 @@ from tfvision.errors import DataError
 PROCESSOR_SECONDS = 2  # of work on one answer, however slow the disk is; hostile files burn them, whole ones a few ms
 _IDLE_SECONDS = 60  # for one answer, where no system counts the processor's time
 _OUT_OF_TIME, _KILLED = 24, 9  # signals, which Windows does not have
-_FRAME = struct.Struct(">IQ")  # the lengths of the JSON and of the bytes after it
+FRAME = struct.Struct(">IQ")  # the lengths of the JSON and of the bytes after it
 
 # It imports as this process would.
 _SCRIPT = """
@@ -124,10 +124,10 @@ class BoundedProcess:
         late = threading.Timer(_IDLE_SECONDS, process.kill)
         late.start()
         try:
-            head = process.stdout.read(_FRAME.size)
-            if len(head) < _FRAME.size:
+            head = process.stdout.read(FRAME.size)
+            if len(head) < FRAME.size:
                 raise self._ended(process)
-            words, size = _FRAME.unpack(head)
+            words, size = FRAME.unpack(head)
             said, data = process.stdout.read(words), process.stdout.read(size)
             if len(said) < words or len(data) < size:
                 raise self._ended(process)

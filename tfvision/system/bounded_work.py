@@ -5,7 +5,6 @@ import json
 import math
 import os
 import signal
-import struct
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,17 +12,16 @@ from pathlib import Path
 from typing import IO, Any
 
 from tfvision.errors import TfvisionError, one_line
-from tfvision.system.bounded import PROCESSOR_SECONDS
+from tfvision.system.bounded import FRAME, PROCESSOR_SECONDS
 
 Said = tuple[dict[str, Any], bytes | memoryview]
 
-_FRAME = struct.Struct(">IQ")
 _MEMORY = 512 << 20  # bytes above what Python and the library take
 _OURS = "tfvision."
 
 
 def serve() -> None:
-    """Said calls until the process that makes them ends."""
+    """Answer calls until the process that makes them ends."""
     calls, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
@@ -80,7 +78,7 @@ def _answered(answers: Iterator[Said], seconds: int) -> Iterator[Said]:
 
 def _send(pipe: IO[bytes], said: dict[str, Any], data: bytes | memoryview) -> None:
     words = json.dumps(said).encode()
-    pipe.write(_FRAME.pack(len(words), len(data)) + words)
+    pipe.write(FRAME.pack(len(words), len(data)) + words)
     pipe.write(data)
     pipe.flush()
 

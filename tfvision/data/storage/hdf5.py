@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from tfvision.data.storage.limits import MAX_LABEL_BYTES
+from tfvision.data.storage.limits import MAX_LABEL_BYTES, UNPACKED_A_SECOND
 from tfvision.data.storage.rows import FileRows, row_bytes
 from tfvision.data.storage.spans import Span, open_span
 from tfvision.errors import DataError
 from tfvision.system.bounded import NotRead, hdf5_library
 from tfvision.system.cache import write_temporary
 
-_UNPACKED_A_SECOND = 50 << 20  # bytes; slower than any machine
 _READING = "tfvision.data.storage.hdf5_reading"
 
 
@@ -58,7 +57,7 @@ class Hdf5:
             return FileRows(open_span(self.path), shape, dtype, starts, facts["rows_per_block"])
         size = shape[0] * row_bytes(shape, dtype)
         # A filter of the library holds a chunk packed and unpacked, and its cache a third time.
-        memory, seconds = 3 * facts["chunk"], facts["chunk"] // _UNPACKED_A_SECOND
+        memory, seconds = 3 * facts["chunk"], facts["chunk"] // UNPACKED_A_SECOND
         blocks = (data for _, data in self._ask("unpacked_rows", name, memory=memory, seconds=seconds))
         span = Span(write_temporary(blocks, size, f"{self.path}/{name}"), 0, size, f"{self.path}/{name}")
         return FileRows(span, shape, dtype, np.array([0]), max(1, shape[0]))

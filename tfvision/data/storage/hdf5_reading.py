@@ -5,14 +5,13 @@ Every function yields a mapping and bytes, as `BoundedProcess` asks for them.
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from tfvision.data.storage.limits import MAX_LABEL_BYTES
+from tfvision.data.storage.limits import MAX_LABEL_BYTES, UNPACKED_A_SECOND
 from tfvision.data.storage.rows import FileRows, no_rows, row_blocks, row_bytes
 from tfvision.data.storage.spans import open_span
 from tfvision.errors import DataError
@@ -23,7 +22,6 @@ _ATTRIBUTE_BYTES = 1 << 20  # HDF5 stores attributes of up to 64 KiB in the obje
 _MOST_NAMES, _MOST_CLASSES = 100_000, 1_000_000
 _LONGEST_TEXT = 4096  # characters of a label
 _TEXTS_A_BLOCK = 1024
-_UNPACKED_A_SECOND = 50 << 20  # bytes; slower than any machine
 _LARGEST_CHUNK = 512 << 20  # bytes, which take some seconds to unpack
 _CHUNK_CACHE = 32 << 20
 
@@ -52,7 +50,7 @@ def list_datasets(path: str) -> Iterator[Said]:
             found.append((name, item.shape))
         return True if visited > _MOST_NAMES else None
 
-    with _opened(path) as file:
+    with _open(path) as file:
         for name in file:
             if isinstance(file.get(name, getlink=True), h5py.ExternalLink):
                 raise DataError(f"{name} in {path} leads to another file; copy its data into this one")
@@ -75,7 +73,7 @@ def locate(path: str, name: str) -> Iterator[Said]:
     Raises:
         DataError: It is not an array of numbers, is in another file, or was not written completely.
     """
-    with _opened(path) as file:
+    with _open(path) as file:
         dataset = file[name]
         _check(dataset, path)
         if not dataset.shape:
@@ -104,7 +102,7 @@ def unpacked_rows(path: str, name: str) -> Iterator[Said]:
     Yields:
         The bytes of each block.
     """
-    with _opened(path) as file:
+    with _open(path) as file:
         dataset = file[name]
         for block in row_blocks(dataset, dataset.chunks[0] if dataset.chunks else 1):
             yield {}, np.ascontiguousarray(block).reshape(-1).view(np.uint8).data
@@ -124,7 +122,7 @@ def read_values(path: str, name: str) -> Iterator[Said]:
     Raises:
         DataError: It is too large for labels, in another file, or neither numbers nor text.
     """
-    with _opened(path) as file:
+    with _open(path) as file:
         dataset = file[name]
         _check_inside(dataset, path)
         if dataset.size * dataset.dtype.itemsize > MAX_LABEL_BYTES:
@@ -145,7 +143,7 @@ def read_class_names(path: str, labels: str) -> Iterator[Said]:
     Raises:
         DataError: The attribute is damaged, too large, or neither numbers nor text.
     """
-    with _opened(path) as file:
+    with _open(path) as file:
         for owner in (file[labels], file):
             for name in _CLASS_NAMES:
                 if name in owner.attrs:
@@ -160,10 +158,8 @@ def read_class_names(path: str, labels: str) -> Iterator[Said]:
                     return
 
 
-@contextmanager
-def _opened(path: str) -> Iterator[h5py.File]:
-    with h5py.File(path, "r", locking=False, rdcc_nbytes=_CHUNK_CACHE) as file:
-        yield file
+def _open(path: str) -> h5py.File:
+    return h5py.File(path, "r", locking=False, rdcc_nbytes=_CHUNK_CACHE)
 
 
 def _values(dataset: h5py.Dataset, name: str, path: str) -> Said:
@@ -174,7 +170,7 @@ def _values(dataset: h5py.Dataset, name: str, path: str) -> Said:
         raise DataError(f"{name} in {path} has the dtype {dataset.dtype}; expected numbers or text")
     if kind in "SU" and dataset.dtype.itemsize > _LONGEST_TEXT:
         raise DataError(f"{name} in {path} holds texts of {dataset.dtype.itemsize:,} bytes, too long for labels")
-    renew_time(dataset.size * dataset.dtype.itemsize // _UNPACKED_A_SECOND)
+    renew_time(dataset.size * dataset.dtype.itemsize // UNPACKED_A_SECOND)
     values = np.ascontiguousarray(dataset[()])
     # Without what HDF5 adds to a dtype.
     return {"shape": dataset.shape, "dtype": values.dtype.str}, values.reshape(-1).view(np.uint8).data

@@ -11,6 +11,7 @@ _MOST_TIMES = 200  # what a packed file may unpack to, beyond the bytes that it 
 LARGE_BYTES, _HEAD = 64 << 20, 4 << 20  # an image file that is looked at before it is read, and how much of it
 _BYTES_A_PIXEL = 16  # four channels of 16 bits, twice
 _SIZE_FIRST = frozenset({"JPEG", "PNG", "GIF", "WEBP", "BMP"})  # formats whose size stands at their beginning
+UNPACKED_A_SECOND = 50 << 20  # bytes; slower than any machine
 MAX_LABEL_BYTES = 256 << 20  # of an array of labels or groups
 
 
