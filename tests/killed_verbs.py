@@ -13,6 +13,8 @@ import numpy as np
 from conftest import write_tree
 from forked import run
 
+from tfvision.system.digests import DIGESTS, differs, first_changed
+
 TIMES = ("seconds", "images_per_second", "seconds_per_image")  # what differs between any two runs
 # Counted once more by a decision that is made again.
 _COUNTED = "times_scored_on_test"
@@ -228,6 +230,11 @@ def _names(folder: Path) -> set[str]:
 
 def _alike(first: Path, second: Path) -> bool:
     name = first.name
+    # Digests are of files that hold times and of each that was ever written: they are to be those of what is there.
+    if name == DIGESTS:
+        return not any(differs(path, path.read_bytes()) for path in second.parent.iterdir() if path.is_file())
+    if name == "digests.txt":
+        return not first_changed(second.parents[1], second)
     if name in _UNEQUAL or first.suffix == ".html" or name == "MODEL_CARD.md":
         return second.stat().st_size > 0
     if first.suffix == ".keras":
