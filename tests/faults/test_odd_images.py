@@ -14,6 +14,7 @@ from tfvision.data.boxes.orientation import read_orientation
 from tfvision.data.images.scan import scan
 from tfvision.data.pixels.decoding import UnreadableImage, decode
 from tfvision.data.sources.open import open_images
+from tfvision.system.bounded import heif_library
 
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")
 PHOTO = encode("JPEG", NOISE.repeat(4, 0).repeat(4, 1))
@@ -134,11 +135,16 @@ def test_no_image(data: bytes) -> None:
 def test_a_crashing_or_greedy_decoder_of_phone_photos_ends_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     good = encode("AVIF")
     assert decode(good, "x").shape == NOISE.shape
-    from tfvision.data.pixels import apart
-
-    apart._idle[-1]._process.kill()
+    library = heif_library()
+    library._idle[-1].kill()
+    library._idle[-1].wait()
+    assert decode(good, "x").shape == NOISE.shape  # one that was ended while it waited is replaced
+    dying = library._take()
+    dying.kill()
+    monkeypatch.setattr(library, "_take", lambda: dying)
     with pytest.raises(UnreadableImage, match="more memory or time than its size needs, or ends its decoder"):
         decode(good, "x")
+    monkeypatch.undo()
     assert decode(good, "x").shape == NOISE.shape  # by a new one
 
 

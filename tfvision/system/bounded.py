@@ -45,19 +45,20 @@ class BoundedProcess:
 
     def __init__(self, library: str) -> None:
         self.library = library
-        self._idle: subprocess.Popen[bytes] | None = None
+        self._idle: list[subprocess.Popen[bytes]] = []  # as many as have worked at once
         self._owner = 0  # a process that was forked has no part in the pipes of its parent
         self._lock = threading.Lock()
         atexit.register(self.end)
 
     def ask(
-        self, function: str, *arguments: Any, memory: int = 0, seconds: int = 0
+        self, function: str, *arguments: Any, data: bytes | None = None, memory: int = 0, seconds: int = 0
     ) -> Iterator[tuple[dict[str, Any], bytes]]:
         """Let it call a function that yields mappings and bytes.
 
         Args:
             function: Such as `tfvision.data.storage.hdf5_reading:list_datasets`.
             *arguments: Plain values.
+            data: Bytes for the function, before the other arguments.
             memory: Bytes that the work may take above what any work may.
             seconds: Seconds of the processor that each answer may take above `PROCESSOR_SECONDS`.
 
@@ -71,14 +72,16 @@ class BoundedProcess:
         process, is_done = self._take(), False
         assert process.stdin
         try:
-            process.stdin.write(json.dumps([function, arguments, memory, seconds]).encode() + b"\n")
+            words = json.dumps([function, arguments, data is not None, memory, seconds]).encode()
+            process.stdin.write(FRAME.pack(len(words), len(data or b"")) + words)
+            process.stdin.write(data or b"")
             process.stdin.flush()
             while True:
-                said, data = self._answer(process)
+                said, found = self._answer(process, seconds)
                 if said.keys() & {"done", "refused", "failed"}:
                     is_done = True
                     break
-                yield said, data
+                yield said, found
         except OSError:
             raise self._ended(process) from None
         finally:
@@ -92,20 +95,27 @@ class BoundedProcess:
             raise NotRead(said["failed"])
 
     def end(self) -> None:
-        """End the process that waits."""
+        """End the processes that wait."""
         with self._lock:
-            process, self._idle = self._idle, None
-        if process is not None and self._owner == os.getpid():
-            _end(process)
+            for process in self._waiting():
+                _end(process)
+            self._idle.clear()
+
+    def _waiting(self) -> "list[subprocess.Popen[bytes]]":
+        if self._owner != os.getpid():
+            self._idle, self._owner = [], os.getpid()
+        return self._idle
 
     def _take(self) -> "subprocess.Popen[bytes]":
-        """Return the process that waits, or another: one whose work goes on answers nobody else."""
+        """Return a process that waits, or another: one whose work goes on answers nobody else."""
         with self._lock:
-            process, self._idle = self._idle, None
-        if process is not None and self._owner == os.getpid() and process.poll() is None:
-            return process
+            while waiting := self._waiting():
+                process = waiting.pop()
+                if process.poll() is None:
+                    return process
+                _end(process)
         # One thread: those of a library for linear algebra reserve memory of which none is needed.
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
         command = [sys.executable, "-c", _SCRIPT, json.dumps(sys.path)]
         return subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
@@ -113,15 +123,12 @@ class BoundedProcess:
 
     def _give_back(self, process: "subprocess.Popen[bytes]") -> None:
         with self._lock:
-            if self._idle is None or self._owner != os.getpid():
-                self._idle, self._owner = process, os.getpid()
-                return
-        _end(process)
+            self._waiting().append(process)
 
-    def _answer(self, process: "subprocess.Popen[bytes]") -> tuple[dict[str, Any], bytes]:
+    def _answer(self, process: "subprocess.Popen[bytes]", seconds: int) -> tuple[dict[str, Any], bytes]:
         """Return the next answer, unless the process ends before it, or is ended since it takes too long."""
         assert process.stdout
-        late = threading.Timer(_IDLE_SECONDS, process.kill)
+        late = threading.Timer(_IDLE_SECONDS * (1 + seconds // PROCESSOR_SECONDS), process.kill)
         late.start()
         try:
             head = process.stdout.read(FRAME.size)
@@ -155,3 +162,9 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 def hdf5_library() -> BoundedProcess:
     """Return the process in which libhdf5 reads files; it stays for the next ones until this process ends."""
     return BoundedProcess("the HDF5 library")
+
+
+@functools.cache
+def heif_library() -> BoundedProcess:
+    """Return the processes in which HEIC and AVIF are decoded, as many as there are threads that do."""
+    return BoundedProcess("the decoder")

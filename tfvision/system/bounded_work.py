@@ -26,13 +26,15 @@ def serve() -> None:
     os.dup2(2, 1)  # what a library prints is no answer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
     with suppress(BrokenPipeError):
-        for line in calls:
-            function, arguments, memory, seconds = json.loads(line)
+        while len(head := calls.read(FRAME.size)) == FRAME.size:
+            words, size = FRAME.unpack(head)
+            function, arguments, takes_data, memory, seconds = json.loads(calls.read(words))
+            given = [calls.read(size)] if takes_data else []
             renew_time(seconds)
             work = _function(function)  # what it imports is not counted
-            in_use = _mapped()
+            in_use = _in_use()
             _bound_memory(in_use and in_use + _MEMORY + memory)
-            for said, data in _answered(work(*arguments), seconds):
+            for said, data in _answered(work(*given, *arguments), seconds):
                 _send(answers, said, data)
             _bound_memory(None)
 
@@ -83,22 +85,25 @@ def _send(pipe: IO[bytes], said: dict[str, Any], data: bytes | memoryview) -> No
     pipe.flush()
 
 
-def _mapped() -> int:
-    """Return the bytes of address space in use; 0 where the system does not tell."""
+def _in_use() -> int:
+    """Return the bytes of data in use; 0 where the system does not tell."""
     try:
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        pages = int(Path("/proc/self/statm").read_text().split()[5])
     except (OSError, ValueError):
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _bound_memory(limit: int | None) -> None:
-    """Bound the address space, or lift the bound; without effect where the size in use is not known."""
+    """Bound the data, or lift the bound; without effect where the size in use is not known.
+
+    Of data, not of addresses: the latter count what threads reserve and never use.
+    """
     if limit == 0:
         return
     with suppress(ImportError, ValueError, OSError):
         import resource
 
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         soft = hard if limit is None else limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
