@@ -1,5 +1,6 @@
 """What storages share: which names are seen, how large a file may be, and what a packed one may unpack to."""
 
+import posixpath
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +18,14 @@ MAX_LABEL_BYTES = 256 << 20  # of an array of labels or groups
 
 # Folders that systems and file servers keep beside the user's own.
 _SYSTEM = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
+
+
+def within(name: str) -> str:
+    """Return the name of a member without a `/` or `../` before it, which some programs pack along."""
+    name = posixpath.normpath(name)
+    while name.startswith(("/", "../")):
+        name = name.lstrip("/").removeprefix("../")
+    return name
 
 
 def is_visible(name: str) -> bool:

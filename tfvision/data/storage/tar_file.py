@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from tfvision.data.storage.limits import check_image, check_size, is_visible
+from tfvision.data.storage.limits import check_image, check_size, is_visible, within
 from tfvision.data.storage.spans import Span, open_span
 from tfvision.errors import DataError
 from tfvision.system.cache import write_temporary
@@ -204,21 +204,21 @@ def _places(members: list[tarfile.TarInfo]) -> tuple[dict[str, tuple[int, int]],
     """Return offset and size of each file, where links are followed to other members, and the links to none."""
     if any(member.sparse is not None or member.size < 0 for member in members):
         raise tarfile.ReadError("it holds sparse files, or sizes below 0; pack it again without -S")
-    files = {_plain(member.name): (member.offset_data, member.size) for member in members if member.isreg()}
-    links = {_plain(member.name): _target(member) for member in members if member.islnk() or member.issym()}
+    files = {posixpath.normpath(member.name): (member.offset_data, member.size) for member in members if member.isreg()}
+    links = {posixpath.normpath(member.name): _target(member) for member in members if member.islnk() or member.issym()}
     for name in links:
         target = name
         for _ in range(_LINKS):  # to links, too
             if (target := links.get(target, target)) in files:
                 files[name] = files[target]
                 break
-    skipped = sorted(name for name in links if name not in files and is_visible(name))
-    return {name: place for name, place in files.items() if is_visible(name)}, tuple(skipped)
+    skipped = sorted(name for link in links if link not in files and is_visible(name := within(link)))
+    places: dict[str, tuple[int, int]] = {}
+    for name, place in files.items():
+        if places.setdefault(within(name), place) != place:
+            raise tarfile.ReadError(f"it holds two different files {within(name)!r}; unpack it and give the folder")
+    return {name: place for name, place in places.items() if is_visible(name)}, tuple(skipped)
 
 
 def _target(link: tarfile.TarInfo) -> str:
-    return _plain(posixpath.join(posixpath.dirname(link.name) if link.issym() else "", link.linkname))
-
-
-def _plain(name: str) -> str:
-    return posixpath.normpath(name).lstrip("/")
+    return posixpath.normpath(posixpath.join(posixpath.dirname(link.name) if link.issym() else "", link.linkname))

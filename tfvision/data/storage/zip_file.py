@@ -2,7 +2,6 @@
 
 import lzma
 import os
-import posixpath
 import struct
 import zipfile
 import zlib
@@ -10,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from tfvision.data.storage.limits import check_image, check_packed, check_size, is_visible
+from tfvision.data.storage.limits import check_image, check_packed, check_size, is_visible, within
 from tfvision.data.storage.spans import Span, open_span
 from tfvision.data.storage.unpacking import READ_METHODS, unpack
 from tfvision.errors import DataError, listing
@@ -57,7 +56,7 @@ class Zip:
             for info in self._zip.infolist()
             if info.filename
             and not info.filename.endswith(("/", "\\"))
-            and is_visible(name := posixpath.normpath(info.filename.replace("\\", "/")).lstrip("/"))
+            and is_visible(name := within(info.filename.replace("\\", "/")))
         ]
         self._members = dict(members)
         _check_places(path, self._zip.infolist(), self._whole.size)
