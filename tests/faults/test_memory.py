@@ -1,8 +1,11 @@
-"""Memory that runs out, and too few images: one line, and nothing that looks like a result."""
+"""Memory or space for temporary files that runs out, and too few images: one line, and nothing like a result."""
 
+import errno
+import os
 from pathlib import Path
 
 import cv2
+import keras
 import pytest
 from conftest import small_config, write_tree
 
@@ -78,3 +81,18 @@ def test_an_audit_and_a_prediction_take_one_image(
     assert main(["audit", str(data), "--weights", "none", "--output", str(tmp_path / "audit")]) == 0
     assert main(["predict", str(small_run), str(data), "--output", str(tmp_path / "answers.csv")]) == 0
     assert len((tmp_path / "answers.csv").read_text().splitlines()) == 2
+
+
+def test_a_full_disk_for_temporary_files_does_not_make_a_model_a_damaged_one(
+    small_run: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keras unpacks a `.keras` file into a temporary folder."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(keras.saving, "load_model", full)
+    assert main(["predict", str(small_run), "digits"]) == 4
+    said = capsys.readouterr().err
+    assert said.startswith(f"tfvision: no space to unpack {small_run / 'model.keras'} (No space left")
+    assert said.endswith("set TMPDIR to a folder that has it\n") and said.count("\n") == 1

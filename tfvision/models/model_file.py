@@ -16,7 +16,7 @@ from tfvision.models.backbones.hub_presets import require_hub
 from tfvision.models.decision import Decision
 from tfvision.models.model_config import refusing_more_weights
 from tfvision.models.weights_file import check_weights_file, read_config
-from tfvision.system.files import replacing
+from tfvision.system.files import refuse_no_space, replacing
 from tfvision.tasks import CLASSIFY, TASKS, has_boxes, has_classes
 
 if TYPE_CHECKING:
@@ -229,6 +229,7 @@ def load_model(path: Path) -> "keras.Model":
             warnings.simplefilter("ignore")
             model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # a damaged archive fails in many ways
+        refuse_no_space(error, path)
         if "keras_hub" in str(error):  # only layers that could not be replaced by stock layers
             require_hub(f"{path} has layers of KerasHub and")
         raise DataError(f"{path} is damaged or no Keras model ({one_line(error)})") from error

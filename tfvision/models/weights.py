@@ -15,6 +15,7 @@ from tfvision.models.heads.heads import HEAD
 from tfvision.models.weight_folders import weight_folders
 from tfvision.models.weights_file import check_weights_file, operation_names, refusing_damage
 from tfvision.models.weights_location import find_weights
+from tfvision.system.files import refuse_no_space
 
 if TYPE_CHECKING:
     import keras
@@ -60,6 +61,7 @@ def load_backbone_weights(model: "keras.Model", backbone: str, weights: str) -> 
     except UsageError:
         raise
     except Exception as error:  # a damaged file fails in many ways
+        refuse_no_space(error, path)
         reason = one_line(error)
         author = "KerasHub" if facts.builder == "hub" else "keras.applications"
         raise UsageError(

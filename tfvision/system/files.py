@@ -1,6 +1,7 @@
 """Files that are never half-written, and the removal of what killed processes left behind."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -12,9 +13,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tfvision.errors import DamagedError, DataError, UsageError, WriteError, one_line, printable
+from tfvision.errors import DamagedError, DataError, RunError, UsageError, WriteError, one_line, printable
 from tfvision.system.csv_table import csv_rows, csv_text
 from tfvision.system.digests import DIGESTS, differs, note_digest
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -188,6 +191,22 @@ def not_written(path: Path, error: OSError) -> WriteError:
         The error, which says what to do.
     """
     return WriteError(f"cannot write {path}: {error.strerror or error}; free some space or choose another --output")
+
+
+def refuse_no_space(error: Exception, path: Path | str) -> None:
+    """Say that there is no space, if that is why a library could not read a file: it unpacks what it reads.
+
+    Args:
+        error: What the library raised.
+        path: What it was to read.
+
+    Raises:
+        RunError: There is no space for temporary files.
+    """
+    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        raise RunError(
+            f"no space to unpack {path} ({error.strerror}); free some space, or set TMPDIR to a folder that has it"
+        ) from error
 
 
 def remove_leftovers(folder: Path) -> None:

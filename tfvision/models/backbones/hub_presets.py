@@ -17,6 +17,7 @@ from tfvision.models.model_config import LARGEST_CONFIG, parse_config
 from tfvision.models.weight_folders import weight_folders
 from tfvision.models.weights_file import check_weights_file, refusing_damage
 from tfvision.system.device import load_tensorflow, quiet_start
+from tfvision.system.files import refuse_no_space
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -229,6 +230,7 @@ def refusing(name: str) -> Iterator[None]:
     except UsageError:
         raise
     except Exception as error:  # files and networks fail in many ways
+        refuse_no_space(error, name)
         kind = type(error).__name__
         if _is_folder(preset_of(name)):
             reason = f"cannot be built ({one_line(error) or kind}); expected a preset that KerasHub loads"
