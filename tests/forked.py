@@ -20,6 +20,7 @@ _PICTURES = (
     "ensembles.combining._draw",
 )
 _MOST_SECONDS = 300.0
+_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM)
 _CHANGES = {"open": 0, "os.rename": 1, "os.remove": 0, "os.mkdir": 0, "os.rmdir": 0, "os.symlink": 1}  # argument: path
 
 
@@ -76,9 +77,13 @@ def run(
     """
     start = time.monotonic()
     reading, writing = os.pipe()  # no file, which a child on a full disk could not write to
+    given = list(map(str, words))
+    # One that comes before the child has its own hold would run what stands here to its end, in the child as well.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTIONS)
     pid = os.fork()
     if not pid:
-        _be_child(list(map(str, words)), inside, writing)
+        _be_child(given, inside, writing)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTIONS)
     os.close(writing)
     try:
         fault(pid)
@@ -173,6 +178,7 @@ def _be_child(words: list[str], inside: Callable[[], None], errors: int) -> None
         from tfvision.cli import main
 
         inside()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTIONS)
         status = main(words)
     except BaseException:
         traceback.print_exc()
