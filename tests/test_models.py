@@ -11,6 +11,7 @@ from tfvision.models.backbones.table import BACKBONES, default_image_size
 from tfvision.models.classifier import build_classifier
 from tfvision.models.freezing import backbone_layers, count_parameters, trains_batch_norm, unfreeze
 from tfvision.models.heads.heads import HEAD
+from tfvision.models.weights_location import find_weights
 
 
 def pixels(count: int = 3, side: int = 64) -> np.ndarray:
@@ -247,6 +248,18 @@ def test_weights_that_do_not_fit_are_refused_in_a_line(tmp_path: Path) -> None:
         assert "\n" not in str(error.value)
     with pytest.raises(UsageError, match="no weights file"):
         build_classifier("mobilenet_075", 3, image_size=64, weights=str(tmp_path / "none.weights.h5"))
+
+
+def test_a_file_is_found_by_its_name_alone_where_weights_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "mine.weights.h5").write_bytes(b"")
+    monkeypatch.setenv("TFVISION_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.chdir(tmp_path)
+    assert find_weights("vgg16", "mine.weights.h5") == tmp_path / "weights" / "mine.weights.h5"
+    with pytest.raises(UsageError, match="no weights file elsewhere/mine"):
+        find_weights("vgg16", "elsewhere/mine.weights.h5")
+    (tmp_path / "mine.weights.h5").write_bytes(b"")
+    assert find_weights("vgg16", "mine.weights.h5") == Path("mine.weights.h5")
 
 
 def test_imagenet_without_a_network_says_which_file_goes_where(monkeypatch: pytest.MonkeyPatch) -> None:

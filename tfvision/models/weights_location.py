@@ -14,7 +14,8 @@ def find_weights(backbone: str, weights: str) -> Path | None:
     """Find the file of a backbone's weights.
 
     `imagenet` is looked for in the folder `$TFVISION_WEIGHTS`, in `weights/` of `$TFVISION_DATA`, and where Keras keeps
-    its downloads; for a KerasHub preset it means the preset's own weights. A run folder stands for its model.
+    its downloads, and so is a name of a file that is not in the working folder; for a KerasHub preset it means the
+    preset's own weights. A run folder stands for its model.
 
     Args:
         backbone: A key of BACKBONES, or `hub/...`.
@@ -31,8 +32,9 @@ def find_weights(backbone: str, weights: str) -> Path | None:
         return None
     if weights != "imagenet":
         path = Path(weights) / _MODEL if Path(weights).is_dir() else Path(weights)
-        if path.is_file():
-            return path
+        folders = weight_folders() if path.name == weights else []
+        if found := next((each for each in (path, *(folder / path for folder in folders)) if each.is_file()), None):
+            return found
         raise UsageError(f"no weights file {path}; expected imagenet, none, a weights file or a run that exists")
     if facts.builder == "hub":
         return hub_weights(backbone)
