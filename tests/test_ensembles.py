@@ -412,6 +412,7 @@ def test_members_are_trained_combined_asked_and_exported(
     assert all(line in images for line in Path("out/ensemble/splits.csv").read_text().splitlines())
     assert main(["evaluate", "out/ensemble", "--data", str(colours), "--predictions", "again.csv", "--quiet"]) == 0
     again, stored = read_predictions("again.csv"), read_predictions(run.folder / "predictions.csv")
+    assert "the model was trained on 48 and chosen by 6 of these 60 images" in capsys.readouterr().out
     rows = np.array([again.ids.index(name) for name in stored.ids])
     np.testing.assert_allclose(again.probabilities[rows], stored.probabilities, atol=2e-6)
     assert main(["attack", "out/ensemble", "--method", "fgsm", "--epsilon", "8", "--limit", "6", "--quiet"]) == 0

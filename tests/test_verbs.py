@@ -105,6 +105,11 @@ def test_evaluate_and_predict_answer_from_python(small_run: Path, colours: Path,
     said = tfvision.predict(small_run, colours)
     assert other.scores["n"] == len(said) == 60 and "accuracy" in other.describe()
     np.testing.assert_allclose(said.probabilities, other.predictions.probabilities, atol=1e-6)
+    assert other.scores["learned"] == {"train": 48, "validation": 6} and "trained on 48" in other.remarks()[1]
+    tested = [name for name, part in tfvision.open_run(small_run).parts.items() if part == "test"]
+    images = tfvision.open_images(colours)
+    clean = tfvision.evaluate(small_run, images.select([images.ids.index(name) for name in tested]))
+    assert "learned" not in clean.scores and not any("trained on" in line for line in clean.remarks())
     assert len(said.lines()) == 60 and (tmp_path / "scores.json").is_file() and (tmp_path / "said.csv").is_file()
     with pytest.raises(UsageError, match="did you mean label_column"):
         tfvision.evaluate(small_run, colours, label_colum="x")

@@ -15,7 +15,7 @@ from tfvision.evaluation.parts import compute_part, describe_scores, interval_te
 from tfvision.evaluation.predictions import Predictions
 from tfvision.evaluation.score_names import class_scores
 from tfvision.prediction.answers import predict_labelled
-from tfvision.prediction.images import images_to_score
+from tfvision.prediction.images import count_learned, describe_learned, images_to_score
 from tfvision.prediction.predictors import KerasPredictor
 from tfvision.prediction.stored import StoredModel, find_model
 from tfvision.prediction.tta import TtaPredictor, compare_tta, describe_gain, stored_views
@@ -33,7 +33,8 @@ class Evaluation(Record):
     Attributes:
         name: Name of the images: `test`, `validation`, or the name of the data.
         predictions: The model's predictions for them.
-        scores: As in metrics.json; for other data also `missing_classes`, the model's classes that the data lacks.
+        scores: As in metrics.json; for other data also `missing_classes`, the model's classes that the data lacks, and
+            `learned`, how many of the images the model was trained on (`train`) or chosen by (`validation`), if any.
         gain: What test-time augmentation gained, in lines; None without it.
         written: The files written.
     """
@@ -60,7 +61,8 @@ class Evaluation(Record):
 
     def remarks(self) -> list[str]:
         """Return the line of the main scores, and what test-time augmentation gained."""
-        return [self.describe(), *(self.gain or "").splitlines()]
+        learned = describe_learned(self.scores.get("learned", {}), len(self.predictions.ids))
+        return [self.describe(), *([learned] if learned else []), *(self.gain or "").splitlines()]
 
     def describe(self) -> str:
         """Return a line with the main scores and their intervals."""
@@ -141,4 +143,7 @@ def _new_scores(
         assert isinstance(predictor, KerasPredictor)  # `stored_views` refuses all but runs
         plain, augmented, ratio = compare_tta(TtaPredictor(predictor, views), images)
         found, gain = augmented, describe_gain(plain, augmented, ratio, len(views))
-    return Evaluation(name, found, {**compute_part(found, stored.facts), "missing_classes": missing}, gain)
+    scores = {**compute_part(found, stored.facts), "missing_classes": missing}
+    if data is not None and (learned := count_learned(stored, images)):
+        scores["learned"] = learned
+    return Evaluation(name, found, scores, gain)

@@ -1,5 +1,6 @@
 """Open images for a model by the rule its training images were read by, and report what is left out."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from tfvision.data.images.imageset import ImageSet
@@ -9,10 +10,12 @@ from tfvision.data.sources.open import open_images
 from tfvision.data.sources.python import Held
 from tfvision.models.model_file import ModelFacts
 from tfvision.prediction.answers import map_labels
-from tfvision.prediction.stored import StoredModel
+from tfvision.prediction.stored import StoredModel, find_members
+from tfvision.runs.ensemble import read_ensemble
 from tfvision.runs.folder import open_run
 from tfvision.runs.images import open_part
-from tfvision.system.terminal import ProgressLine, console
+from tfvision.runs.names import CONFIG, SPLITS
+from tfvision.system.terminal import ProgressLine, console, say_result
 from tfvision.tasks import has_boxes, has_classes
 
 
@@ -37,10 +40,49 @@ def images_to_score(
         images = read_given_images(data, model.facts, source, labelled=True)
         if has_classes(model.facts.task):
             map_labels(images, model.facts.class_names)  # refuses classes that the model does not know
+        if warning := describe_learned(count_learned(model, images), len(images)):
+            say_result(warning)
         return Path(data).name if isinstance(data, (str, Path)) else images.source or "arrays", images
     run = open_run(model.path)
     part = run.scored_part
     return part, open_part(run, part)
+
+
+def count_learned(model: StoredModel, images: ImageSet) -> dict[str, int]:
+    """Count the images that a model was trained on or chosen by, whatever they are called here.
+
+    Args:
+        model: The model. Of a SavedModel nothing is known.
+        images: Images with their content hashes.
+
+    Returns:
+        The number of images in `train` and in `validation`, where there are any.
+    """
+    train, validation = _contents(model, "train"), _contents(model, "validation")
+    learned = {
+        "train": sum(content in train for content in images.hashes or ()),
+        "validation": sum(content in validation and content not in train for content in images.hashes or ()),
+    }
+    return {part: count for part, count in learned.items() if count}
+
+
+def describe_learned(learned: Mapping[str, int], total: int) -> str:
+    """Return a line that says which of the images a model knows; "" if it knows none."""
+    verbs = {"train": "trained on", "validation": "chosen by"}
+    counts = " and ".join(f"{verbs[part]} {count:,}" for part, count in learned.items())
+    known = f"the model was {counts} of these {total:,} images (equal content)"
+    return f"{known}: what it scores on them says nothing about new ones" if counts else ""
+
+
+def _contents(model: StoredModel, part: str) -> set[str]:
+    """Return the content hashes of a part of a run, or of the runs of an ensemble's members."""
+    folder = model.file.parent
+    if model.is_ensemble:
+        members = find_members(folder, read_ensemble(folder).members)
+        return set().union(*(_contents(member, part) for member in members))
+    if not (folder / CONFIG).is_file() or not (folder / SPLITS).is_file():
+        return set()
+    return {row["hash"] for row in open_run(folder).splits if row["part"] == part and row.get("hash")}
 
 
 def read_given_images(
