@@ -72,6 +72,18 @@ def test_other_test_images_need_the_flag(write, capsys: pytest.CaptureFixture) -
     assert "60 and 90, of which all share 60" in capsys.readouterr().err
     (found,) = compare_runs(paths[::-1], common=True).values()
     assert (found["accuracy"].first, found["accuracy"].second) == (48 / 60, 48 / 60)
+    assert found["accuracy"].n == 60
+
+
+def test_the_number_of_images_is_said(write, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    paths = [write("a.csv", answers(60)), write("b.csv", answers(90))]
+    assert main(["compare", *paths, "--common", "--output", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "from resampling the same 60 test images" in said and "too few" not in said
+    rows = list(csv.DictReader((tmp_path / "out" / "comparison.csv").open()))
+    assert rows and all(row["n"] == "60" for row in rows)
+    assert main(["compare", *paths, write("c.csv", answers(12)), "--common"]) == 0
+    assert "the same 12 test images for both\n12 images are too few to tell runs apart" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

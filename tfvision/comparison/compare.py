@@ -21,6 +21,8 @@ from tfvision.system.tables import TextTable
 from tfvision.system.terminal import in_one_output
 from tfvision.tasks import has_boxes
 
+_FEW = 30  # images, below which a bootstrap interval is far too narrow
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -59,14 +61,17 @@ class Comparison(Record):
         return [_table(score, self.baseline, self.differences) for score in brief_scores()]
 
     def remarks(self) -> list[str]:
-        """Return what the intervals are."""
+        """Return what the intervals are, and of how many images."""
+        n = min(one.n for scores in self.differences.values() for one in scores.values())
         if self.seeds:
             said = f"means over {len(self.seeds)} seeds ({', '.join(map(str, self.seeds))}); the 95 % interval is Student's t "
-            lines = [said + "over the seeds' differences, each on the same test images for both"]
+            lines = [said + f"over the seeds' differences, each on the same {n:,} test images or more for both"]
         else:
             lines = [
-                "difference to the first run with its 95 % interval, from resampling the same test images for both"
+                f"difference to the first run with its 95 % interval, from resampling the same {n:,} test images for both"
             ]
+        if n < _FEW:
+            lines.append(f"{n:,} images are too few to tell runs apart: an interval over so few is not to be trusted")
         if len(self.differences) > 2:
             lines.append("each interval is for its pair alone: of twenty, one misses by chance")
         return lines
@@ -215,11 +220,11 @@ def write_comparison(folder: Path | str, baseline: str, found: Mapping[str, Mapp
     table, picture = Path(folder) / COMPARISON, Path(folder) / COMPARISON_PLOT
     with replacing(table) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = TableWriter(file)
-        writer.writerow(["run", "baseline", "score", "value", "baseline_value", "difference", "low", "high"])
+        writer.writerow(["run", "baseline", "score", "value", "baseline_value", "difference", "low", "high", "n"])
         for name, scores in found.items():
             for score, one in scores.items():
                 values = (one.second, one.first, one.value, one.low, one.high)
-                writer.writerow([name, baseline, score, *(f"{value:.6g}" for value in values)])
+                writer.writerow([name, baseline, score, *(f"{value:.6g}" for value in values), one.n])
     plot_differences(found, picture, title=f"Difference to {baseline}, 95 % interval")
     return [table, picture]
 
@@ -237,7 +242,10 @@ def _on_same_images(answers: Sequence[Answers], *, common: bool) -> list[Answers
                 "or compare on the shared ones with --common"
             )
     if not shared:
-        raise DataError(f"{listing([one.name for one in answers])} have no test image in common")
+        raise DataError(
+            f"{listing([one.name for one in answers])} have no test image in common; "
+            "train them with the same seed, or one with the --split.file of the other"
+        )
     order = [image_id for image_id in first.predictions.ids if image_id in shared]
     chosen = [_reorder(one, order, first.predictions.class_names) for one in answers]
     for one in chosen[1:]:

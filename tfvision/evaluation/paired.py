@@ -19,6 +19,7 @@ class Difference:
     Attributes:
         first, second: The score of each set; where there are several runs, the means over them.
         low, high: Bounds of the 95 % interval of second - first.
+        n: Number of images; where there are several runs, of the one with the fewest.
         runs: second - first of each run, where there are several.
     """
 
@@ -26,6 +27,7 @@ class Difference:
     second: float
     low: float
     high: float
+    n: int = 0
     runs: tuple[float, ...] = ()
 
     @property
@@ -110,7 +112,8 @@ def paired_differences(
     found = {}
     for name, chunks in resampled.items():
         low, high = np.nanpercentile(np.concatenate(chunks), [2.5, 97.5])
-        found[name] = Difference(float(scores[0][name][0]), float(scores[1][name][0]), float(low), float(high))
+        one, two = (float(score[name][0]) for score in scores)
+        found[name] = Difference(one, two, float(low), float(high), len(ones))
     return found
 
 
@@ -144,6 +147,7 @@ def mean_differences(pairs: Sequence[tuple[Predictions, Predictions]]) -> Mappin
             float(second.mean()),
             float(middle - half),
             float(middle + half),
+            min(int((one.labels >= 0).sum()) for one, _ in pairs),
             tuple(change.tolist()),
         )
     return found

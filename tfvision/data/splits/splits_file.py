@@ -96,7 +96,8 @@ def read_splits(
     ):
         if names:
             raise DataError(
-                f"{path} has {what}, {len(names):,} of them: {listing(names)}; give the split of the same data"
+                f"{path} has {what}, {len(names):,} of them: {listing(names)}; give the split of the same data, "
+                "and the same --limit if that run had one"
             )
     parts = np.array([found[image_id] for image_id in images.ids])
     _check_learned(images, parts)
