@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tfvision
+from tfvision.cli import main
 from tfvision.config.nested import flatten_mapping, merge, to_plain
 from tfvision.config.options import from_dict
 from tfvision.config.recipes import recipes
@@ -124,3 +125,36 @@ def test_wrong_ways_to_train_say_what_to_give() -> None:
         tfvision.train(resume=True)
     with pytest.raises(UsageError, match="expected one or several"):
         tfvision.crossval("digits", backbone=[])
+
+
+def test_a_run_that_did_not_finish_is_not_exported_and_answers_with_a_word(
+    small_run: Path, colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    half = tmp_path / "half"
+    shutil.copytree(small_run, half)
+    (half / "metrics.json").unlink()
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", "half"]) == 3
+    assert "the run did not finish; go on with `tfvision train --resume half`" in capsys.readouterr().err
+    assert not Path("saved_models").exists()
+    assert main(["predict", "half", str(colours)]) == 0
+    assert "half did not finish: this is its best model so far, without scores" in capsys.readouterr().out
+
+
+def test_what_is_no_run_says_what_to_give(
+    small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for fold in (1, 2):
+        shutil.copytree(small_run, tmp_path / "cv" / f"fold_{fold}")
+    (tmp_path / "none").mkdir()
+    for words, said in {
+        ("predict", "cv", "digits"): "cv holds several runs; name one of them: cv/fold_1, cv/fold_2",
+        ("export", "cv"): "cv holds several runs; name one of them: cv/fold_1, cv/fold_2",
+        ("predict", "none", "digits"): "none is no model; expected a run folder of",
+        ("evaluate", str(small_run / "model.keras")): "is no run and has no images of its own; give labelled ones with",
+    }.items():
+        assert main(list(words)) == 3
+        assert said in capsys.readouterr().err
+    assert main(["export", str(small_run), "--output", "cv/fold_1"]) == 2
+    assert "cv/fold_1 is a run; a SavedModel goes elsewhere" in capsys.readouterr().err

@@ -17,7 +17,9 @@ def add_export(verbs: Verbs) -> None:
 def _add_flags(command: Parser) -> None:
     command.add_argument("run", metavar="RUN", help="run folder")
     command.add_argument("--output", metavar="FOLDER", help="default saved_models/<run>; the version is a folder in it")
-    command.add_argument("--data", help="images to compare model and SavedModel on; default the run's test images")
+    command.add_argument(
+        "--data", help="images to compare model and SavedModel on; default up to 400 of the run's own, test first"
+    )
     add_trust(command)
     add_running(command)
 

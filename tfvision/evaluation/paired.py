@@ -112,8 +112,8 @@ def paired_differences(
     found = {}
     for name, chunks in resampled.items():
         low, high = np.nanpercentile(np.concatenate(chunks), [2.5, 97.5])
-        one, two = (float(score[name][0]) for score in scores)
-        found[name] = Difference(one, two, float(low), float(high), len(ones))
+        before, after = (float(score[name][0]) for score in scores)
+        found[name] = Difference(before, after, float(low), float(high), len(ones))
     return found
 
 

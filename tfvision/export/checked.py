@@ -31,7 +31,7 @@ def export_run(run: Run, output: Path, *, data: str | None = None, trust: bool =
     Args:
         run: A run with a model.
         output: The folder of the SavedModel's versions, such as `saved_models/<name>`.
-        data: Images to compare on; default the test images of the run.
+        data: Images to compare on; default up to 400 of the run's own, its test images first.
         trust: See `load_ensemble`.
 
     Returns:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfvision.data.sources.digits import refuse_missing_data
-from tfvision.errors import DataError
+from tfvision.errors import DataError, UsageError
 from tfvision.export.check import Agreement
 from tfvision.runs.folder import Run, open_run
-from tfvision.runs.names import MODEL
+from tfvision.runs.names import CONFIG, MODEL
 from tfvision.system.device import load_tensorflow
 from tfvision.system.files import is_pattern
 from tfvision.system.shown import Record
@@ -56,18 +56,22 @@ def export(
     Args:
         run: A run or an ensemble, or its folder.
         output: The folder of the SavedModel's versions; default `saved_models/<run>`. Each export adds a version.
-        data: Images to compare on; default the test images of the run.
+        data: Images to compare on; default up to 400 of the run's own, its test images first.
         trust: Load SavedModels among the members of an ensemble even if they might read files or run Python.
 
     Returns:
         The folder of the new version, and how closely it agrees with the model.
 
     Raises:
-        DataError: There are no images to compare on.
+        UsageError: `output` is a run folder.
+        DataError: The run did not finish, or there are no images to compare on.
         RunError: Model and SavedModel disagree, or the disk is full; nothing is left behind.
     """
     run = open_run(run)
+    _ = run.metrics  # refuses a run that did not finish: nobody knows how good its model is
     folder = Path(output) if output else Path("saved_models") / run.folder.resolve().name
+    if (folder / CONFIG).is_file():
+        raise UsageError(f"{folder} is a run; a SavedModel goes elsewhere, such as --output saved_models/{folder.name}")
     _refuse_missing_data(run, data)
     load_tensorflow()
     from tfvision.export.checked import export_run

@@ -15,11 +15,10 @@ from tfvision.evaluation.parts import compute_part, describe_scores, interval_te
 from tfvision.evaluation.predictions import Predictions
 from tfvision.evaluation.score_names import class_scores
 from tfvision.prediction.answers import predict_labelled
-from tfvision.prediction.images import count_learned, describe_learned, images_to_score
+from tfvision.prediction.images import count_learned, describe_learned, images_to_score, own_run
 from tfvision.prediction.predictors import KerasPredictor
 from tfvision.prediction.stored import StoredModel, find_model
 from tfvision.prediction.tta import TtaPredictor, compare_tta, describe_gain, stored_views
-from tfvision.runs.folder import open_run
 from tfvision.system.files import refuse_unwritable, write_json
 from tfvision.system.shown import Record
 from tfvision.system.tables import TextTable
@@ -116,7 +115,7 @@ def evaluate(
 
 def _own_scores(stored: StoredModel) -> Evaluation:
     """Return the scores of a run on its own test part, from its predictions.csv."""
-    run = open_run(stored.path)
+    run = own_run(stored)
     part = run.scored_part
     predictions = run.predictions.part(part)
     scores = compute_part(predictions, run.facts) if run.facts.decision else run.metrics[part]

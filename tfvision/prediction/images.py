@@ -8,11 +8,12 @@ from tfvision.data.images.scan import scan
 from tfvision.data.options import Source
 from tfvision.data.sources.open import open_images
 from tfvision.data.sources.python import Held
+from tfvision.errors import DataError
 from tfvision.models.model_file import ModelFacts
 from tfvision.prediction.answers import map_labels
 from tfvision.prediction.stored import StoredModel, find_members
 from tfvision.runs.ensemble import read_ensemble
-from tfvision.runs.folder import open_run
+from tfvision.runs.folder import Run, open_run
 from tfvision.runs.images import open_part
 from tfvision.runs.names import CONFIG, SPLITS
 from tfvision.system.terminal import ProgressLine, console, say_result
@@ -43,9 +44,26 @@ def images_to_score(
         if warning := describe_learned(count_learned(model, images), len(images)):
             say_result(warning)
         return Path(data).name if isinstance(data, (str, Path)) else images.source or "arrays", images
-    run = open_run(model.path)
+    run = own_run(model)
     part = run.scored_part
     return part, open_part(run, part)
+
+
+def own_run(model: StoredModel) -> Run:
+    """Return the run of a model, whose images it may be scored on.
+
+    Args:
+        model: The model.
+
+    Returns:
+        The run.
+
+    Raises:
+        DataError: It is a SavedModel or a model file, which has no images of its own.
+    """
+    if model.path.is_file() or not (model.is_ensemble or model.file.suffix == ".keras"):
+        raise DataError(f"{model.path} is no run and has no images of its own; give labelled ones with --data")
+    return open_run(model.path)
 
 
 def count_learned(model: StoredModel, images: ImageSet) -> dict[str, int]:

@@ -14,10 +14,11 @@ from tfvision.prediction.predictors import KerasPredictor, Predictor, SavedModel
 from tfvision.prediction.saved_model_file import refuse_programs
 from tfvision.runs.ensemble import StoredMember, read_ensemble
 from tfvision.runs.folder import open_run, refuse_comparison, refuse_missing_model
-from tfvision.runs.names import CONFIG, ENSEMBLE, MODEL
+from tfvision.runs.names import CONFIG, ENSEMBLE, METRICS, MODEL
 from tfvision.system.device import load_tensorflow
 from tfvision.system.digests import first_changed
 from tfvision.system.files import loadable
+from tfvision.system.terminal import console
 from tfvision.tasks import BOX, PROBABILITIES, outputs_of
 
 if TYPE_CHECKING:
@@ -136,12 +137,17 @@ def find_model(path: str | PathLike[str], *, trust: bool = False) -> StoredModel
         return StoredModel(path, read_facts(path / MODEL), path / MODEL, trust=trust)
     if (path / CONFIG).is_file():
         run = open_run(path)  # says how to finish one that has no model yet
+        if not (path / METRICS).is_file():
+            console.print(
+                f"{path} did not finish: this is its best model so far, without scores; go on with "
+                f"`tfvision train --resume {path}`"
+            )
         return StoredModel(path, run.facts, path / MODEL, run.config.images_a_step, trust)
     refuse_comparison(path)
     version = path if (path / "saved_model.pb").is_file() else newest_version(path)
     if version is None or not (version / FACTS_FILE).is_file():
         raise DataError(
-            f"{path} is neither; expected a run folder of `tfvision train` or a SavedModel of `tfvision export`"
+            f"{path} is no model; expected a run folder of `tfvision train` or a SavedModel of `tfvision export`"
         )
     return StoredModel(path, _exported_facts(version / FACTS_FILE), version, trust=trust)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tfvision.config.options import from_dict
 from tfvision.config.yaml import load_written_yaml
-from tfvision.errors import DamagedError, DataError, UsageError
+from tfvision.errors import DamagedError, DataError, UsageError, listing
 from tfvision.runs.names import (
     COMPARISON,
     CONFIG,
@@ -378,10 +378,6 @@ def open_run(folder: Run | Path | str) -> Run:
     if not (folder / MODEL).is_file() and not (folder / ENSEMBLE).is_file():
         if (folder / CONFIG).is_file():
             raise DataError(f"{folder} has no model yet; finish it with `tfvision train --resume {folder}`")
-        if (folder / SEEDS).is_file():
-            raise DataError(
-                f"{folder} holds a run for each of several seeds; name one of them, such as {folder}/seed_N"
-            )
         what = "has no " + MODEL if folder.is_dir() else "does not exist"
         raise DataError(f"{folder} is not a run: it {what}; expected a folder written by `tfvision train`")
     return Run(folder)
@@ -408,8 +404,9 @@ def best_run(folder: Path) -> Run:
 
 
 def refuse_comparison(folder: Path) -> None:
-    """Raise a DataError if `folder` holds several runs: a comparison of classifiers, or one for each of several seeds."""
-    for mark, what in ((COMPARISON, "compares several runs"), (SEEDS, "holds a run for each of several seeds")):
-        if (folder / mark).is_file():
-            runs = ", ".join(sorted(path.parent.as_posix() for path in folder.glob(f"*/{MODEL}")))
-            raise DataError(f"{folder} {what}; name one of them: {runs}")
+    """Raise a DataError if `folder` is no run and holds runs: of several classifiers, seeds or folds."""
+    if (folder / ENSEMBLE).is_file() or (folder / MODEL).is_file():
+        return
+    if runs := sorted(path.parent.as_posix() for path in folder.glob(f"*/{MODEL}")):
+        what = "a run for each of several seeds" if (folder / SEEDS).is_file() else "several runs"
+        raise DataError(f"{folder} holds {what}; name one of them: {listing(runs, 20)}")
