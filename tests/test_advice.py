@@ -45,6 +45,7 @@ KEPT = (0.5, 0.90, 0.40, 0.88)
         ([(0.5, 0.9, 0.42, 0.87), (0.2, 0.97, 0.5, 0.86)], "its loss fell on the training images alone: try fewer open layers"),
         ([(0.48, 0.9, 0.41, 0.88), (0.47, 0.9, 0.41, 0.88)], "did not improve validation loss. It changed little"),
         ([(0.48, 0.9, 0.41, 0.88)], "Kept the head: 1 epoch of fine-tuning"),
+        ([(0.9, 0.6, 0.45, 0.75)], "1 epoch of fine-tuning .* It began with a step back"),
     ],
 )  # fmt: skip
 def test_where_fine_tuning_brought_nothing(epochs: list, expected: str) -> None:
@@ -60,6 +61,16 @@ def test_memorizing() -> None:
     (line,) = advice(rows(KEPT, (0.05, 0.995, 0.3, 0.82), (0.01, 1.0, 0.35, 0.83)))
     assert line.startswith("99.5 % of the training images are classified correctly and 82.0 % of validation")
     assert not advice(rows(KEPT, (0.2, 0.95, 0.3, 0.92), (0.1, 0.97, 0.35, 0.92)))
+
+
+def test_memorizing_is_told_from_chance_and_a_head_has_no_layers_to_close() -> None:
+    learned = rows((0.1, 1.0, 0.6, 0.80))
+    (line,) = advice(learned, phases=[HEAD])
+    assert line.endswith(
+        "More images help most; then augmentation, larger images (--image-size) or fine-tuning (--preset balanced)."
+    )
+    (line,) = advice(learned, phases=[HEAD], validation={"n": 9})
+    assert line.startswith("Validation has 9 images")
 
 
 def test_accuracy_on_labels_that_a_model_gave_is_no_memorizing() -> None:

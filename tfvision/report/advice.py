@@ -1,5 +1,6 @@
 """What a run's curves and counts say about what to try next: in the terminal and on the page, in the same words."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from tfvision.report.words import percent
 _FEW_IMAGES = 20  # of a class in training
 _SMALL_VALIDATION = 100  # at 90 % accuracy it is known to 6 points there
 _GAP = 0.1  # of accuracy between training and validation
+_STEP_BACK = 0.05  # of accuracy on validation that the first epoch of fine-tuning lost
 _RECENT, _STILL = 3, 0.1  # epochs, and the share of what was missing that they must have removed
 
 
@@ -27,7 +29,8 @@ def advise(files: RunFiles) -> list[str]:
         return []
     try:
         curves = _Curves.of(files.config, files.history)
-        found = [] if curves is None else [curves.kept_head() or curves.memorized(), curves.improving()]
+        count = int((files.metrics.get("validation") or {}).get("n") or 0)
+        found = [] if curves is None else [curves.kept_head() or curves.memorized(count), curves.improving()]
     except (KeyError, TypeError, ValueError):  # a damaged file; the page shows what else there is
         found = []
     found += [_few_images(files.counts), _small_validation(files.metrics.get("validation") or {})]
@@ -61,7 +64,11 @@ class _Curves:
             return ""
         first, last = float(tuned[0]["loss"]), float(tuned[-1]["loss"])
         rate = float(self.phases[-1]["learning_rate"])
-        if float(tuned[0]["val_loss"]) > 1.5 * float(self.rows[self.best]["val_loss"]):
+        loss, accuracy = (
+            (float(tuned[0][name] or "nan"), float(self.rows[self.best][name] or "nan"))
+            for name in ("val_loss", "val_accuracy")
+        )
+        if loss[0] > 1.5 * loss[1] or accuracy[0] < accuracy[1] - _STEP_BACK:
             reason = f"It began with a step back, as too high a rate does: try --learning-rate {rate / 3:.0e}."
         elif last < 0.7 * first:
             reason = (
@@ -74,19 +81,23 @@ class _Curves:
             f"Kept the head: {epochs} of fine-tuning did not improve validation {column_words(self.monitor)}. {reason}"
         )
 
-    def memorized(self) -> str:
-        """Say that the kept epoch knows the training images far better than others."""
+    def memorized(self, count: int) -> str:
+        """Say that the kept epoch knows the training images far better than those of validation, `count` images."""
         row = self.rows[self.best]
         own_labels = {phase["name"] for phase in self.phases if phase.get("pseudo_labels")}
         if not (row.get("accuracy") and row.get("val_accuracy")) or row["phase"] in own_labels:
             return ""
         train, validation = float(row["accuracy"]), float(row["val_accuracy"])
-        if train - validation < _GAP:
+        right = (validation * count + 1) / (count + 2)  # Laplace's rule: of few images all may be right by chance
+        if train - validation < max(_GAP, 2 * math.sqrt(right * (1 - right) / (count + 2))):
             return ""
+        phase = next(phase for phase in self.phases if phase["name"] == row["phase"])
+        rest = "augmentation, fewer open layers (--unfreeze 30%) or --weight-decay."
+        if phase["unfreeze"] == "none":
+            rest = "augmentation, larger images (--image-size) or fine-tuning (--preset balanced)."
         return (
             f"{percent(train)} of the training images are classified correctly and {percent(validation)} of validation: the "
-            "model learned them by heart. More images help most; then augmentation, fewer open layers (--unfreeze 30%) or "
-            "--weight-decay."
+            f"model learned them by heart. More images help most; then {rest}"
         )
 
     def improving(self) -> str:
