@@ -175,6 +175,13 @@ def test_images_that_are_all_alike_are_not_blended() -> None:
     assert len(find_blends(thumbnails, [], ForeignOptions(), seed=0)) <= 0.01 * len(some)
 
 
+def test_tiny_images_are_no_near_copies_of_each_other() -> None:
+    found = audit_images(open_images("digits"), AuditConfig(weights="none"))
+    assert "near_duplicate" not in {finding.problem for finding in found.findings}
+    assert found.kept.sum() > 1790
+    assert any(note.startswith("of 1,797 images below 16 px only exact copies were looked for") for note in found.notes)
+
+
 def test_flipped_labels_are_found_the_worst_first_and_copies_do_not_vouch() -> None:
     pytest.importorskip("cleanlab")
     generator = np.random.default_rng(0)

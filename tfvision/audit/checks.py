@@ -20,6 +20,8 @@ from tfvision.data.images.imageset import ImageSet
 from tfvision.errors import listing
 from tfvision.system.terminal import ProgressLine
 
+_FEWEST_PIXELS = 16  # of the shorter side: of 1,797 digits of 8x8 px 728 would be near copies of another
+
 
 @dataclass(frozen=True)
 class Checks:
@@ -44,8 +46,9 @@ class Checks:
         """
         images, config = self.images, self.config
         poor = find_poor(self.looks, config.quality)
-        pairs = self._copies({finding.index for finding in poor if finding.problem == "constant"})
         sizes = np.array([look.size for look in self.looks], np.int64)
+        tiny = set(np.flatnonzero(sizes.min(axis=1) < _FEWEST_PIXELS).tolist())
+        pairs = self._copies({finding.index for finding in poor if finding.problem == "constant"} | tiny)
         features = backbone_features(images, sizes, config)
         strange, notes = self._strangers(pairs, features)
         conflicts = find_conflicts(pairs, images.labels, images.class_names)
@@ -57,13 +60,16 @@ class Checks:
         wrong, probabilities, more = self._label_errors(features, pairs, doubted, foreign)
         leaks = [] if images.parts is None else find_leaks(pairs, images.parts)
         findings = [*poor, *strange, *describe_pairs(pairs), *conflicts, *leaks, *wrong]
+        if tiny:
+            few = f"of {len(tiny):,} images below {_FEWEST_PIXELS} px only exact copies were looked for"
+            more = [*more, f"{few}: so few pixels look alike by chance"]
         return findings, pairs, probabilities, (*notes, *more)
 
-    def _copies(self, constant: set[int]) -> tuple[Pair, ...]:
-        """Find copies; of nearly constant images only exact ones, since each of them looks like any other."""
+    def _copies(self, alike: set[int]) -> tuple[Pair, ...]:
+        """Find copies; of images that look like any other, as nearly constant ones do, only exact ones."""
         content = [look.content for look in self.looks]
         perceptual = np.stack([look.perceptual for look in self.looks])
-        busy = np.array([index not in constant for index in range(len(content))])
+        busy = np.array([index not in alike for index in range(len(content))])
         with ProgressLine("comparing possible copies", 1) as line:
             return find_duplicates(self.images, content, perceptual, self.config.duplicates, busy, line.report)
 
