@@ -133,7 +133,12 @@ def test_a_run_that_did_not_finish_is_not_exported_and_answers_with_a_word(
     half = tmp_path / "half"
     shutil.copytree(small_run, half)
     (half / "metrics.json").unlink()
+    (half / "predictions.csv").unlink()
     monkeypatch.chdir(tmp_path)
+    assert main(["compare", str(small_run), "half"]) == 3
+    assert "the run did not finish; go on with" in capsys.readouterr().err
+    assert main(["train", "--data", str(colours), "--output", "half"]) == 2
+    assert "its run did not finish: go on with `tfvision train --resume half`, or choose" in capsys.readouterr().err
     assert main(["export", "half"]) == 3
     assert "the run did not finish; go on with `tfvision train --resume half`" in capsys.readouterr().err
     assert not Path("saved_models").exists()

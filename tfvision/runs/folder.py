@@ -194,6 +194,8 @@ class Run(Shown):
         from tfvision.runs.wholeness import check_predictions
 
         path, facts = self.folder / PREDICTIONS, self.facts
+        if not path.is_file():
+            _ = self.metrics  # says that the run did not finish, if that is why
         found = read_box_predictions(path) if has_boxes(facts.task) else read_predictions(path)
         hidden = self.config.pseudo.labels is not None
         check_predictions(found, facts, self.splits, path, all_labelled=not hidden)
@@ -356,9 +358,10 @@ def refuse_existing(folder: Path) -> None:
     """Raise a UsageError if anything exists at `folder` already, or its name is no text."""
     refuse_no_text(folder)
     if os.path.lexists(folder):
-        raise UsageError(
-            f"{folder} exists already, and a run is never overwritten; choose another --output or remove it"
-        )
+        way = "choose another --output or remove it"
+        if (folder / CONFIG).is_file() and not (folder / METRICS).is_file():
+            way = f"its run did not finish: go on with `tfvision train --resume {folder}`, or {way}"
+        raise UsageError(f"{folder} exists already and is never overwritten; {way}")
 
 
 def open_run(folder: Run | Path | str) -> Run:
