@@ -377,3 +377,14 @@ def test_other_arrays_are_read_by_the_rule_of_the_training(tmp_path: Path, capsy
     assert "multiplied by 255" in capsys.readouterr().out
     assert main(["predict", str(tmp_path / "run"), str(tmp_path / "large.npz")]) == 3
     assert "do not fit the pixel rule 'float 0..1'" in capsys.readouterr().err
+
+
+def test_a_table_with_one_class_is_named_where_folders_hold_several(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    data = write_tree(tmp_path / "data", 5)
+    rows = [f"blue/blue_{number:03}.png,kitty" for number in range(5)]
+    (data / "labels.csv").write_text("\n".join(["file,label", *rows]))
+    status, message = fails(capsys, "train", "--data", data, "--output", tmp_path / "run")
+    assert status == 3
+    assert "has only the class kitty (labels: column 'label' of labels.csv); expected two or more, such as" in message
