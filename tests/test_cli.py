@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from conftest import write_tree
 
+import tfvision
 from tfvision.cli import build_parser, main
 from tfvision.config.options import leaves
 from tfvision.errors import DataError
@@ -388,3 +389,21 @@ def test_a_table_with_one_class_is_named_where_folders_hold_several(
     status, message = fails(capsys, "train", "--data", data, "--output", tmp_path / "run")
     assert status == 3
     assert "has only the class kitty (labels: column 'label' of labels.csv); expected two or more, such as" in message
+
+
+def test_several_images_are_answered_in_their_order(
+    small_run: Path, colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(colours)
+    files = ["red/red_001.png", "blue/blue_004.png"]
+    assert main(["predict", str(small_run), *files, "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["id"] for row in rows] == files
+    assert list(tfvision.predict(small_run, [colours / name for name in files]).ids) == files
+    assert main(["explain", str(small_run), *files, "--output", str(tmp_path / "maps")]) == 0
+    assert len(list((tmp_path / "maps" / "images").rglob("*.png"))) == 2
+    capsys.readouterr()
+    status, message = fails(capsys, "predict", small_run, "red/red_001.png", "red")
+    assert status == 3 and "1 of 2 are no files: red; of folders give one" in message
+    with pytest.raises(DataError, match="a list of files has no labels; give a DataFrame"):
+        tfvision.evaluate(small_run, files)

@@ -23,7 +23,9 @@ def add_explain(verbs: Verbs) -> None:
 
 def _add_flags(command: Parser) -> None:
     command.add_argument("model", metavar="RUN", help="run folder")
-    command.add_argument("images", metavar="IMAGES", help="an image, a folder or .zip of images, a CSV, or arrays")
+    command.add_argument(
+        "images", nargs="+", metavar="IMAGES", help="images, or a folder or .zip of them, a CSV, or arrays"
+    )
     command.add_argument("--output", metavar="FOLDER", default="explained", help="where to write; default explained")
     add_flags(command, ExplainOptions, [key for key, _, _ in leaves(ExplainOptions)], title="explaining")
     add_flags(command, Source, (), only=("file_column", "pixel_rule", "on_bad"), title="reading images")
@@ -36,6 +38,7 @@ def explain(args: argparse.Namespace) -> None:
     refuse_missing_model(args.model)  # before what works on images is imported
     from tfvision.explain.explain import explain
 
-    found = explain(args.model, args.images, output=args.output, **options)
+    images = args.images if len(args.images) > 1 else args.images[0]
+    found = explain(args.model, images, output=args.output, **options)
     for name, caption in zip(found.ids, found.captions(), strict=True):
         say_result(f"{name}  {caption}")

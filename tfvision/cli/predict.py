@@ -25,8 +25,9 @@ def _add_flags(command: Parser) -> None:
     command.add_argument("model", metavar="RUN", help="run folder or SavedModel")
     command.add_argument(
         "images",
+        nargs="+",
         metavar="IMAGES",
-        help="an image, a folder or .zip of images, a CSV that names them, or arrays (.npy, .npz, .h5)",
+        help="images, or a folder or .zip of them, a CSV that names them, or arrays (.npy, .npz, .h5)",
     )
     command.add_argument("--output", metavar="FILE", help="CSV file with id, predicted and p_<class>, or the box")
     command.add_argument("--top", type=int, metavar="N", help="print the N most probable classes of each image")
@@ -53,9 +54,8 @@ def predict(args: argparse.Namespace) -> None:
     from tfvision.prediction.predict import predict
 
     source = flags_to_dict(Source, vars(args))
-    found = predict(
-        args.model, args.images, output=args.output, draw=args.draw, tta=args.tta, trust=args.trust, **source
-    )
+    images = args.images if len(args.images) > 1 else args.images[0]
+    found = predict(args.model, images, output=args.output, draw=args.draw, tta=args.tta, trust=args.trust, **source)
     if not (args.output or args.draw):
         lines = map(json.dumps, found.records(args.top)) if args.json else found.lines(args.top or 1)
         for line in lines:

@@ -11,6 +11,7 @@ import numpy as np
 from tfvision.config.options import from_dict
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.options import Source
+from tfvision.data.sources.python import Held
 from tfvision.errors import UsageError, check_known, listing
 from tfvision.evaluation.predictions import Predictions
 from tfvision.explain.options import ExplainOptions
@@ -87,7 +88,7 @@ class Explanations(Shown):
 @in_one_output
 def explain(
     model: "str | Path | keras.Model",
-    images: "str | Path | ImageSet",
+    images: "str | Path | Held | ImageSet",
     *,
     output: str | Path | None = None,
     **options: Any,
@@ -96,7 +97,8 @@ def explain(
 
     Args:
         model: A run folder or a `.keras` file of a run.
-        images: An image, a folder or .zip of images, a CSV that lists them, arrays, or a set of images; labels are ignored.
+        images: An image or a list of them, a folder or .zip of images, a CSV that lists them, arrays, or a set of images;
+            labels are ignored.
         output: A folder to write to: each image with its map laid over it, `sheet.png` with the first ones, `explain.json`.
         **options: `method` (`fused_layercam`, the default, `layercam`, `gradcam`, `gradcam++`, `attention`, the default of
             transformers, `occlusion`, `integrated_gradients`,
@@ -118,7 +120,7 @@ def explain(
 
 def _explain(
     model: "str | Path | keras.Model",
-    images: "str | Path | ImageSet",
+    images: "str | Path | Held | ImageSet",
     source: Source,
     chosen: ExplainOptions,
     output: Path | None,

@@ -36,8 +36,8 @@ def predict(
 
     Args:
         model: A run folder, a `.keras` file of a run, or a SavedModel.
-        images: An image, a folder or .zip of images, a CSV that lists them, arrays, or a set of images; labels are
-            ignored.
+        images: An image or a list of them, a folder or .zip of images, a CSV that lists them, arrays, or a set of images;
+            labels are ignored.
         output: A CSV file to write id, predicted class and `p_<class>` to, or the box.
         draw: A folder to write the images to, with the predicted boxes drawn in.
         tta: Test-time augmentation: `flips` for the flips used in training, or a number of draws of the augmentation

@@ -59,7 +59,7 @@ def open_images(
             labels beside it; an `.npz` or HDF5 file (see `find_arrays` for the names in them, `pixel_arrays` for shapes
             and values); `digits` for the images that come with scikit-learn; without labels also a folder of images or
             one image. Or what Python holds: a pandas DataFrame of paths and labels, a `tf.data.Dataset`, an array of
-            images or a pair of arrays, images and labels.
+            images or a pair of arrays, images and labels, or a list of image files, which have no labels.
         file_column: The column of the CSV that names the file, or the array of images; found by name or elimination
             if None.
         label_column: The column or array with the label; found in the same way if None.

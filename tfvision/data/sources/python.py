@@ -1,4 +1,4 @@
-"""What Python holds images in, taken for a data set: a pandas DataFrame, a `tf.data.Dataset`, arrays."""
+"""What Python holds images in, taken for a data set: a pandas DataFrame, a `tf.data.Dataset`, arrays, a list of files."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
     import tensorflow as tf
 
-    Held = pd.DataFrame | tf.data.Dataset | np.ndarray | tuple[np.ndarray, np.ndarray]
+    Held = pd.DataFrame | tf.data.Dataset | np.ndarray | tuple[np.ndarray, np.ndarray] | Sequence[str | Path]
 else:
     Held = object  # neither pandas nor TensorFlow is loaded for a hint
 
@@ -31,7 +31,7 @@ _OF_BOXES = ("label_from_name", "box_columns", "box_unit")
 
 
 def is_held(data: object) -> bool:
-    """Tell whether something is a DataFrame, a dataset, an array or a pair of arrays, not a path."""
+    """Tell whether something is a DataFrame, a dataset, an array, a pair of arrays or a list of files, not a path."""
     return isinstance(data, (tuple, list, np.ndarray)) or _is_frame(data) or _is_dataset(data)
 
 
@@ -40,7 +40,7 @@ def open_held(data: Any, columns: Mapping[str, Any], *, labelled: bool) -> Image
 
     Args:
         data: A DataFrame, read as a CSV of its rows would be; a `tf.data.Dataset` of images and labels, batched or not; an
-            array of images, or a pair of arrays, images and labels.
+            array of images, or a pair of arrays, images and labels; a list of image files, without labels.
         columns: The options of `open_images`.
         labelled: False to take every image, without labels.
 
@@ -51,6 +51,8 @@ def open_held(data: Any, columns: Mapping[str, Any], *, labelled: bool) -> Image
         DataError: A column is missing or unclear, a file does not exist, or a dataset has no end, or no labels.
         UsageError: An option that only other data has.
     """
+    if isinstance(data, (list, tuple)) and data and all(isinstance(one, (str, os.PathLike)) for one in data):
+        return _from_files([Path(one).expanduser() for one in data], columns, labelled=labelled)
     if _is_frame(data):
         _refuse(columns, _OF_BOXES, "a DataFrame")
         return _from_frame(data, columns, labelled=labelled)
@@ -86,6 +88,17 @@ def _is_frame(data: object) -> bool:
 
 def _is_dataset(data: object) -> bool:
     return hasattr(data, "element_spec") and hasattr(data, "cardinality")
+
+
+def _from_files(paths: Sequence[Path], columns: Mapping[str, Any], *, labelled: bool) -> ImageSet:
+    if labelled:
+        raise DataError("a list of files has no labels; give a DataFrame or a CSV of files and labels, or a folder")
+    if missing := [str(path) for path in paths if not path.is_file()]:
+        raise DataError(f"{len(missing):,} of {len(paths):,} are no files: {listing(missing, 3)}; of folders give one")
+    root, inside = _below_one_folder(paths)
+    files = list(dict.fromkeys(inside))
+    found = build_images([Entry(name, name) for name in files], Directory(root, only=files), columns, labelled=False)
+    return replace(found, source=f"{len(files):,} files")
 
 
 def _from_frame(frame: Any, columns: Mapping[str, Any], *, labelled: bool) -> ImageSet:
