@@ -33,7 +33,7 @@ _FOR_A_PART = {
     "defusedxml": "PASCAL VOC boxes",
     "argcomplete": "completion",
 }
-_FOR_DEVELOPERS = ("dev", "docs", "test")
+_FOR_DEVELOPERS = ("dev", "docs", "fuzz", "test")
 
 
 @dataclass(frozen=True)
