@@ -90,7 +90,7 @@ def _limited(images: ImageSet, config: TrainConfig) -> tuple[ImageSet, str]:
                 rows
             ), f"limit: the {len(rows):,} of {len(images):,} images that {config.split.file} names"
     chosen = images.select(draw_some(images, config.limit, config.seed))
-    return chosen, f"limit: {config.limit:,} of {len(images):,} images"
+    return chosen, f"limit: {len(chosen):,} of {len(images):,} images"
 
 
 def _without_small_classes(found: Scan, config: TrainConfig) -> tuple[Scan, list[str]]:

@@ -47,7 +47,7 @@ def _confusion(scores: Mapping[str, Any]) -> str:
     text = f"{right:,} of {total:,} images are on the diagonal."
     wrong = [(row[j], i, j) for i, row in enumerate(matrix) for j in range(len(row)) if i != j and row[j]]
     if wrong:
-        count, i, j = max(wrong)
+        count, i, j = max(wrong, key=lambda cell: cell[0])  # of equal ones the first, as in the summary
         share = percent(count / sum(matrix[i]))
         text += (
             f" The largest number off it: {count:,} of {sum(matrix[i]):,} {names[i]} ({share}) taken for {names[j]}."
