@@ -322,3 +322,32 @@ def test_an_xz_with_a_dictionary_of_gigabytes(tmp_path: Path) -> None:
     (tmp_path / "d.tar.xz").write_bytes(data)
     with pytest.raises(DataError, match=r"cannot open .*: Memory usage limit (was )?exceeded"):
         open_storage(tmp_path / "d.tar.xz")
+
+
+def tar_of(path: Path, names: list[str]) -> Path:
+    with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.size = len(GOOD)
+            archive.addfile(member, io.BytesIO(GOOD))
+    return path
+
+
+@pytest.mark.parametrize("folder", ["a/", "../"])
+def test_a_name_that_no_file_could_have(folder: str, tmp_path: Path) -> None:
+    long = f"{folder * 2100}x.png"
+    zip_of(tmp_path / "d.zip", {"a/1.png": GOOD, long: GOOD})
+    tar_of(tmp_path / "d.tgz", ["a/1.png", long])
+    for path in (tmp_path / "d.zip", tmp_path / "d.tgz"):
+        with pytest.raises(DataError, match=r"holds a name of [0-9,]* characters") as raised:
+            open_storage(path)
+        assert len(str(raised.value)) < 300
+
+
+def test_a_link_to_a_name_that_no_file_could_have(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "d.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("a.png")
+        member.type, member.linkname = tarfile.SYMTYPE, "a/" * 3000
+        archive.addfile(member)
+    with pytest.raises(DataError, match="holds a name of 6,000 characters"):
+        open_storage(tmp_path / "d.tar")

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tfvision.audit.findings import Finding, describe_findings
 from tfvision.data.sources.open import open_images
 from tfvision.data.sources.selection import describe_selection
+from tfvision.data.sources.tables.file_index import FileIndex
 from tfvision.data.splits.splits_file import describe_splits, read_parts
 from tfvision.errors import DataError
 from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions, write_box_predictions
@@ -275,3 +276,23 @@ def test_a_name_with_a_newline_is_one_row(tmp_path: Path) -> None:
     assert read_mappings(io.StringIO('id,part\n"a\nb\u2028c",train\n', newline="")) == [
         {"id": "a\nb\u2028c", "part": "train"}
     ]
+
+
+class Tried(dict[str, str | None]):
+    """Paths of images, which counts the characters that were looked up."""
+
+    characters = 0
+
+    def get(self, path: str, default: str | None = None) -> str | None:  # type: ignore[override]
+        self.characters += len(path)
+        return super().get(path, default)
+
+
+@pytest.mark.parametrize("levels", [3, 1000, 100_000])
+def test_a_cell_of_many_folders_is_not_looked_up_below_each(levels: int) -> None:
+    index = FileIndex("train.csv", ["x/y/1.jpg", "z/2.jpg"])
+    index._paths = tried = Tried(index._paths)
+    cell = "a/" * levels + "x/y/1.jpg"
+    assert index.find(cell) == ("x/y/1.jpg" if levels < 2000 else None)
+    assert index.find("a/" * levels + "3.jpg") is None
+    assert tried.characters < 1000

@@ -114,11 +114,12 @@ def without_masks(images: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
 
 def empty_folders(storage: Storage, images: Sequence[str]) -> tuple[str, ...]:
     """Name the folders beside those of the classes that hold files, but no image that can be read."""
-    depths = {name.count("/") for name in images}
-    filled = {posixpath.dirname(name) for name in images}
-    parents = {posixpath.dirname(folder) for folder in filled if folder.count("/") + 1 == min(depths)}
-    above = {folder for name in images for folder in _above(name)}
-    others = {folder for name in storage.names for folder in _above(name)} - above
+    level = min((name.count("/") for name in images), default=0)  # of the folders of classes
+    if level == 0:
+        return ()
+    filled = {_folder(name, level) for name in images}
+    parents = {posixpath.dirname(_folder(name, level)) for name in images if name.count("/") == level}
+    others = {_folder(name, level) for name in storage.names if name.count("/") >= level} - filled
     empty = sorted(spelled(folder) for folder in others if posixpath.dirname(folder) in parents)
     return (f"no image that can be read in {listing([f'{folder}/' for folder in empty], 5)}",) if empty else ()
 
@@ -158,6 +159,6 @@ def _telling(names: Sequence[str]) -> str:
     return next(name for name in names if suffix(name) == frequent)
 
 
-def _above(name: str) -> list[str]:
-    folders = name.split("/")[:-1]
-    return ["/".join(folders[:end]) for end in range(1, len(folders) + 1)]
+def _folder(name: str, level: int) -> str:
+    """Return the folder that a name lies in, `level` folders from the top."""
+    return "/".join(name.split("/", level)[:level])

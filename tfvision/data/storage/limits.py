@@ -1,6 +1,7 @@
 """What storages share: which names are seen, how large a file may be, and what a packed one may unpack to."""
 
 import posixpath
+import re
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -14,7 +15,8 @@ _BYTES_A_PIXEL = 16  # four channels of 16 bits, twice
 _SIZE_FIRST = frozenset({"JPEG", "PNG", "GIF", "WEBP", "BMP"})  # formats whose size stands at their beginning
 UNPACKED_A_SECOND = 50 << 20  # bytes; slower than any machine
 MAX_LABEL_BYTES = 256 << 20  # of an array of labels or groups
-
+LONGEST_NAME = 4096  # characters of a name with its folders; Linux opens none that is longer
+_OUTSIDE = re.compile(r"(?:/|\.\./)*")
 
 # Folders that systems and file servers keep beside the user's own.
 _SYSTEM = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
@@ -23,9 +25,24 @@ _SYSTEM = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Inform
 def within(name: str) -> str:
     """Return the name of a member without a `/` or `../` before it, which some programs pack along."""
     name = posixpath.normpath(name)
-    while name.startswith(("/", "../")):
-        name = name.lstrip("/").removeprefix("../")
-    return name
+    return _OUTSIDE.sub("", name, count=1)
+
+
+def check_name(archive: Path, name: str) -> None:
+    """Refuse an archive with a name that no file could have.
+
+    Args:
+        archive: The archive.
+        name: A name in it.
+
+    Raises:
+        DataError: The name has more than 4,096 characters.
+    """
+    if len(name) > LONGEST_NAME:
+        raise DataError(
+            f"{archive} holds a name of {len(name):,} characters ({name[:40]}...), more than {LONGEST_NAME:,}; "
+            "unpack it and give the folder"
+        )
 
 
 def is_visible(name: str) -> bool:

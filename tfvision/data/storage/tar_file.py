@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from tfvision.data.storage.limits import check_image, check_size, is_visible, within
+from tfvision.data.storage.limits import check_image, check_name, check_size, is_visible, within
 from tfvision.data.storage.spans import Span, open_span
 from tfvision.errors import DataError
 from tfvision.system.cache import write_temporary
@@ -76,7 +76,7 @@ class Tar:
             self._whole = _unpacked(path)
             self._whole.file.seek(0)
             with tarfile.open(fileobj=self._whole.file, mode="r:", tarinfo=_Member) as archive:
-                members = _members(archive)
+                members = _members(archive, path)
                 _check_end(self._whole, archive.offset)
             self._places, self.skipped_links = _places(members)
         except _DAMAGE as error:
@@ -183,9 +183,11 @@ def _bounded(blocks: _Blocks, path: Path) -> _Blocks:
         yield block
 
 
-def _members(archive: tarfile.TarFile) -> list[tarfile.TarInfo]:
+def _members(archive: tarfile.TarFile, path: Path) -> list[tarfile.TarInfo]:
     members, empty = [], 0
     for member in archive:
+        check_name(path, member.name)
+        check_name(path, member.linkname)
         members.append(member)
         empty += member.isreg() and member.size < _EMPTY
         if empty > _EMPTY_MEMBERS:

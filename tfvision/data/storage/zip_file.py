@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from tfvision.data.storage.limits import check_image, check_packed, check_size, is_visible, within
+from tfvision.data.storage.limits import check_image, check_name, check_packed, check_size, is_visible, within
 from tfvision.data.storage.spans import Span, open_span
 from tfvision.data.storage.unpacking import READ_METHODS, unpack
 from tfvision.errors import DataError, listing
@@ -51,6 +51,8 @@ class Zip:
         except _DAMAGE as error:
             raise DataError(f"cannot open {path}: {error}; expected a whole .zip, copy or download it again") from error
         self._whole = open_span(path)
+        for info in self._zip.infolist():
+            check_name(path, info.filename)
         members = [
             (name, info)
             for info in self._zip.infolist()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tfvision.data.sources.parts import part_in
 from tfvision.data.sources.spelling import spelled
+from tfvision.data.storage.limits import LONGEST_NAME
 from tfvision.errors import DataError, worded
 
 _SAMPLE = 1000
@@ -39,13 +40,17 @@ class FileIndex:
         stem = posixpath.splitext(base)[0]
         self._prefixes = ("", f"{stem}/", *_folders_of_part(stem, below), "images/")
         self._paths = _with_stems([(path, name) for path, name in below.items()])
+        self._most_folders = max((path.count("/") for path in self._paths), default=0)
         self._bases = _with_stems([(posixpath.basename(path), name) for path, name in below.items()])
 
     def find(self, cell: str) -> str | None:
         """Return the name in the storage of the image that a cell names; None if there is none, or more than one."""
+        if len(cell) > LONGEST_NAME:
+            return None
         path = self._relative(cell)
         levels = path.split("/")
-        for start in range(len(levels)):
+        # No image lies so deep that more would be found: what is tried for each folder takes the square of their number.
+        for start in range(max(0, len(levels) - 1 - self._most_folders), len(levels)):
             rest = "/".join(levels[start:])
             for prefix in self._prefixes:
                 if found := self._paths.get(prefix + rest):
