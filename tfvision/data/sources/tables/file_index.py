@@ -11,6 +11,7 @@ from tfvision.data.storage.limits import LONGEST_NAME
 from tfvision.errors import DataError, worded
 
 _SAMPLE = 1000
+_MOST_FOLDERS = 100  # that an image named by a cell may lie in
 
 
 class FileIndex:
@@ -40,7 +41,7 @@ class FileIndex:
         stem = posixpath.splitext(base)[0]
         self._prefixes = ("", f"{stem}/", *_folders_of_part(stem, below), "images/")
         self._paths = _with_stems([(path, name) for path, name in below.items()])
-        self._most_folders = max((path.count("/") for path in self._paths), default=0)
+        self._most_folders = min(max((path.count("/") for path in self._paths), default=0), _MOST_FOLDERS)
         self._bases = _with_stems([(posixpath.basename(path), name) for path, name in below.items()])
 
     def find(self, cell: str) -> str | None:

@@ -50,7 +50,8 @@ class _Layout:
 
     @property
     def others(self) -> list[int]:
-        return [index for index in range(len(self.columns)) if index not in set(self.pixels)]
+        pixels = set(self.pixels)
+        return [index for index in range(len(self.columns)) if index not in pixels]
 
 
 def open_pixel_cells(

@@ -3,14 +3,19 @@
 import csv
 import io
 import re
+from array import array
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 
 from tfvision.data.storage.files import Storage
 from tfvision.errors import DataError, listing, worded
 from tfvision.system.csv_table import csv_rows
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
+_MOST_COLUMNS = 100_000  # each is looked at for some 30 microseconds; classes of one column each are some thousand
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,13 @@ class Table:
 
     def values(self, column: str) -> list[str]:
         """Return one column."""
-        index = self.columns.index(column)
+        index = self._places[column]
         return [row[index] for row in self.rows]
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """Return where each column is: a table may have many, and each is asked for."""
+        return {column: index for index, column in reversed(list(enumerate(self.columns)))}
 
     def in_rows(self, indexes: Sequence[int], texts: Sequence[str], limit: int = 20) -> str:
         """Return what stands in some rows with their numbers, for a message: `a.png (row 2), b.png (row 7)`.
@@ -59,27 +69,18 @@ def read_table(storage: Storage, name: str) -> Table:
         The table, without empty rows.
 
     Raises:
-        DataError: The CSV is not UTF-8, is empty, repeats a name in its header, or has a row that is too long or short.
+        DataError: The CSV is not UTF-8, is empty, has more than 100,000 columns, repeats a name in its header, or has a
+            row that is too long or short.
     """
-    content = storage.read(name)
-    try:
-        text = content.decode("utf-8-sig")
-        if text.startswith("sep="):  # a line for Excel alone
-            text = text.partition("\n")[2]
-        header, *_ = text.splitlines() or [""]
-        delimiter = max(",;\t", key=header.count)
-        lines = [[cell.strip() for cell in row] for row in csv_rows(io.StringIO(text, newline=""), delimiter=delimiter)]
-    except UnicodeDecodeError as error:
-        row = content.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{name} is not UTF-8 text (row {row}, byte {error.start}); save it as CSV UTF-8") from error
-    except csv.Error as error:
-        raise DataError(f"{name} is not a CSV: {error}; expected a header line and one row for each image") from error
-    numbers = [number for number, line in enumerate(lines, start=1) if any(line)]
-    lines = [line for line in lines if any(line)]
-    if len(lines) < 2:
+    rows, numbers = _read_rows(_text_lines(storage.read(name), name), name)
+    if len(rows) < 2:
         raise DataError(f"{name} has no rows; expected a header line and one row for each image")
-    columns, rows = lines[0], lines[1:]
-    repeated = sorted({column for column in columns if column and columns.count(column) > 1})
+    columns = rows.pop(0)
+    if len(columns) > _MOST_COLUMNS:
+        raise DataError(
+            f"{name} has {len(columns):,} columns, more than {_MOST_COLUMNS:,}; keep those that name images"
+        )
+    repeated = sorted(column for column, count in Counter(columns).items() if column and count > 1)
     if repeated:
         raise DataError(
             f"{name} has the column {worded(repeated[0])} more than once in row {numbers[0]}; rename one of them"
@@ -90,7 +91,35 @@ def read_table(storage: Storage, name: str) -> Table:
             f"{name}: row {numbers[wrong + 1]} has {len(rows[wrong])} fields, the header has {len(columns)}; "
             "quote text that holds the delimiter"
         )
-    return Table(name, tuple(columns), tuple(map(tuple, rows)), numbers[1:])
+    return Table(name, columns, tuple(rows), numbers[1:])
+
+
+def _text_lines(content: bytes, name: str) -> io.TextIOWrapper:
+    """Return the lines of a text in UTF-8, decoded one after the other: as a whole it may take four times its bytes."""
+    try:
+        content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = content.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{name} is not UTF-8 text (row {row}, byte {error.start}); save it as CSV UTF-8") from error
+    return io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
+
+
+def _read_rows(lines: io.TextIOWrapper, name: str) -> tuple[list[tuple[str, ...]], Sequence[int]]:
+    """Return the rows that are not empty, the header among them, and the number of each."""
+    header = lines.readline()
+    if header.startswith("sep="):  # a line for Excel alone
+        header = lines.readline()
+    delimiter = max(",;\t", key=header.count)
+    rows: list[tuple[str, ...]] = []
+    numbers = array("Q")
+    try:
+        for number, row in enumerate(csv_rows(chain([header], lines), delimiter=delimiter), start=1):
+            if any(cells := tuple([cell.strip() for cell in row])):
+                rows.append(cells)
+                numbers.append(number)
+    except csv.Error as error:
+        raise DataError(f"{name} is not a CSV: {error}; expected a header line and one row for each image") from error
+    return rows, numbers
 
 
 def plain_column(column: str) -> str:
