@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
 from tfvision.data.pixels.headers import HEAD_BYTES, image_format, read_header
@@ -15,6 +15,11 @@ _BYTES_A_PIXEL = 16  # four channels of 16 bits, twice
 _SIZE_FIRST = frozenset({"JPEG", "PNG", "GIF", "WEBP", "BMP"})  # formats whose size stands at their beginning
 UNPACKED_A_SECOND = 50 << 20  # bytes; slower than any machine
 MAX_LABEL_BYTES = 256 << 20  # of an array of labels or groups
+# Tables and annotations of an archive, all together, may unpack to 8 MiB anyway, and beyond that to 50 times the archive:
+# with the images they are of, real ones stay below 5 times. Each byte of one made to harm takes up to a microsecond and 50
+# bytes of memory, so 8 MiB are less than ten seconds and half a GB.
+_ANY_TEXT, _MOST_TIMES_TEXT = 8 << 20, 50
+_TEXTS = (".csv", ".tsv", ".json", ".xml", ".txt", ".yaml", ".yml", ".names", ".labels")
 LONGEST_NAME = 4096  # characters of a name with its folders; Linux opens none that is longer
 _OUTSIDE = re.compile(r"(?:/|\.\./)*")
 
@@ -70,6 +75,25 @@ def check_packed(name: Path | str, packed: int, size: int, anyway: int) -> None:
     if size > max(anyway, _MOST_TIMES * packed):
         raise DataError(
             f"{name} unpacks from {packed:,} to {size:,} bytes; if it is right, unpack it and give the folder"
+        )
+
+
+def check_texts(archive: Path, sizes: Iterable[tuple[str, int]]) -> None:
+    """Refuse an archive whose tables and annotations unpack to far more than its size.
+
+    Args:
+        archive: The archive.
+        sizes: The name of each member, and what it unpacks to in bytes.
+
+    Raises:
+        DataError: They unpack to more than 8 MiB, and to more than 50 times the archive.
+    """
+    stored = archive.stat().st_size
+    total = sum(size for name, size in sizes if name.lower().endswith(_TEXTS))
+    if total > max(_ANY_TEXT, _MOST_TIMES_TEXT * stored):
+        raise DataError(
+            f"the tables and annotations in {archive} unpack to {total:,} bytes, {total // max(1, stored):,} times its size; "
+            "if they are right, unpack it and give the folder"
         )
 
 

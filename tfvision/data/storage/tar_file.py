@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from tfvision.data.storage.limits import check_image, check_name, check_size, is_visible, within
+from tfvision.data.storage.limits import check_image, check_name, check_size, check_texts, is_visible, within
 from tfvision.data.storage.spans import Span, open_span
 from tfvision.errors import DataError
 from tfvision.system.cache import write_temporary
@@ -81,6 +81,7 @@ class Tar:
             self._places, self.skipped_links = _places(members)
         except _DAMAGE as error:
             raise DataError(f"cannot open {path}: {error}; expected a whole .tar, copy or download it again") from error
+        check_texts(path, ((name, size) for name, (_, size) in self._places.items()))
         self.names = tuple(sorted(self._places))
         ends = [start + size for start, size in self._places.values()]
         if ends and max(ends) > self._whole.size:

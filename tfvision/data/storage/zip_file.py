@@ -9,7 +9,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from tfvision.data.storage.limits import check_image, check_name, check_packed, check_size, is_visible, within
+from tfvision.data.storage.limits import (
+    check_image,
+    check_name,
+    check_packed,
+    check_size,
+    check_texts,
+    is_visible,
+    within,
+)
 from tfvision.data.storage.spans import Span, open_span
 from tfvision.data.storage.unpacking import READ_METHODS, unpack
 from tfvision.errors import DataError, listing
@@ -76,6 +84,7 @@ class Zip:
             raise DataError(
                 f"{path} is packed in a way that is not read ({listing(odd, 1)}); unpack it and give the folder"
             )
+        check_texts(path, ((name, info.file_size) for name, info in self._members.items()))
         self.names = tuple(sorted(self._members))
 
     def size(self, name: str) -> int:
