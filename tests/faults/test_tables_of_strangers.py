@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import tarfile
+import tracemalloc
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,10 @@ from tfvision.audit.findings import Finding, describe_findings
 from tfvision.data.sources.open import open_images
 from tfvision.data.sources.selection import describe_selection
 from tfvision.data.sources.tables.file_index import FileIndex
+from tfvision.data.sources.tables.reading import Table, read_table
 from tfvision.data.splits.splits_file import describe_splits, read_parts
+from tfvision.data.storage.directory import Directory
+from tfvision.data.storage.files import open_storage
 from tfvision.errors import DataError
 from tfvision.evaluation.box_predictions import BoxPredictions, read_box_predictions, write_box_predictions
 from tfvision.evaluation.predictions import Predictions, read_predictions, write_predictions
@@ -289,10 +295,78 @@ class Tried(dict[str, str | None]):
 
 
 @pytest.mark.parametrize("levels", [3, 1000, 100_000])
-def test_a_cell_of_many_folders_is_not_looked_up_below_each(levels: int) -> None:
-    index = FileIndex("train.csv", ["x/y/1.jpg", "z/2.jpg"])
+@pytest.mark.parametrize("deepest", [0, 500])
+def test_a_cell_of_many_folders_is_not_looked_up_below_each(levels: int, deepest: int) -> None:
+    index = FileIndex("train.csv", ["x/y/1.jpg", "z/2.jpg", "d/" * deepest + "4.jpg"])
     index._paths = tried = Tried(index._paths)
     cell = "a/" * levels + "x/y/1.jpg"
     assert index.find(cell) == ("x/y/1.jpg" if levels < 2000 else None)
     assert index.find("a/" * levels + "3.jpg") is None
-    assert tried.characters < 1000
+    assert tried.characters < (1000 if deepest == 0 else 200_000)
+
+
+@pytest.mark.parametrize("ending", ["zip", "tgz"])
+@pytest.mark.parametrize("name", ["train.csv", "a.json", "x/1.txt", "x/1.xml", "data.yaml"])
+def test_a_table_that_a_few_bytes_unpack_to_is_refused(name: str, ending: str, tmp_path: Path) -> None:
+    text, path = b"\n" * (9 << 20), tmp_path / f"d.{ending}"
+    if ending == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+            packed.writestr(name, text)
+    else:
+        with tarfile.open(path, "w:gz") as archive:
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text))
+    with pytest.raises(DataError, match="unpack to 9,437,184 bytes"):
+        open_storage(path)
+
+
+def test_empty_rows_are_counted_and_not_kept(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("file,label\n" + "\n" * 1_000_000 + "1.jpg,a\n")
+    tracemalloc.start()
+    table = read_table(Directory(tmp_path), "train.csv")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert list(table.numbers) == [1_000_002]
+    assert peak < 5 << 20
+
+
+def test_a_table_of_many_columns_is_looked_through_once(tmp_path: Path) -> None:
+    class Column(str):
+        """The name of a column that may be compared with few others."""
+
+        compared = 0
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            Column.compared += 1
+            return str.__eq__(self, other)
+
+    columns = tuple(Column(f"c{number}") for number in range(1000))
+    table = Table("train.csv", columns, (tuple("x" * 1000),), [2])
+    assert [table.values(column) for column in columns] == [["x"]] * 1000
+    assert Column.compared < 3000
+
+    (tmp_path / "train.csv").write_text(",".join(f"c{number}" for number in range(100_001)) + "\n1\n")
+    with pytest.raises(DataError, match="has 100,001 columns, more than 100,000"):
+        read_table(Directory(tmp_path), "train.csv")
+
+
+def coco(folder: Path, images: str, annotations: str) -> Path:
+    (folder / "x").mkdir()
+    cv2.imwrite(str(folder / "x" / "1.jpg"), np.zeros((8, 8, 3), np.uint8))
+    (folder / "a.json").write_text(
+        f'{{"images": [{images}], "annotations": [{annotations}], "categories": [{{"id": 1, "name": "a"}}]}}'
+    )
+    return folder
+
+
+def test_coco_of_nothing_but_lists_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.json holds more lists than boxes need"):
+        open_images(coco(tmp_path, "[]," * 1_300_000 + "[]", ""), boxes=True)
+
+
+def test_a_text_is_no_box_of_coco(tmp_path: Path) -> None:
+    annotation = '{"image_id": 1, "category_id": 1, "bbox": "1234"}'
+    with pytest.raises(DataError, match="annotation 1"):
+        open_images(coco(tmp_path, '{"id": 1, "file_name": "1.jpg"}', annotation), boxes=True)
