@@ -253,6 +253,10 @@ TARS = {
     "pax of digits": (tar_header("x", len(PAX_DIGITS), tarfile.XHDTYPE) + padded(PAX_DIGITS), "a number without end"),
     "names of names": (tar_header("x", 1, tarfile.GNUTYPE_LONGNAME) + padded(b"x"), "cannot open"),
     "chain of names": ((tar_header("x", 2, tarfile.GNUTYPE_LONGNAME) + padded(b"x\0")) * 3000, "cannot open"),
+    "headers for all": (
+        (tar_header("x", 700, tarfile.XGLTYPE) + padded(b"700 a=" + b"x" * 693 + b"\n")) * 2,
+        "1,400 bytes of headers for all members",
+    ),
     "sparse": (tar_header("x", 512, tarfile.GNUTYPE_SPARSE) + bytes(512), "sparse|cannot open"),
     "size beyond the end": (tar_header("x.png", 8 << 30), "cannot open|ends within a member"),
     "empty members": (
@@ -260,6 +264,37 @@ TARS = {
         "more than 1,000 files of less than 32",
     ),
 }
+
+
+PACKED_TARS = {
+    "folders": (tar_header("d", 0, tarfile.DIRTYPE) * 3000, "bytes that hold more than 1,[0-9]{3} members"),
+    "links": (tar_header("d", 0, tarfile.SYMTYPE) * 3000, "bytes that hold more than 1,[0-9]{3} members"),
+    "files": ((tar_header("d", 32) + padded(b"x" * 32)) * 3000, "bytes that hold more than 1,[0-9]{3} members"),
+    "headers beside": (
+        (tar_header("x", 60_000, tarfile.XHDTYPE) + padded(b"60000 a=" + b"x" * 59_991 + b"\n") + tar_header("d", 0))
+        * 100,
+        "bytes that hold 1,[0-9,]* bytes of headers",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PACKED_TARS)
+def test_headers_that_a_few_bytes_unpack_to(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tfvision.data.storage.tar_file._ANY_MEMBERS", 1000)
+    monkeypatch.setattr("tfvision.data.storage.tar_file._ANY_EXTRA", 1 << 20)
+    data, expected = PACKED_TARS[case]
+    path = tmp_path / "d.tar.xz"
+    path.write_bytes(lzma.compress(data + bytes(1024), preset=0))
+    with pytest.raises(DataError, match=expected):
+        open_storage(path)
+
+
+def test_a_header_for_all_members_as_of_git(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "d.tar", "w", format=tarfile.PAX_FORMAT, pax_headers={"comment": "5" * 40}) as archive:
+        member = tarfile.TarInfo("é" * 60 + ".png")
+        member.size, member.mtime = len(GOOD), 0.5
+        archive.addfile(member, io.BytesIO(GOOD))
+    assert open_storage(tmp_path / "d.tar").names == ("é" * 60 + ".png",)
 
 
 @pytest.mark.parametrize("packed", ["", ".xz"])
