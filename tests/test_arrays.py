@@ -23,6 +23,7 @@ from tfvision.data.storage.directory import Directory
 from tfvision.data.storage.hdf5 import Hdf5
 from tfvision.data.storage.npy import NpyFiles
 from tfvision.data.storage.rows import row_blocks
+from tfvision.data.storage.spans import Span
 from tfvision.data.storage.zip_file import Zip
 from tfvision.errors import DataError, UsageError
 from tfvision.system import cache
@@ -273,6 +274,27 @@ def test_values_and_layouts(tmp_path, kind, fortran):
             assert re.search(note, images.notes[0])
 
 
+@pytest.mark.parametrize("shape", [(1, 90, 70), (3, 40, 30, 3), (5000, 2, 2), (4, 1, 1)])
+def test_fortran_order_is_turned_in_few_reads(shape, tmp_path, monkeypatch):
+    monkeypatch.setattr("tfvision.data.storage.npy._BLOCK_BYTES", 8000)
+    monkeypatch.setattr("tfvision.data.storage.npy._READ_BYTES", 3000)
+    values = np.random.default_rng(0).integers(0, 60_000, shape, np.uint16)
+    np.save(tmp_path / "x.npy", np.asfortranarray(values))
+    reads = []
+    read = Span.read
+    monkeypatch.setattr(Span, "read", lambda *args: reads.append(args) or read(*args))
+    rows = NpyFiles(Directory(tmp_path)).rows("x")
+    assert len(reads) < 60
+    np.testing.assert_array_equal([rows[i] for i in range(shape[0])], values)
+
+
+def test_labels_of_nothing_are_refused_by_their_dtype(tmp_path):
+    np.save(tmp_path / "images.npy", IMAGES)
+    (tmp_path / "labels.npy").write_bytes(npy_header(descr="<U0", shape=(len(IMAGES),)))
+    with pytest.raises(DataError, match=r"labels\.npy has the dtype <U0"):
+        open_images(tmp_path)
+
+
 def test_values_of_parts_count_together():
     dark, light = IMAGES.astype(np.uint16), IMAGES.astype(np.uint16) * 256
     arrays, _ = pixel_arrays({"x_train": light, "x_val": dark})
@@ -387,6 +409,7 @@ DAMAGED = {
     "negative.npy": (npy_header(shape=(-3, 8, 8)), "expected plain numbers"),
     "pickled.npy": (npy_header(descr="|O", shape=(1,)) + b"cos\nsystem\n(S'true'\ntR.", "pickled objects"),
     "structured.npy": (npy_header(descr=[("a", "<i4")]) + b"\0" * 999, "expected plain numbers"),
+    "nothing.npy": (npy_header(descr="|S0"), "expected plain numbers"),
     "header.npy": (b"\x93NUMPY\x01\x00\xff\xff{", "no whole .npy file"),
     "version.npy": (b"\x93NUMPY\x09\x00" + npy_header()[8:], "no whole .npy file"),
     "empty.npy": (b"", "no whole .npy file"),

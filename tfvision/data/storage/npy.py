@@ -15,7 +15,9 @@ from tfvision.system.cache import write_temporary
 
 _HEADER_BYTES = 1 << 16
 _BEHIND_BYTES = 1 << 20  # behind the values; a packed file could have any number of them
-_BLOCK_BYTES = 32 << 20
+# Rows that are turned from Fortran order at a time: the file is read once for each such block, if columns are short.
+_BLOCK_BYTES = 128 << 20
+_SHORT_COLUMN, _READ_BYTES = 4096, 8 << 20  # bytes; shorter ones take longer to ask for one by one than to read
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -105,7 +107,7 @@ def _read_header(head: bytes, size: int, name: str) -> tuple[int, tuple[int, ...
         raise DataError(f"{name} is no whole .npy file: {reason}; write it again with numpy.save") from None
     if dtype.hasobject:
         raise DataError(f"{name} holds pickled objects, which are never loaded; save numbers or fixed-width text")
-    if dtype.fields or dtype.subdtype or min(sides, default=0) < 0:
+    if dtype.fields or dtype.subdtype or dtype.itemsize == 0 or min(sides, default=0) < 0:
         raise DataError(f"{name} has the dtype {dtype} and shape {shape}; expected plain numbers or text")
     claimed, there = math.prod(sides) * dtype.itemsize, size - stream.tell()
     if claimed > there:
@@ -119,10 +121,16 @@ def _transposed(span: Span, start: int, shape: tuple[int, ...], dtype: np.dtype)
     """Yield in C order an array that is stored in Fortran order, in which the first axis varies fastest."""
     count, inner, item = shape[0], math.prod(shape[1:]), dtype.itemsize
     step = max(1, _BLOCK_BYTES // max(1, inner * item))
+    together = max(1, _READ_BYTES // max(1, count * item)) if count * item < _SHORT_COLUMN else 1  # columns
     for first in range(0, count, step):
         width = min(step, count - first)
         block = np.empty((inner, width), dtype)
-        for k in range(inner):
-            block[k] = np.frombuffer(span.read(width * item, start + (k * count + first) * item), dtype)
+        for k in range(0, inner, together):
+            if together > 1:
+                size = min(together, inner - k) * count
+                columns = np.frombuffer(span.read(size * item, start + k * count * item), dtype)
+                block[k : k + together] = columns.reshape(-1, count)[:, first : first + width]
+            else:
+                block[k] = np.frombuffer(span.read(width * item, start + (k * count + first) * item), dtype)
         rows = np.ascontiguousarray(block.reshape(*shape[:0:-1], width).T)
         yield rows.view(np.uint8).reshape(-1).data

@@ -142,7 +142,8 @@ def open_arrays(container: Container, asked: Columns, columns: Mapping[str, str 
         own = storage.names[len(entries) : len(entries) + count]
         labels: Sequence[str | None] = [None] * count
         if labelled and names.labels:
-            check_count(container.shapes[names.labels], count, names.labels)  # before any are read
+            if shape := container.shapes[names.labels]:  # a damaged array has none, and is refused below
+                check_count(shape, count, names.labels)  # before any are read
             labels = label_texts(container.values(names.labels), count, names.labels, class_names)
         groups: Sequence[str | None] = [None] * count
         if names.groups and all(other.groups for other in used):
