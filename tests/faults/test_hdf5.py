@@ -21,6 +21,7 @@ from damages import cuts, flips, how_many
 from tfvision.data.sources.open import open_images
 from tfvision.errors import DataError, TfvisionError, UsageError
 from tfvision.models.weights_file import check_weights_file
+from tfvision.models.weights_reading import check_hdf5
 from tfvision.system.bounded import BoundedProcess, NotRead, hdf5_library
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 5, 4, 3), dtype=np.uint8)
@@ -80,6 +81,23 @@ def repeated_text(path: Path) -> Path:
     return path
 
 
+def packed_images(path: Path, shape: tuple[int, int, int], times: int) -> Path:
+    """Write images of zeros, each a chunk that is packed so many times."""
+    chunk = bytes(shape[1] * shape[2])
+    for _ in range(times):
+        chunk = zlib.compress(chunk, 9)
+    with h5py.File(path, "w") as file:
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_chunk((1, *shape[1:]))
+        for _ in range(times):
+            properties.set_deflate(9)
+        images = h5py.h5d.create(file.id, b"images", h5py.h5t.NATIVE_UINT8, h5py.h5s.create_simple(shape), properties)
+        for number in range(shape[0]):
+            images.write_direct_chunk((number, 0, 0), chunk)
+        file["labels"] = np.arange(shape[0]) % 3
+    return path
+
+
 HARMFUL: dict[str, tuple[Callable[[Path], Path], str]] = {
     "attribute without end": (hanging_attribute, "did not come to an end"),
     "labels without end": (hanging_labels, "did not come to an end"),
@@ -118,6 +136,11 @@ HARMFUL: dict[str, tuple[Callable[[Path], Path], str]] = {
         ),
         "not written to its end",
     ),
+    "images packed to a thousandth": (
+        lambda path: packed_images(path, (9, 8192, 16384), 1),
+        "/images in ",
+    ),
+    "images packed twice": (lambda path: packed_images(path, (6, 8, 8), 2), "is packed twice in the same way"),
     "a compound": (
         lambda path: h5_file(
             path, lambda file: file.create_dataset("labels", (6,), np.dtype([("a", "i4"), ("b", "f8")]))
@@ -312,6 +335,26 @@ def test_weights_that_would_harm_are_refused_before_keras_reads_them(name: str, 
     with pytest.raises(UsageError) as error:
         check_weights_file(path)
     assert "\n" not in str(error.value) and str(path) in str(error.value)
+
+
+def test_an_array_of_many_names_is_read_once(tmp_path: Path) -> None:
+    def fill(file: h5py.File) -> None:
+        del file["images"]
+        file["w"] = np.zeros(2**21, np.float32)
+        for number in range(20):  # more numbers in all than the file may declare, if each name counted
+            file[f"a{number}"] = file["w"]
+
+    assert check_weights_file(h5_file(tmp_path / "w.weights.h5", fill)) == 2**21
+
+
+def test_weights_of_names_without_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(file: h5py.File) -> None:
+        for number in range(12):
+            file[f"a{number}"] = file["images"]
+
+    monkeypatch.setattr("tfvision.models.weights_reading._MOST_LINKS", 10)
+    with pytest.raises(ValueError, match="more than 10 arrays and groups"):
+        list(check_hdf5(str(h5_file(tmp_path / "w.weights.h5", fill)), None))
 
 
 def test_only_functions_of_ours_are_called() -> None:

@@ -15,6 +15,8 @@ from tfvision.data.storage.rows import row_blocks
 from tfvision.models.weights_file import too_large
 from tfvision.system.bounded_work import Said, renew_time
 
+_MOST_LINKS, _LINKS_A_TIME = 100_000, 1000  # of a file, and how many may take the time of one answer
+
 
 def check_hdf5(path: str, member: str | None) -> Iterator[Said]:
     """Count the numbers in a file, or refuse one that is damaged, reaches outside itself or declares more than it holds.
@@ -42,13 +44,22 @@ def check_hdf5(path: str, member: str | None) -> Iterator[Said]:
 
 def _check(file: str | IO[bytes], stored: int) -> int:
     with h5py.File(file, "r") as opened:
-        declared = values = 0
+        declared = values = links = 0
+        seen: set[int] = set()
 
         def problem(name: str, link: object) -> str | None:
-            nonlocal declared, values
-            renew_time()
+            nonlocal declared, values, links
+            links += 1
+            if links > _MOST_LINKS:
+                return f"it holds more than {_MOST_LINKS:,} arrays and groups"
+            if links % _LINKS_A_TIME == 0:
+                renew_time()
             if not isinstance(link, h5py.HardLink):
                 return f"{name} is a link to another place"
+            place = opened.id.links.get_info(name.encode("utf-8", "surrogateescape")).u
+            if place in seen:  # under another name
+                return None
+            seen.add(place)
             item = opened[name]
             _read_attributes(item)
             if isinstance(item, h5py.Dataset):

@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from tfvision.data.storage.limits import MAX_LABEL_BYTES, UNPACKED_A_SECOND
+from tfvision.data.storage.limits import ANY_ARRAY, MAX_LABEL_BYTES, UNPACKED_A_SECOND, check_packed
 from tfvision.data.storage.rows import FileRows, no_rows, row_blocks, row_bytes
 from tfvision.data.storage.spans import open_span
 from tfvision.errors import DataError
@@ -71,7 +71,8 @@ def locate(path: str, name: str) -> Iterator[Said]:
         start of each block of rows, int64.
 
     Raises:
-        DataError: It is not an array of numbers, is in another file, or was not written completely.
+        DataError: It is not an array of numbers, is in another file, was not written completely, or unpacks to far more
+            than its size.
     """
     with _open(path) as file:
         dataset = file[name]
@@ -89,6 +90,7 @@ def locate(path: str, name: str) -> Iterator[Said]:
             if _agree(rows, dataset):
                 yield facts | {"rows_per_block": rows_per_block}, starts.astype(np.int64).tobytes()
                 return
+        _check_filters(dataset, size, path)
     yield facts | {"rows_per_block": 0}, b""
 
 
@@ -213,6 +215,16 @@ def _check(dataset: h5py.Dataset, path: str) -> None:
     is_whole = dataset.id.get_num_chunks() == grid if dataset.chunks else dataset.id.get_storage_size() > 0
     if dataset.size and not is_whole:
         raise DataError(f"{dataset.name} in {path} was not written to its end; write or download it again")
+
+
+def _check_filters(dataset: h5py.Dataset, size: int, path: str) -> None:
+    """Refuse what unpacks to far more than its size, or is packed twice, whose bytes in between nobody counts."""
+    way_out = "write it again without compression"
+    check_packed(f"{dataset.name} in {path}", dataset.id.get_storage_size(), size, ANY_ARRAY, way_out)
+    properties = dataset.id.get_create_plist()
+    filters = [properties.get_filter(index)[0] for index in range(properties.get_nfilters())]
+    if len(set(filters)) < len(filters):
+        raise DataError(f"{dataset.name} in {path} is packed twice in the same way; {way_out}")
 
 
 def _check_inside(dataset: h5py.Dataset, path: str) -> None:

@@ -9,6 +9,7 @@ from tfvision.data.pixels.headers import HEAD_BYTES, image_format, read_header
 from tfvision.errors import DataError
 
 MAX_FILE_BYTES = 1 << 30
+ANY_ARRAY = 1 << 30  # bytes that a packed array may unpack to, in a file, whatever its size
 _MOST_TIMES = 200  # what a packed file may unpack to, beyond the bytes that it may anyway: that many times its size
 LARGE_BYTES, _HEAD = 64 << 20, 4 << 20  # an image file that is looked at before it is read, and how much of it
 _BYTES_A_PIXEL = 16  # four channels of 16 bits, twice
@@ -60,7 +61,9 @@ def check_size(name: Path | str, size: int) -> None:
         raise DataError(f"{name} has {size:,} bytes, more than the {MAX_FILE_BYTES:,} allowed; remove it")
 
 
-def check_packed(name: Path | str, packed: int, size: int, anyway: int) -> None:
+def check_packed(
+    name: Path | str, packed: int, size: int, anyway: int, way_out: str = "unpack it and give the folder"
+) -> None:
     """Refuse a packed file that unpacks to far more than its size.
 
     Args:
@@ -68,14 +71,13 @@ def check_packed(name: Path | str, packed: int, size: int, anyway: int) -> None:
         packed: Its size in bytes.
         size: What it unpacks to.
         anyway: Bytes that it may unpack to in any case.
+        way_out: What to do if it is right.
 
     Raises:
         DataError: It unpacks to more than that, and to more than 200 times its size.
     """
     if size > max(anyway, _MOST_TIMES * packed):
-        raise DataError(
-            f"{name} unpacks from {packed:,} to {size:,} bytes; if it is right, unpack it and give the folder"
-        )
+        raise DataError(f"{name} unpacks from {packed:,} to {size:,} bytes; if it is right, {way_out}")
 
 
 def check_texts(archive: Path, sizes: Iterable[tuple[str, int]]) -> None:

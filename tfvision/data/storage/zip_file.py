@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tfvision.data.storage.limits import (
+    ANY_ARRAY,
     check_image,
     check_name,
     check_packed,
@@ -25,7 +26,7 @@ from tfvision.system.cache import write_temporary
 
 _LOCAL_HEADER = 30
 _READ_AHEAD = 256
-_ANY_MEMBER, _ANY_ARRAY = 64 << 20, 1 << 30  # what a member may unpack to, in memory and in a file, whatever its size
+_ANY_MEMBER = 64 << 20  # bytes that a member may unpack to in memory, whatever its size
 
 # What zipfile and the decompressors raise for damaged archives, including names that are not UTF-8 and wrong local
 # headers.
@@ -152,7 +153,7 @@ class Zip:
         """
         info = self._members[name]
         title = f"{self.path}/{name}"
-        check_packed(title, info.compress_size, info.file_size, _ANY_ARRAY)
+        check_packed(title, info.compress_size, info.file_size, ANY_ARRAY)
         try:
             if info.compress_type != zipfile.ZIP_STORED:
                 return Span(write_temporary(self._blocks(info), info.file_size, title), 0, info.file_size, title)
