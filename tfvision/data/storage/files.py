@@ -27,6 +27,8 @@ def open_storage(path: Path | str) -> Storage:
     if path.is_dir():
         return Directory(path)
     refuse_missing(path)
+    if not path.is_file():  # a pipe would be waited for
+        raise DataError(f"{path} is neither a file nor a folder; give one of these")
     if path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
         return Zip(path)
     if is_tar(path):
