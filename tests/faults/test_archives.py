@@ -386,3 +386,19 @@ def test_a_link_to_a_name_that_no_file_could_have(tmp_path: Path) -> None:
         archive.addfile(member)
     with pytest.raises(DataError, match="holds a name of 6,000 characters"):
         open_storage(tmp_path / "d.tar")
+
+
+def test_what_is_no_plain_file_is_said(tmp_path: Path) -> None:
+    names = {"x/1.png": tarfile.REGTYPE, "y/2.png": tarfile.CONTTYPE, "y/d": tarfile.DIRTYPE}
+    odd = {"y/pipe.png": tarfile.FIFOTYPE, "y/device.png": tarfile.CHRTYPE, "y/unknown.png": b"Z"}
+    with tarfile.open(tmp_path / "d.tar", "w") as archive:
+        for name, kind in (names | odd).items():
+            member = tarfile.TarInfo(name)
+            member.type, member.size = kind, len(GOOD) if kind in (*tarfile.REGULAR_TYPES, b"Z") else 0
+            archive.addfile(member, io.BytesIO(GOOD))
+    with zipfile.ZipFile(tmp_path / "d.zip", "w") as packed:
+        for name in ("x/1.png", "y/2.png", "y/3.png/", "x/4.png\\"):
+            packed.writestr(name, GOOD)
+        packed.writestr("y/d/", b"")
+    assert open_images(tmp_path / "d.tar").notes == ("not read: 3 that are no plain files (such as y/device.png)",)
+    assert open_images(tmp_path / "d.zip").notes == ("not read: 2 that are no plain files (such as x/4.png\\)",)

@@ -169,3 +169,20 @@ def test_what_is_printed_cannot_move_the_cursor(capfd: pytest.CaptureFixture) ->
 def test_an_error_repeats_no_control_character_and_breaks_no_line_but_its_own() -> None:
     error = DataError("a.csv:\n  cat\x1b[2J.png: \r\ntfvision: all is well\n  b\0")
     assert str(error) == "a.csv:\n  cat\\x1b[2J.png: \\r\\ntfvision: all is well\n  b\\x00"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes")
+@pytest.mark.parametrize("name", ["d.csv", "d.zip", "d", "d.npz", "d.h5"])
+def test_a_pipe_given_as_data_is_refused_and_not_waited_for(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match="is neither a file nor a folder"):
+        open_images(tmp_path / name)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes")
+def test_a_pipe_among_images_is_said(tmp_path: Path) -> None:
+    for name in ("a/1.png", "b/2.png"):
+        (tmp_path / name).parent.mkdir()
+        cv2.imwrite(str(tmp_path / name), np.zeros((8, 8, 3), np.uint8))
+    os.mkfifo(tmp_path / "b" / "3.png")
+    assert open_images(tmp_path).notes == ("not read: 1 that are no plain files (such as b/3.png)",)

@@ -84,6 +84,8 @@ def left_out(storage: Storage, images: Collection[str], used: Collection[str], w
         said.append(f"{len(results):,} folders that tfvision wrote (such as {spelled(results[0])})")
     if links := getattr(storage, "skipped_links", ()):
         said.append(f"{len(links):,} links that lead nowhere or to what is read already (such as {spelled(links[0])})")
+    if no_files := getattr(storage, "no_files", ()):
+        said.append(f"{len(no_files):,} that are no plain files (such as {spelled(no_files[0])})")
     return (f"not read: {'; '.join(said)}",) if said else ()
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tfvision.data.storage.limits import LARGE_BYTES, check_image, check_size, is_visible
@@ -33,14 +34,16 @@ class Directory:
         names: Sorted relative names with forward slashes; hidden files, and folders that tfvision wrote, are left out.
         results: Relative names of these folders.
         skipped_links: Relative names of links that lead nowhere, or to a folder that is read already.
+        no_files: Relative names of pipes, sockets and devices.
         unread: Relative names of folders that cannot be read, with the reason.
     """
 
     def __init__(self, path: Path, only: Iterable[str] | None = None):
         self.path = path
-        found, results, links, unread = _walk(path) if only is None else (only, [], [], [])
-        self.names, self.results = tuple(sorted(found)), tuple(sorted(results))
-        self.skipped_links, self.unread = tuple(sorted(links)), tuple(sorted(unread))
+        found = _walk(path) if only is None else _Found(list(only))
+        self.names, self.results = tuple(sorted(found.names)), tuple(sorted(found.results))
+        self.skipped_links, self.no_files = tuple(sorted(found.links)), tuple(sorted(found.no_files))
+        self.unread = tuple(sorted(found.unread))
 
     def size(self, name: str) -> int:
         """Return the size of a file in bytes."""
@@ -128,19 +131,27 @@ def unread_folders(storage: object, *, needed: bool) -> tuple[str, ...]:
     return (f"not read: {len(storage.unread):,} folders, such as {printable(name)} ({reason})",)
 
 
-def _walk(root: Path) -> tuple[list[str], list[str], list[str], list[tuple[str, str]]]:
-    """Return the names of files, of folders that tfvision wrote, of links left out, and of folders that cannot be read."""
-    names, results, seen, pending = [], [], set(), [(root, "")]
-    unread: list[tuple[str, str]] = []
+@dataclass
+class _Found:
+    """What lies below a folder, by relative names; see the attributes of `Directory`."""
+
+    names: list[str]
+    results: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
+    no_files: list[str] = field(default_factory=list)
+    unread: list[tuple[str, str]] = field(default_factory=list)
+
+
+def _walk(root: Path) -> _Found:
+    found, seen, pending = _Found([]), set(), [(root, "")]
     links: list[tuple[Path, str]] = []
-    skipped: list[str] = []
     while pending or links:
         if not pending:
             links.sort(key=lambda link: link[1], reverse=True)
         folder, prefix = (pending or links).pop()
         real = os.path.realpath(folder)
         if real in seen:
-            skipped.append(prefix)  # only a link can lead to a folder again
+            found.links.append(prefix)  # only a link can lead to a folder again
             continue
         seen.add(real)
         try:
@@ -149,10 +160,10 @@ def _walk(root: Path) -> tuple[list[str], list[str], list[str], list[tuple[str, 
             reason = error.strerror or str(error)
             if not prefix:
                 raise DataError(f"cannot read the folder {folder}: {reason}; check its permissions") from error
-            unread.append((prefix, reason))
+            found.unread.append((prefix, reason))
             continue
         if prefix and is_result(entry.name for entry in entries):
-            results.append(prefix)
+            found.results.append(prefix)
             continue
         for entry in entries:
             if not is_visible(entry.name):
@@ -163,10 +174,12 @@ def _walk(root: Path) -> tuple[list[str], list[str], list[str], list[tuple[str, 
                 where = links if entry.is_symlink() else pending
                 where.append((Path(entry.path), f"{name}/"))
             elif _is_file(entry):
-                names.append(name)
+                found.names.append(name)
             elif entry.is_symlink():
-                skipped.append(name)
-    return names, results, skipped, unread
+                found.links.append(name)
+            else:
+                found.no_files.append(name)
+    return found
 
 
 def _is_dir(entry: os.DirEntry[str]) -> bool:

@@ -115,6 +115,7 @@ class Tar:
         names: Sorted names with forward slashes; folders, hidden files and devices are left out, links to other
             members are read as these.
         skipped_links: Names of links that lead to no member.
+        no_files: Names of pipes, devices and members of unknown types.
 
     Raises:
         DataError: The file is no .tar or is damaged, or there is no space to unpack it.
@@ -129,6 +130,7 @@ class Tar:
                 members = _members(archive, path)
                 _check_end(self._whole, archive.offset)
             self._places, self.skipped_links = _places(members)
+            self.no_files = _no_files(members)
         except _DAMAGE as error:
             raise DataError(f"cannot open {path}: {error}; expected a whole .tar, copy or download it again") from error
         check_texts(path, ((name, size) for name, (_, size) in self._places.items()))
@@ -271,6 +273,11 @@ def _places(members: list[tarfile.TarInfo]) -> tuple[dict[str, tuple[int, int]],
         if places.setdefault(within(name), place) != place:
             raise tarfile.ReadError(f"it holds two different files {within(name)!r}; unpack it and give the folder")
     return {name: place for name, place in places.items() if is_visible(name)}, tuple(skipped)
+
+
+def _no_files(members: list[tarfile.TarInfo]) -> tuple[str, ...]:
+    known = {*tarfile.REGULAR_TYPES, tarfile.DIRTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE}
+    return tuple(sorted(filter(is_visible, (within(member.name) for member in members if member.type not in known))))
 
 
 def _target(link: tarfile.TarInfo) -> str:

@@ -48,6 +48,7 @@ class Zip:
     Attributes:
         path: The .zip file.
         names: Sorted names with forward slashes; folders and hidden files are left out.
+        no_files: Names of folders that have a content, as no folder has.
 
     Raises:
         DataError: The file is not a .zip, is damaged or is encrypted.
@@ -65,9 +66,7 @@ class Zip:
         members = [
             (name, info)
             for info in self._zip.infolist()
-            if info.filename
-            and not info.filename.endswith(("/", "\\"))
-            and is_visible(name := within(info.filename.replace("\\", "/")))
+            if info.filename and not _is_folder(info) and is_visible(name := within(info.filename.replace("\\", "/")))
         ]
         self._members = dict(members)
         _check_places(path, self._zip.infolist(), self._whole.size)
@@ -87,6 +86,8 @@ class Zip:
             )
         check_texts(path, ((name, info.file_size) for name, info in self._members.items()))
         self.names = tuple(sorted(self._members))
+        folders = (within(info.filename) for info in self._zip.infolist() if info.file_size and _is_folder(info))
+        self.no_files = tuple(sorted(filter(is_visible, folders)))
 
     def size(self, name: str) -> int:
         """Return the unpacked size of a member in bytes."""
@@ -199,6 +200,10 @@ class Zip:
         if len(data) != info.file_size or zlib.crc32(data) != info.CRC:
             raise zipfile.BadZipFile("wrong length or checksum")
         return data
+
+
+def _is_folder(info: zipfile.ZipInfo) -> bool:
+    return info.filename.endswith(("/", "\\"))
 
 
 def _check_places(path: Path, members: list[zipfile.ZipInfo], size: int) -> None:
