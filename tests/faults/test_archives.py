@@ -92,6 +92,43 @@ def test_an_image_larger_than_its_pixels_is_refused_wherever_it_lies(tmp_path: P
         assert memory < 40
 
 
+def large_tiff(width: int, height: int, *, big: bool) -> bytes:
+    """A TIFF of 70 MB, whose directory lies behind the pixels, as libtiff writes it."""
+    kind, entry, size = ("<Q", "<HHQQ", 16) if big else ("<H", "<HHII", 8)
+    body = bytes((70 << 20) - size)
+    start = b"II+\0" + struct.pack("<HHQ", 8, 0, 70 << 20) if big else b"II*\0" + struct.pack("<I", 70 << 20)
+    tags = {256: width, 257: height, 273: size, 279: len(body)}
+    return start + body + struct.pack(kind, len(tags)) + b"".join(struct.pack(entry, t, 4, 1, tags[t]) for t in tags)
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_tiff_is_as_large_as_its_directory_says_wherever_it_lies(big: bool, method: int, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).bytes(1 << 20)  # so that it is no bomb
+    for name, side in (("small", 8), ("large", 2000)):
+        data = large_tiff(side, side, big=big)
+        data = data[:16] + noise + data[16 + len(noise) :]
+        path = zip_of(tmp_path / f"{name}.zip", {"a.tif": data}, method)
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.tif").write_bytes(data)
+        for place in (path, tmp_path / name):
+            if name == "large":
+                assert open_storage(place).read("a.tif") == data
+            memory, said = peak_memory(lambda place=place: open_storage(place).read("a.tif"))
+            assert (f"its header claims {side * side} pixels" in said) == (name == "small"), place
+            assert memory < (40 if name == "small" else 100)
+
+
+@pytest.mark.parametrize("brand", [b"avif", b"heic"])
+def test_a_phone_photo_of_many_bytes_is_refused(brand: bytes, tmp_path: Path) -> None:
+    with (tmp_path / "a.avif").open("wb") as file:
+        file.write(struct.pack(">I4s4sI4s", 20, b"ftyp", brand, 0, brand))
+        file.truncate(70 << 20)
+    memory, said = peak_memory(lambda: open_storage(tmp_path).read("a.avif"))
+    assert "pixels; save it again" in said
+    assert memory < 40
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_the_beginning_of_a_member_is_no_more_than_that(method: int, tmp_path: Path) -> None:
     path = zip_of(tmp_path / "d.zip", {"a": bytes(40 << 20)}, method)

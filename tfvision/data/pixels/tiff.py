@@ -6,10 +6,10 @@ point at, its strips or tiles, and the size of one of these.
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tfvision.data.pixels.exif import TiffEntry, byte_order, first_entries
+from tfvision.data.pixels.exif import MOST_ENTRIES, TiffEntry, byte_order, first_entries
 from tfvision.data.pixels.header import UPRIGHT, Header
 
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR, _EXTRA, _FORMAT = 256, 257, 258, 262, 277, 284, 338, 339
@@ -30,6 +30,8 @@ _JPEG = 7
 _COMPRESSIONS = frozenset({1, 2, 3, 4, 5, _JPEG, 8, 32773, 32946})  # none, fax, LZW, JPEG, deflate, PackBits
 _REPEATS = 4  # how often all bytes of the file may be pointed at: programs store equal tiles once
 _SLACK = 1 << 24  # pixels of a tile, or bytes that are pointed at, that are no matter whatever the file's size
+
+_HEAD, _DIRECTORY = 16, 8 + 20 * MOST_ENTRIES  # bytes of a BigTIFF; of a TIFF fewer
 
 _Tags = Mapping[int, list[int]]
 
@@ -76,6 +78,32 @@ def read_tiff(data: bytes) -> Header | None:
         _reader(tags),
         orientation if 1 <= orientation <= 8 else UPRIGHT,
     )
+
+
+def count_pixels(size: int, read: Callable[[int, int], bytes]) -> int:
+    """Count the pixels that the first directory claims, which may lie anywhere in the file, without reading the rest.
+
+    Args:
+        size: The size of the file in bytes.
+        read: Returns so many bytes from a place in it.
+
+    Returns:
+        Height times width; 0 if the file is damaged.
+    """
+    head = read(min(_HEAD, size), 0)
+    place, form = (8, "Q") if b"+" in head[:4] else (4, "I")
+    sides: dict[int, int] = {}
+    try:
+        (start,) = struct.unpack_from(byte_order(head) + form, head, place)
+        directory = read(min(_DIRECTORY, max(0, size - start)), min(start, size))
+        moved = head[:place] + struct.pack(byte_order(head) + form, _HEAD)
+        moved += bytes(_HEAD - len(moved)) + directory
+        for entry in first_entries(moved):
+            if entry.tag in (_WIDTH, _HEIGHT) and entry.count == 1 and entry.kind in _NUMBERS:
+                sides.setdefault(entry.tag, _numbers(moved, entry, _SIZES[entry.kind], place)[0])
+    except (ValueError, struct.error):
+        return 0
+    return max(0, sides.get(_WIDTH, 0)) * max(0, sides.get(_HEIGHT, 0))
 
 
 def _read_tags(data: bytes) -> dict[int, list[int]]:

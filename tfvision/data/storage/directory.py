@@ -67,7 +67,7 @@ class Directory:
                 size = os.fstat(file.fileno()).st_size
                 check_size(path, size)
                 if size > LARGE_BYTES:
-                    check_image(path, size, lambda most: self.head(name, most))
+                    check_image(path, size, self.span(name).read)
                 return file.read()
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror or error}") from error

@@ -5,7 +5,9 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
+from tfvision.data.pixels.exif import TIFF_STARTS
 from tfvision.data.pixels.headers import HEAD_BYTES, image_format, read_header
+from tfvision.data.pixels.tiff import count_pixels
 from tfvision.errors import DataError
 
 MAX_FILE_BYTES = 1 << 30
@@ -13,7 +15,6 @@ ANY_ARRAY = 1 << 30  # bytes that a packed array may unpack to, in a file, whate
 _MOST_TIMES = 200  # what a packed file may unpack to, beyond the bytes that it may anyway: that many times its size
 LARGE_BYTES, _HEAD = 64 << 20, 4 << 20  # an image file that is looked at before it is read, and how much of it
 _BYTES_A_PIXEL = 16  # four channels of 16 bits, twice
-_SIZE_FIRST = frozenset({"JPEG", "PNG", "GIF", "WEBP", "BMP"})  # formats whose size stands at their beginning
 UNPACKED_A_SECOND = 50 << 20  # bytes; slower than any machine
 MAX_LABEL_BYTES = 256 << 20  # of an array of labels or groups
 # Tables and annotations of an archive, all together, may unpack to 8 MiB anyway, and beyond that to 50 times the archive:
@@ -99,23 +100,28 @@ def check_texts(archive: Path, sizes: Iterable[tuple[str, int]]) -> None:
         )
 
 
-def check_image(name: Path | str, size: int, head: Callable[[int], bytes]) -> None:
+def check_image(name: Path | str, size: int, read: Callable[[int, int], bytes]) -> None:
     """Refuse a large image file with more bytes than its pixels need, before it is read as a whole.
 
     Args:
         name: What to call it in the error.
         size: Its size in bytes.
-        head: Returns up to so many bytes from its beginning.
+        read: Returns so many bytes from a place in it.
 
     Raises:
         DataError: It is such a file.
     """
     if size <= LARGE_BYTES:
         return
-    start = head(_HEAD)
-    if image_format(start[:HEAD_BYTES]) not in _SIZE_FIRST:
+    start = read(_HEAD, 0)
+    if start.startswith(TIFF_STARTS):
+        pixels = count_pixels(size, read)
+    elif image_format(start[:HEAD_BYTES]):
+        header = read_header(start)  # none of a HEIC or AVIF, of which only small ones lie in its beginning
+        pixels = header.height * header.width if header else 0
+    else:  # a table or an array
         return
-    header = read_header(start)
-    pixels = header.height * header.width if header else 0
     if size > LARGE_BYTES + _BYTES_A_PIXEL * pixels:
-        raise DataError(f"{name} has {size:,} bytes, and its header claims {pixels:,} pixels; remove it")
+        raise DataError(
+            f"{name} has {size:,} bytes, and its header claims {pixels:,} pixels; save it again as one picture, or remove it"
+        )

@@ -157,7 +157,7 @@ class Tar:
         """
         span = self.span(name)
         check_size(span.name, span.size)
-        check_image(span.name, span.size, span.head)
+        check_image(span.name, span.size, span.read)
         return span.read(span.size, 0)
 
     def head(self, name: str, size: int) -> bytes:

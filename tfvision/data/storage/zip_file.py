@@ -1,5 +1,6 @@
 """A .zip, read in place: its members are found once, and each is read where it lies."""
 
+import io
 import lzma
 import os
 import struct
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from tfvision.data.storage.limits import (
     ANY_ARRAY,
+    LARGE_BYTES,
     check_image,
     check_name,
     check_packed,
@@ -26,6 +28,7 @@ from tfvision.system.cache import write_temporary
 
 _LOCAL_HEADER = 30
 _READ_AHEAD = 256
+_STEP = 1 << 20  # bytes that are unpacked at a time
 _ANY_MEMBER = 64 << 20  # bytes that a member may unpack to in memory, whatever its size
 
 # What zipfile and the decompressors raise for damaged archives, including names that are not UTF-8 and wrong local
@@ -109,8 +112,13 @@ class Zip:
         title = f"{self.path}/{name}"
         check_size(title, max(info.file_size, info.compress_size))
         check_packed(title, info.compress_size, info.file_size, _ANY_MEMBER)
-        check_image(title, info.file_size, lambda most: self.head(name, most))
+        check_image(title, info.file_size, lambda size, start: self._part(name, size, start))
         try:
+            if info.file_size > LARGE_BYTES:  # a list of blocks, as bytes in the end, would be there twice
+                whole = io.BytesIO()
+                for block in self._blocks(info):
+                    whole.write(block)
+                return whole.getvalue()
             if hasattr(os, "pread") and info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 return self._read_at_offset(info)
             return b"".join(self._blocks(info))
@@ -130,15 +138,7 @@ class Zip:
         Raises:
             DataError: The beginning is damaged.
         """
-        try:
-            head = b""
-            for block in unpack(self._packed(self._members[name]), self._members[name], size):
-                head += block
-                if len(head) >= size:
-                    break
-            return head[:size]
-        except _DAMAGE as error:
-            raise self._damaged(name, error) from error
+        return self._part(name, size, 0)
 
     def span(self, name: str) -> Span:
         """Open a member of any size for random access; a compressed one is unpacked to a temporary file.
@@ -161,6 +161,19 @@ class Zip:
             for _ in self._blocks(info):  # compares the checksum at the end
                 pass
             return replace(self._packed(info), name=title)
+        except _DAMAGE as error:
+            raise self._damaged(name, error) from error
+
+    def _part(self, name: str, size: int, start: int) -> bytes:
+        """Return up to `size` bytes of a member from a place in it, for which a packed one is unpacked from its beginning."""
+        part, place = b"", 0
+        try:
+            for block in unpack(self._packed(self._members[name]), self._members[name], min(size + start, _STEP)):
+                part += block[max(0, start - place) :]
+                place += len(block)
+                if len(part) >= size:
+                    break
+            return part[:size]
         except _DAMAGE as error:
             raise self._damaged(name, error) from error
 
