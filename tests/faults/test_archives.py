@@ -317,8 +317,8 @@ PACKED_TARS = {
 
 @pytest.mark.parametrize("case", PACKED_TARS)
 def test_headers_that_a_few_bytes_unpack_to(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tfvision.data.storage.tar_file._ANY_MEMBERS", 1000)
-    monkeypatch.setattr("tfvision.data.storage.tar_file._ANY_EXTRA", 1 << 20)
+    monkeypatch.setattr("tfvision.data.storage.tar_headers._ANY_MEMBERS", 1000)
+    monkeypatch.setattr("tfvision.data.storage.tar_headers._ANY_EXTRA", 1 << 20)
     data, expected = PACKED_TARS[case]
     path = tmp_path / "d.tar.xz"
     path.write_bytes(lzma.compress(data + bytes(1024), preset=0))
