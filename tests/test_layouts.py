@@ -143,6 +143,13 @@ def test_images_are_found_by_their_bytes(tmp_path: Path) -> None:
     )
 
 
+def test_an_empty_folder_beside_the_classes_is_said(tmp_path: Path) -> None:
+    build(tmp_path, {f"train/{name}": data for name, data in tree("cat", "dog").items()})
+    (tmp_path / "train" / "horse").mkdir()
+    (tmp_path / "other" / "below").mkdir(parents=True)
+    assert open_images(tmp_path).notes == ("no image that can be read in train/horse/",)
+
+
 def test_what_a_csv_does_not_name_is_said(tmp_path: Path) -> None:
     files = tree("train", "test", each=4) | {"sub.csv": "id,odd\n", "inner.zip": b"PK"}
     rows = "\n".join(["id,has_cactus", *(f"{number}.png,{number % 2}" for number in range(4))])

@@ -115,13 +115,14 @@ def without_masks(images: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
 
 
 def empty_folders(storage: Storage, images: Sequence[str]) -> tuple[str, ...]:
-    """Name the folders beside those of the classes that hold files, but no image that can be read."""
+    """Name the folders beside those of the classes that hold no image that can be read, or nothing at all."""
     level = min((name.count("/") for name in images), default=0)  # of the folders of classes
     if level == 0:
         return ()
     filled = {_folder(name, level) for name in images}
     parents = {posixpath.dirname(_folder(name, level)) for name in images if name.count("/") == level}
     others = {_folder(name, level) for name in storage.names if name.count("/") >= level} - filled
+    others |= {name for name in getattr(storage, "empty", ()) if name.count("/") == level - 1}
     empty = sorted(spelled(folder) for folder in others if posixpath.dirname(folder) in parents)
     return (f"no image that can be read in {listing([f'{folder}/' for folder in empty], 5)}",) if empty else ()
 

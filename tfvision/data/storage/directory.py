@@ -35,6 +35,7 @@ class Directory:
         results: Relative names of these folders.
         skipped_links: Relative names of links that lead nowhere, or to a folder that is read already.
         no_files: Relative names of pipes, sockets and devices.
+        empty: Relative names of folders with nothing in them.
         unread: Relative names of folders that cannot be read, with the reason.
     """
 
@@ -43,7 +44,7 @@ class Directory:
         found = _walk(path) if only is None else _Found(list(only))
         self.names, self.results = tuple(sorted(found.names)), tuple(sorted(found.results))
         self.skipped_links, self.no_files = tuple(sorted(found.links)), tuple(sorted(found.no_files))
-        self.unread = tuple(sorted(found.unread))
+        self.empty, self.unread = tuple(sorted(found.empty)), tuple(sorted(found.unread))
 
     def size(self, name: str) -> int:
         """Return the size of a file in bytes."""
@@ -139,6 +140,7 @@ class _Found:
     results: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
     no_files: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
     unread: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -165,9 +167,10 @@ def _walk(root: Path) -> _Found:
         if prefix and is_result(entry.name for entry in entries):
             found.results.append(prefix)
             continue
+        entries = [entry for entry in entries if is_visible(entry.name)]
+        if not entries:
+            found.empty.append(prefix.rstrip("/"))
         for entry in entries:
-            if not is_visible(entry.name):
-                continue
             name = f"{prefix}{entry.name}"
             if _is_dir(entry):
                 # Real folders come before links to them, which are then left out.
