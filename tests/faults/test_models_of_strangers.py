@@ -1,7 +1,10 @@
 """Models of strangers: what would run code, reach beyond the model or fill the memory is refused before it is loaded."""
 
+import importlib
+import inspect
 import io
 import json
+import math
 import shutil
 import socket
 import subprocess
@@ -18,7 +21,8 @@ import pytest
 
 from tfvision.cli import main
 from tfvision.errors import DataError, UsageError
-from tfvision.models.model_config import parse_config, refusing_more_weights
+from tfvision.models.keras_names import CLASSES, FUNCTIONS
+from tfvision.models.model_config import parse_config, refusing_more_weights, without_compiling
 from tfvision.models.model_file import load_model
 from tfvision.models.weights_file import check_weights_file
 from tfvision.prediction import saved_model_file
@@ -219,14 +223,29 @@ def test_exports_of_every_family_only_compute() -> None:
 # -- Model files of Keras.
 
 
-def _layer(name: str, module: str = "keras.layers", **config: Any) -> dict[str, Any]:
+def _layer(name: str, module: str = "keras.layers", registered: str | None = None, **config: Any) -> dict[str, Any]:
     return {
         "module": module,
         "class_name": name,
         "config": {"name": "evil", **config},
-        "registered_name": None,
+        "registered_name": registered,
         "name": "evil",
     }
+
+
+def _function(name: str, module: str, registered: str | None = None) -> dict[str, Any]:
+    return {"class_name": "function", "module": module, "config": name, "registered_name": registered or name}
+
+
+def _array(dtype: str) -> dict[str, Any]:
+    return {"class_name": "__numpy__", "config": {"value": [1.0], "dtype": dtype}}
+
+
+_OUTPUT = {"class_name": "__keras_tensor__", "config": {"shape": [1], "dtype": "int32", "keras_history": ["a", 0, 0]}}
+
+
+def _called(node: Any = None) -> dict[str, Any]:
+    return {**_layer("Flatten"), "inbound_nodes": [{} if node is None else node]}
 
 
 CONFIGS: dict[str, tuple[Any, str]] = {
@@ -248,6 +267,55 @@ CONFIGS: dict[str, tuple[Any, str]] = {
     "no module": (_layer("x", 7), "which is no layer of Keras"),  # type: ignore[arg-type]
     "registered": ({**_layer("Run", "evil.module"), "registered_name": "evil>Run"}, "asks for evil.module.Run"),
     "control characters": (_layer("\x1b[2J", "os"), r"asks for os.\\x1b\[2J"),
+    "a name of names": (
+        _layer("layers.Lambda", "keras", function=_function("ops.square", "keras")),
+        "has a Lambda layer",
+    ),
+    "writing": (
+        _layer("Activation", activation=_function("visualization.plot_image_gallery", "keras")),
+        "asks for keras.visualization.plot_image_gallery",
+    ),
+    "unsafe": (_function("config.enable_unsafe_deserialization", "keras"), "asks for keras.config.enable"),
+    "names of a backbone": (
+        _layer("Activation", activation=_function("decode_predictions", "keras.applications.vgg16")),
+        "asks for keras.applications.vgg16.decode_predictions",
+    ),
+    "a backbone": (_layer("MobileNetV2", "keras.applications"), "asks for keras.applications.MobileNetV2"),
+    "a metric": (_layer("MeanIoU", "keras.metrics", num_classes=25_000), "asks for keras.metrics.MeanIoU"),
+    "a function as a class": (_layer("deserialize", "keras.layers"), "asks for keras.layers.deserialize"),
+    "a function by another name": (_function("relu", "keras.activations", "get"), "asks for keras.activations.relu"),
+    "without module": ({"class_name": "Dense", "config": {"units": 3}}, "asks for None.Dense"),
+    "names that are no text": ({"class_name": ["Dense"], "module": {}, "config": []}, "which is no layer of Keras"),
+    "a function that is no text": (_function(["relu"], "keras.activations"), "which is no layer of Keras"),  # type: ignore[arg-type]
+    "a type": (
+        {"class_name": "__typespec__", "spec_name": "x", "module": "os", "config": []},
+        "asks for os.__typespec__",
+    ),
+    "a text of gigabytes": (_array("U100000000"), "has an array of U100000000, expected numbers"),
+    "an array in each number": (_array("(10000,10000)f4"), "has an array of"),
+    "a tensor of no numbers": ({**_array(["f4"]), "class_name": "__tensor__"}, "has an array of"),  # type: ignore[arg-type]
+    "state": (_layer("GRU", units=3, stateful=True), "that is stateful"),
+    "a tokenizer of KerasHub": (
+        _layer("BytePairTokenizer", "keras_hub.src.models.resnet", registered="keras_hub>BytePairTokenizer"),
+        "asks for keras_hub.src.models.resnet.BytePairTokenizer",
+    ),
+    "one name for another": (
+        _layer("ResNetBackbone", "keras_hub.src.models.resnet", registered="keras_hub>BytePairTokenizer"),
+        "asks for keras_hub",
+    ),
+    "what KerasHub uploads with": (_function("keras_hub>upload_preset", "keras_hub.src.models"), "asks for keras_hub"),
+    "an argument that seems to be of the training": (
+        _called({"args": [_OUTPUT], "kwargs": {"compile_config": _layer("system", "os")}}),
+        "asks for os.system",
+    ),
+    "called on nothing": (_called(), "called without an output of another"),
+    "called on numbers": (_called({"args": [_array("float32")], "kwargs": {}}), "called without an output of another"),
+    "called on a slice": (
+        _called({"args": [{"class_name": "__slice__", "config": {"start": _OUTPUT}}, _array("float32")], "kwargs": {}}),
+        "called without an output of another",
+    ),
+    "called at first on nothing": (_called([]), "called without an output of another"),
+    "called on what is no list": ({**_called(), "inbound_nodes": 7}, "called without an output of another"),
 }
 
 
@@ -275,6 +343,114 @@ def test_what_the_user_registered_may_be_named() -> None:
     parse_config(json.dumps(keras.saving.serialize_keras_object(Own())), "config.json")
 
 
+def test_what_the_user_registered_lends_its_name_to_nothing_else() -> None:
+    import keras
+
+    @keras.saving.register_keras_serializable("strangers")
+    def own(values: Any) -> Any:
+        return values
+
+    parse_config(json.dumps(keras.saving.serialize_keras_object(own)), "config.json")
+    with pytest.raises(ValueError, match=r"asks for os\.system"):
+        parse_config(json.dumps(_function("system", "os", "strangers>own")), "config.json")
+
+
+def test_what_a_library_registered_is_not_the_users() -> None:
+    """KerasHub registers all that it exports, such as what uploads a preset."""
+    import keras
+
+    def upload(uri: str) -> None:
+        pass
+
+    upload.__module__ = "keras_hub.src.utils.preset_utils"
+    with keras.saving.custom_object_scope({"keras_hub>upload": upload}), pytest.raises(ValueError, match="asks for"):
+        parse_config(json.dumps(_function("keras_hub>upload", "keras_hub.src.utils.preset_utils")), "config.json")
+
+
+def test_the_listed_names_are_those_of_keras() -> None:
+    import keras
+    from keras.src.saving.keras_saveable import KerasSaveable
+
+    kinds = (KerasSaveable, keras.Initializer, keras.regularizers.Regularizer, keras.constraints.Constraint)
+    kinds += (keras.DTypePolicy, keras.dtype_policies.DTypePolicyMap, keras.quantizers.QuantizationConfig)
+    kinds += (keras.Quantizer, keras.random.SeedGenerator)
+    for module, names in CLASSES.items():
+        for name in names:
+            assert issubclass(getattr(importlib.import_module(module), name), kinds), (module, name)
+    for module, names in FUNCTIONS.items():
+        found = [keras.activations, keras.losses] if module == "builtins" else [importlib.import_module(module)]
+        for name in names:
+            assert any(inspect.isfunction(getattr(each, name, None)) for each in found), (module, name)
+    # A new layer of Keras is refused until somebody looked whether it only computes.
+    classes = {name for name, each in vars(keras.layers).items() if inspect.isclass(each)}
+    assert classes - CLASSES["keras.layers"] == {
+        *("FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper"),
+        *("Hashing", "HashedCrossing", "IntegerLookup", "StringLookup", "TextVectorization"),
+        *("InputSpec", "Layer", "Wrapper"),
+    }
+
+
+def test_models_of_all_kinds_of_parts_are_loaded(small_run: Path, tmp_path: Path) -> None:
+    import keras
+
+    from tfvision.models.model_file import read_facts, save_model
+
+    layers, ops = keras.layers, keras.ops
+    inner = keras.Sequential([layers.Input((4, 4, 8)), layers.Conv2D(4, 1, activation="gelu"), layers.Flatten()])
+    # How it was trained is not loaded, and may be anything.
+    inner.compile("adam", keras.losses.Huber(), metrics=[keras.metrics.MeanSquaredError(), "mae"])
+    image = layers.Input((16, 16, 3))
+    x = layers.Normalization(mean=[0.1, 0.2, 0.3], variance=[1.0, 2.0, 3.0])(layers.Rescaling(1 / 255)(image))
+    x = layers.RandomFlip("horizontal", seed=3)(x)
+    x = layers.Conv2D(
+        8,
+        3,
+        strides=2,
+        padding="same",
+        activation=layers.LeakyReLU(0.1),
+        kernel_initializer=keras.initializers.HeNormal(seed=keras.random.SeedGenerator(1)),
+        kernel_regularizer=keras.regularizers.L1L2(1e-4, 1e-4),
+        kernel_constraint=keras.constraints.MaxNorm(2.0),
+        bias_regularizer="l2",
+    )(x)
+    x = layers.Activation(keras.activations.silu)(ops.square(x) + ops.relu(x[:, ::-1, ..., :]) * np.float32(0.5))
+    x = layers.Activation(keras.ops.tanh)(layers.BatchNormalization()(layers.AveragePooling2D(2)(x)))
+    rows = layers.TimeDistributed(layers.Bidirectional(layers.GRU(2, return_sequences=True, activation="tanh")))(x)
+    rows = layers.MultiHeadAttention(2, 3)(*[ops.reshape(rows, (-1, 16, 4))] * 2)
+    x = layers.Concatenate()([inner(x), layers.Flatten()(rows), ops.mean(x, axis=(1, 2))])
+    probabilities = layers.Dense(3, "softmax", dtype=keras.DTypePolicy("mixed_float16"))(x)
+    model = keras.Model(image, layers.Activation("linear", dtype="float32")(probabilities))
+    save_model(model, tmp_path / "kinds.keras", read_facts(small_run / "model.keras"))
+    loaded, images = load_model(tmp_path / "kinds.keras"), np.random.default_rng(0).random((2, 16, 16, 3)) * 255
+    np.testing.assert_array_equal(loaded(images), model(images))
+    save_model(loaded, tmp_path / "again.keras", read_facts(small_run / "model.keras"))
+    np.testing.assert_array_equal(load_model(tmp_path / "again.keras")(images), model(images))
+
+
+@pytest.mark.slow
+def test_stock_backbones_of_every_family_are_loaded() -> None:
+    import keras
+
+    for name in (
+        *("ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionResNetV2", "InceptionV3"),
+        *(
+            "MobileNet",
+            "MobileNetV2",
+            "MobileNetV3Small",
+            "NASNetMobile",
+            "ResNet50",
+            "ResNet50V2",
+            "VGG16",
+            "Xception",
+        ),
+    ):
+        keras.utils.clear_session()
+        model = getattr(keras.applications, name)(weights=None)
+        values = parse_config(json.dumps(keras.saving.serialize_keras_object(model)), name)
+        with refusing_more_weights(sum(math.prod(weight.shape) for weight in model.weights)), without_compiling():
+            assert len(keras.saving.deserialize_keras_object(values).layers) == len(model.layers)
+
+
 def changed(model: Path, path: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
     """Write a model file whose configuration is changed."""
     with zipfile.ZipFile(model) as old, zipfile.ZipFile(path, "w") as new:
@@ -293,6 +469,21 @@ def _set(kind: str, **settings: Any) -> Callable[[Any], None]:
         next(layer for layer in layers if layer["class_name"] == kind)["config"].update(settings)
 
     return change
+
+
+def _inner_metric(layers: Any) -> None:
+    metric = _layer("MeanIoU", "keras.metrics", num_classes=25_000)
+    inner = _layer("Sequential", "keras", layers=[_layer("InputLayer", batch_shape=[None, 4])])
+    layers.append({**inner, "inbound_nodes": [], "compile_config": {"optimizer": "sgd", "metrics": [metric]}})
+
+
+def test_how_an_inner_model_was_trained_is_not_made(
+    small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keras
+
+    monkeypatch.setattr(keras.metrics.MeanIoU, "__init__", lambda *_, **__: pytest.fail("made"))
+    load_model(changed(small_run / "model.keras", tmp_path / "model.keras", _inner_metric))
 
 
 GIGANTIC = {
@@ -330,6 +521,28 @@ def test_weights_are_counted_and_then_left_alone() -> None:
     with pytest.raises(ValueError, match="ask for"), refusing_more_weights(10):
         keras.layers.Dense(1000).build((None, 1000))
     keras.layers.Dense(200).build((None, 200))
+
+
+def test_metrics_and_repeated_numbers_count_as_weights() -> None:
+    import keras
+
+    with pytest.raises(ValueError, match="ask for"), refusing_more_weights(10):
+        keras.metrics.MeanIoU(200)
+    with pytest.raises(ValueError, match="ask for"), refusing_more_weights(10):
+        keras.layers.Normalization((1, 2), mean=0.0, variance=1.0).build((None, 200, 200))
+    with refusing_more_weights(10):
+        keras.layers.Normalization(mean=[0.0] * 20_000, variance=[1.0] * 20_000).build((None, 20_000))
+
+
+def test_outputs_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    import keras
+
+    from tfvision.models import model_config
+
+    monkeypatch.setattr(model_config, "_MOST_TENSORS", 100)
+    image = keras.Input((1000,))
+    with pytest.raises(ValueError, match="more than 100 outputs"), refusing_more_weights(10):
+        keras.ops.split(image, 1000, axis=1)
 
 
 def _member(name: str) -> Callable[[zipfile.ZipFile], None]:
@@ -461,6 +674,7 @@ def test_without_a_network_the_folder_for_the_weights_is_named(
 def test_presets_of_strangers(tmp_path: Path) -> None:
     """KerasHub's presets: a configuration that names what is no layer, asks for terabytes, or leads elsewhere."""
     keras_hub = pytest.importorskip("keras_hub")
+    from tfvision.models.backbones import hub_presets
     from tfvision.models.backbones.hub_presets import hub_facts
     from tfvision.models.classifier import build_classifier
 
@@ -477,6 +691,10 @@ def test_presets_of_strangers(tmp_path: Path) -> None:
         ("code", {"module": "os", "class_name": "system", "registered_name": None}, "asks for os.system"),
         ("deep", {"config": json.loads("[" * 150 + "]" * 150)}, "nests lists deeper"),
         ("large", {"config": {**config["config"], "input_conv_filters": [10**6]}}, "ask for"),
+        ("trained", {"compile_config": {"optimizer": "sgd"}}, "says how a model is trained"),
+        ("upload", {"config": {**config["config"], "x": _function("keras_hub>upload_preset", "os")}}, "asks for os"),
+        ("tokens", {"class_name": "BytePairTokenizer", "registered_name": None}, "asks for keras_hub"),
+        ("renamed", {"registered_name": "keras_hub>BytePairTokenizer"}, "asks for keras_hub"),
     ):
         folder = Path(shutil.copytree(good, tmp_path / name))
         (folder / "config.json").write_text(json.dumps({**config, **change}))
@@ -487,6 +705,13 @@ def test_presets_of_strangers(tmp_path: Path) -> None:
     (converter / "image_converter.json").write_text(json.dumps({"module": "os", "class_name": "system", "config": {}}))
     with pytest.raises(UsageError, match=r"image_converter\.json asks for os\.system"):
         hub_facts(f"hub/{converter}")
+    # As for an address, of which nothing lies in a folder before.
+    with pytest.raises(UsageError, match=r"image_converter\.json asks for os\.system"):
+        hub_presets._facts(f"hub/{converter}", 0)
+    other = Path(shutil.copytree(good, tmp_path / "other"))
+    (other / "config.json").write_text(json.dumps({"model_type": "resnet", "architecture": "resnet18"}))
+    with pytest.raises(UsageError, match=r"config\.json names no class of KerasHub"):
+        hub_facts(f"hub/{other}")
     shards = Path(shutil.copytree(good, tmp_path / "shards"))
     (shards / "model.weights.h5").rename(tmp_path / "elsewhere.h5")
     (shards / "model.weights.json").write_text(json.dumps({"weight_map": {"/x": "../elsewhere.h5"}}))

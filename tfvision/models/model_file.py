@@ -14,7 +14,7 @@ from tfvision.data.pixels.resize import Resize
 from tfvision.errors import DamagedError, DataError, RunError, UsageError, one_line
 from tfvision.models.backbones.hub_presets import require_hub
 from tfvision.models.decision import Decision
-from tfvision.models.model_config import refusing_more_weights
+from tfvision.models.model_config import refusing_more_weights, without_compiling
 from tfvision.models.weights_file import check_weights_file, read_config
 from tfvision.system.files import refuse_no_space, replacing
 from tfvision.tasks import CLASSIFY, TASKS, has_boxes, has_classes
@@ -225,7 +225,7 @@ def load_model(path: Path) -> "keras.Model":
     except UsageError as error:
         raise DataError(str(error)) from None
     try:
-        with warnings.catch_warnings(), refusing_more_weights(values):
+        with warnings.catch_warnings(), refusing_more_weights(values), without_compiling():
             warnings.simplefilter("ignore")
             model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # a damaged archive fails in many ways

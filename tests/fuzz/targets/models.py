@@ -31,7 +31,8 @@ _LAYERS = [
     {"class_name": "InputLayer", "module": "keras.layers", "name": "a", "config": {"batch_shape": [None, 8, 8, 3]}},
     {"class_name": "Dense", "module": "keras.layers", "name": "b", "config": {"units": 2, "activation": "relu"}},
 ]
-_CONFIG = {"class_name": "Functional", "module": "keras", "config": {"layers": _LAYERS}, "registered_name": None}
+_MODEL = "keras.src.models.functional"
+_CONFIG = {"class_name": "Functional", "module": _MODEL, "config": {"layers": _LAYERS}, "registered_name": None}
 
 
 def _read_options(data: bytes, folder: Path) -> None:
@@ -108,7 +109,8 @@ def _read_preset(data: bytes, folder: Path) -> None:
 def _presets() -> Iterator[bytes]:
     yield from _configs()
     yield json.dumps({"weight_map": {"a": "model_0.weights.h5", "b": ["model_1.weights.h5", "../c"]}}).encode()
-    yield json.dumps({"module": "keras_hub.src.models.resnet", "class_name": "ResNetBackbone", "config": {}}).encode()
+    resnet = {"module": "keras_hub.src.models.resnet", "class_name": "ResNetBackbone", "config": {}}
+    yield json.dumps({**resnet, "registered_name": "keras_hub>ResNetBackbone"}).encode()
 
 
 def _read_weights(data: bytes, folder: Path) -> None:
