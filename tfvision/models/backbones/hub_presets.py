@@ -112,7 +112,10 @@ def _refuse_code(name: str, folder: Path) -> None:
         try:
             if path.is_file():
                 with open(path, "rb") as opened:
-                    parse_config(opened.read(LARGEST_CONFIG + 1), file)
+                    values = parse_config(opened.read(LARGEST_CONFIG + 1), file, compiled=False)
+                # What names no class, KerasHub takes for a model of another library, with other files of weights.
+                if not isinstance(values, dict) or "registered_name" not in values:
+                    raise ValueError(f"{file} names no class of KerasHub")
         except (OSError, ValueError) as error:
             raise UsageError(
                 f"{name} cannot be built ({one_line(error)}); expected a preset that KerasHub's save_to_preset wrote"
@@ -174,13 +177,17 @@ def hub_weights(name: str) -> Path | None:
 def _facts(name: str, written: int) -> Backbone:
     """Read a preset; `written`, when its folder last changed, keeps the cache from answering for an old one."""
     import keras_hub
-    from keras_hub.src.utils.preset_utils import get_preset_loader  # nothing public reads a preset without building it
+
+    # Nothing public reads a preset without building it.
+    from keras_hub.src.utils.preset_utils import check_file_exists, get_preset_loader, load_json
 
     preset = preset_of(name)
     with refusing(name):
         loader = get_preset_loader(preset)
         try:
-            parse_config(json.dumps(loader.config), _CONFIG)
+            parse_config(json.dumps(loader.config), _CONFIG, compiled=False)
+            if check_file_exists(preset, _CONVERTER):
+                parse_config(json.dumps(load_json(preset, _CONVERTER)), _CONVERTER, compiled=False)
         except ValueError as error:
             raise UsageError(f"{name} cannot be built ({one_line(error)}); expected a preset of KerasHub") from None
         kind = loader.check_backbone_class()
