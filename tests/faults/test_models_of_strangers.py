@@ -21,6 +21,7 @@ import pytest
 
 from tfvision.cli import main
 from tfvision.errors import DataError, UsageError
+from tfvision.models import weights_reading
 from tfvision.models.keras_names import CLASSES, FUNCTIONS
 from tfvision.models.model_config import parse_config, refusing_more_weights, without_compiling
 from tfvision.models.model_file import load_model
@@ -580,6 +581,22 @@ def test_weights_elsewhere_are_refused(small_run: Path, tmp_path: Path) -> None:
             new.writestr(name, stream.getvalue() if name == "model.weights.h5" else old.read(name))
     with pytest.raises(DataError, match="is a link to another place"):
         load_model(path)
+
+
+def test_an_array_with_many_names_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name takes some bytes of the file, and the array with its attributes may take a second."""
+    renewed: list[int] = []
+    monkeypatch.setattr(weights_reading, "renew_time", lambda: renewed.append(1))
+    path = tmp_path / "names.weights.h5"
+    with h5py.File(path, "w") as file:
+        file["a"] = np.zeros(4, np.float32)
+        for number in range(50):
+            file[f"group/{number}"] = file["a"]
+    assert list(weights_reading.check_hdf5(str(path), None)) == [({"values": 4}, b"")]
+    assert len(renewed) == 2  # the array and the group
+    monkeypatch.setattr(weights_reading, "_MOST_LINKS", 50)
+    with pytest.raises(ValueError, match="more than 50 groups and arrays"):
+        list(weights_reading.check_hdf5(str(path), None))
 
 
 def test_weights_as_numpy_arrays_are_refused(small_run: Path, tmp_path: Path) -> None:
