@@ -20,15 +20,18 @@ import numpy as np
 import pytest
 
 from tfvision.cli import main
+from tfvision.ensembles.members import read_member
 from tfvision.errors import DataError, UsageError
 from tfvision.models import weights_reading
+from tfvision.models.combination import Combination
 from tfvision.models.keras_names import CLASSES, FUNCTIONS
 from tfvision.models.model_config import parse_config, refusing_more_weights, without_compiling
-from tfvision.models.model_file import load_model
+from tfvision.models.model_file import load_model, read_facts
 from tfvision.models.weights_file import check_weights_file
 from tfvision.prediction import saved_model_file
 from tfvision.prediction.saved_model_file import refuse_programs
 from tfvision.prediction.stored import load_predictor
+from tfvision.runs.ensemble import EnsembleFile, StoredMember, write_ensemble
 
 
 @pytest.fixture(scope="module")
@@ -394,7 +397,7 @@ def test_the_listed_names_are_those_of_keras() -> None:
 def test_models_of_all_kinds_of_parts_are_loaded(small_run: Path, tmp_path: Path) -> None:
     import keras
 
-    from tfvision.models.model_file import read_facts, save_model
+    from tfvision.models.model_file import save_model
 
     layers, ops = keras.layers, keras.ops
     inner = keras.Sequential([layers.Input((4, 4, 8)), layers.Conv2D(4, 1, activation="gelu"), layers.Flatten()])
@@ -507,7 +510,7 @@ def test_a_gigantic_layer_is_refused_before_it_is_made(case: str, small_run: Pat
 def test_a_layer_that_enlarges_an_image_without_end_is_refused(small_run: Path, tmp_path: Path) -> None:
     import keras
 
-    from tfvision.models.model_file import read_facts, save_model
+    from tfvision.models.model_file import save_model
 
     image = keras.Input((16, 16, 3))
     wide = keras.layers.GlobalAveragePooling2D()(keras.layers.UpSampling2D(10_000)(image))
@@ -647,6 +650,31 @@ def test_a_gigantic_size_of_images_is_refused(sides: tuple[int, int], small_run:
             new.writestr(name, content)
     with pytest.raises(DataError, match=r"resize to .* px, more than 100,000,000 in all"):
         load_predictor(path)
+
+
+# -- Ensembles, each a file of names.
+
+
+def _ensemble(folder: Path, model: Path, *members: str) -> Path:
+    folder.mkdir()
+    stored = tuple(StoredMember(each) for each in members)
+    write_ensemble(folder, EnsembleFile(read_facts(model), stored, Combination.equal("mean", len(stored))))
+    return folder
+
+
+def test_an_ensemble_of_ensembles_is_refused(small_run: Path, tmp_path: Path) -> None:
+    """Twenty of them, each naming the next twice, would ask for a million models; and one may name itself."""
+    model = Path(shutil.copy(small_run / "model.keras", tmp_path))
+    inner = _ensemble(tmp_path / "inner", model, "../model.keras", str(small_run))
+    load_predictor(inner)
+    for name, member in (("outer", "../inner"), ("itself", ".")):
+        with pytest.raises(DataError, match="is an ensemble; expected different models") as error:
+            load_predictor(_ensemble(tmp_path / name, model, str(small_run), member))
+        assert "\n" not in str(error.value)
+    with pytest.raises(DataError, match=r"model\.keras is named twice"):
+        load_predictor(_ensemble(tmp_path / "twice", model, "../model.keras", "../inner/../model.keras"))
+    with pytest.raises(UsageError, match="is an ensemble; name its members instead"):
+        read_member(inner)
 
 
 # -- Weights kept on this machine.

@@ -13,7 +13,7 @@ from tfvision.evaluation.predictions import Predictions, read_predictions
 from tfvision.models.model_file import ModelFacts
 from tfvision.prediction.stored import StoredModel, find_model
 from tfvision.runs.folder import open_run
-from tfvision.runs.names import MODEL, PREDICTIONS
+from tfvision.runs.names import ENSEMBLE, MODEL, PREDICTIONS
 from tfvision.tasks import has_boxes
 
 _VALIDATION, _TEST, _HELD_OUT, _TRAIN = "validation", "test", "held_out", "train"
@@ -89,11 +89,13 @@ def read_member(path: Path | str, *, trust: bool = False) -> Member:
         The member.
 
     Raises:
-        UsageError: It finds boxes.
+        UsageError: It finds boxes, or is an ensemble.
         DataError: There is no such model, or it has no predictions.
     """
     path = Path(path)
     stored = find_model(path, trust=trust)
+    if stored.is_ensemble:  # nothing here tells on which images its members learned
+        raise UsageError(f"{path} is an ensemble; name its members instead, see its {ENSEMBLE}")
     if stored.file.suffix != ".keras":  # nothing is loaded here
         stored.refuse_programs()
     if has_boxes(stored.facts.task):

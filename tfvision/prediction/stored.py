@@ -164,14 +164,20 @@ def find_members(folder: Path, members: Iterable[StoredMember], *, trust: bool =
         Its members, in the order of the weights.
 
     Raises:
-        DataError: A member is gone, or has another decision than when the ensemble was made.
+        DataError: A member is gone, has another decision than when the ensemble was made, is there twice, or is an
+            ensemble itself: of such, a few small files could ask for any number of models.
     """
-    found = []
+    found: list[StoredModel] = []
     for stored in members:
         path = Path(os.path.normpath(folder / stored.path))
         if not path.exists():
             raise DataError(f"{folder} needs its member {path}, which is gone; put it back, or make the ensemble again")
         member = find_model(path, trust=trust)
+        if member.is_ensemble or member.file in {other.file for other in found}:
+            what = "an ensemble" if member.is_ensemble else "named twice"
+            raise DataError(
+                f"{folder}: its member {path} is {what}; expected different models, make the ensemble again"
+            )
         if member.facts.decision != stored.decision:
             raise DataError(
                 f"{path} was calibrated or given a threshold after {folder} was made of it; make the ensemble again"
