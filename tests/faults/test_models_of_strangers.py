@@ -32,6 +32,7 @@ from tfvision.prediction import saved_model_file
 from tfvision.prediction.saved_model_file import refuse_programs
 from tfvision.prediction.stored import load_predictor
 from tfvision.runs.ensemble import EnsembleFile, StoredMember, write_ensemble
+from tfvision.system import digests
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +142,26 @@ def test_other_files_of_a_saved_model_are_not_read(other: str, exported: Path, t
     shutil.copy(exported / "saved_model.pb", tmp_path)
     (tmp_path / other).write_bytes(b"")
     with pytest.raises(DataError, match=f"holds {other}"):
+        refuse_programs(tmp_path, "evil")
+
+
+@pytest.mark.parametrize("names", [("big", "big"), ("big", "./big"), ("../big",), ("/etc/passwd",)])
+def test_a_list_of_digests_has_each_file_read_once(
+    names: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digests, "_digest_of", lambda path: pytest.fail(f"{path} is read"))
+    (tmp_path / "big").write_bytes(b"x")
+    (tmp_path / "digests.txt").write_text("".join(f"{'0' * 32} {name}\n" for name in names))
+    assert "twice, or one that is elsewhere" in digests.first_changed(tmp_path, tmp_path / "digests.txt")
+
+
+def test_a_saved_model_has_one_graph(exported: Path, tmp_path: Path) -> None:
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    model = SavedModel.FromString((exported / "saved_model.pb").read_bytes())
+    model.meta_graphs.append(model.meta_graphs[0])
+    (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
+    with pytest.raises(DataError, match="several graphs"):
         refuse_programs(tmp_path, "evil")
 
 

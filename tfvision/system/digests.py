@@ -6,7 +6,7 @@ file that is whole has its line. What has no line is not checked, such as the fi
 """
 
 import hashlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 DIGESTS = ".digests"
 _KINDS = frozenset({".csv", ".json", ".npy", ".txt", ".yaml"})  # models and checkpoints have checksums of their own
@@ -83,6 +83,10 @@ def first_changed(folder: Path, listed: Path) -> str:
         lines = listed.read_text(encoding="utf-8").split("\n") if listed.is_file() else [""]
         if lines.pop():
             return f"{listed.relative_to(folder).as_posix()} is cut short"
+        names = [PurePosixPath(line.partition(" ")[2]) for line in lines]
+        # Each file is read once, however large: the list may be a stranger's.
+        if len(set(names)) < len(names) or any(name.is_absolute() or ".." in name.parts for name in names):
+            return f"{listed.name} names a file twice, or one that is elsewhere"
         for digest, _, name in (line.partition(" ") for line in lines):
             if not (folder / name).is_file():
                 return f"{name} is gone"
