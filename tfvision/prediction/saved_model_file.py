@@ -156,6 +156,8 @@ def refuse_programs(folder: Path, name: str | PathLike[str]) -> None:
 def _beyond_computing(file: _Span) -> set[str]:
     """Return what a SavedModel has that is not known to be harmless."""
     found: set[str] = set()
+    if sum(1 for _ in file.all(_META_GRAPHS)) > 1:  # which TensorFlow loads is for the tags to say
+        found.add("several graphs")
     objects = list(file.all(_META_GRAPHS, _OBJECTS))
     if not objects:
         found.add("no objects, as only TensorFlow 1 wrote it")
