@@ -607,17 +607,17 @@ def test_weights_elsewhere_are_refused(small_run: Path, tmp_path: Path) -> None:
 
 def test_an_array_with_many_names_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name takes some bytes of the file, and the array with its attributes may take a second."""
-    renewed: list[int] = []
-    monkeypatch.setattr(weights_reading, "renew_time", lambda: renewed.append(1))
+    looked: list[object] = []
+    monkeypatch.setattr(weights_reading, "_read_attributes", looked.append)
     path = tmp_path / "names.weights.h5"
     with h5py.File(path, "w") as file:
         file["a"] = np.zeros(4, np.float32)
         for number in range(50):
             file[f"group/{number}"] = file["a"]
     assert list(weights_reading.check_hdf5(str(path), None)) == [({"values": 4}, b"")]
-    assert len(renewed) == 2  # the array and the group
+    assert len(looked) == 3  # the array, the group, the file itself
     monkeypatch.setattr(weights_reading, "_MOST_LINKS", 50)
-    with pytest.raises(ValueError, match="more than 50 groups and arrays"):
+    with pytest.raises(ValueError, match="more than 50 arrays and groups"):
         list(weights_reading.check_hdf5(str(path), None))
 
 
