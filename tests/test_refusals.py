@@ -35,6 +35,7 @@ MISTAKES = (
     ("doctor --timeout 0", 2, "more than 0"),
     ("train --config nosuch", 2, "'nosuch'"),
     ("train --resume runs/nosuch", 3, "runs/nosuch"),
+    ("train --resume runs/nosuch --output runs/x", 2, "--resume goes on in runs/nosuch; leave --output out"),
     ("train --data colours --learning-rate fast", 2, "--learning-rate: expected a number or auto"),
     ("train --data colours --weights none --learning-rate auto --classifier knn", 2, "learning_rate: means nothing"),
     ("train --data colours --preset fast --learning-rate auto", 2, "so learning_rate has no use"),

@@ -66,6 +66,8 @@ def _add_flags(command: Parser) -> None:
 
 def train(args: argparse.Namespace) -> None:
     """Train a model and write a run folder."""
+    if args.resume and flags_to_dict(TrainConfig, vars(args)).get("output") not in (None, args.resume):
+        raise UsageError(f"--resume goes on in {args.resume}; leave --output out")
     config = train_config(args)
     if args.print_config:
         if config.preset:  # what the word stands for is what was asked
