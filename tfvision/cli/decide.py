@@ -4,7 +4,7 @@ import argparse
 
 from tfvision.cli.verbs import Verbs, add_running, add_verb
 from tfvision.config.flags import Parser
-from tfvision.system.terminal import say_result
+from tfvision.system.terminal import console, say_result
 
 _EXAMPLES_THRESHOLD = ("threshold runs/cactus --objective f1",)
 
@@ -52,4 +52,7 @@ def calibrate(args: argparse.Namespace) -> None:
     """Make the probabilities of a run mean what they say, by a temperature fitted on validation."""
     from tfvision.decisions.choose import calibrate, describe_decision
 
-    say_result(describe_decision(calibrate(args.run, off=args.off)))
+    run = calibrate(args.run, off=args.off)
+    if args.off:
+        console.print("the temperature was taken back: probabilities are those of the model again")
+    say_result(describe_decision(run))
