@@ -53,6 +53,15 @@ def test_where_fine_tuning_brought_nothing(epochs: list, expected: str) -> None:
     assert re.search(expected, line, re.IGNORECASE), line
 
 
+def test_runs_that_find_boxes_are_advised_too() -> None:
+    boxes = [
+        {key: value for key, value in row.items() if "accuracy" not in key}
+        for row in rows(KEPT, (0.48, 0, 0.41, 0), (0.47, 0, 0.41, 0))
+    ]
+    (line,) = advice(boxes)
+    assert "Kept the head: 2 epochs of fine-tuning did not improve validation loss. It changed little" in line
+
+
 def test_a_head_alone_was_meant_and_is_no_finding() -> None:
     assert advice(rows(KEPT), phases=[HEAD]) == []
 

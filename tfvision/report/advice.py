@@ -64,11 +64,9 @@ class _Curves:
             return ""
         first, last = float(tuned[0]["loss"]), float(tuned[-1]["loss"])
         rate = float(self.phases[-1]["learning_rate"])
-        loss, accuracy = (
-            (float(tuned[0][name] or "nan"), float(self.rows[self.best][name] or "nan"))
-            for name in ("val_loss", "val_accuracy")
-        )
-        if loss[0] > 1.5 * loss[1] or accuracy[0] < accuracy[1] - _STEP_BACK:
+        begun, kept = tuned[0], self.rows[self.best]
+        lost = float(kept.get("val_accuracy") or "nan") - float(begun.get("val_accuracy") or "nan")  # boxes have none
+        if float(begun["val_loss"]) > 1.5 * float(kept["val_loss"]) or lost > _STEP_BACK:
             reason = f"It began with a step back, as too high a rate does: try --learning-rate {rate / 3:.0e}."
         elif last < 0.7 * first:
             reason = (
