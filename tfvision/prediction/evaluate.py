@@ -15,7 +15,7 @@ from tfvision.evaluation.parts import compute_part, describe_scores, interval_te
 from tfvision.evaluation.predictions import Predictions
 from tfvision.evaluation.score_names import class_scores
 from tfvision.prediction.answers import predict_labelled
-from tfvision.prediction.images import count_learned, describe_learned, images_to_score, own_run
+from tfvision.prediction.images import describe_learned, images_to_score, own_run
 from tfvision.prediction.predictors import KerasPredictor
 from tfvision.prediction.stored import StoredModel, find_model
 from tfvision.prediction.tta import TtaPredictor, compare_tta, describe_gain, stored_views
@@ -127,7 +127,7 @@ def _new_scores(
 ) -> Evaluation:
     """Return the scores of a model on images that it predicts now."""
     views = stored_views(stored, str(tta)) if tta is not None else None
-    name, images = images_to_score(stored, data, source)
+    name, images, learned = images_to_score(stored, data, source)
     predictor = stored.load()
     gain: str | None = None
     missing: list[str] = []
@@ -143,6 +143,6 @@ def _new_scores(
         plain, augmented, ratio = compare_tta(TtaPredictor(predictor, views), images)
         found, gain = augmented, describe_gain(plain, augmented, ratio, len(views))
     scores = {**compute_part(found, stored.facts), "missing_classes": missing}
-    if data is not None and (learned := count_learned(stored, images)):
+    if learned:
         scores["learned"] = learned
     return Evaluation(name, found, scores, gain)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from tfvision.data.images.imageset import ImageSet
 from tfvision.data.images.scan import scan
@@ -20,9 +21,22 @@ from tfvision.system.terminal import ProgressLine, console, say_result
 from tfvision.tasks import has_boxes, has_classes
 
 
-def images_to_score(
-    model: StoredModel, data: "str | Path | Held | ImageSet | None", source: Source
-) -> tuple[str, ImageSet]:
+class ImagesToScore(NamedTuple):
+    """Images that a model is scored on.
+
+    Attributes:
+        name: What they are called: a part of the run, or the data.
+        images: The images.
+        learned: How many of them the model was trained on (`train`) or chosen by (`validation`), where there are any; of
+            the run's own part that is not asked.
+    """
+
+    name: str
+    images: ImageSet
+    learned: Mapping[str, int]
+
+
+def images_to_score(model: StoredModel, data: "str | Path | Held | ImageSet | None", source: Source) -> ImagesToScore:
     """Open the images that a model is to be scored on.
 
     Args:
@@ -31,7 +45,7 @@ def images_to_score(
         source: How the data is read.
 
     Returns:
-        A name for the images, and the images.
+        The images; if the model knows some of them, that was said.
 
     Raises:
         DataError: No such data, unreadable images, classes that the model does not know, or no data for a model that
@@ -41,12 +55,14 @@ def images_to_score(
         images = read_given_images(data, model.facts, source, labelled=True)
         if has_classes(model.facts.task):
             map_labels(images, model.facts.class_names)  # refuses classes that the model does not know
-        if warning := describe_learned(count_learned(model, images), len(images)):
-            say_result(warning)
-        return Path(data).name if isinstance(data, (str, Path)) else images.source or "arrays", images
+        learned = count_learned(model, images)
+        if learned:
+            say_result(describe_learned(learned, len(images)))
+        name = Path(data).name if isinstance(data, (str, Path)) else images.source or "arrays"
+        return ImagesToScore(name, images, learned)
     run = own_run(model)
     part = run.scored_part
-    return part, open_part(run, part)
+    return ImagesToScore(part, open_part(run, part), {})
 
 
 def own_run(model: StoredModel) -> Run:
@@ -76,7 +92,7 @@ def count_learned(model: StoredModel, images: ImageSet) -> dict[str, int]:
     Returns:
         The number of images in `train` and in `validation`, where there are any.
     """
-    train, validation = _contents(model, "train"), _contents(model, "validation")
+    train, validation = _learned_contents(model)
     learned = {
         "train": sum(content in train for content in images.hashes or ()),
         "validation": sum(content in validation and content not in train for content in images.hashes or ()),
@@ -92,15 +108,20 @@ def describe_learned(learned: Mapping[str, int], total: int) -> str:
     return f"{known}: what it scores on them says nothing about new ones" if counts else ""
 
 
-def _contents(model: StoredModel, part: str) -> set[str]:
-    """Return the content hashes of a part of a run, or of the runs of an ensemble's members."""
+def _learned_contents(model: StoredModel) -> tuple[set[str], set[str]]:
+    """Return the content hashes of training and validation of a run, or of the runs of an ensemble's members."""
+    train: set[str] = set()
+    validation: set[str] = set()
     folder = model.file.parent
     if model.is_ensemble:
-        members = find_members(folder, read_ensemble(folder).members)
-        return set().union(*(_contents(member, part) for member in members))
-    if not (folder / CONFIG).is_file() or not (folder / SPLITS).is_file():
-        return set()
-    return {row["hash"] for row in open_run(folder).splits if row["part"] == part and row.get("hash")}
+        for member in find_members(folder, read_ensemble(folder).members):
+            for known, more in zip((train, validation), _learned_contents(member), strict=True):
+                known |= more
+    elif (folder / CONFIG).is_file() and (folder / SPLITS).is_file():
+        for row in open_run(folder).splits:
+            if row.get("hash") and row["part"] in ("train", "validation"):
+                (train if row["part"] == "train" else validation).add(row["hash"])
+    return train, validation
 
 
 def read_given_images(

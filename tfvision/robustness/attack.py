@@ -63,7 +63,7 @@ def attack(
     chosen = from_dict(AttackOptions, {key: value for key, value in options.items() if key not in _SOURCE})
     stored = _find(runs, methods)
     refuse_unwritable(output)
-    part, images = images_to_score(stored[0], data, source)
+    part, images, _ = images_to_score(stored[0], data, source)
     images = _drawn(images, chosen)
     notes = _notes(stored, images, part, budgets, chosen, data is None)
     attackers = [_load(fspath(run), each, chosen) for run, each in zip(runs, stored, strict=True)]

@@ -91,7 +91,7 @@ def certify(
         )
     stored.refuse_programs()
     refuse_unwritable(output)
-    name, images = images_to_score(stored, data, wanted)
+    name, images, _ = images_to_score(stored, data, wanted)
     found = certify_images(stored.load(), draw_images(images, options.limit, options.seed), options, name)
     return replace(found, written=tuple(_write(found, stored, own=data is None, output=output)))
 

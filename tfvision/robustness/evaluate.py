@@ -60,7 +60,7 @@ def evaluate_corrupted(
         raise UsageError("--corrupt scores classes, and this model finds boxes; leave it out")
     stored.refuse_programs()
     refuse_unwritable(output)
-    _, images = images_to_score(stored, data, options)
+    images = images_to_score(stored, data, options).images
     scores = score_corrupted(stored.load(), images, names, seed=seed)
     if output is not None:
         with writing_in_turn(Path(output).parent):

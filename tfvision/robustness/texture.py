@@ -93,7 +93,7 @@ def _open_images(
     """Open the images that all models are scored on, and refuse classes that one of them does not know."""
     if data is None:
         _refuse_other_tests(stored)
-    name, images = images_to_score(stored[0], data, source)
+    name, images, _ = images_to_score(stored[0], data, source)
     for one in stored[1:]:
         map_labels(images, one.facts.class_names)
     return name, images
