@@ -55,10 +55,11 @@ def prepare_images(images: ImageSet, config: TrainConfig) -> Prepared:
         UsageError: A split without validation images.
     """
     if has_classes(config.task) and len(images.class_names) < 2:
-        source = next((note for note in images.notes if note.startswith("labels: ")), "")
+        said, place = "", "one folder each"
+        if column := next((note for note in images.notes if note.startswith("labels: ")), ""):
+            said, place = f" ({column})", "such as the values of that column"
         raise DataError(
-            f"{config.data} has only the class {images.class_names[0]}{f' ({source})' if source else ''}; "
-            f"expected two or more{', such as the values of that column' if source else ', one folder each'}"
+            f"{config.data} has only the class {images.class_names[0]}{said}; expected two or more, {place}"
         )
     notes = list(images.notes)
     if config.limit and config.limit < len(images):

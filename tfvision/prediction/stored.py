@@ -13,7 +13,7 @@ from tfvision.prediction.ensemble import EnsemblePredictor
 from tfvision.prediction.predictors import KerasPredictor, Predictor, SavedModelPredictor
 from tfvision.prediction.saved_model_file import refuse_programs
 from tfvision.runs.ensemble import StoredMember, read_ensemble
-from tfvision.runs.folder import open_run, refuse_comparison, refuse_missing_model
+from tfvision.runs.folder import open_run, refuse_missing_model, refuse_several_runs
 from tfvision.runs.names import CONFIG, ENSEMBLE, METRICS, MODEL
 from tfvision.system.device import load_tensorflow
 from tfvision.system.digests import first_changed
@@ -143,7 +143,7 @@ def find_model(path: str | PathLike[str], *, trust: bool = False) -> StoredModel
                 f"`tfvision train --resume {path}`"
             )
         return StoredModel(path, run.facts, path / MODEL, run.config.images_a_step, trust)
-    refuse_comparison(path)
+    refuse_several_runs(path)
     version = path if (path / "saved_model.pb").is_file() else newest_version(path)
     if version is None or not (version / FACTS_FILE).is_file():
         raise DataError(

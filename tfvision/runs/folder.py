@@ -377,7 +377,7 @@ def open_run(folder: Run | Path | str) -> Run:
         DataError: There is no such folder, it has no model yet, or it compares several runs.
     """
     folder = Path(folder)
-    refuse_comparison(folder)
+    refuse_several_runs(folder)
     if not (folder / MODEL).is_file() and not (folder / ENSEMBLE).is_file():
         if (folder / CONFIG).is_file():
             raise DataError(f"{folder} has no model yet; finish it with `tfvision train --resume {folder}`")
@@ -406,7 +406,7 @@ def best_run(folder: Path) -> Run:
     return Run(folder / best[0])
 
 
-def refuse_comparison(folder: Path) -> None:
+def refuse_several_runs(folder: Path) -> None:
     """Raise a DataError if `folder` is no run and holds runs: of several classifiers, seeds or folds."""
     if (folder / ENSEMBLE).is_file() or (folder / MODEL).is_file():
         return
